@@ -20,10 +20,10 @@ What a service uses (`from services.shared.esl.client import EslClient`, and so 
     pending.get(timeout=5)
     job = client.bgapi(commands.originate(…), timeout=60)        # the BACKGROUND_JOB's text: job.ok, job.text
 
-Errors of the three calls: `NotSent` (retry when connected), `OutcomeUnknown`/`ReplyTimeout` (reconcile first); building a
-command raises `UnsafeValue` for a value that may not go on the wire. HEARTBEAT and BACKGROUND_JOB are always subscribed;
-the answers to our own jobs are not repeated in `events()`.
+Errors of the three calls: `NotSent` (retry when connected), `OutcomeUnknown`/`ReplyTimeout` (reconcile first); building
+a command raises `UnsafeValue` for a value that may not go on the wire. HEARTBEAT and BACKGROUND_JOB are always
+subscribed; the answers to our own jobs are not repeated in `events()`.
 
-Modules: `errors` (the tree), `decoder` (bytes in, frames out, no I/O), `commands` (safe encoding), `connection` (one
-authenticated socket on greenswitch's InboundESL), `client` (the pair, reconnecting).
+Modules: `errors` (the tree), `frames` (events read lazily), `decoder` (bytes in, frames out, no I/O), `commands` (safe
+encoding), `connection` (one authenticated socket on greenswitch's InboundESL), `client` (the pair, reconnecting).
 """

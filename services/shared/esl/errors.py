@@ -16,7 +16,7 @@ class UnsafeValue(EslError, ValueError):  # noqa: N818  the field says what it i
     """A value can't be written into a command without changing its meaning. Retrying can't help."""
 
 
-class NotSent(EslError, NotConnectedError):  # noqa: N818  named after the caller's decision
+class NotSent(EslError, NotConnectedError):  # type: ignore[misc]  # noqa: N818  greenswitch is untyped; named after the caller's decision
     """The command never reached the wire. It may be sent again at any time."""
 
 
