@@ -1,8 +1,8 @@
 """Commands as bytes, so encoded that no value can add a line, a second command, an argument or a channel variable.
 
 FreeSWITCH reads one value several times over: as lines (mod_event_socket ends one at CR and at LF), as words
-(switch_separate_string: blanks, quotes, backslashes), as a `{a=b,c=d}` block (switch_event_create_brackets), and when an
-application runs, as a text in which `${…}` is expanded, function calls included. Every `str` given here is data and
+(switch_separate_string: blanks, quotes, backslashes), as a `{a=b,c=d}` block (switch_event_create_brackets), and when
+an application runs, as a text in which `${…}` is expanded, function calls included. Every `str` given here is data and
 is made to survive all of that, or refused with `UnsafeValue`. What an author writes as a constant and wants expanded
 is marked `Verbatim`.
 """
