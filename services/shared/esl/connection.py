@@ -232,7 +232,7 @@ class Connection(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         while data := self._receive():
             self.bytes_received += len(data)
             frames = decoder.feed(data)
-            events = [frame for frame in frames if isinstance(frame, Event)]
+            events = [frame for frame in frames if not isinstance(frame, Frame)]
             if len(events) != len(frames):
                 for frame in frames:
                     if isinstance(frame, Frame):
