@@ -1,0 +1,69 @@
+"""The dialplan that the switch runs by itself: hand calls over, and fall back when nobody takes them (SPEC 2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from local.switch.encoding import split_words
+
+if TYPE_CHECKING:
+    from local.switch.channel import Leg
+
+Extension = list[tuple[str, str]]
+
+CONTEXT = "ringmaster"
+FALLBACK = "fallback"
+
+
+@dataclass(slots=True)
+class Dialplan:
+    """Lines that are handed over, and extensions that tests and scenarios add.
+
+    A called number that is no line is refused with UNALLOCATED_NUMBER. `fallback_seconds` is how long the platform
+    has to claim a call; `fallback_number` is where an unclaimed call goes, else it hears an apology.
+    """
+
+    lines: set[str] = field(default_factory=set)
+    extensions: dict[str, Extension] = field(default_factory=dict)
+    fallback_seconds: int = 5
+    fallback_number: str = ""
+    apology: str = "ringmaster/apology.wav"
+
+    def extension(self, leg: Leg) -> Extension | None:
+        """Return the applications for a leg's destination; None when there is no such extension."""
+        profile = leg.profile
+        number = profile.destination_number
+        if profile.dialplan == "inline":
+            return _inline(number)
+        if number == FALLBACK:
+            leg.switch.note_fallback(leg)
+            return self._fallback()
+        if number in self.extensions:
+            return list(self.extensions[number])
+        if number in self.lines:
+            return self._hand_over(leg, number)
+        return [("hangup", "UNALLOCATED_NUMBER")]
+
+    def _hand_over(self, leg: Leg, line: str) -> Extension:
+        task = f"sched_api(+{self.fallback_seconds} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
+        return [
+            ("export", f"ringmaster_line={line}"),
+            ("set", f"ringmaster_fallback=${{{task}}}"),
+            ("park", ""),
+        ]
+
+    def _fallback(self) -> Extension:
+        if self.fallback_number:
+            return [("set", "hangup_after_bridge=true"), ("bridge", self.fallback_number), ("hangup", "")]
+        return [("answer", ""), ("playback", self.apology), ("hangup", "NORMAL_TEMPORARY_FAILURE")]
+
+
+def _inline(text: str) -> Extension:
+    """Read `app:argument,app:argument`, as the inline dialplan does."""
+    extension: Extension = []
+    for word in split_words(text, ","):
+        app, _, argument = word.strip().partition(":")
+        if app:
+            extension.append((app, argument))
+    return extension

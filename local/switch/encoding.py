@@ -1,0 +1,105 @@
+"""How the switch writes values: percent-encoding of plain events, JSON of json events, lists of argument words."""
+
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+# Bytes that plain events leave alone; everything else, and everything above ASCII, is escaped.
+_LEFT_ALONE = "!$'()*,-./_~"
+_PLAIN = re.compile(r"[A-Za-z0-9!$'()*,\-./_~]*", re.ASCII)
+_ARRAY = "ARRAY::"
+_ARRAY_BREAK = "|:"
+
+
+@lru_cache(maxsize=65_536)
+def encode(value: str) -> str:
+    """Percent-encode a header's value as plain events do; bytes that are not UTF-8 are surrogate escapes."""
+    if _PLAIN.fullmatch(value):
+        return value
+    return quote(value, safe=_LEFT_ALONE, errors="surrogateescape")
+
+
+def decode(value: str) -> str:
+    """Undo `encode`."""
+    return unquote(value, errors="surrogateescape") if "%" in value else value
+
+
+def header(name: str, value: object) -> str:
+    """Return one encoded line of a plain event."""
+    return f"{name}: {encode(str(value))}\n"
+
+
+def json_text(value: Any) -> str:
+    """Return JSON in which bytes that are not UTF-8 stay raw, as surrogate escapes (wire truth 2)."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, UnicodeEncodeError):
+        return _escape_by_hand(value)
+
+
+def _escape_by_hand(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(_escape_by_hand(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json_text(key)}:{json_text(item)}" for key, item in value.items()) + "}"
+    escaped = "".join(_JSON_ESCAPES.get(character, character) for character in str(value))
+    return f'"{escaped}"'
+
+
+_JSON_ESCAPES = {chr(code): f"\\u{code:04x}" for code in range(32)} | {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
+
+
+@lru_cache(maxsize=65_536)
+def json_member(line: str) -> str:
+    """Turn one encoded plain line into the member of a json event: arrays become lists (wire truth 3)."""
+    name, _, encoded = line.partition(": ")
+    value: str | list[str] = decode(encoded)
+    if isinstance(value, str) and value.startswith(_ARRAY):
+        value = value[len(_ARRAY) :].split(_ARRAY_BREAK)
+    return f"{json_text(name)}:{json_text(value)}"
+
+
+@lru_cache(maxsize=8_192)
+def json_members(block: str) -> str:
+    """Turn a block of plain lines into members; whole blocks repeat from event to event of a leg."""
+    return ",".join(map(json_member, block.split("\n")[:-1]))
+
+
+def array_push(current: str | None, value: str) -> str:
+    """Append to a variable that holds a list, as the switch does for transfer_history."""
+    if current is None:
+        return value
+    if current.startswith(_ARRAY):
+        return f"{current}{_ARRAY_BREAK}{value}"
+    return f"{_ARRAY}{current}{_ARRAY_BREAK}{value}"
+
+
+def split_words(text: str, separator: str = " ") -> list[str]:
+    """Split an argument list at the separator; single quotes group, and blanks do not make empty words."""
+    words: list[str] = []
+    word: list[str] = []
+    quoted = seen = False
+    for character in text:
+        if character == "'":
+            quoted = not quoted
+            seen = True
+        elif character == separator and not quoted:
+            if word or seen or separator != " ":
+                words.append("".join(word))
+            word, seen = [], False
+        else:
+            word.append(character)
+    if word or seen:
+        words.append("".join(word))
+    return words
