@@ -84,12 +84,14 @@ class Replay:
                 sys.exit("nobody came, or nobody left")
 
     def accept(self) -> None:
+        """Take a new guest in."""
         sock, _ = self.listener.accept()
-        sock.setblocking(False)
+        sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.guests[sock] = Guest(sock)
 
     def hear(self, guest: Guest) -> None:
+        """Answer what a guest says, or see it off."""
         try:
             commands = guest.commands()
         except ConnectionError:
@@ -102,6 +104,7 @@ class Replay:
             self.answer(guest, command.lstrip(b"\n"))
 
     def answer(self, guest: Guest, command: bytes) -> None:
+        """Answer one command; the answer to a ping is timed."""
         if command.startswith(b"api ping "):
             if (sent := self.pinged.pop(command[9:], None)) is not None:
                 self.latencies.append(time.perf_counter() - sent)
@@ -129,6 +132,7 @@ class Replay:
         guest.pay()
 
     def stream(self, guest: Guest) -> None:
+        """Send the events that are due by now."""
         now = time.perf_counter()
         self.next_tick = self.next_tick or now
         while self.left and self.next_tick <= now:

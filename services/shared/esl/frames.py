@@ -13,6 +13,8 @@ from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+__all__ = ["Event", "Frame", "JsonEvent", "Kind", "PlainEvent", "find"]
+
 try:
     # SIMD: all fifteen headers of a 4 kB event in 1.7 µs, against 13.5 µs by bytes.find.
     from stringzilla import find  # type: ignore[import-not-found]  # a C extension without stubs
@@ -170,8 +172,8 @@ class PlainEvent(Event):
 class JsonEvent(Event):
     """An event of `event json`: one flat object of strings and lists of strings, the body under `_body`.
 
-    A header is found by `"Name":` after `{` or `,`: inside a JSON string every quote has a backslash before it, so a
-    value can't contain that. Parsing the whole object costs three times as much (orjson) and forgets repeated headers.
+    A header is found by `"Name":` without a backslash before it: inside a JSON string every quote has one, so a value
+    can't contain that. Parsing the whole object costs more (orjson: 13 µs for 6.6 kB) and forgets repeated headers.
     """
 
     __slots__ = ()
@@ -181,7 +183,7 @@ class JsonEvent(Event):
         """Return the value of a header; `default` when there is none."""
         raw, needle = self.raw, _json_needle(header)
         start = find(raw, needle)
-        while start >= 0 and raw[start - 1 : start] not in (b",", b"{"):
+        while start > 0 and raw.startswith(b"\\", start - 1):  # a quote inside a name
             start = find(raw, needle, start + 1)
         if start < 0:
             return default
@@ -190,6 +192,24 @@ class JsonEvent(Event):
         if raw.startswith(b'"', start) and end > 0 and raw.find(b"\\", start, end) < 0:
             return raw[start + 1 : end].decode("utf-8", "replace")
         return _json_text(raw[start:])
+
+    def select(self, headers: Sequence[str]) -> list[str]:
+        """Return several headers at once, "" for an absent one: the fast way on a hot path."""
+        raw, values = self.raw, []
+        text = raw.decode("latin-1")
+        if not text.isascii():
+            return [self.get(header) for header in headers]
+        for header, needle, length in _json_needles(tuple(headers)):
+            start = find(raw, needle)
+            if start < 0:
+                values.append("")
+                continue
+            end = text.find('"', start + length)
+            value = text[start + length : end]
+            if end < 0 or "\\" in value or text[start - 1] == "\\" or text[start + length - 1] != '"':
+                value = self.get(header)  # not a plain string, or a quote inside a name: the careful way
+            values.append(value)
+        return values
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Every header in order, repeated ones too; nothing when the bytes are not a JSON object."""
@@ -234,13 +254,19 @@ def _json_needle(header: str) -> bytes:
     return b"%b:" % json.dumps(header, ensure_ascii=False).encode()
 
 
+@lru_cache(maxsize=64)
+def _json_needles(headers: tuple[str, ...]) -> tuple[tuple[str, bytes, int], ...]:
+    """Names, needles, and the distance from the needle to the text of a string value."""
+    return tuple((header, _json_needle(header), len(_json_needle(header)) + 1) for header in headers)
+
+
 _JSON = json.JSONDecoder(strict=False)
 
 
 def _json_text(rest: bytes) -> str:
     """Decode the JSON value that `rest` begins with; "" when there is none."""
     try:
-        value, _ = _JSON.raw_decode(rest.decode("utf-8", "replace"))
+        value, _ = _JSON.raw_decode(rest.decode("utf-8", "replace").lstrip())
     except ValueError:
         return ""
     return _text_of(value)
