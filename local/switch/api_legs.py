@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from local.switch import bridging
 from local.switch.causes import cause_from_text
-from local.switch.channel import PrivateCommand
 from local.switch.encoding import split_words
 from local.switch.recording import record_command
 from local.switch.states import State
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 NO_CHANNEL = "-ERR No such channel!\n"
 NO_SESSION = "-ERR Cannot locate session!\n"
-# How long a broadcast waits before it plays: five lead frames and its own frame.
-BROADCAST_LEAD_SECONDS = 0.1
 
 
 def _unquoted(value: str) -> str:
@@ -178,9 +175,7 @@ def uuid_broadcast(switch: Switch, argument: str) -> str:
     other = leg.bridge.other(leg) if leg.bridge is not None else None
     for each in ([leg] if which in {"aleg", "both", "holdb"} else []) + ([other] if which in {"bleg", "both"} else []):
         if each is not None and each.is_up:
-            each.queue_command(
-                PrivateCommand(app, data, lock=True, loops=1, lead_seconds=BROADCAST_LEAD_SECONDS),
-            )
+            each.broadcast(app, data)
     return "+OK Message sent\n"
 
 

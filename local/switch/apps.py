@@ -79,10 +79,7 @@ def _run_command(leg: Leg, command: PrivateCommand) -> Steps:
     leg.event_locked = was_locked
     for name in ("current_loop", "total_loops"):
         leg.variables.set(name, None)
-    lead = "call-command: execute\n" + header("execute-app-name", command.app)
-    if command.data:
-        lead += header("execute-app-arg", command.data)
-    leg.emit("PRIVATE_COMMAND", lead, full=False)
+    leg.emit("PRIVATE_COMMAND", full=False, prefix=command.text)
 
 
 def park_loop(leg: Leg, state: State) -> Steps:

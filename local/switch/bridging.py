@@ -171,24 +171,26 @@ def converse(a: Leg, b: Leg) -> Steps:
         if bridge.holds():
             yield None
     if b.running_state == State.EXCHANGE_MEDIA:
-        # B's thread leaves the bridge before A's; it is still on its way.
+        # B's thread leaves the bridge before A's; it may still have to notice.
+        b.wake()
         yield FRAME_SECONDS
+    for leg in (a, b):
+        leg.catch_up_recordings()
     bridge.is_over = True
     _part(a, b, lead)
 
 
 def _part(a: Leg, b: Leg, lead: str) -> None:
     for leg in (a, b):
-        leg.catch_up_recordings()
         leg.variables.set("bridge_to", None)
     cause = b.hangup_cause
     if cause is not None:
         a.variables.set("last_bridge_hangup_cause", cause)
     a.variables.set("last_bridge_role", "originator" if a.is_up else None)
     a.emit("CHANNEL_UNBRIDGE", lead)
+    a.switch.note_unbridge(a, b)
     a.bridge = None
     a.far_end.on_unbridged(a)
-    a.switch.note_unbridge(a, b)
     if a.is_up and a.state in {State.EXECUTE, State.SOFT_EXECUTE}:
         _stay_after_bridge(a, cause or "NORMAL_CLEARING", hang_up=a.variables.is_true("hangup_after_bridge"))
 
@@ -214,6 +216,8 @@ def exchange_media(b: Leg) -> Steps:
         yield from apps.run_private_commands(b)
         if bridge.holds():
             yield None
+    if bridge is not None:
+        bridge.a.wake()
     b.call_uuid = b.uuid
     b.variables.set("call_uuid", b.uuid)
     if bridge is not None and b.bridge is bridge:

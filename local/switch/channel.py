@@ -22,6 +22,8 @@ CODEC_BLOCK = (
     "Channel-Read-Codec-Name: PCMU\nChannel-Read-Codec-Rate: 8000\nChannel-Read-Codec-Bit-Rate: 64000\n"
     "Channel-Write-Codec-Name: PCMU\nChannel-Write-Codec-Rate: 8000\nChannel-Write-Codec-Bit-Rate: 64000\n"
 )
+# How long a broadcast waits before it plays: five lead frames.
+BROADCAST_LEAD_SECONDS = 0.1
 # A phone's digit lasts 120 ms: 960 samples.
 DTMF_SAMPLES = 960
 
@@ -75,6 +77,8 @@ class PrivateCommand:
     loops: int | None = None
     lead_seconds: float = 0.0
     hangup_cause: str | None = None
+    # The command's own headers, which PRIVATE_COMMAND repeats in front of its head.
+    text: str = ""
 
 
 class Leg:
@@ -217,6 +221,7 @@ class Leg:
         origin: str | None = None,
         subclass: str | None = None,
         body: str | None = None,
+        prefix: str = "",
     ) -> None:
         """Let an event of this leg happen; `full` ones carry the variables."""
         bus = self.switch.bus
@@ -225,7 +230,7 @@ class Leg:
             return
         variables = self.variables.block() if full else ""
         blocks = (lead, self.basic_block(), self.profile_block(), variables, tail)
-        bus.emit(name, *blocks, origin=origin, subclass=subclass, body=body)
+        bus.emit(name, *blocks, origin=origin, subclass=subclass, body=body, prefix=prefix)
 
     # -- changes -------------------------------------------------------------------------------------------------
 
@@ -285,6 +290,7 @@ class Leg:
         self.profile_changed()
         self.emit("CHANNEL_PROGRESS_MEDIA")
         self.set_callstate(CallState.EARLY)
+        self.wake()
 
     def ring_ready(self) -> None:
         """Ring: CHANNEL_PROGRESS, once."""
@@ -294,6 +300,7 @@ class Leg:
         self.profile_changed()
         self.emit("CHANNEL_PROGRESS")
         self.set_callstate(CallState.RINGING)
+        self.wake()
 
     def hangup(self, cause: str, disposition: str | None = None) -> None:
         """End the leg; the event comes at once, the rest when the strand notices. Only the first cause counts."""
@@ -332,6 +339,17 @@ class Leg:
         """Add to the private queue, which every media application looks at."""
         self.private_commands.append(command)
         self.wake()
+
+    def broadcast(self, app: str, data: str, loops: int = 1) -> None:
+        """Queue an application as uuid_broadcast does: locked, after five frames; `loops` -1 is for ever."""
+        lines = "call-command: execute\n" + header("execute-app-name", app)
+        lines += header("execute-app-arg", data) + "event-lock: true\nlead-frames: 5\n"
+        if loops != 1:
+            lines += f"loops: {loops}\n"
+        text = self.switch.bus.head("COMMAND", "COMMAND", None) + lines
+        self.queue_command(
+            PrivateCommand(app, data, lock=True, loops=loops, lead_seconds=BROADCAST_LEAD_SECONDS, text=text)
+        )
 
     def receive_digit(self, digit: str, source: str = "RTP", samples: int = DTMF_SAMPLES) -> None:
         """Take a digit from the far end (or from uuid_recv_dtmf, source APP)."""

@@ -74,6 +74,11 @@ def _add_actions(app: Flask, world: World) -> None:
             return jsonify({"error": f"there is no agent {agent}"}), 404
         return jsonify({"agent": agent}), 200
 
+    @app.post("/legs/<uuid>")
+    def move_phone(uuid: str) -> tuple[Response, int]:
+        world.move_phone(uuid, _body())
+        return jsonify({"leg": uuid}), 200
+
     @app.post("/drain")
     def drain() -> tuple[Response, int]:
         world.stop_arrivals()

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from local.switch import conference, eavesdrop, machine, originate, playback
 from local.switch.api import Api
-from local.switch.channel import Leg, PrivateCommand
+from local.switch.channel import Leg
 from local.switch.clock import MICROSECONDS, TICK_US, floor_tick
 from local.switch.dialplan import Dialplan
 from local.switch.encoding import header
@@ -211,7 +211,7 @@ class Switch:
             leg.set_callstate(CallState.HELD)
             if other is not None and other.is_up:
                 music = leg.variables.get("hold_music") or self.globals["hold_music"]
-                other.queue_command(PrivateCommand("playback", music, lock=True, loops=-1, lead_seconds=0.1))
+                other.broadcast("playback", music, loops=-1)
         else:
             leg.hold_spans[-1] = (leg.hold_spans[-1][0], leg.now_us())
             leg.set_callstate(CallState.UNHELD)

@@ -44,6 +44,7 @@ _ORIGINS: dict[str, tuple[str, str, int]] = {
     "CHANNEL_UNPARK": ("switch_ivr.c", "switch_ivr_park", 1213),
     "CODEC read": ("switch_core_codec.c", "switch_core_session_set_real_read_codec", 168),
     "CODEC write": ("switch_core_codec.c", "switch_core_session_set_write_codec", 450),
+    "COMMAND": ("switch_ivr_async.c", "switch_ivr_broadcast", 5731),
     "CUSTOM": ("mod_event_socket.c", "parse_command", 2257),
     "CUSTOM conference": ("conference_member.c", "conference_member_add", 962),
     "CUSTOM register": ("sofia_reg.c", "sofia_reg_handle_register_token", 2078),
@@ -211,13 +212,19 @@ class EventBus:
         )
 
     def emit(
-        self, name: str, *blocks: str, origin: str | None = None, subclass: str | None = None, body: str | None = None
+        self,
+        name: str,
+        *blocks: str,
+        origin: str | None = None,
+        subclass: str | None = None,
+        body: str | None = None,
+        prefix: str = "",
     ) -> None:
-        """Let an event happen; `blocks` are already encoded lines in their order."""
+        """Let an event happen; `blocks` are already encoded lines in their order, `prefix` comes before the head."""
         if not self.is_wanted(name, subclass):
             self.sequence += 1
             return
-        event = Event(name, self.head(name, origin or name, subclass) + "".join(blocks), subclass, body)
+        event = Event(name, prefix + self.head(name, origin or name, subclass) + "".join(blocks), subclass, body)
         self.deliver(event)
 
     def deliver(self, event: Event) -> None:

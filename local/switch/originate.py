@@ -160,12 +160,22 @@ def _wait_for_answer(leg: Leg, dial: DialString, timeout_seconds: int, originato
     deadline_us = (clock.now_us() // MICROSECONDS + timeout_seconds) * MICROSECONDS
     ignores_early_media = dial.is_true("ignore_early_media")
     while leg.state == State.CONSUME_MEDIA and not leg.answered and (ignores_early_media or not leg.early):
+        if originator is not None:
+            _pass_progress_on(leg, originator)
         if originator is not None and not originator.is_up:
             leg.hangup("ORIGINATOR_CANCEL")
         elif clock.now_us() >= deadline_us:
             leg.hangup("NO_ANSWER")
         else:
             yield (deadline_us - clock.now_us()) / MICROSECONDS
+
+
+def _pass_progress_on(leg: Leg, originator: Leg) -> None:
+    """Let the caller hear what the called leg hears: ringing or early media."""
+    if leg.early:
+        originator.pre_answer()
+    elif leg.profile.times.progress:
+        originator.ring_ready()
 
 
 def _let_it_end(leg: Leg) -> Steps:

@@ -20,6 +20,8 @@ class Command:
     line: str
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    # The same headers with their names as they came: some events repeat them.
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def word(self) -> str:
@@ -57,18 +59,16 @@ class CommandReader:
         if end < 0:
             return None
         lines = buffer[:end].decode("utf-8", "surrogateescape").replace("\r", "").split("\n")
-        headers = {}
-        for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                headers[name.strip().lower()] = value.strip()
+        split = [line.partition(":") for line in lines[1:]]
+        pairs = [(name.strip(), value.strip()) for name, colon, value in split if colon]
+        headers = {name.lower(): value for name, value in pairs}
         length = headers.get("content-length", "")
         body_bytes = int(length) if length.isdigit() else 0
         if len(buffer) < end + skip + body_bytes:
             return None
         body = buffer[end + skip : end + skip + body_bytes].decode("utf-8", "surrogateescape")
         del buffer[: end + skip + body_bytes]
-        return Command(lines[0].strip(), headers, body)
+        return Command(lines[0].strip(), headers, body, pairs)
 
 
 def _head_end(buffer: bytearray) -> tuple[int, int]:

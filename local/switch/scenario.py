@@ -110,6 +110,7 @@ class Scenario:
     domain: str | None = None
     fallback_seconds: int = 5
     fallback_number: str = ""
+    extensions: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     prompts: Mapping[str, float] = field(
         default_factory=lambda: {"ringmaster/": 2.0, "/usr/share/freeswitch/sounds/": 2.0}
     )
@@ -140,6 +141,7 @@ def parse_scenario(document: Any) -> Scenario:
         domain=domain or None,
         fallback_seconds=top.take("fallback_seconds", int, 5),
         fallback_number=top.take("fallback_number", str, ""),
+        extensions=_extensions(top.take("extensions", dict, {})),
         prompts=top.take("prompts", dict, dict(Scenario().prompts)),
         outside=_behaviour(_Fields(top.take("outside", dict, {}), "outside"), Scenario().outside),
     )
@@ -199,6 +201,8 @@ class _Fields:
         value = self._data.pop(name, None)
         if value is None:
             return default
+        if value == "never":
+            return None
         try:
             return parse_distribution(value)
         except DistributionError as error:
@@ -216,6 +220,17 @@ class _Fields:
     def finish(self) -> None:
         if self._data:
             raise ScenarioError(f"{self.place}: unknown {', '.join(sorted(map(str, self._data)))}")
+
+
+def _extensions(data: Mapping[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Read extensions of the dialplan: a number and its applications, each `app data`."""
+    extensions = {}
+    for number, apps in data.items():
+        if not isinstance(apps, list) or not all(isinstance(app, str) and app for app in apps):
+            raise ScenarioError(f"scenario.extensions.{number}: expected a list of applications")
+        pairs = [app.partition(" ") for app in apps]
+        extensions[str(number)] = tuple((app, data) for app, _, data in pairs)
+    return extensions
 
 
 def _line(fields: _Fields, default: CallerKind) -> Line:

@@ -191,6 +191,8 @@ class Connection:
     def serve(self) -> None:
         """Read commands until the end; the writer runs beside."""
         self._switch.bus.attach(self.session)
+        # The session begins with its request to authenticate.
+        self._notice(urgent=True)
         writer = self._writer = gevent.spawn(self._write)
         deadline = gevent.spawn_later(AUTH_SECONDS, self._expire)
         try:

@@ -232,6 +232,7 @@ class Session:
                     headers.get("event-uuid"),
                     lock=headers.get("event-lock", "").lower() == "true",
                     loops=int(loops) if loops.lstrip("-").isdigit() else None,
+                    text=header("Command", command.line) + "".join(header(*pair) for pair in command.pairs),
                 )
             )
         elif kind == "hangup":
@@ -244,8 +245,10 @@ class Session:
         ticket = str(uuid4())
         name = command.argument.split()[0] if command.argument else "CUSTOM"
         subclass = command.headers.get("event-subclass")
-        lines = "".join(header(key, value) for key, value in command.headers.items() if key != "content-length")
-        text = self._switch.bus.head(name, "CUSTOM", None) + lines + header("Event-UUID", ticket)
+        first = header("Event-Subclass", subclass) if subclass else ""
+        others = [pair for pair in command.pairs if pair[0].lower() not in {"content-length", "event-subclass"}]
+        lines = header("Command", command.line) + "".join(header(*pair) for pair in others)
+        text = first + lines + header("Event-UUID", ticket) + self._switch.bus.head(name, "CUSTOM", None)
         self._switch.fire(name, text, subclass, command.body or None)
         self._reply(f"+OK {ticket}")
 

@@ -21,6 +21,7 @@ class TalkTruth:
     leg: str
     started: float
     ended: float | None = None
+    said: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -95,7 +96,9 @@ class Truth(Observer):
         for leg in (a, b):
             call = self.calls.get(leg.uuid)
             if call is not None and call.talks and call.talks[-1].ended is None:
-                call.talks[-1].ended = _now(leg)
+                talk = call.talks[-1]
+                talk.ended = _now(leg)
+                talk.said = _said(a, leg)
 
     def digits_collected(self, leg: Leg, digits: str) -> None:
         """Note what was pressed."""
@@ -157,6 +160,16 @@ class Truth(Observer):
     def all_offers(self) -> list[dict[str, Any]]:
         """Return every ringing of an agent's phone as plain data."""
         return [asdict(offer) for offer in (*self._offers_done, *self.offers.values())]
+
+
+def _said(a: Leg, caller: Leg) -> list[dict[str, Any]]:
+    """Return what was said in a talk that was recorded; the caller is `caller` whichever leg was A."""
+    bridge = a.bridge
+    if bridge is None or bridge.talk is None:
+        return []
+    mine = 0 if bridge.a is caller else 1
+    said = bridge.talk.said_until(a.switch.scheduler.clock.now_us())
+    return [{**turn, "speaker": "caller" if turn["speaker"] == mine else "agent"} for turn in said]
 
 
 def _now(leg: Leg) -> float:

@@ -15,17 +15,17 @@ from local.switch.dialplan import Dialplan
 from local.switch.encoding import header
 from local.switch.faults import Faults
 from local.switch.phones import PhoneBook
-from local.switch.scenario import CallerKind, Scenario, read_scenario
+from local.switch.scenario import CallerKind, Scenario, ScenarioError, read_scenario
 from local.switch.server import Engine, EventSocketServer, exit_like_kill
 from local.switch.sounds import SoundLibrary
-from local.switch.speech import load_voices
+from local.switch.speech import Voices
 from local.switch.truth import Truth
+from local.voices.clips import find_speech
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.switch.settings import Settings
-    from local.switch.speech import Voices
 
 _FIRST_AGENT_PORT = 40_000
 # Phones register one after the other in the first seconds of a boot.
@@ -39,7 +39,7 @@ class World:
         self.settings = settings
         self.scenario = read_scenario(settings.scenario) if settings.scenario is not None else Scenario()
         dice = random.Random(settings.seed if self.scenario.seed is None else self.scenario.seed)
-        self.voices = voices or load_voices()
+        self.voices = voices or Voices(find_speech())
         self.switch = Switch(
             SimulatedClock(settings.epoch, settings.speed, settings.wall0),
             dialplan=_dialplan(self.scenario),
@@ -142,6 +142,21 @@ class World:
                 self.phone_book.behave(address, does="answer")
         return True
 
+    def move_phone(self, uuid: str, body: dict[str, Any]) -> None:
+        """Let a leg's phone act by hand: hang_up (with a cause of its own), press a digit, hold or resume."""
+        leg = self.switch.find(uuid)
+        if leg is None:
+            raise ScenarioError(f"there is no leg {uuid}")
+        does = body.get("does")
+        if does == "hang_up":
+            leg.hangup_by_phone(body.get("cause"))
+        elif does == "press":
+            leg.receive_digit(str(body.get("digit", ""))[:1])
+        elif does in {"hold", "resume"}:
+            self.switch.hold(leg, on=does == "hold", by_phone=True)
+        else:
+            raise ScenarioError("a phone can hang_up, press, hold or resume")
+
     def stop_arrivals(self) -> None:
         """Let no further caller arrive."""
         self.traffic.stop()
@@ -195,4 +210,9 @@ class World:
 
 def _dialplan(scenario: Scenario) -> Dialplan:
     numbers = {line.number for line in scenario.lines}
-    return Dialplan(lines=numbers, fallback_seconds=scenario.fallback_seconds, fallback_number=scenario.fallback_number)
+    return Dialplan(
+        lines=numbers,
+        extensions={number: list(apps) for number, apps in scenario.extensions.items()},
+        fallback_seconds=scenario.fallback_seconds,
+        fallback_number=scenario.fallback_number,
+    )

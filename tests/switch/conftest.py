@@ -1,0 +1,150 @@
+"""The switch that this suite talks to: the simulated one, or a real FreeSWITCH 1.10 where FREESWITCH_HOST is set."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.switch.oracle import EventSocket, SwitchTimeoutError
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 20.0
+
+
+class Bench(Protocol):
+    """What a test can do to either switch."""
+
+    host: str
+    port: int
+    password: str
+    is_real: bool
+    recordings: Path
+
+    def call(self, number: str, name: str = "Caller", caller: str = "+4930555") -> str:
+        """Let a phone call a number; returns the leg's uuid when the switch knows of it."""
+        ...
+
+    def dial(self, behaviour: str) -> str:
+        """Return a dial string to a phone that behaves so."""
+        ...
+
+    def hang_up(self, leg: str) -> None:
+        """Let a leg's phone hang up."""
+        ...
+
+    def press(self, leg: str, digit: str) -> None:
+        """Let a leg's phone send a digit."""
+        ...
+
+
+class SimulatedSwitch:
+    """The simulated switch as a process of its own."""
+
+    is_real = False
+    password = "ClueCon"
+    host = "127.0.0.1"
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.recordings = folder
+        self.port, self.http_port = _free_port(), _free_port()
+        command = [
+            *(sys.executable, "-m", "local.switch", "--port", str(self.port), "--http-port", str(self.http_port)),
+            *("--recordings", str(folder), "--scenario", str(ROOT / "tests/switch/scenario.yaml"), *options),
+        ]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
+        self._wait_until_up()
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/status", timeout=1):
+                    return
+            except OSError:
+                assert self._process.poll() is None, "the simulated switch ended"
+                time.sleep(0.05)
+        raise SwitchTimeoutError("the simulated switch did not come up")
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the control API; a body makes it a POST."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data)  # noqa: S310 - loopback only
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def call(self, number: str, name: str = "Caller", caller: str = "+4930555") -> str:
+        return str(self.control("/call", {"line": number, "name": name, "number": caller})["uuid"])
+
+    def dial(self, behaviour: str) -> str:
+        return f"sofia/internal/{behaviour}@127.0.0.1:5076"
+
+    def hang_up(self, leg: str) -> None:
+        self.control(f"/legs/{leg}", {"does": "hang_up"})
+
+    def press(self, leg: str, digit: str) -> None:
+        self.control(f"/legs/{leg}", {"does": "press", "digit": digit})
+
+    def stop(self) -> int:
+        """End the process politely and return its exit code."""
+        self._process.terminate()
+        return self._process.wait(timeout=10)
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Give the switch under test."""
+    folder = tmp_path_factory.mktemp("recordings")
+    if os.environ.get("FREESWITCH_HOST"):
+        from tests.switch.real import RealSwitch  # noqa: PLC0415 - needs the real switch's address
+
+        real = RealSwitch(folder)
+        yield real
+        real.stop()
+        return
+    switch = SimulatedSwitch(folder)
+    yield switch
+    switch.stop()
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[SimulatedSwitch]:
+    """Give a simulated switch of the test's own, for faults that only it can play."""
+    switch = SimulatedSwitch(tmp_path, "--event-queue", "200", "--on-shutdown", "restart")
+    yield switch
+    if not switch.has_ended():
+        switch.stop()
+
+
+@pytest.fixture
+def commands(bench: Bench) -> Iterator[EventSocket]:
+    """Give a connection for commands."""
+    connection = EventSocket(bench.host, bench.port, bench.password)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def events(bench: Bench) -> Iterator[EventSocket]:
+    """Give a connection that listens to everything, in plain format."""
+    connection = EventSocket(bench.host, bench.port, bench.password)
+    connection.command("event plain ALL")
+    yield connection
+    connection.close()
