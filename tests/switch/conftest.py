@@ -76,9 +76,9 @@ class SimulatedSwitch:
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the control API; a body makes it a POST."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data)  # noqa: S310 - loopback only
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data)
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
             return json.loads(answer.read())
 
     def call(self, number: str, name: str = "Caller", caller: str = "+4930555") -> str:

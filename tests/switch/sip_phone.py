@@ -153,7 +153,7 @@ class SipPhone:
 
     def _respond(self, dialog: Dialog, request: Message, status: int, reason: str, body: str = "") -> None:
         to = request.headers["to"]
-        if ";tag=" not in to and status > 100:  # noqa: PLR2004 - 100 Trying has no tag
+        if ";tag=" not in to and status > 100:
             to += ";tag=" + dialog.local.rpartition("=")[2]
         lines = [
             f"SIP/2.0 {status} {reason}",
@@ -193,10 +193,10 @@ class SipPhone:
             return
         status = int(message.first.split(" ")[1])
         self._learn_media(dialog, message)
-        if status < 200:  # noqa: PLR2004 - provisional
+        if status < 200:
             return
         dialog.remote = message.headers["to"]
-        if status < 300:  # noqa: PLR2004 - success
+        if status < 300:
             dialog.is_answered = True
             contact = re.search(r"<(sip:[^>]+)>", message.headers.get("contact", ""))
             if contact:
@@ -212,6 +212,8 @@ class SipPhone:
             self._be_called(message)
         elif dialog is None or message.method == "ACK":
             return
+        elif message.method == "INVITE" and not dialog.is_answered:
+            return  # sent again, because we have not said a last word
         elif message.method == "INVITE":
             held = "a=sendonly" in message.body or "a=inactive" in message.body
             self._respond(dialog, message, 200, "OK", self._sdp("recvonly" if held else "sendrecv"))
