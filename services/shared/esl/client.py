@@ -16,7 +16,7 @@ from gevent.event import Event as Flag
 from services.shared.esl import commands
 from services.shared.esl.backlog import Backlog, BacklogLimits
 from services.shared.esl.commands import Command
-from services.shared.esl.connection import SLICE_SECONDS, Deadlines, PendingReply, Reply
+from services.shared.esl.connection import SLICE_SECONDS, YIELD_SECONDS, Deadlines, PendingReply, Reply
 from services.shared.esl.decoder import Event
 from services.shared.esl.errors import ConnectionEnded, NotSent, Overloaded, Stopped
 from services.shared.esl.session import Connected, Session, Target
@@ -143,7 +143,7 @@ class EslClient:
         while batch := self._backlog.take():
             yield batch
             if time.monotonic() > slice_end:
-                gevent.idle()
+                gevent.sleep(YIELD_SECONDS)
                 slice_end = time.monotonic() + SLICE_SECONDS
 
     def execute(self, command: Command, timeout: float) -> Reply:
