@@ -93,12 +93,26 @@ def plain_pairs(inner: bytes) -> Pairs:
     return pairs
 
 
+class Members(list[tuple[str, object]]):
+    """The members of a JSON object, repeated ones too."""
+
+
 def json_parts(body: bytes) -> tuple[Pairs, str]:
+    """Read a flat object of strings and lists of strings; anything else is not an event and reads as nothing."""
     try:
-        found = json.loads(text(body), object_pairs_hook=lambda pairs: pairs, strict=False)
-    except ValueError:
+        members = json.loads(text(body), object_pairs_hook=Members, strict=False)
+    except (ValueError, RecursionError):
         return [], ""
-    pairs = [(name, "ARRAY::" + "|:".join(value) if isinstance(value, list) else str(value)) for name, value in found]
+    if not isinstance(members, Members):
+        return [], ""
+    pairs = []
+    for name, value in members:
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            pairs.append((name, "ARRAY::" + "|:".join(value)))
+        elif isinstance(value, str):
+            pairs.append((name, value))
+        else:
+            return [], ""
     return [pair for pair in pairs if pair[0] != "_body"], dict(reversed(pairs)).get("_body", "")
 
 
