@@ -12,7 +12,15 @@ TARGET = ROOT / "services" / "shared" / "contracts"
 def main() -> None:
     """Generate messages and type stubs for every .proto file."""
     sources = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("ringmaster/**/*.proto"))
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={TARGET}", f"--mypy_out=quiet:{TARGET}", *sources]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{PROTO}",
+        f"--python_out={TARGET}",
+        f"--mypy_out=quiet:{TARGET}",
+        *sources,
+    ]
     subprocess.run(command, check=True, cwd=PROTO)  # noqa: S603 - our own files, no shell
     for path in sorted((TARGET / "ringmaster").rglob("*.py*")):
         # protoc imports its siblings from the proto root; ours live below services.shared.contracts.

@@ -1,0 +1,10 @@
+class BusError(Exception):
+    """Base of what the bus raises; caught by the shell of a service, never by its domain."""
+
+
+class BusUnavailable(BusError):
+    """The broker does not answer or too much is in flight. Nothing was lost: try again later."""
+
+
+class NotDelivered(BusError):
+    """A record was not acknowledged. It may or may not be in the topic: send it again, consumers know its id."""

@@ -1,0 +1,38 @@
+from services.shared.bus.ports import ReceiptPort, Sender
+from services.shared.bus.topics import CALLS
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+
+_TYPES = {field.name: field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields}
+
+
+def event_type(event: Event) -> str:
+    """Return the public name of an event, for example call.started (SPEC 7.2)."""
+    return _TYPES[event.WhichOneof("body") or ""]
+
+
+def headers_for(event: Event, source: str) -> dict[str, str]:
+    """Return the CloudEvents 1.0 attributes of an event in binary mode; `source` is the service that tells it."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event.event_id,
+        "ce_type": event_type(event),
+        "ce_source": f"ringmaster/{source}",
+        "ce_time": event.time.ToJsonString(),
+        "ce_tenant": event.tenant_id,
+        "content-type": "application/protobuf",
+    }
+    subject = event.subject or event.call_id
+    if subject:
+        headers["ce_subject"] = subject
+    return headers
+
+
+def publish_event(producer: Sender, event: Event, source: str = "router") -> ReceiptPort:
+    """Send a public event to its tenant's partition of ringmaster.calls."""
+    return producer.send(
+        CALLS,
+        event.tenant_id,
+        event.SerializeToString(),
+        timestamp_ms=event.time.ToMilliseconds(),
+        headers=headers_for(event, source),
+    )

@@ -1,0 +1,59 @@
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import structlog
+from gevent.event import Event
+
+EXIT_STOPPED = 0
+EXIT_DIED = 1
+STOP_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs a service's greenlets. They have names, and when one dies the process ends: half a service is worse than none.
+
+    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. What still runs
+    STOP_SECONDS later is killed.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = Event()
+        self._done = Event()
+        self._greenlets: dict[Any, str] = {}
+        self._exit_code = EXIT_STOPPED
+
+    def spawn(self, name: str, function: Callable[..., object], *args: object) -> Any:
+        """Start `function` under a name. Its return before `stop` counts as a death, as does an exception."""
+        greenlet = gevent.spawn(function, *args)
+        greenlet.name = name
+        self._greenlets[greenlet] = name
+        greenlet.link(self._ended)
+        return greenlet
+
+    def stop(self) -> None:
+        """Ask every greenlet to end."""
+        self.stopping.set()
+        self._done.set()
+
+    def run(self) -> int:
+        """Wait until stopped or until a greenlet dies; return the process's exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self.stop)
+        self._done.wait()
+        self.stopping.set()
+        gevent.joinall(list(self._greenlets), timeout=STOP_SECONDS)
+        gevent.killall(list(self._greenlets), timeout=1.0)
+        return self._exit_code
+
+    def _ended(self, greenlet: Any) -> None:
+        name = self._greenlets.pop(greenlet, "?")
+        if self.stopping.is_set():
+            return
+        reason = repr(greenlet.exception) if greenlet.exception else "returned"
+        log.error("greenlet_died", greenlet=name, reason=reason)
+        self._exit_code = EXIT_DIED
+        self._done.set()

@@ -1,0 +1,64 @@
+from collections.abc import Callable
+
+import structlog
+from flask import Flask, Response
+from gevent import pywsgi
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import HTTPException
+
+from services.shared.chassis.problems import problem
+from services.shared.chassis.supervisor import Supervisor
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
+    """Make the Flask application that every service has: /healthz, /readyz, /metrics, and errors as problems.
+
+    `ready` answers (is it ready, one sentence why not).
+    """
+    app = Flask(service, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        is_ready, why = ready()
+        return Response("ready\n" if is_ready else why + "\n", status=200 if is_ready else 503, mimetype="text/plain")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        name = (error.name or "error").lower().replace(" ", "-")
+        return problem(error.code or 500, name, error.description or name)
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.error("request_failed", error=repr(error), exc_info=error)
+        return problem(500, "internal-error", "The service failed to answer; the fault is in its log.")
+
+    return app
+
+
+def serve(supervisor: Supervisor, app: Flask, host: str, port: int) -> pywsgi.WSGIServer:
+    """Serve `app` until the supervisor stops. Raises OSError with the address when the port is taken."""
+    server = pywsgi.WSGIServer((host, port), app, log=None, error_log=None)
+    try:
+        server.start()
+    except OSError as error:
+        raise OSError(error.errno, f"can't listen on {host}:{port}: {error.strerror}") from error
+    supervisor.spawn("web", _until_stopped, supervisor, server)
+    return server
+
+
+def _until_stopped(supervisor: Supervisor, server: pywsgi.WSGIServer) -> None:
+    supervisor.stopping.wait()
+    server.stop(timeout=1.0)

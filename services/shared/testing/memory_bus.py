@@ -1,0 +1,183 @@
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+
+import gevent
+from gevent.event import Event
+
+from services.shared.bus.record import Record
+from services.shared.bus.topics import partition_of
+
+PARTITIONS = 4
+MAX_POLL_RECORDS = 100
+Partitions = Collection[tuple[str, int]]
+
+
+class MemoryReceipt:
+    """A record in memory is acknowledged at once."""
+
+    __slots__ = ("_offset",)
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it is in the topic."""
+        return True
+
+    @property
+    def failed(self) -> bool:
+        """Whether it never will be."""
+        return False
+
+    def wait(self, timeout_seconds: float) -> int:  # noqa: ARG002 - the port's signature
+        """Return the offset."""
+        return self._offset
+
+
+class MemoryBus:
+    """Topics in memory with the same contract as the broker: order per key, offsets per group, survives its readers."""
+
+    def __init__(self, partitions: int = PARTITIONS) -> None:
+        self.partitions = partitions
+        self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self.offsets: dict[tuple[str, str, int], int] = {}
+        self.generations: dict[str, int] = defaultdict(int)
+        self.changed = Event()
+
+    def producer(self) -> "MemoryProducer":
+        """Return a sender."""
+        return MemoryProducer(self)
+
+    def consumer(
+        self,
+        group: str | None,
+        topics: list[str],
+        *,
+        from_beginning: bool = True,
+        on_assigned: Callable[[Partitions], None] | None = None,
+        on_revoked: Callable[[Partitions], None] | None = None,
+    ) -> "MemoryConsumer":
+        """Return a reader; a new one of the same group goes on from the committed offsets with a higher generation."""
+        del on_revoked  # one reader a group: nothing is ever taken from it
+        return MemoryConsumer(self, group, topics, from_beginning=from_beginning, on_assigned=on_assigned)
+
+    def records(self, topic: str) -> list[Record]:
+        """Return everything in a topic, partition by partition."""
+        return [record for (name, _), log in sorted(self.logs.items()) if name == topic for record in log]
+
+
+class MemoryProducer:
+    """Appends to a MemoryBus."""
+
+    in_flight = 0
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    def send(
+        self, topic: str, key: str, value: bytes, *, timestamp_ms: int, headers: Mapping[str, str] | None = None
+    ) -> MemoryReceipt:
+        """Append a record."""
+        partition = partition_of(key, self._bus.partitions)
+        log = self._bus.logs[topic, partition]
+        log.append(Record(topic, partition, len(log), timestamp_ms, key, value, dict(headers or {})))
+        self._bus.changed.set()
+        return MemoryReceipt(len(log) - 1)
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Everything is there already."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class MemoryConsumer:
+    """Reads a MemoryBus as the only member of its group."""
+
+    def __init__(
+        self,
+        bus: MemoryBus,
+        group: str | None,
+        topics: list[str],
+        *,
+        from_beginning: bool,
+        on_assigned: Callable[[Partitions], None] | None,
+    ) -> None:
+        self._bus = bus
+        self._group = group
+        self._places = [(topic, number) for topic in topics for number in range(bus.partitions)]
+        self._positions = {place: self._start(place, from_beginning=from_beginning) for place in self._places}
+        self._paused: set[tuple[str, int]] = set()
+        self._on_assigned = on_assigned
+        if group is not None:
+            bus.generations[group] += 1
+        self._generation = bus.generations[group] if group is not None else 0
+
+    def _start(self, place: tuple[str, int], *, from_beginning: bool) -> int:
+        committed = self.committed(*place)
+        if committed is not None:
+            return committed
+        return 0 if from_beginning else len(self._bus.logs[place])
+
+    def poll(self, timeout_seconds: float) -> list[Record]:
+        """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out."""
+        if self._on_assigned:
+            callback, self._on_assigned = self._on_assigned, None
+            callback(list(self._places))
+        self._bus.changed.clear()
+        found = self._take()
+        if not found and timeout_seconds > 0:
+            self._bus.changed.wait(timeout_seconds)
+            found = self._take()
+        gevent.idle()
+        return found
+
+    def _take(self) -> list[Record]:
+        found: list[Record] = []
+        for place in self._places:
+            if place in self._paused:
+                continue
+            start = self._positions[place]
+            batch = self._bus.logs[place][start : start + MAX_POLL_RECORDS - len(found)]
+            self._positions[place] = start + len(batch)
+            found.extend(batch)
+        return found
+
+    def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Keep the group's offsets."""
+        for (topic, partition), offset in positions.items():
+            self._bus.offsets[self._group or "", topic, partition] = offset
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read on from this offset."""
+        self._positions[topic, partition] = offset
+
+    def committed(self, topic: str, partition: int) -> int | None:
+        """Return the group's committed offset."""
+        if self._group is None:
+            return None
+        return self._bus.offsets.get((self._group, topic, partition))
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """Return the offset of the next record."""
+        return len(self._bus.logs[topic, partition])
+
+    def assignment(self) -> list[tuple[str, int]]:
+        """Return the partitions read now."""
+        return list(self._places)
+
+    def generation(self) -> int:
+        """Return the generation."""
+        return self._generation
+
+    def pause(self, topic: str, partition: int) -> None:
+        """Return nothing of this partition until resumed."""
+        self._paused.add((topic, partition))
+
+    def resume(self, topic: str, partition: int) -> None:
+        """Return records of it again."""
+        self._paused.discard((topic, partition))
+
+    def close(self) -> None:
+        """Leave the group."""
