@@ -124,10 +124,12 @@ class EslClient:
         self._session: Session | None = None
         self._stopping = Flag()
         self._finished = Flag()
+        self._finished.set()
         self._events_received = self._bytes_received = self._sessions = self._overloads = 0
 
     def start(self) -> None:
-        """Begin to connect in the background; never blocks, never raises for an absent switch."""
+        """Begin to connect in the background, once; never blocks, never raises for an absent switch."""
+        self._finished.clear()
         self._spawn("esl-session", self._run)
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -135,6 +137,8 @@ class EslClient:
         self._stopping.set()
         if self._session is not None:
             self._session.end(Stopped("the client was stopped"))
+        if self._finished.is_set():  # never started
+            self._backlog.close()
         self._finished.wait(timeout)
 
     def events(self) -> Iterator[list[Item]]:
@@ -183,7 +187,14 @@ class EslClient:
         return session
 
     def _run(self) -> None:
-        """One session after another until stopped: the client's greenlet."""
+        """One session after another until stopped: the client's greenlet. It raises only what is a bug of ours."""
+        try:
+            self._keep_a_session()
+        finally:
+            self._backlog.close()
+            self._finished.set()
+
+    def _keep_a_session(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             began, before = time.monotonic(), self._sessions
@@ -193,8 +204,6 @@ class EslClient:
                 failures = 0  # it had been good; one that ends at once counts as one more failure
             self._announce_end(reason, was_connected=was_connected, failures=failures)
             failures += 1
-        self._backlog.close()
-        self._finished.set()
 
     def _live(self) -> ConnectionEnded:
         """Make a session and wait for its end; return why it ended. Anything but a ConnectionEnded is our bug."""

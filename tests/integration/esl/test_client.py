@@ -338,6 +338,30 @@ def test_stopping_ends_the_events_after_the_last_one(switch: ScriptedSwitch, lis
     eventually(lambda: all(guest.is_gone for guest in switch.guests))
 
 
+def test_a_client_that_was_never_started_stops_at_once() -> None:
+    client = EslClient(Target("127.0.0.1", 1, "x"), Subscription(("ALL",)))
+    with gevent.Timeout(1):
+        client.stop()
+        assert list(client.events()) == []
+
+
+def test_a_fault_of_ours_ends_the_events_and_comes_out_of_the_greenlet(
+    switch: ScriptedSwitch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = EslClient(Target(switch.host, switch.port, PASSWORD), Subscription(("ALL",)))
+    spawned: list[gevent.Greenlet] = []
+    client._spawn = lambda _name, function: spawned.append(gevent.spawn(function))
+    monkeypatch.setattr(client._backlog, "check", lambda: 1 // 0)
+    client.start()
+    eventually(lambda: client.stats.connected)
+    switch.emit(CREATE)
+    with gevent.Timeout(5):
+        items = [item for batch in client.events() for item in batch]
+    assert isinstance(items[0], Connected)
+    assert isinstance(spawned[0].exception, ZeroDivisionError)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_stopping_interrupts_a_long_pause_and_a_connect(switch: ScriptedSwitch) -> None:
     switch.greeting = None
     client = EslClient(Target(switch.host, switch.port, "x"), Subscription(("ALL",)))
