@@ -92,7 +92,7 @@ def one_round(figures: Figures, everyone: list[tuple[Peer, str]]) -> None:
         if peer.headers:
             values.add(burst["values"])
         for metric in ("cpu_us", "events_s", "pause_ms", "memory_mb", "lost"):
-            if metric in burst and (peer.headers or metric in ("cpu_us", "events_s")):
+            if metric in burst and (peer.headers or metric == "cpu_us"):
                 figures[peer.who][metric].append(burst[metric])
     if len(values) != 1:
         sys.exit(f"the readers found different numbers of values in the same events: {sorted(values)}")

@@ -20,7 +20,7 @@ class RefFrame:
     event_body: str
 
 
-class NotTheProtocol(Exception):  # noqa: N818  the name is the sentence
+class NotTheProtocol(Exception):
     """The bytes can't be read as frames."""
 
 

@@ -12,15 +12,15 @@ class EslError(Exception):
     """Base of everything this package raises on purpose."""
 
 
-class UnsafeValue(EslError, ValueError):  # noqa: N818  the field says what it is; "Error" would add nothing
+class UnsafeValue(EslError, ValueError):
     """A value can't be written into a command without changing its meaning. Retrying can't help."""
 
 
-class NotSent(EslError, NotConnectedError):  # type: ignore[misc]  # noqa: N818  greenswitch is untyped; named after the caller's decision
+class NotSent(EslError, NotConnectedError):  # type: ignore[misc]  # greenswitch is untyped
     """The command never reached the wire. It may be sent again at any time."""
 
 
-class OutcomeUnknown(EslError):  # noqa: N818  named after the caller's decision
+class OutcomeUnknown(EslError):
     """The command (or a part of it) was written, its reply did not come. Reconcile before sending it again."""
 
 
@@ -28,7 +28,7 @@ class ReplyTimeout(OutcomeUnknown):
     """The deadline of one reply passed; the connection is still up and later replies keep their order."""
 
 
-class ConnectionEnded(EslError):  # noqa: N818  also used as the reason of a normal end
+class ConnectionEnded(EslError):
     """The connection is gone; the message says why. Base of all reasons a `Disconnected` item can carry."""
 
 
