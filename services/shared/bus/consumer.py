@@ -63,7 +63,7 @@ class Consumer:
         return [_record(message) for batch in batches.values() for message in batch]
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Say that everything before these offsets has had its effect. Raises BusUnavailable; then it is told again later."""
+        """Say that everything before these offsets has had its effect. Raises BusUnavailable."""
         offsets = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in positions.items()}
         try:
             self._kafka.commit(offsets, timeout_ms=10_000)

@@ -12,5 +12,5 @@ DEAD_LETTERS = "ringmaster.dead"
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Return the partition of a key: CRC-32 modulo the count. Ours, so that each producer can name it (3.6 times cheaper)."""
+    """Return the partition of a key: CRC-32 modulo the count. Naming it is 3.6 times cheaper."""
     return zlib.crc32(key.encode()) % partitions

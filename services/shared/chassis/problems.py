@@ -3,7 +3,7 @@ from flask import Response
 
 
 def problem(status: int, kind: str, detail: str, **extra: object) -> Response:
-    """Answer an HTTP request with a problem (RFC 9457): `kind` is a short hyphenated name, `detail` one clear sentence."""
+    """Answer an HTTP request with a problem (RFC 9457): `kind` is a hyphenated name, `detail` one sentence."""
     body = {
         "type": f"urn:ringmaster:problem:{kind}",
         "title": kind.replace("-", " "),

@@ -11,7 +11,7 @@ SettingsType = TypeVar("SettingsType")
 
 
 class SettingsError(ValueError):
-    """The environment can't start this service; each fault is one sentence. Caught by `__main__`, which exits with 2."""
+    """The environment can't start this service; each fault is one sentence. `__main__` catches it and exits with 2."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))

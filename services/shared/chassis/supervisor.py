@@ -14,10 +14,10 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """Runs a service's greenlets. They have names, and when one dies the process ends: half a service is worse than none.
+    """Runs a service's greenlets. They have names; when one dies the process ends: half a service is worse than none.
 
-    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. What still runs
-    STOP_SECONDS later is killed.
+    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. What still
+    runs STOP_SECONDS later is killed.
     """
 
     def __init__(self) -> None:
