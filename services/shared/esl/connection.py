@@ -165,6 +165,8 @@ class Connection(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         reply = self.submit(commands.auth(self.password)).get(self.deadlines.reply)
         if not reply.text.startswith("+OK"):
             raise WrongPassword(f"{self._name} refused the event-socket password")
+        if self._end_reason is not None:  # good-bye came in the same breath
+            raise ConnectFailed(f"{self._name}: {self._end_reason}")
 
     def submit(self, command: Command) -> PendingReply:
         """Write a command without waiting for its reply. Raises NotSent when the connection is down."""
@@ -265,7 +267,10 @@ class Connection(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         if self._probe is not None or not self._established or self.sock is None:
             raise ConnectionSilent(f"{self._name} has been silent for {self.deadlines.silence:g} s, and did not answer")
         self.sock.settimeout(self.deadlines.reply)
-        self._probe = self.submit(_PROBE)
+        try:
+            self._probe = self.submit(_PROBE)
+        except NotSent as error:
+            raise ConnectionSilent(f"{self._name} is silent, and {error}") from error
 
     def handle_event(self, frame: Frame) -> None:
         """Act on a frame that is not an event; greenswitch's dispatch, replaced."""

@@ -8,7 +8,7 @@ import gevent.event
 import pytest
 
 from services.shared.esl import commands
-from services.shared.esl.connection import Connection, Deadlines
+from services.shared.esl.connection import MAX_PENDING, Connection, Deadlines
 from services.shared.esl.decoder import Event
 from services.shared.esl.errors import (
     AccessDenied,
@@ -118,6 +118,14 @@ def test_a_switch_that_closes_during_the_hand_shake_is_a_failed_connect(switch: 
     switch.greeting = GOODBYE
     with pytest.raises(ConnectFailed, match="goodbye"):
         dial().connection.connect()
+
+
+def test_a_switch_that_accepts_the_password_and_leaves_is_a_failed_connect(switch: ScriptedSwitch, dial: Dial) -> None:
+    switch.answers[b"auth"] = lambda _guest, _command: command_reply("+OK accepted") + GOODBYE
+    call = dial()
+    with pytest.raises(ConnectFailed, match="goodbye"):
+        call.connection.connect()
+    assert call.ends == []
 
 
 def test_a_port_where_nobody_listens_is_a_failed_connect(switch: ScriptedSwitch, dial: Dial) -> None:
@@ -271,6 +279,19 @@ def test_a_silent_switch_that_does_not_answer_the_probe_is_lost(switch: Scripted
     eventually(call.has_ended)
     assert isinstance(call.ends[0], ConnectionSilent)
     eventually(lambda: switch.guests[0].is_gone)
+
+
+def test_too_many_unanswered_commands_are_refused_and_silence_then_ends_it(switch: ScriptedSwitch, dial: Dial) -> None:
+    switch.answers[b"api"] = silent
+    call = dial(Deadlines(silence=0.1, reply=5.0))
+    call.connection.connect()
+    sent = [call.connection.submit(STATUS) for _ in range(MAX_PENDING)]
+    with pytest.raises(NotSent, match="wait for"):
+        call.connection.submit(STATUS)
+    eventually(call.has_ended)
+    assert isinstance(call.ends[0], ConnectionSilent)
+    with pytest.raises(OutcomeUnknown):
+        sent[-1].get(1)
 
 
 def test_a_switch_that_reads_no_more_is_lost_and_the_rest_was_not_sent(switch: ScriptedSwitch, dial: Dial) -> None:
