@@ -80,7 +80,7 @@ def uuid_getvar(switch: Switch, argument: str) -> str:
     leg = switch.find(words[0])
     if leg is None:
         return NO_CHANNEL
-    value = leg.variables.get(words[1])
+    value = leg.variables.look_up(words[1])
     return "_undef_" if value is None else value
 
 

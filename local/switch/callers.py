@@ -108,7 +108,7 @@ class Traffic:
         for line in self._scenario.lines:
             if line.calls_per_hour:
                 self._waiting += 1
-                self._next_arrival(line, random.Random(self._dice.random()))
+                self._next_arrival(line, random.Random(self._dice.random()), scheduler.clock.now_us())
 
     def _later(self, seconds: float, call: ScriptedCall) -> None:
         self._switch.scheduler.after(seconds, lambda: self._scripted(call))
@@ -128,18 +128,18 @@ class Traffic:
         self._waiting -= 1
         self.place(call.line, call.callers, number=call.number, name=call.name, headers=call.headers)
 
-    def _next_arrival(self, line: Line, dice: random.Random) -> None:
-        gap = dice.expovariate(line.calls_per_hour / 3600.0)
-        due_us = self._switch.scheduler.clock.now_us() + int(gap * 1_000_000)
+    def _next_arrival(self, line: Line, dice: random.Random, after_us: int) -> None:
+        """Draw the next gap from when this arrival was due, not from when it was noticed: no drift under load."""
+        due_us = after_us + int(dice.expovariate(line.calls_per_hour / 3600.0) * 1_000_000)
         if self._ends_us is not None and due_us >= self._ends_us:
             self._waiting -= 1
             return
-        self._switch.scheduler.at(due_us, lambda: self._arrive(line, dice))
+        self._switch.scheduler.at(due_us, lambda: self._arrive(line, dice, due_us))
 
-    def _arrive(self, line: Line, dice: random.Random) -> None:
+    def _arrive(self, line: Line, dice: random.Random, due_us: int) -> None:
         if self.is_stopped:
             return
-        self._next_arrival(line, dice)
+        self._next_arrival(line, dice, due_us)
         self.place(line.number, line.callers)
 
     def place(

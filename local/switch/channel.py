@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from local.switch.clock import floor_tick
 from local.switch.encoding import encode, header
-from local.switch.legvars import answered_variables, caller_block_of
+from local.switch.legvars import answered_variables
 from local.switch.states import CallState, State
-from local.switch.variables import Variables
+from local.switch.variables import Block, Variables
 
 if TYPE_CHECKING:
     from local.switch.core import Switch
@@ -86,7 +86,8 @@ class Leg:
 
     __slots__ = (
         "_basic_names",
-        "_caller_block",
+        "_profile_block",
+        "_profile_made_of",
         "answered",
         "break_playback",
         "bridge",
@@ -135,7 +136,7 @@ class Leg:
         self.name = name
         self.direction = direction
         self.profile = profile
-        self.variables = Variables()
+        self.variables = Variables(as_json=switch.bus.is_json_wanted)
         self.state = State.NEW
         self.running_state = State.NEW
         self.callstate = CallState.DOWN
@@ -166,7 +167,8 @@ class Leg:
         self.watchers: list[Strand] = []
         self.destroyed_us: int | None = None
         self._basic_names = f"Channel-Name: {encode(name)}\nUnique-ID: {encode(uuid)}\n"
-        self._caller_block: str | None = None
+        self._profile_block: Block | None = None
+        self._profile_made_of = (False, "")
 
     # -- what events say of the leg ------------------------------------------------------------------------------
 
@@ -201,15 +203,18 @@ class Leg:
             f"Channel-Call-UUID: {encode(self.call_uuid)}\nAnswer-State: {self.answer_state}\n{cause}"
         )
 
-    def profile_block(self) -> str:
+    def profile_block(self) -> Block:
         """Return codec, Caller-* and Other-Leg-* headers."""
-        if self._caller_block is None:
-            self._caller_block = caller_block_of(self)
-        return (CODEC_BLOCK if self.codec_up else "") + self._caller_block + self.partner_block
+        made_of = (self.codec_up, self.partner_block)
+        if self._profile_block is None or self._profile_made_of != made_of:
+            self._profile_made_of = made_of
+            codec = CODEC_BLOCK if self.codec_up else ""
+            self._profile_block = Block(codec + self.profile.caller_block() + self.partner_block)
+        return self._profile_block
 
     def profile_changed(self) -> None:
         """Have the Caller-* headers rendered anew at the next event."""
-        self._caller_block = None
+        self._profile_block = None
 
     def emit(
         self,
@@ -228,8 +233,7 @@ class Leg:
         if not bus.is_wanted(name, subclass):
             bus.sequence += 1
             return
-        variables = self.variables.block() if full else ""
-        blocks = (lead, self.basic_block(), self.profile_block(), variables, tail)
+        blocks = (lead, self.basic_block(), self.profile_block(), self.variables if full else "", tail)
         bus.emit(name, *blocks, origin=origin, subclass=subclass, body=body, prefix=prefix)
 
     # -- changes -------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ class Switch:
             command, _, argument = name[:-1].partition("(")
             result = self.api.run(command, argument)
             return result if isinstance(result, str) else ""
-        return leg.variables.get(name) or self.globals.get(name, "")
+        return leg.variables.look_up(name) or self.globals.get(name, "")
 
     def send_digits(self, leg: Leg, data: str) -> None:
         """Send digits to a leg's phone; a simulated phone doesn't listen to them."""
@@ -223,7 +223,7 @@ class Switch:
 
     def data_event(self, leg: Leg) -> Event:
         """Return what uuid_dump prints: CHANNEL_DATA, which nobody can subscribe to."""
-        blocks = leg.basic_block() + leg.profile_block() + leg.variables.block()
+        blocks = leg.basic_block() + leg.profile_block().block() + leg.variables.block()
         return Event("CHANNEL_DATA", self.bus.head("CHANNEL_DATA", "CHANNEL_DATA", None) + blocks)
 
     def recording_path(self, path: str) -> Path:

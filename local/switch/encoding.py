@@ -14,11 +14,16 @@ _ARRAY = "ARRAY::"
 _ARRAY_BREAK = "|:"
 
 
-@lru_cache(maxsize=65_536)
+_ESCAPES = {code: f"%{code:02X}" for code in range(128) if not _PLAIN.fullmatch(chr(code))}
+
+
 def encode(value: str) -> str:
     """Percent-encode a header's value as plain events do; bytes that are not UTF-8 are surrogate escapes."""
     if _PLAIN.fullmatch(value):
         return value
+    if value.isascii():
+        # Three times as fast as quote(), and nearly every value is ASCII.
+        return value.translate(_ESCAPES)
     return quote(value, safe=_LEFT_ALONE, errors="surrogateescape")
 
 
@@ -60,19 +65,29 @@ _JSON_ESCAPES = {chr(code): f"\\u{code:04x}" for code in range(32)} | {
 }
 
 
-@lru_cache(maxsize=65_536)
 def json_member(line: str) -> str:
     """Turn one encoded plain line into the member of a json event: arrays become lists (wire truth 3)."""
     name, _, encoded = line.partition(": ")
-    value: str | list[str] = decode(encoded)
-    if isinstance(value, str) and value.startswith(_ARRAY):
-        value = value[len(_ARRAY) :].split(_ARRAY_BREAK)
-    return f"{json_text(name)}:{json_text(value)}"
+    if "%" not in encoded and _PLAIN.fullmatch(name):
+        # What percent-encoding leaves alone needs no escapes in json either: 0.5 instead of 2.5 µs.
+        return f'"{name}":"{encoded}"'
+    return _encoded_member(name, encoded)
 
 
 @lru_cache(maxsize=8_192)
+def _encoded_member(name: str, encoded: str) -> str:
+    return value_member(name, decode(encoded))
+
+
+def value_member(name: str, value: str) -> str:
+    """Return a value that is not encoded as the member of a json event."""
+    if value.startswith(_ARRAY):
+        return f"{json_text(name)}:{json_text(value[len(_ARRAY) :].split(_ARRAY_BREAK))}"
+    return f"{json_text(name)}:{json_text(value)}"
+
+
 def json_members(block: str) -> str:
-    """Turn a block of plain lines into members; whole blocks repeat from event to event of a leg."""
+    """Turn a block of plain lines into members."""
     return ",".join(map(json_member, block.split("\n")[:-1]))
 
 

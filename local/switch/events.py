@@ -4,13 +4,18 @@ An event is rendered once per format, at the moment it happens, however many con
 wants only takes its sequence number. Bytes are shaped like the captures: same names, same order, same quirks.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from local.switch.clock import MICROSECONDS, Clock, floor_tick
 from local.switch.encoding import decode, header, json_members, json_text
+
+if TYPE_CHECKING:
+    from local.switch.variables import Block, Variables
 
 # Where FreeSWITCH 1.10.12 raises each event: file, function, line. A few events have more than one origin.
 _ORIGINS: dict[str, tuple[str, str, int]] = {
@@ -89,13 +94,16 @@ class Identity:
 class Event:
     """One event that happened: its encoded header lines and, rarely, a body."""
 
-    __slots__ = ("_json", "_plain", "body", "name", "subclass", "text")
+    __slots__ = ("_json", "_members", "_plain", "body", "name", "subclass", "text")
 
-    def __init__(self, name: str, text: str, subclass: str | None = None, body: str | None = None) -> None:
+    def __init__(
+        self, name: str, text: str, subclass: str | None = None, body: str | None = None, members: str | None = None
+    ) -> None:
         self.name = name
         self.text = text
         self.subclass = subclass
         self.body = body
+        self._members = members
         self._plain: bytes | None = None
         self._json: bytes | None = None
 
@@ -125,7 +133,7 @@ class Event:
 
     def json_payload(self) -> str:
         """Return the event as a json object; a body becomes `_body` beside its Content-Length."""
-        members = json_members(self.text)
+        members = json_members(self.text) if self._members is None else self._members
         if self.body is not None:
             length = len(self.body.encode("utf-8", "surrogateescape"))
             members += f',"Content-Length":"{length}","_body":{json_text(self.body)}'
@@ -141,6 +149,11 @@ class Event:
 
 class Listener(Protocol):
     """A connection that listens to events."""
+
+    @property
+    def is_json(self) -> bool:
+        """Say whether the connection wants its events as json."""
+        ...
 
     def wants(self, name: str, subclass: str | None) -> bool:
         """Say whether the connection has subscribed to this class."""
@@ -166,6 +179,7 @@ class EventBus:
         self._clock = clock
         self._listeners: list[Listener] = []
         self._wanted: dict[tuple[str, str | None], bool] = {}
+        self.is_json_wanted = False
         self._origin_blocks = {
             key: f"Event-Calling-File: {file}\nEvent-Calling-Function: {function}\nEvent-Calling-Line-Number: {line}\n"
             for key, (file, function, line) in _ORIGINS.items()
@@ -193,6 +207,7 @@ class EventBus:
     def subscriptions_changed(self) -> None:
         """Tell the bus that a connection wants other classes than before."""
         self._wanted.clear()
+        self.is_json_wanted = any(listener.is_json for listener in self._listeners)
 
     def is_wanted(self, name: str, subclass: str | None = None) -> bool:
         """Say whether rendering an event of this class would be read by anybody."""
@@ -214,7 +229,7 @@ class EventBus:
     def emit(
         self,
         name: str,
-        *blocks: str,
+        *blocks: str | Block | Variables,
         origin: str | None = None,
         subclass: str | None = None,
         body: str | None = None,
@@ -224,8 +239,13 @@ class EventBus:
         if not self.is_wanted(name, subclass):
             self.sequence += 1
             return
-        event = Event(name, prefix + self.head(name, origin or name, subclass) + "".join(blocks), subclass, body)
-        self.deliver(event)
+        parts = [prefix, self.head(name, origin or name, subclass), *blocks]
+        text = "".join([part if isinstance(part, str) else part.block() for part in parts])
+        members = None
+        if self.is_json_wanted:
+            # Nine tenths of an event are variables, whose members are kept: 35 µs an event instead of 100 µs.
+            members = ",".join([json_members(p) if isinstance(p, str) else p.json_block() for p in parts if p != ""])
+        self.deliver(Event(name, text, subclass, body, members))
 
     def deliver(self, event: Event) -> None:
         """Hand a finished event to every connection that wants it."""

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from local.switch.causes import Q850
 from local.switch.clock import MICROSECONDS
-from local.switch.variables import shared_lines
+from local.switch.variables import SharedLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIP_PORT = 5060
 
-_INBOUND_NETWORK = shared_lines(
+_INBOUND_NETWORK = SharedLines(
     [
         ("sip_local_network_addr", "127.0.0.1"),
         ("sip_network_ip", "127.0.0.1"),
@@ -40,7 +40,7 @@ _INBOUND_NETWORK = shared_lines(
         ("max_forwards", 70),
     ]
 )
-_CODECS = shared_lines(
+_CODECS = SharedLines(
     [
         ("ep_codec_string", "CORE_PCM_MODULE.PCMU@8000h@20i@64000b"),
         ("rtp_use_codec_string", "PCMU,PCMA,OPUS"),
@@ -63,7 +63,7 @@ _CODECS = shared_lines(
         ("dtmf_type", "rfc2833"),
     ]
 )
-_RTP = shared_lines(
+_RTP = SharedLines(
     [
         ("rtp_use_timer_name", "soft"),
         ("rtp_use_pt", 0),
@@ -72,7 +72,7 @@ _RTP = shared_lines(
         ("remote_media_ip", "127.0.0.1"),
     ]
 )
-_OUTBOUND_PROFILE = shared_lines(
+_OUTBOUND_PROFILE = SharedLines(
     [
         ("sip_outgoing_contact_uri", f"<sip:mod_sofia@127.0.0.1:{SIP_PORT}>"),
         ("sofia_profile_name", "internal"),
@@ -103,11 +103,6 @@ def sdp(leg: Leg, whose: str) -> str:
     )
 
 
-def caller_block_of(leg: Leg) -> str:
-    """Return the Caller-* headers of a leg."""
-    return leg.profile.caller_block()
-
-
 def set_inbound_variables(leg: Leg, port: int, sip_headers: dict[str, str]) -> None:
     """Set what an INVITE brings: about 70 variables."""
     profile, variables = leg.profile, leg.variables
@@ -129,7 +124,7 @@ def set_inbound_variables(leg: Leg, port: int, sip_headers: dict[str, str]) -> N
             ("sip_call_id", f"{leg.uuid}@phone{port}"),
         ]
     )
-    variables.add_lines(_INBOUND_NETWORK)
+    variables.add_shared(_INBOUND_NETWORK)
     variables.set_many(
         [
             ("sip_network_port", port),
@@ -154,7 +149,7 @@ def set_inbound_variables(leg: Leg, port: int, sip_headers: dict[str, str]) -> N
             ("switch_r_sdp", sdp(leg, "remote")),
         ]
     )
-    variables.add_lines(_CODECS)
+    variables.add_shared(_CODECS)
     variables.set_many([("remote_media_port", _port(leg)), ("endpoint_disposition", "RECEIVED")])
 
 
@@ -186,7 +181,7 @@ def set_outbound_variables(leg: Leg, destination: str, own: list[tuple[str, str]
             ("sip_req_uri", destination),
         ]
     )
-    variables.add_lines(_OUTBOUND_PROFILE)
+    variables.add_shared(_OUTBOUND_PROFILE)
 
 
 def set_reached_variables(leg: Leg, destination: str, port: int) -> None:
@@ -231,13 +226,13 @@ def answered_variables(leg: Leg) -> Iterator[tuple[str, object]]:
     """Yield what the answer adds: media addresses, and the dialog's tags on an inbound leg."""
     if leg.direction == "outbound":
         yield "switch_r_sdp", sdp(leg, "remote")
-        leg.variables.add_lines(_CODECS)
+        leg.variables.add_shared(_CODECS)
     else:
         yield "rtp_local_sdp_str", sdp(leg, "local")
     yield "local_media_ip", "127.0.0.1"
     yield "local_media_port", _port(leg) + 2
     yield "advertised_media_ip", "127.0.0.1"
-    leg.variables.add_lines(_RTP)
+    leg.variables.add_shared(_RTP)
     yield "rtp_use_ssrc", _mark(leg, "ssrc")
     yield "remote_media_port", _port(leg)
     if leg.direction == "inbound":
@@ -331,7 +326,7 @@ def set_statistics(leg: Leg) -> None:
             ("rtp_audio_in_media_packet_count", packets),
         ]
     )
-    leg.variables.add_lines(_STATISTICS)
+    leg.variables.add_shared(_STATISTICS)
     leg.variables.set_many(
         [
             ("rtp_audio_out_raw_bytes", packets * 172),
@@ -342,7 +337,7 @@ def set_statistics(leg: Leg) -> None:
     )
 
 
-_STATISTICS = shared_lines(
+_STATISTICS = SharedLines(
     [
         *((f"rtp_audio_in_{name}_packet_count", 0) for name in ("skip", "jitter", "dtmf", "cng", "flush")),
         ("rtp_audio_in_largest_jb_size", 0),

@@ -67,6 +67,11 @@ class Session:
 
     # -- events --------------------------------------------------------------------------------------------------
 
+    @property
+    def is_json(self) -> bool:
+        """Say whether the connection wants its events as json."""
+        return self.subscription.is_json
+
     def wants(self, name: str, subclass: str | None) -> bool:
         """Say whether the connection has subscribed to this class."""
         return not self.is_closing and self.subscription.wants(name, subclass)
