@@ -93,12 +93,14 @@ class Traffic:
         self._pool = Pool(scenario.pool, random.Random(dice.random()))
         self._waiting = 0
         self._ends_us: int | None = None
+        self.is_started = False
         self.is_stopped = False
         self.placed = 0
         self._ports = 0
 
     def start(self) -> None:
         """Schedule the scripted calls and the first random one of every line."""
+        self.is_started = True
         scheduler = self._switch.scheduler
         if self._scenario.minutes is not None:
             self._ends_us = scheduler.clock.now_us() + int(self._scenario.minutes * 60_000_000)

@@ -79,6 +79,12 @@ def _add_actions(app: Flask, world: World) -> None:
         world.move_phone(uuid, _body())
         return jsonify({"leg": uuid}), 200
 
+    @app.post("/begin")
+    def begin() -> tuple[Response, int]:
+        if not world.traffic.is_started:
+            world.traffic.start()
+        return jsonify(world.status()), 202
+
     @app.post("/drain")
     def drain() -> tuple[Response, int]:
         world.stop_arrivals()

@@ -33,6 +33,7 @@ class Settings:
     on_slow_reader: str
     on_shutdown: str
     rude: bool
+    waits: bool
 
 
 _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
@@ -75,5 +76,6 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
         help="what `fsctl shutdown now` does: end the process, or come up again as another boot",
     )
     parser.add_argument("--rude", action="store_true", help="reject every connection, as an access list does")
+    parser.add_argument("--waits", action="store_true", help="let nobody call before POST /begin")
     values = vars(parser.parse_args(arguments))
     return Settings(**values)

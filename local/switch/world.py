@@ -82,7 +82,8 @@ class World:
     def start(self) -> None:
         """Let phones register and callers arrive."""
         self._register_all()
-        self.traffic.start()
+        if not self.settings.waits:
+            self.traffic.start()
 
     def _register_all(self) -> None:
         for place, (user, realm, port) in enumerate(self._registered.values()):
@@ -163,7 +164,7 @@ class World:
 
     def phase(self) -> str:
         """Return running, draining (nobody calls any more) or drained (and nobody is on the line)."""
-        if self.traffic.has_arrivals():
+        if self.traffic.has_arrivals() or not self.traffic.is_started:
             return "running"
         return "draining" if self.switch.legs else "drained"
 
