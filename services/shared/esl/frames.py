@@ -239,7 +239,9 @@ def _plain_needles(headers: tuple[str, ...]) -> tuple[tuple[bytes, int], ...]:
 
 
 def _plain_text(value: bytes) -> str:
-    text = value.decode("utf-8", "replace")
+    if not value.isascii():  # not from FreeSWITCH; the bytes are put together before they are read as UTF-8
+        return unquote_to_bytes(value).decode("utf-8", "replace")
+    text = value.decode()
     return _percent_decoded(text) if "%" in text or text == _UNDEFINED else text
 
 

@@ -121,6 +121,12 @@ def test_invalid_utf8_is_replaced_in_both_formats() -> None:
         assert dict(event.items())["Caller-Caller-ID-Name"] == "J\N{REPLACEMENT CHARACTER}rgen"
 
 
+def test_half_a_letter_raw_and_half_encoded_is_put_together_before_it_is_read() -> None:
+    event = PlainEvent(b"\nName: \xd1%8F\nOther: \xd1x%41\n\n")
+    assert event.select(("Name", "Other")) == ["\u044f", "\N{REPLACEMENT CHARACTER}xA"]
+    assert dict(event.items()) == {"Name": "\u044f", "Other": "\N{REPLACEMENT CHARACTER}xA"}
+
+
 def test_an_empty_value_is_undef_on_the_plain_wire() -> None:
     assert PlainEvent(b"\nName: _undef_\n\n").get("Name", "absent") == ""
     assert PlainEvent(b"\nName: _undef_\n\n").select(("Name",)) == [""]
