@@ -1,0 +1,65 @@
+# Everything that a person types. `make` alone lists it.
+PYTHON := .venv/bin/python
+UV := .venv/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener
+
+help: ## List what can be typed
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.venv/installed: requirements.lock
+	@echo "Installing the platform's Python packages into .venv …"
+	@python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock
+	@touch $@
+
+install: .venv/installed ## Install everything that runs and tests the platform
+
+up: install ## Start the whole platform on this machine, with simulated callers; Ctrl-C stops it
+	@$(PYTHON) -m local.stack up
+
+down: install ## Stop what an earlier `make up` left running
+	@$(PYTHON) -m local.stack down
+
+status: install ## Say which parts run and where
+	@$(PYTHON) -m local.stack status
+
+demo: install ## Play 60 simulated minutes of calls and balance the books (build/demo.json)
+	@$(PYTHON) -m local.stack demo
+
+test: install ## Run every test
+	@$(PYTHON) -m pytest
+
+lint: install
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports
+
+types: install
+	@.venv/bin/mypy
+
+contracts: install
+	@cd proto && ../.venv/bin/buf lint
+	@cd proto && ../.venv/bin/buf breaking --against '../.git#branch=main,subdir=proto'
+	@$(PYTHON) proto/generate.py --check
+
+check: lint types contracts test ## Run what continuous integration runs
+
+proto: install ## Write the generated code and the AsyncAPI document anew
+	@$(PYTHON) proto/generate.py
+
+lock: install ## Write requirements.lock anew from pyproject.toml
+	@$(UV) pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+
+bench: bench-esl bench-listener bench-latency ## Run every benchmark
+
+bench-esl: install ## Measure the event-socket reader beside its peers
+	@$(PYTHON) -m bench.esl
+
+bench-latency: install ## Measure agent free -> originate on the wire
+	@$(PYTHON) -m bench.latency
+
+bench-listener: install ## Measure socket -> Kafka acknowledged
+	@$(PYTHON) -m bench.listener

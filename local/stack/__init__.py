@@ -1,0 +1,1 @@
+"""Everything of the platform as separate processes on loopback: `python -m local.stack up|down|status|demo`."""

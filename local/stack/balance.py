@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Two figures that must be equal, from two sides that do not know each other."""
+
+    what: str
+    expected: int
+    found: int
+
+    @property
+    def balances(self) -> bool:
+        """Whether they are equal."""
+        return self.expected == self.found
+
+
+def balance(
+    truth: dict[str, Any], summary: dict[str, Any], received: dict[str, Any], stored: int, sent: int
+) -> list[Row]:
+    """Hold the platform's numbers against the switch's own ground truth.
+
+    `truth` is the switch's list of calls and offers, `summary` the statistics' totals, `received` what the webhook
+    receiver got, `stored` the objects in the store, `sent` the events that webhooks were due for.
+    """
+    calls = truth["calls"]
+    talked = [call for call in calls if call["talks"]]
+    exits = summary["by_exit"]
+    return [
+        Row("calls in", len(calls), summary["calls_in"]),
+        Row("calls in = sum of exits", summary["calls_in"], sum(exits.values())),
+        Row("answered", len(talked), summary["answered"]),
+        Row("calls not ended", 0, summary["calls_in"] - summary["calls_ended"]),
+        Row("recordings stored = calls answered", len(talked), stored),
+        Row("recordings in the call log", stored, summary["recordings_stored"]),
+        Row("webhooks delivered = expected", sent, received["distinct"]),
+        Row("webhooks with a bad signature", 0, received["invalid"]),
+        Row("callers stuck", 0, sum(call["hungup"] is None for call in calls)),
+        Row("agents rung twice at once", 0, _double_rings(truth["offers"])),
+    ]
+
+
+def _double_rings(offers: list[dict[str, Any]]) -> int:
+    """Count offers that rang a phone which was ringing or talking already."""
+    doubles = 0
+    busy_until: dict[str, float] = {}
+    for offer in sorted(offers, key=lambda one: one["rang"]):
+        if offer["rang"] < busy_until.get(offer["agent"], 0.0):
+            doubles += 1
+        busy_until[offer["agent"]] = offer["ended"] or float("inf")
+    return doubles
+
+
+def table(rows: list[Row]) -> str:
+    """Draw the balance for a person."""
+    lines = [f"{'':<38}{'expected':>10}{'found':>10}"]
+    lines += [
+        f"{row.what:<38}{row.expected:>10}{row.found:>10}  {'ok' if row.balances else '<-- differs'}" for row in rows
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.stack.balance import Row, balance, table
+from local.stack.expected import expected_deliveries
+from local.stack.layout import ROOT, Layout
+from local.stack.part import PartFailed
+from local.stack.parts import ADMIN_TOKEN, BUCKET, S3_ACCESS_KEY, S3_SECRET_KEY
+from local.stack.stack import Say, Stack
+from local.stack.web import get, post
+
+SCENARIO = ROOT / "local" / "demo" / "demo.yaml"
+REPORT = ROOT / "build" / "demo.json"
+SIMULATED_SECONDS = 3600
+DEFAULT_SPEED = 20.0
+# After the last caller is gone, uploads and deliveries get this long (wall seconds) to settle.
+SETTLE_SECONDS = 120.0
+POLL_SECONDS = 1.0
+# Own ports, so that a demo can run beside `make up`.
+PORTS_ABOVE = 40
+# What DEMO_KILL=each ends with SIGKILL, in this order, evenly over the run.
+VICTIMS = (
+    "router",
+    "listener",
+    "stats",
+    "webhooks",
+    "recorder",
+    "console",
+    "broker",
+    "documents",
+    "objects",
+    "receiver",
+)
+
+
+def play(say: Say) -> int:
+    """Play one simulated hour and balance the books; returns 0 when they balance."""
+    base = Layout.from_environment("demo")
+    layout = Layout(base.folder, base.base_port + PORTS_ABOVE)
+    shutil.rmtree(layout.folder, ignore_errors=True)
+    speed = float(os.environ.get("DEMO_SPEED", DEFAULT_SPEED))
+    wall0 = time.time()
+    clock = {
+        "RINGMASTER_CLOCK_SPEED": str(speed),
+        "RINGMASTER_CLOCK_EPOCH": str(wall0 - SIMULATED_SECONDS),
+        "RINGMASTER_CLOCK_WALL0": str(wall0),
+    }
+    say(f"A simulated hour of calls at {speed:g} times real time.")
+    stack = Stack(layout, clock, SCENARIO, say)
+    try:
+        stack.start()
+        kills = _play_hour(stack, speed, say)
+        rows = _settle(layout, say)
+    finally:
+        stack.stop()
+    return _report(rows, kills, say)
+
+
+def _play_hour(stack: Stack, speed: float, say: Say) -> list[str]:
+    """Wait for the last caller to go; kill parts on the way where DEMO_KILL asks for it."""
+    victims = _victims()
+    every = SIMULATED_SECONDS / speed / (len(victims) + 1)
+    began = time.monotonic()
+    told, killed = began, list[str]()
+    while True:
+        status = _status(stack.layout)
+        if status["phase"] == "drained":
+            return killed
+        now = time.monotonic()
+        if len(killed) < len(victims) and now - began > every * (len(killed) + 1):
+            killed.append(victims[len(killed)])
+            say(f"  killing {killed[-1]}")
+            stack.part(killed[-1]).kill()
+        if now - told > 10:  # noqa: PLR2004 - seconds between lines of progress
+            told = now
+            say(f"  minute {(now - began) * speed / 60:4.0f}: {_counts(status)}")
+        if now - began > 4 * SIMULATED_SECONDS / speed + SETTLE_SECONDS:
+            raise PartFailed("The simulated hour does not end: callers are stuck on the line.")
+        stack.watch()
+        time.sleep(POLL_SECONDS)
+
+
+def _victims() -> list[str]:
+    asked = os.environ.get("DEMO_KILL", "")
+    return list(VICTIMS) if asked == "each" else [name for name in asked.split(",") if name]
+
+
+def _counts(status: dict[str, Any]) -> str:
+    calls = status["calls"]
+    return ", ".join(f"{calls[name]} {name.replace('_', ' ')}" for name in calls)
+
+
+def _status(layout: Layout) -> dict[str, Any]:
+    return dict(get(layout.url("switch", "/status")))
+
+
+def _settle(layout: Layout, say: Say) -> list[Row]:
+    """Compare until everything balances or the time to settle is over."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    post(layout.url("switch", "/drain"), {})
+    while True:
+        rows = _compare(layout)
+        if all(row.balances for row in rows) or time.monotonic() > deadline:
+            return rows
+        say("  waiting for: " + ", ".join(f"{row.what} {row.found}/{row.expected}" for row in rows if not row.balances))
+        time.sleep(5)
+
+
+def _compare(layout: Layout) -> list[Row]:
+    return balance(
+        get(layout.url("switch", "/truth")),
+        get(layout.url("stats", "/v1/summary"), ADMIN_TOKEN),
+        get(layout.url("receiver", "/summary")),
+        _stored(layout),
+        expected_deliveries(layout),
+    )
+
+
+def _stored(layout: Layout) -> int:
+    client = boto3.client(
+        "s3",
+        endpoint_url=layout.url("objects"),
+        aws_access_key_id=S3_ACCESS_KEY,
+        aws_secret_access_key=S3_SECRET_KEY,
+        region_name="us-east-1",
+        config=Config(signature_version="s3v4"),
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return sum(len(page.get("Contents", ())) for page in pages)
+
+
+def _report(rows: list[Row], kills: list[str], say: Say) -> int:
+    balanced = all(row.balances for row in rows)
+    say("\n" + table(rows))
+    say("\nThe books balance." if balanced else "\nThe books do NOT balance.")
+    document = {
+        "balanced": balanced,
+        "killed": kills,
+        "rows": [{"what": row.what, "expected": row.expected, "found": row.found} for row in rows],
+    }
+    REPORT.parent.mkdir(exist_ok=True)
+    Path(REPORT).write_text(json.dumps(document, indent=2), encoding="utf-8")
+    return 0 if balanced else 1

@@ -1,0 +1,60 @@
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# Offsets from the base port; the object store needs its gRPC ports 10,000 higher.
+_PORTS = (
+    "kafka",
+    "kafka_controller",
+    "documents",
+    "objects",
+    "objects_master",
+    "objects_volume",
+    "objects_filer",
+    "event_socket",
+    "switch",
+    "receiver",
+    "listener",
+    "router",
+    "recorder",
+    "webhooks",
+    "stats",
+    "console",
+)
+DEFAULT_BASE_PORT = 18100
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a stack keeps its data and which ports it uses. One folder, nothing outside it."""
+
+    folder: Path
+    base_port: int
+
+    @classmethod
+    def from_environment(cls, folder: str = "stack") -> "Layout":
+        """Take `.run/<folder>` and RINGMASTER_BASE_PORT."""
+        return cls(ROOT / ".run" / folder, int(os.environ.get("RINGMASTER_BASE_PORT", DEFAULT_BASE_PORT)))
+
+    def port(self, name: str) -> int:
+        """Return the port of a part."""
+        return self.base_port + _PORTS.index(name)
+
+    def ports(self) -> dict[str, int]:
+        """Return every port by the name of its part."""
+        return {name: self.port(name) for name in _PORTS}
+
+    def address(self, name: str) -> str:
+        """Return host:port of a part."""
+        return f"127.0.0.1:{self.port(name)}"
+
+    def url(self, name: str, path: str = "") -> str:
+        """Return a URL of a part."""
+        return f"http://{self.address(name)}{path}"
+
+    def path(self, *parts: str) -> Path:
+        """Return a path in the data folder; its parent exists."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path

@@ -1,0 +1,106 @@
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STOP_SECONDS = 12.0
+LAST_LINES = 12
+
+
+class PartFailed(Exception):
+    """A part of the stack did not start; the message says which, why, and where its log is."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of the stack. `ready` is asked until it is true; `ready_seconds` is how long that may take."""
+
+    name: str
+    command: list[str]
+    ready: Callable[[], bool]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    ready_seconds: float = 60.0
+    process: "subprocess.Popen[bytes] | None" = None
+    starts: int = 0
+
+    def start(self) -> None:
+        """Start the process in a session of its own, so that Ctrl-C reaches only the stack."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    def wait_until_ready(self) -> None:
+        """Wait for readiness; raise PartFailed with the log's last words when it ends or takes too long."""
+        deadline = time.monotonic() + self.ready_seconds
+        while not self.ready():
+            if not self.is_running:
+                raise PartFailed(self._failure(f"ended with code {self.exit_code}"))
+            if time.monotonic() > deadline:
+                raise PartFailed(self._failure(f"is not ready after {self.ready_seconds:.0f} s"))
+            time.sleep(0.1)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code of an ended process."""
+        return self.process.returncode if self.process else None
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM), and kill it when it does not."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
+
+    def _failure(self, what: str) -> str:
+        return f"{self.name} {what}. Its log is {self.log}; the last lines are:\n{self.last_words()}"
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether a URL answers with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback addresses
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (urllib.error.URLError, OSError):
+        return False

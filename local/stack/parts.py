@@ -1,0 +1,168 @@
+import json
+import shutil
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from local.broker import kafka
+from local.stack.layout import ROOT, Layout
+from local.stack.part import Part, answers, listens
+
+NODE = "fs-1"
+BUCKET = "recordings"
+S3_ACCESS_KEY = "ringmaster"
+# Secrets of a stack on loopback: they guard nothing and are the same each time, so that a person can type them.
+S3_SECRET_KEY = "ringmaster-local"  # noqa: S105 - see above
+ESL_PASSWORD = "ringmaster-local"  # noqa: S105 - see above
+WEBHOOK_SECRET = "whsec_cmluZ21hc3Rlci1sb2NhbC13ZWJob29rcw=="  # noqa: S105 - see above
+ADMIN_TOKEN = "local-admin"  # noqa: S105 - see above
+SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
+TENANTS = ("acme", "borealis")
+
+
+def infrastructure(layout: Layout) -> list[Part]:
+    """Return broker, document store and object store."""
+    return [_broker(layout), _documents(layout), _objects(layout)]
+
+
+def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
+    """Return the platform's six services and the receiver of its webhooks."""
+    _write_secrets(layout)
+    environment = _environment(layout) | clock
+    parts = [_receiver(layout)]
+    for name in SERVICES:
+        own = {"RINGMASTER_HTTP_PORT": str(layout.port(name))}
+        parts.append(
+            Part(
+                name,
+                [sys.executable, "-m", f"services.{name}"],
+                _healthy(layout.url(name, "/healthz")),
+                layout.path("logs", f"{name}.log"),
+                environment | own,
+            )
+        )
+    return parts
+
+
+def switch(layout: Layout, clock: dict[str, str], scenario: Path) -> Part:
+    """Return the simulated FreeSWITCH with its callers and agents."""
+    command = [sys.executable, "-m", "local.switch"]
+    options = {
+        "port": layout.port("event_socket"),
+        "password": ESL_PASSWORD,
+        "http-port": layout.port("switch"),
+        "recordings": layout.path("recordings"),
+        "speed": clock.get("RINGMASTER_CLOCK_SPEED", "1"),
+        "scenario": scenario,
+    }
+    if "RINGMASTER_CLOCK_EPOCH" in clock:
+        options |= {"epoch": clock["RINGMASTER_CLOCK_EPOCH"], "wall0": clock["RINGMASTER_CLOCK_WALL0"]}
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    command.append("--waits")
+    return Part("switch", command, _healthy(layout.url("switch", "/status")), layout.path("logs", "switch.log"))
+
+
+def _broker(layout: Layout) -> Part:
+    kafka.ensure_jars()
+    port = layout.port("kafka")
+    command = kafka.prepare(layout.path("broker"), port, layout.port("kafka_controller"))
+    return Part("broker", command, lambda: listens(port), layout.path("logs", "broker.log"))
+
+
+def _documents(layout: Layout) -> Part:
+    port = layout.port("documents")
+    program = str(Path(sys.executable).with_name("secantusd-py"))
+    storage = layout.path("documents")
+    storage.mkdir(exist_ok=True)
+    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(storage), "--sync-on-commit"]
+    return Part("documents", command, lambda: listens(port), layout.path("logs", "documents.log"))
+
+
+def _objects(layout: Layout) -> Part:
+    identity = {
+        "identities": [
+            {
+                "name": "ringmaster",
+                "credentials": [{"accessKey": S3_ACCESS_KEY, "secretKey": S3_SECRET_KEY}],
+                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+            }
+        ]
+    }
+    config = layout.path("objects", "s3.json")
+    config.write_text(json.dumps(identity), encoding="utf-8")
+    program = shutil.which("weed", path=str(Path(sys.executable).parent)) or "weed"
+    command = [
+        program,
+        "mini",
+        f"-dir={config.parent}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={config}",
+        "-webdav=false",
+        "-admin.ui=false",
+    ]
+    for option, name in (
+        ("s3.port", "objects"),
+        ("master.port", "objects_master"),
+        ("volume.port", "objects_volume"),
+        ("filer.port", "objects_filer"),
+    ):
+        command += [f"-{option}={layout.port(name)}", f"-{option}.grpc={layout.port(name) + 10_000}"]
+    return Part("objects", command, lambda: listens(layout.port("objects")), layout.path("logs", "objects.log"))
+
+
+def _receiver(layout: Layout) -> Part:
+    command = [sys.executable, "-m", "local.receiver", "--port", str(layout.port("receiver"))]
+    command += ["--secret", WEBHOOK_SECRET, "--log", str(layout.path("receiver", "received.log"))]
+    return Part("receiver", command, _healthy(layout.url("receiver", "/summary")), layout.path("logs", "receiver.log"))
+
+
+def _healthy(url: str) -> "_Healthy":
+    return _Healthy(url)
+
+
+class _Healthy:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __call__(self) -> bool:
+        return answers(self._url)
+
+
+def _environment(layout: Layout) -> dict[str, str]:
+    folder = layout.folder
+    return {
+        "PYTHONPATH": str(ROOT),
+        "RINGMASTER_KAFKA_BOOTSTRAP": layout.address("kafka"),
+        "RINGMASTER_MONGODB_URI": f"mongodb://{layout.address('documents')}",
+        "RINGMASTER_S3_ENDPOINT": layout.url("objects"),
+        "RINGMASTER_S3_BUCKET": BUCKET,
+        "RINGMASTER_S3_ACCESS_KEY": S3_ACCESS_KEY,
+        "RINGMASTER_S3_SECRET_KEY": S3_SECRET_KEY,
+        "RINGMASTER_HTTP_HOST": "127.0.0.1",
+        "RINGMASTER_NODE": NODE,
+        "RINGMASTER_RECORDINGS_DIR": str(folder / "recordings"),
+        "RINGMASTER_SPOOL_DIR": str(folder / "spool"),
+        "RINGMASTER_PROMPTS_DIR": str(folder / "prompts"),
+        "RINGMASTER_ESL_HOST": "127.0.0.1",
+        "RINGMASTER_ESL_PORT": str(layout.port("event_socket")),
+        "RINGMASTER_ESL_PASSWORD": ESL_PASSWORD,
+        "RINGMASTER_API_TOKENS": str(folder / "secrets" / "tokens.json"),
+        "RINGMASTER_WEBHOOK_SECRETS": str(folder / "secrets" / "webhooks.json"),
+        "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1/32",
+        "RINGMASTER_WEBHOOK_LADDER": "0,1,2,5,10,20,30",
+    }
+
+
+def _write_secrets(layout: Layout) -> None:
+    tokens = {_digest(ADMIN_TOKEN): {"tenant": "*", "role": "admin", "actor": "local"}}
+    for tenant in TENANTS:
+        tokens[_digest(f"local-{tenant}")] = {"tenant": tenant, "role": "supervisor", "actor": f"{tenant}-supervisor"}
+    layout.path("secrets", "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
+    secrets = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in TENANTS}
+    layout.path("secrets", "webhooks.json").write_text(json.dumps(secrets), encoding="utf-8")
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

@@ -1,0 +1,163 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.stack import workday
+from local.stack.layout import ROOT, Layout
+from local.stack.part import Part, PartFailed, answers, listens
+from local.stack.parts import SERVICES, infrastructure, services, switch
+from local.stack.web import post
+from local.topics import definitions
+from services.shared.bus.admin import ensure_topics
+
+TENANTS = ROOT / "local" / "demo" / "tenants"
+APPLY_SECONDS = 60
+# A part that ends more often than this in one run is broken, not unlucky.
+MOST_RESTARTS = 20
+Say = Callable[[str], None]
+
+
+class Stack:
+    """Starts, watches and stops all parts. What it started is written down, so that `down` finds it after a crash."""
+
+    def __init__(self, layout: Layout, clock: dict[str, str], scenario: Path, say: Say) -> None:
+        self.layout = layout
+        self.clock = clock
+        self.scenario = scenario
+        self.say = say
+        self.parts: list[Part] = []
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start everything in order, saying what happens. Raises PartFailed or kafka.BrokerMissing."""
+        self._refuse_taken_ports()
+        for part in infrastructure(self.layout):
+            self._start(part)
+        created = ensure_topics(self.layout.address("kafka"), definitions())
+        self.say(f"  topics      {len(created)} created")
+        self._start(switch(self.layout, self.clock, self.scenario))
+        for part in services(self.layout, self.clock):
+            self._start(part)
+        documents = self._apply_tenants()
+        self._wait_for_everything()
+        for tenant in documents:
+            workday.begin(self.layout, tenant)
+        post(self.layout.url("switch", "/begin"), {})
+
+    def watch(self) -> list[str]:
+        """Start again what has ended, as a cluster would; return the names."""
+        ended = [part for part in self.parts if not part.is_running]
+        for part in ended:
+            self.restarts += 1
+            if part.starts > MOST_RESTARTS:
+                raise PartFailed(f"{part.name} ends again and again. Its log is {part.log}:\n{part.last_words()}")
+            self.say(f"{part.name} ended with code {part.exit_code}; starting it again")
+            part.start()
+            self._write_down()
+        return [part.name for part in ended]
+
+    def part(self, name: str) -> Part:
+        """Return a part by its name."""
+        return next(part for part in self.parts if part.name == name)
+
+    def stop(self) -> None:
+        """Stop everything, the last started first."""
+        for part in reversed(self.parts):
+            part.stop()
+        self._pids_file().unlink(missing_ok=True)
+
+    def _start(self, part: Part) -> None:
+        began = time.monotonic()
+        self.say(f"  {part.name:<11} starting …")
+        self.parts.append(part)
+        part.start()
+        self._write_down()
+        part.wait_until_ready()
+        self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
+
+    def _wait_for_everything(self) -> None:
+        """Wait until each service says that it is ready to work, not only alive."""
+        for name in SERVICES:
+            part = self.part(name)
+            part.ready = partial(answers, self.layout.url(name, "/readyz"))
+            part.wait_until_ready()
+
+    def _apply_tenants(self) -> list[dict[str, Any]]:
+        files = [str(path) for path in sorted(self._rendered_tenants())]
+        command = [sys.executable, "-m", "services.console", "apply", *files]
+        environment = {**os.environ, **self.part("console").environment}
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment, timeout=APPLY_SECONDS
+        )
+        if done.returncode != 0:
+            raise PartFailed(f"The demo tenants were refused:\n{done.stdout}{done.stderr}")
+        self.say(f"  tenants     {len(files)} applied")
+        return [yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in files]
+
+    def _rendered_tenants(self) -> list[Path]:
+        """Write the demo tenants with this stack's receiver into the data folder."""
+        rendered = []
+        for source in TENANTS.glob("*.yaml"):
+            target = self.layout.path("tenants", source.name)
+            text = source.read_text(encoding="utf-8").replace("${RECEIVER_PORT}", str(self.layout.port("receiver")))
+            target.write_text(text, encoding="utf-8")
+            rendered.append(target)
+        return rendered
+
+    def _refuse_taken_ports(self) -> None:
+        for name, port in self.layout.ports().items():
+            if listens(port):
+                raise PartFailed(
+                    f"Port {port} ({name}) is in use. If it is an older stack, type `make down`; "
+                    "else choose other ports: RINGMASTER_BASE_PORT=28100 make up"
+                )
+
+    def _pids_file(self) -> Path:
+        return self.layout.path("pids.json")
+
+    def _write_down(self) -> None:
+        pids = {part.name: part.process.pid for part in self.parts if part.process}
+        self._pids_file().write_text(json.dumps(pids), encoding="utf-8")
+
+
+def stop_former(layout: Layout, say: Say) -> int:
+    """Stop what an earlier stack left running; return how many processes that were."""
+    path = layout.path("pids.json")
+    if not path.exists():
+        return 0
+    stopped = 0
+    for name, pid in reversed(json.loads(path.read_text(encoding="utf-8")).items()):
+        if _is_ours(pid):
+            say(f"  {name:<11} stopping")
+            _end(pid)
+            stopped += 1
+    path.unlink()
+    return stopped
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a pid still is one of the stack's programs: pids are used again by the system."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return any(word in command for word in (b"services.", b"local.", b"kafka.Kafka", b"secantusd", b"weed"))
+
+
+def _end(pid: int, patience_seconds: float = 10.0) -> None:
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_seconds
+    while _is_ours(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.1)

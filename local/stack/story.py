@@ -1,0 +1,57 @@
+from services.shared.bus.events import event_type
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event, QueueExit
+from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus
+
+
+def tell(event: Event) -> str | None:
+    """Return a line of the story of calls for a person, or None for what would only be noise."""
+    kind = event_type(event)
+    teller = _TELLERS.get(kind)
+    if teller is None:
+        return None
+    clock = event.time.ToDatetime().strftime("%H:%M:%S")
+    return f"{clock}  {event.tenant_id:<9} {event.call_id[:8]:<8}  {teller(event)}"
+
+
+def _printable(text: str) -> str:
+    """Make a caller's words harmless for a terminal."""
+    return "".join(sign if sign.isprintable() else "·" for sign in text)[:40]
+
+
+def _started(event: Event) -> str:
+    body = event.call_started
+    return f"{_printable(body.caller.name) or 'somebody'} ({_printable(body.caller.number)}) calls {body.line}"
+
+
+def _left(event: Event) -> str:
+    body = event.queue_left
+    how = QueueExit.Name(body.exit).removeprefix("QUEUE_EXIT_").lower()
+    return f"leaves queue {body.queue_id} after {body.wait_ms / 1000:.0f} s: {how}"
+
+
+def _ended(event: Event) -> str:
+    body = event.call_ended
+    how = CallExit.Name(body.exit).removeprefix("CALL_EXIT_").lower()
+    return f"ends: {how}, talk {body.talk_ms / 1000:.0f} s"
+
+
+def _status(event: Event) -> str:
+    body = event.agent_status_changed
+    return (
+        f"agent {body.agent_id} is {AgentStatus.Name(body.status).removeprefix('AGENT_STATUS_').lower()} {body.reason}"
+    )
+
+
+_TELLERS = {
+    "call.started": _started,
+    "ivr.choice": lambda event: f"chooses {_printable(event.ivr_choice.choice)}",
+    "queue.joined": lambda event: f"waits in {event.queue_joined.queue_id} (place {event.queue_joined.position})",
+    "offer.created": lambda event: f"is offered to {event.offer_created.agent_id}",
+    "offer.missed": lambda event: f"{event.offer_missed.agent_id} missed it",
+    "offer.rejected": lambda event: f"{event.offer_rejected.agent_id} refused it",
+    "call.answered": lambda event: f"talks with {event.call_answered.agent_id}",
+    "queue.left": _left,
+    "call.ended": _ended,
+    "recording.stored": lambda event: f"recording kept, {event.recording_stored.duration_ms / 1000:.0f} s",
+    "agent.status_changed": _status,
+}

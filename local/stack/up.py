@@ -1,0 +1,63 @@
+import signal
+
+import gevent
+from gevent.event import Event as Signal
+
+from local.stack.layout import ROOT, Layout
+from local.stack.parts import ADMIN_TOKEN
+from local.stack.stack import Say, Stack, stop_former
+from local.stack.story import tell
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.topics import CALLS
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+
+SCENARIO = ROOT / "local" / "demo" / "endless.yaml"
+WATCH_SECONDS = 1.0
+
+
+def run(layout: Layout, say: Say) -> int:
+    """Start everything, tell the story of the calls, and stop everything on Ctrl-C."""
+    stopping = Signal()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, stopping.set)
+    stop_former(layout, say)
+    say("Starting Ringmaster on this machine …")
+    stack = Stack(layout, {}, SCENARIO, say)
+    try:
+        stack.start()
+        say(_welcome(layout))
+        story = gevent.spawn(_tell_story, layout, stopping, say)
+        while not stopping.wait(WATCH_SECONDS):
+            stack.watch()
+        story.join(timeout=2)
+    finally:
+        say("\nStopping …")
+        stack.stop()
+    say("Stopped. The data stays in .run/stack; `make up` goes on from there.")
+    return 0
+
+
+def _tell_story(layout: Layout, stopping: Signal, say: Say) -> None:
+    consumer = Consumer(layout.address("kafka"), None, [CALLS], "story", from_beginning=False)
+    while not stopping.is_set():
+        for record in consumer.poll(0.5):
+            line = tell(Event.FromString(record.value))
+            if line:
+                say(line)
+    consumer.close()
+
+
+def _welcome(layout: Layout) -> str:
+    return "\n".join(
+        (
+            "",
+            "Calls are flowing.",
+            f"  live page      {layout.url('stats', '/login?token=' + ADMIN_TOKEN)}",
+            f"  agents' API    {layout.url('console', '/v1/tenants')}   (Bearer {ADMIN_TOKEN})",
+            f"  webhooks got   {layout.url('receiver', '/summary')}",
+            f"  the switch     {layout.url('switch', '/status')}",
+            f"  logs           {layout.folder / 'logs'}",
+            "Ctrl-C stops everything. The story of the calls:",
+            "",
+        )
+    )
