@@ -18,7 +18,8 @@ class Consumer:
     """Reads topics in order of each partition. The offset is committed by its caller, after the effect.
 
     With a group, partitions are shared among the group's processes. With group=None it reads every partition itself and
-    commits nothing (compacted topics).
+    commits nothing (compacted topics). `client_id` names this process among the group's members: one that is killed and
+    started again under the same name gets its partitions back at once (static membership), not after a session's end.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Consumer:
                 bootstrap_servers=bootstrap,
                 client_id=client_id,
                 group_id=group,
+                group_instance_id=client_id if group else None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest" if from_beginning else "latest",
                 max_poll_records=MAX_POLL_RECORDS,

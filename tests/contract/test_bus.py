@@ -1,0 +1,105 @@
+"""One suite for the bus in memory and the bus on the broker: the fake may not differ from the real thing."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.record import Record
+from services.shared.bus.topics import INPUTS
+from services.shared.testing.memory_bus import MemoryBus
+
+WAIT_SECONDS = 30.0
+MakeReader = Callable[..., Any]
+
+
+class Bus:
+    def __init__(self, sender: Sender, reader: MakeReader) -> None:
+        self.sender = sender
+        self.reader = reader
+        self.group = f"group-{uuid.uuid4()}"
+
+
+@pytest.fixture(params=["memory", pytest.param("broker", marks=pytest.mark.kafka)])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+    if request.param == "memory":
+        memory = MemoryBus()
+        yield Bus(memory.producer(), memory.consumer)
+        return
+    from services.shared.bus.consumer import Consumer  # noqa: PLC0415 - only where there is a broker
+    from services.shared.bus.producer import Producer  # noqa: PLC0415 - the same
+
+    bootstrap = request.getfixturevalue("kafka_bootstrap")
+    opened: list[Consumer] = []
+
+    def reader(group: str, topics: list[str]) -> Consumer:
+        for former in opened:
+            former.close()
+        opened.append(Consumer(bootstrap, group, topics, "test"))
+        return opened[-1]
+
+    producer = Producer(bootstrap, "test")
+    yield Bus(producer, reader)
+    for consumer in opened:
+        consumer.close()
+    producer.close()
+
+
+def _read(reader: Reader, count: int, key: str) -> list[Record]:
+    """Read until `count` records of a key came, or time is over."""
+    found: list[Record] = []
+    deadline = time.monotonic() + WAIT_SECONDS
+    while len(found) < count and time.monotonic() < deadline:
+        found += [record for record in reader.poll(0.5) if record.key == key]
+    return found
+
+
+def test_records_of_a_key_come_in_order_with_all_that_was_sent(bus: Bus) -> None:
+    key = str(uuid.uuid4())
+    for number in range(150):
+        bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1000 + number, headers={"ce_id": str(number)})
+    bus.sender.flush(10)
+    records = _read(bus.reader(bus.group, [INPUTS]), 150, key)
+    assert [record.value for record in records] == [b"%d" % number for number in range(150)]
+    assert records[7].timestamp_ms == 1007
+    assert records[7].headers == {"ce_id": "7"}
+    assert len({record.partition for record in records}) == 1
+
+
+def test_a_new_reader_of_the_group_goes_on_from_the_committed_offset(bus: Bus) -> None:
+    key = str(uuid.uuid4())
+    for number in range(10):
+        bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1)
+    bus.sender.flush(10)
+    first = bus.reader(bus.group, [INPUTS])
+    seen = _read(first, 10, key)
+    first.commit({(INPUTS, seen[4].partition): seen[4].offset + 1})
+    assert first.committed(INPUTS, seen[4].partition) == seen[4].offset + 1
+    again = _read(bus.reader(bus.group, [INPUTS]), 5, key)
+    assert [record.value for record in again] == [b"5", b"6", b"7", b"8", b"9"]
+
+
+def test_a_reader_can_go_back(bus: Bus) -> None:
+    key = str(uuid.uuid4())
+    receipts = [bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1) for number in range(3)]
+    offsets = [receipt.wait(10) for receipt in receipts]
+    reader = bus.reader(bus.group, [INPUTS])
+    seen = _read(reader, 3, key)
+    assert [record.offset for record in seen] == offsets
+    assert reader.end_offset(INPUTS, seen[0].partition) == offsets[-1] + 1
+    reader.seek(INPUTS, seen[0].partition, offsets[1])
+    assert [record.value for record in _read(reader, 2, key)] == [b"1", b"2"]
+
+
+def test_the_generation_never_falls_when_a_reader_is_replaced(bus: Bus) -> None:
+    key = str(uuid.uuid4())
+    bus.sender.send(INPUTS, key, b"x", timestamp_ms=1).wait(10)
+    first = bus.reader(bus.group, [INPUTS])
+    _read(first, 1, key)
+    former = first.generation()
+    second = bus.reader(bus.group, [INPUTS])
+    _read(second, 1, key)
+    assert second.generation() >= former
