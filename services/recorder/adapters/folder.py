@@ -1,0 +1,204 @@
+"""The node's recordings folder: what waits in it, what is put aside, what is cleaned up."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.recorder.adapters.disk import look_of
+from services.recorder.domain.backoff import Look
+from services.recorder.domain.location import Location, NotALocation, location_of
+from services.recorder.errors import FolderFailed
+
+OWN_FOLDER = ".recorder"
+QUARANTINE = "quarantine"
+PLANS = "plans"
+_IGNORED = frozenset({OWN_FOLDER, "lost+found"})
+_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file that may be a recording."""
+
+    location: Location
+    look: Look
+    modified_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something that can't be a recording, by its place alone."""
+
+    path: str
+    reason: str
+    modified_seconds: float
+
+
+@dataclass(slots=True)
+class Contents:
+    """What one look into the folder found."""
+
+    waiting: list[Waiting] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+    empty_folders: list[tuple[str, float]] = field(default_factory=list)
+
+
+def list_folder(root: Path, limit: int) -> Contents:
+    """Walk the folder, at most `limit` recordings; symbolic links are not followed. Raises FolderFailed."""
+    contents = Contents()
+    try:
+        _walk(str(root), "", contents, limit)
+    except OSError as error:
+        raise FolderFailed(f"the recordings folder can't be read: {error.strerror}") from error
+    return contents
+
+
+def _walk(folder: str, below: str, contents: Contents, limit: int) -> None:
+    depth = below.count("/") + 1 if below else 0
+    is_empty = True
+    for entry in _entries(folder):
+        if not depth and entry.name in _IGNORED:
+            continue
+        is_empty = False
+        if len(contents.waiting) + len(contents.strays) >= limit:
+            return
+        path = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_dir(follow_symlinks=False) and depth < _DEPTH - 1:
+            _walk(entry.path, path, contents, limit)
+        else:
+            _note(entry, path, contents)
+    if is_empty and depth:
+        contents.empty_folders.append((below, Path(folder).stat().st_mtime))
+
+
+def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except FileNotFoundError:
+        return  # another recorder has cleaned it up since
+
+
+def _note(entry: "os.DirEntry[str]", path: str, contents: Contents) -> None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    try:
+        location = location_of(path)
+    except NotALocation as error:
+        contents.strays.append(Stray(path, str(error), status.st_mtime))
+        return
+    contents.waiting.append(Waiting(location, look_of(status), status.st_mtime))
+
+
+def remove_empty(root: Path, path: str) -> None:
+    """Remove an empty folder; one that is not empty any more stays."""
+    try:
+        (root / path).rmdir()
+    except OSError:
+        return
+
+
+class Quarantine:
+    """Where what is no recording is put aside for a person, on the same disk: nothing is copied, nothing deleted."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folder = root / OWN_FOLDER / QUARANTINE
+
+    def put(self, path: str, reason: str) -> None:
+        """Move it away with its reason beside it. Harmless when another recorder was quicker. Raises FolderFailed."""
+        source = self._root / path
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            status = source.lstat()
+            # Named by us: the former name may be anything that a file system takes.
+            target = self._folder / f"{status.st_ino}-{status.st_mtime_ns}"
+            _write_whole(
+                target.with_suffix(".json"),
+                {
+                    "path": ascii(path),
+                    "reason": reason,
+                    "size_bytes": status.st_size,
+                    "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                },
+            )
+            source.rename(target.with_suffix(".file"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FolderFailed(f"quarantine can't be written: {error.strerror}") from error
+
+    def count(self) -> int:
+        """Return how many things wait there for a person."""
+        try:
+            return sum(1 for entry in os.scandir(self._folder) if entry.name.endswith(".file"))
+        except FileNotFoundError:
+            return 0
+
+
+class Plans:
+    """Keeps, for each recording that is being stored, when it was made: it decides the object's key.
+
+    Written before the first byte is sent, so that a later try, under a changed clock too, makes the same key.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / OWN_FOLDER / PLANS
+
+    def keep(self, location: Location, recorded_us: int) -> int:
+        """Return the moment of the recording's first try, platform time; `recorded_us` when this is it."""
+        path = self._path(location)
+        try:
+            kept = _read_moment(path)
+            if kept is not None:
+                return kept
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, {"recorded_us": recorded_us})
+        except OSError as error:
+            raise FolderFailed(f"the plan can't be written: {error.strerror}") from error
+        return recorded_us
+
+    def forget(self, location: Location) -> None:
+        """Drop the plan of a recording that is done with."""
+        self._path(location).unlink(missing_ok=True)
+
+    def forget_finished(self, root: Path) -> None:
+        """Drop the plans whose recording is gone: a kill after the delete left them."""
+        if not self._folder.is_dir():
+            return
+        for entry in list(self._folder.iterdir()):
+            place = entry.name.removesuffix(".json").split("~")
+            if (
+                entry.suffix == ".json"
+                and len(place) == _DEPTH
+                and not (root.joinpath(*place[:2]) / f"{place[2]}.wav").exists()
+            ):
+                entry.unlink(missing_ok=True)
+
+    def _path(self, location: Location) -> Path:
+        return self._folder / f"{location.tenant_id}~{location.call_id}~{location.recording_id}.json"
+
+
+def _read_moment(path: Path) -> int | None:
+    try:
+        moment = orjson.loads(path.read_bytes())["recorded_us"]
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+        return None  # never written, or cut by a full disk: no byte was sent under it
+    return moment if isinstance(moment, int) else None
+
+
+def _write_whole(path: Path, document: dict[str, Any]) -> None:
+    """Write a small file so that a kill leaves all of it or none of it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    with draft.open("wb") as file:
+        file.write(orjson.dumps(document))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)

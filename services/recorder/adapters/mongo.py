@@ -1,0 +1,117 @@
+"""The documents of stored recordings, through pymongo. A document exists exactly when its object was verified."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ASCENDING, MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from services.recorder.errors import DocumentsFailed, Hostile
+
+DOCUMENTS_SECONDS = 10
+COLLECTION = "recordings"
+DEFAULT_DATABASE = "ringmaster"
+LIST_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDocument:
+    """One stored recording. Times are platform time, microseconds since 1970 UTC."""
+
+    recording_id: str
+    tenant_id: str
+    call_id: str
+    node: str
+    bucket: str
+    key: str
+    size_bytes: int
+    sha256: str
+    duration_ms: int
+    channels: int
+    sample_rate: int
+    media_type: str
+    silent: bool
+    repaired: bool
+    recorded_us: int
+    stored_us: int
+
+
+class RecordingDocuments:
+    """The collection `recordings`. Every method raises DocumentsFailed when the database is away or refuses."""
+
+    def __init__(self, uri: str) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(
+            uri,
+            serverSelectionTimeoutMS=DOCUMENTS_SECONDS * 1000,
+            connectTimeoutMS=DOCUMENTS_SECONDS * 1000,
+            socketTimeoutMS=DOCUMENTS_SECONDS * 1000,
+            w="majority",
+        )
+        self._has_index = False
+
+    def find(self, recording_id: str) -> RecordingDocument | None:
+        """Return a recording's document."""
+        with _as_documents_failed():
+            return _document(self._recordings().find_one({"_id": recording_id}))
+
+    def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
+        """Return a recording of this tenant; another tenant's does not exist."""
+        with _as_documents_failed():
+            return _document(self._recordings().find_one({"_id": recording_id, "tenant_id": tenant_id}))
+
+    def of_call(self, tenant_id: str, call_id: str) -> list[RecordingDocument]:
+        """Return this tenant's recordings of a call, oldest first, at most LIST_LIMIT."""
+        with _as_documents_failed():
+            rows = self._recordings().find({"tenant_id": tenant_id, "call_id": call_id}).limit(LIST_LIMIT)
+            found = [document for document in map(_document, rows) if document is not None]
+        return sorted(found, key=lambda document: (document.recorded_us, document.recording_id))
+
+    def write(self, document: RecordingDocument) -> RecordingDocument:
+        """Write a document and return it as it is kept: the moment of storing is the first try's.
+
+        Raises Hostile when the id belongs to a recording of another call.
+        """
+        fields = asdict(document)
+        fields["recorded_at"] = _moment(document.recorded_us)
+        first = {"stored_us": fields.pop("stored_us"), "stored_at": _moment(document.stored_us)}
+        place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
+        for key in ("tenant_id", "call_id"):
+            del fields[key]  # the upsert takes them from the filter
+        with _as_documents_failed():
+            try:
+                self._recordings().update_one(place, {"$set": fields, "$setOnInsert": first}, upsert=True)
+            except DuplicateKeyError as error:
+                raise Hostile("the recording's id belongs to another call") from error
+            kept = _document(self._recordings().find_one(place))
+        if kept is None:
+            raise DocumentsFailed("the document that was written can't be found")
+        return kept
+
+    def _recordings(self) -> "Collection[dict[str, Any]]":
+        recordings = self._client.get_default_database(DEFAULT_DATABASE)[COLLECTION]
+        if not self._has_index:
+            recordings.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)])
+            self._has_index = True
+        return recordings
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def _document(row: dict[str, Any] | None) -> RecordingDocument | None:
+    if row is None:
+        return None
+    return RecordingDocument(**{name: row[name] for name in RecordingDocument.__dataclass_fields__})
+
+
+@contextmanager
+def _as_documents_failed() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise DocumentsFailed(f"the document store fails: {type(error).__name__}") from error

@@ -1,0 +1,117 @@
+"""Builds the recorder from its settings; the only place where the parts meet."""
+
+import os
+from dataclasses import dataclass
+
+from flask import Flask
+
+from services.recorder import metrics
+from services.recorder.adapters.announcer import Announcer
+from services.recorder.adapters.mongo import RecordingDocuments
+from services.recorder.adapters.s3 import ObjectStore
+from services.recorder.api.recordings import recordings_api
+from services.recorder.api.tokens import Tokens
+from services.recorder.dispatch import Dispatcher
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.location import Location
+from services.recorder.domain.progress import Step
+from services.recorder.scan import Scanner
+from services.recorder.settings import Settings
+from services.recorder.stopped import StoppedEvents
+from services.recorder.storing import Limits, Storing
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import CALLS
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.settings import SettingsError
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.web import serve, service_app
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The parts that run."""
+
+    dispatcher: Dispatcher
+    scanner: Scanner
+    stopped_events: StoppedEvents
+    app: Flask
+
+
+def build(settings: Settings, clock: Clock) -> Recorder:
+    """Build everything without touching the network. Raises SettingsError when the folder or token file is unusable."""
+    _check(settings)
+    store = ObjectStore(
+        settings.s3_endpoint,
+        settings.s3_bucket,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+        settings.s3_region,
+    )
+    documents = RecordingDocuments(settings.mongodb_uri)
+    stillness = Stillness()
+    client = f"recorder-{settings.node}"
+    storing = Storing(
+        settings.recordings_dir,
+        store,
+        documents,
+        Announcer(lambda: Producer(settings.kafka_bootstrap, client)),
+        clock,
+        Limits(settings.recorder_settle_seconds, settings.recorder_max_bytes, settings.node),
+        stillness,
+        _measure_step,
+    )
+    dispatcher = Dispatcher(
+        storing.store,
+        settings.recorder_queue_files,
+        settings.recorder_retry_first_seconds,
+        settings.recorder_retry_longest_seconds,
+    )
+    scanner = Scanner(settings, storing, dispatcher, stillness)
+    stopped_events = StoppedEvents(
+        settings.node,
+        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client),
+        dispatcher.offer,
+        lambda location: _is_there(settings, location),
+        storing.note_missing,
+    )
+    app = service_app("recorder", lambda: _readiness(scanner, dispatcher))
+    if settings.api_tokens is not None:
+        app.register_blueprint(recordings_api(documents, store, Tokens(settings.api_tokens)))
+    return Recorder(dispatcher, scanner, stopped_events, app)
+
+
+def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> None:
+    """Start every greenlet. Raises OSError when the port is taken."""
+    serve(supervisor, recorder.app, settings.http_host, settings.http_port)
+    for number in range(settings.recorder_workers):
+        supervisor.spawn(f"worker-{number}", recorder.dispatcher.work, supervisor.stopping)
+    supervisor.spawn("scanner", recorder.scanner.run, supervisor.stopping)
+    supervisor.spawn("stopped-events", recorder.stopped_events.run, supervisor.stopping)
+
+
+def _check(settings: Settings) -> None:
+    faults = []
+    if not settings.recordings_dir.is_dir():
+        faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} is not a folder")
+    elif not os.access(settings.recordings_dir, os.R_OK | os.W_OK | os.X_OK):
+        faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} can't be written by this user")
+    if settings.recorder_workers < 1:
+        faults.append("RINGMASTER_RECORDER_WORKERS must be at least 1")
+    if settings.api_tokens is not None and not settings.api_tokens.is_file():
+        faults.append(f"RINGMASTER_API_TOKENS: {settings.api_tokens} is not a file")
+    if faults:
+        raise SettingsError(faults)
+
+
+def _is_there(settings: Settings, location: Location) -> bool:
+    return os.path.lexists(settings.recordings_dir / location.path)
+
+
+def _measure_step(step: Step, seconds: float) -> None:
+    metrics.STEP_SECONDS.labels(step.value).observe(seconds)
+
+
+def _readiness(scanner: Scanner, dispatcher: Dispatcher) -> tuple[bool, str]:
+    trouble = scanner.trouble or dispatcher.trouble()
+    return not trouble, trouble

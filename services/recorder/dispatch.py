@@ -1,0 +1,109 @@
+"""Gives finished files to a bounded number of workers; a file that failed waits its own pause, the others go on."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from gevent.event import Event
+from gevent.queue import Empty, Queue
+
+from services.recorder import metrics
+from services.recorder.domain.backoff import retry_delay_seconds
+from services.recorder.domain.location import Location
+from services.recorder.errors import TryAgain
+from services.recorder.storing import Outcome
+
+POLL_SECONDS = 0.5
+"""How often an idle worker looks whether the service stops."""
+STORE_TROUBLE_ATTEMPTS = 3
+"""After so many failures in a row, with no success between, the recorder says that it is not ready."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Failures:
+    attempts: int
+    not_before: float
+
+
+class Dispatcher:
+    """The queue between those who find files and those who store them. A file is in it once."""
+
+    def __init__(
+        self, store: Callable[[Location], Outcome], capacity: int, first_seconds: float, longest_seconds: float
+    ) -> None:
+        self._store = store
+        self._queue: Queue[Location] = Queue(maxsize=capacity)
+        self._busy: set[Location] = set()
+        self._failures: dict[Location, _Failures] = {}
+        self._first_seconds = first_seconds
+        self._longest_seconds = longest_seconds
+        self._failed_in_a_row = 0
+        self._last_failure = ""
+
+    def offer(self, location: Location) -> bool:
+        """Queue a file; False when it is queued, pauses after a failure, or the queue is full: the scan asks again."""
+        failures = self._failures.get(location)
+        is_paused = failures is not None and time.monotonic() < failures.not_before
+        if location in self._busy or is_paused or self._queue.full():
+            return False
+        self._busy.add(location)
+        self._queue.put_nowait(location)
+        return True
+
+    def work(self, stopping: Event) -> None:
+        """Store files until the service stops; what is under way is finished first."""
+        while not stopping.is_set():
+            try:
+                location = self._queue.get(timeout=POLL_SECONDS)
+            except Empty:
+                continue
+            try:
+                self._try(location)
+            finally:
+                self._busy.discard(location)
+
+    def trouble(self) -> str:
+        """Return why nothing can be stored now, one sentence; empty when all is well."""
+        return self._last_failure if self._failed_in_a_row >= STORE_TROUBLE_ATTEMPTS else ""
+
+    def keep_only(self, locations: set[Location]) -> None:
+        """Forget the failures of files that are gone."""
+        self._failures = {place: failures for place, failures in self._failures.items() if place in locations}
+
+    def _try(self, location: Location) -> None:
+        try:
+            outcome = self._store(location)
+        except TryAgain as error:
+            self._pause(location, error)
+            return
+        metrics.UPLOADS.labels(outcome.value).inc()
+        self._failures.pop(location, None)
+        if outcome is Outcome.STORED:
+            self._failed_in_a_row = 0
+        if outcome in (Outcome.STORED, Outcome.QUARANTINED):
+            log.info("recording_done", outcome=outcome.value, **_names(location))
+
+    def _pause(self, location: Location, error: TryAgain) -> None:
+        failures = self._failures.setdefault(location, _Failures(0, 0.0))
+        failures.attempts += 1
+        chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
+        pause = retry_delay_seconds(failures.attempts, self._first_seconds, self._longest_seconds, chance)
+        failures.not_before = time.monotonic() + pause
+        self._failed_in_a_row += 1
+        self._last_failure = str(error)
+        metrics.UPLOADS.labels(error.outcome).inc()
+        log.warning(
+            "recording_failed_for_now",
+            reason=str(error),
+            attempt=failures.attempts,
+            again_in_seconds=round(pause, 1),
+            **_names(location),
+        )
+
+
+def _names(location: Location) -> dict[str, str]:
+    return {"tenant_id": location.tenant_id, "call_id": location.call_id, "recording_id": location.recording_id}

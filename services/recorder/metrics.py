@@ -1,0 +1,27 @@
+"""Everything the recorder measures."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+FILES_WAITING = Gauge("ringmaster_recorder_files_waiting", "Recordings on the node's disk that are not stored yet.")
+BYTES_WAITING = Gauge("ringmaster_recorder_waiting_bytes", "Bytes of recordings that are not stored yet.")
+OLDEST_WAITING_SECONDS = Gauge(
+    "ringmaster_recorder_oldest_waiting_seconds",
+    "Age of the oldest recording that is not stored yet, by its last write.",
+)
+FILES_QUARANTINED = Gauge("ringmaster_recorder_files_quarantined", "Files put aside that wait for a person.")
+UPLOADS = Counter("ringmaster_recorder_uploads_total", "Tries to store a recording, by how they ended.", ["outcome"])
+UPLOADED_BYTES = Counter("ringmaster_recorder_uploaded_bytes_total", "Bytes sent to the object store.")
+STEP_SECONDS = Histogram(
+    "ringmaster_recorder_step_seconds",
+    "Time of each step of storing a recording.",
+    ["step"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+DISK_FREE_BYTES = Gauge("ringmaster_recorder_disk_free_bytes", "Free bytes on the disk that holds the recordings.")
+DISK_USED_RATIO = Gauge("ringmaster_recorder_disk_used_ratio", "Used part of that disk, 0 to 1.")
+DISK_ABOVE_WATERMARK = Gauge(
+    "ringmaster_recorder_disk_above_watermark", "1 while that disk is fuller than the watermark.", ["watermark"]
+)
+STOPPED_EVENTS = Counter(
+    "ringmaster_recorder_stopped_events_total", "Events recording.stopped of this node, by what was done.", ["outcome"]
+)

@@ -1,0 +1,33 @@
+"""The recorder's settings, each from RINGMASTER_<NAME>."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Seconds here are wall time: files, networks and people on the other side live in it."""
+
+    node: str
+    recordings_dir: Path
+    kafka_bootstrap: str
+    mongodb_uri: str
+    s3_endpoint: str
+    s3_bucket: str
+    s3_access_key: str
+    s3_secret_key: str
+    s3_region: str = "us-east-1"
+    http_host: str = "127.0.0.1"
+    http_port: int = 8083
+    api_tokens: Path | None = None
+    """JSON file, token's hex SHA-256 → {tenant, role, actor}; without it there is no API."""
+    recorder_settle_seconds: float = 30.0
+    recorder_scan_seconds: float = 2.0
+    recorder_workers: int = 4
+    recorder_queue_files: int = 10_000
+    recorder_max_bytes: int = 2 * 1024**3
+    recorder_retry_first_seconds: float = 1.0
+    recorder_retry_longest_seconds: float = 60.0
+    recorder_empty_folder_seconds: float = 60.0
+    recorder_disk_high_ratio: float = 0.80
+    recorder_disk_critical_ratio: float = 0.95

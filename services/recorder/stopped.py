@@ -1,0 +1,102 @@
+"""Hears recording.stopped of its own node, so that a recording is stored at once and not at the next scan."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from gevent.event import Event as Flag
+from google.protobuf.message import DecodeError
+
+from services.recorder import metrics
+from services.recorder.domain.location import Location, NotALocation, location_of
+from services.recorder.errors import TryAgain
+from services.recorder.storing import Outcome
+from services.shared.bus.errors import BusError
+from services.shared.bus.record import Record
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+
+POLL_SECONDS = 1.0
+RECONNECT_SECONDS = 3.0
+STOPPED = "recording.stopped"
+
+log = structlog.get_logger()
+
+
+class Reading(Protocol):
+    """What is read of the bus."""
+
+    def poll(self, timeout_seconds: float) -> list[Record]:
+        """Return the next records."""
+
+    def commit(self, positions: dict[tuple[str, int], int]) -> None:
+        """Say that everything before these offsets has had its effect."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class StoppedEvents:
+    """Offers what this node has finished. An event is a hint: the file on the disk is the truth, the scan finds it."""
+
+    def __init__(
+        self,
+        node: str,
+        connect: Callable[[], Reading],
+        offer: Callable[[Location], object],
+        is_there: Callable[[Location], bool],
+        note_missing: Callable[[Location], Outcome],
+    ) -> None:
+        self._node = node
+        self._connect = connect
+        self._offer = offer
+        self._is_there = is_there
+        self._note_missing = note_missing
+
+    def run(self, stopping: Flag) -> None:
+        """Read until the service stops; a broker that is away is asked again."""
+        while not stopping.is_set():
+            try:
+                self._read(stopping)
+            except (BusError, TryAgain) as error:
+                log.warning("stopped_events_interrupted", reason=str(error))
+                stopping.wait(RECONNECT_SECONDS)
+
+    def _read(self, stopping: Flag) -> None:
+        reader = self._connect()
+        try:
+            while not stopping.is_set():
+                records = reader.poll(POLL_SECONDS)
+                for record in records:
+                    self._take(record)
+                if records:
+                    reader.commit({(record.topic, record.partition): record.offset + 1 for record in records})
+        finally:
+            reader.close()
+
+    def _take(self, record: Record) -> None:
+        if record.headers.get("ce_type") != STOPPED:
+            return
+        try:
+            event = Event.FromString(record.value)
+        except DecodeError:
+            metrics.STOPPED_EVENTS.labels("unreadable").inc()
+            log.exception("stopped_event_unreadable", partition=record.partition, offset=record.offset)
+            return
+        if event.recording_stopped.node != self._node:
+            return
+        metrics.STOPPED_EVENTS.labels(self._handle(event)).inc()
+
+    def _handle(self, event: Event) -> str:
+        stopped = event.recording_stopped
+        try:
+            location = location_of(stopped.path)
+        except NotALocation as error:
+            log.warning("stopped_event_refused", reason=str(error), call_id=event.call_id)
+            return "refused"
+        if (location.tenant_id, location.recording_id) != (event.tenant_id, stopped.recording_id):
+            log.warning("stopped_event_refused", reason="the path is not the event's", call_id=event.call_id)
+            return "refused"
+        if self._is_there(location):
+            self._offer(location)
+            return "offered"
+        return "lost" if self._note_missing(location) is Outcome.QUARANTINED else "stored_before"
