@@ -1,0 +1,166 @@
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from pymongo import ASCENDING, MongoClient, UpdateOne
+from pymongo.errors import PyMongoError
+
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.webhooks.delivery_log import LogEntry
+from services.webhooks.domain.endpoint import EndpointKey
+from services.webhooks.waiting import Gone, StoreUnavailable, endpoint_of, name_of
+
+Document = dict[str, Any]
+WAIT_MS = 5_000
+# A delivery's log keeps its last tries only.
+LOGGED_ATTEMPTS = 20
+DAY_SECONDS = 86_400
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def open_database(uri: str) -> Any:
+    """Return the database that a URI names, `ringmaster` without a name. Connects when it is first used."""
+    client: MongoClient[Document] = MongoClient(
+        uri, serverSelectionTimeoutMS=WAIT_MS, connectTimeoutMS=WAIT_MS, socketTimeoutMS=2 * WAIT_MS, appname="webhooks"
+    )
+    return client.get_default_database("ringmaster")
+
+
+def _store(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the driver's errors into ours."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PyMongoError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+    return guarded
+
+
+class MongoWaitingRoom:
+    """`webhook_retries`: one document a waiting delivery, `due_ms` moved forward while somebody tries it."""
+
+    def __init__(self, database: Any) -> None:
+        self._waiting = database["webhook_retries"]
+
+    @_store
+    def prepare(self) -> None:
+        """Make the index."""
+        self._waiting.create_index([("due_ms", ASCENDING)], name="due")
+
+    @_store
+    def put(self, deliveries: Collection[Delivery]) -> None:
+        """Keep deliveries; what is there already stays."""
+        if deliveries:
+            puts = [
+                UpdateOne({"_id": name_of(one)}, {"$setOnInsert": _document(one)}, upsert=True) for one in deliveries
+            ]
+            self._waiting.bulk_write(puts, ordered=False)
+
+    @_store
+    def claim(self, now_ms: int, until_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Delivery]:
+        """Take what is due: found by one query, each claimed by its id and the due time that was seen."""
+        wanted: Document = {"due_ms": {"$lte": now_ms}}
+        if without:
+            wanted["endpoint"] = {"$nin": list(without)}
+        found = list(self._waiting.find(wanted).sort("due_ms", ASCENDING).limit(limit))
+        return [Delivery.FromString(one["delivery"]) for one in found if self._is_claimed(one, until_ms)]
+
+    def _is_claimed(self, document: Document, until_ms: int) -> bool:
+        seen = {"_id": document["_id"], "due_ms": document["due_ms"]}
+        return bool(self._waiting.update_one(seen, {"$set": {"due_ms": until_ms}}).modified_count)
+
+    @_store
+    def put_off(self, delivery: Delivery) -> None:
+        """Keep the new state."""
+        self._waiting.update_one({"_id": name_of(delivery)}, {"$set": _document(delivery)}, upsert=True)
+
+    @_store
+    def remove(self, delivery: Delivery) -> None:
+        """Forget it."""
+        self._waiting.delete_one({"_id": name_of(delivery)})
+
+    @_store
+    def size(self) -> int:
+        """How many wait, by the collection's own estimate."""
+        return int(self._waiting.estimated_document_count())
+
+
+class MongoGoneEndpoints:
+    """`webhook_gone`: one document an endpoint that said 410."""
+
+    def __init__(self, database: Any) -> None:
+        self._gone = database["webhook_gone"]
+
+    @_store
+    def mark(self, gone: Gone) -> None:
+        """Remember one."""
+        self._gone.update_one({"_id": gone.key}, {"$set": {"url": gone.url, "at_ms": gone.at_ms}}, upsert=True)
+
+    @_store
+    def all(self) -> list[Gone]:
+        """Return all."""
+        return [Gone(EndpointKey(one["_id"]), one["url"], one["at_ms"]) for one in self._gone.find()]
+
+
+class MongoLogStore:
+    """`deliveries`: one document a delivery with its last tries, for `days`, then it deletes itself."""
+
+    def __init__(self, database: Any, days: int) -> None:
+        self._deliveries = database["deliveries"]
+        self._days = days
+
+    @_store
+    def prepare(self) -> None:
+        """Make the indexes."""
+        self._deliveries.create_index(
+            [("written_at", ASCENDING)], name="expiry", expireAfterSeconds=self._days * DAY_SECONDS
+        )
+        self._deliveries.create_index([("tenant_id", ASCENDING), ("updated_ms", ASCENDING)], name="tenant_time")
+
+    @_store
+    def append(self, entries: list[LogEntry]) -> None:
+        """Add tries to their deliveries' documents."""
+        now = datetime.now(UTC)
+        self._deliveries.bulk_write([_update(entry, now) for entry in entries], ordered=True)
+
+
+def _document(delivery: Delivery) -> Document:
+    return {
+        "tenant_id": delivery.tenant_id,
+        "endpoint": endpoint_of(delivery),
+        "due_ms": delivery.due_ms,
+        "attempts": delivery.attempts,
+        "delivery": delivery.SerializeToString(),
+    }
+
+
+def _update(entry: LogEntry, now: datetime) -> UpdateOne:
+    state = {
+        "tenant_id": entry.tenant_id,
+        "delivery_id": entry.delivery_id,
+        "endpoint_id": entry.endpoint_id,
+        "event_type": entry.event_type,
+        "call_id": entry.call_id,
+        "state": entry.state,
+        "tries": entry.attempts,
+        "error": entry.error,
+        "updated_ms": entry.at_ms,
+        "written_at": now,
+    }
+    change: Document = {"$set": state}
+    if entry.attempt is not None:
+        tried = {
+            "number": entry.attempts,
+            "at_ms": entry.at_ms,
+            "status": entry.attempt.status,
+            "ms": entry.attempt.milliseconds,
+            "error": entry.attempt.error,
+        }
+        change["$push"] = {"attempts": {"$each": [tried], "$slice": -LOGGED_ATTEMPTS}}
+    return UpdateOne({"_id": f"{entry.tenant_id}/{entry.delivery_id}"}, change, upsert=True)

@@ -1,0 +1,191 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from gevent.event import Event as Flag
+from gevent.pool import Pool
+
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.web import serve, service_app
+from services.webhooks.adapters.connection import EndpointConnection, Limits, Outside
+from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom, open_database
+from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.delivery_log import DeliveryLog, LogStore
+from services.webhooks.directory import Directory
+from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.domain.address import AddressGuard
+from services.webhooks.domain.ladder import Ladder
+from services.webhooks.first_tries import FirstTries, HandOver
+from services.webhooks.lanes import Lanes
+from services.webhooks.matcher import Matcher
+from services.webhooks.retries import RetryKeeper, RetryScheduler
+from services.webhooks.settings import Settings
+from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
+
+MATCHERS = "webhooks"
+SENDERS = "webhooks-senders"
+RETRIERS = "webhooks-retries"
+SECRETS_SECONDS = 5.0
+PREPARE_SECONDS = 1.0
+CATCH_UP_SECONDS = 20.0
+HAND_OVERS = 64
+FINISH_SECONDS = 7.0
+
+log = structlog.get_logger()
+
+
+class Bus(Protocol):
+    """Makes senders and readers: the broker's, or a MemoryBus."""
+
+    def producer(self) -> Sender:
+        """Return a sender."""
+
+    def consumer(
+        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
+    ) -> Reader:
+        """Return a reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaBus:
+    """The bus of a broker."""
+
+    bootstrap: str
+
+    def producer(self) -> Sender:
+        """Return a producer. Raises BusUnavailable."""
+        return Producer(self.bootstrap, "webhooks")
+
+    def consumer(
+        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
+    ) -> Reader:
+        """Return a consumer. Raises BusUnavailable."""
+        return Consumer(self.bootstrap, group, topics, f"webhooks-{group or 'tenants'}", on_revoked=on_revoked)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What outlives the process beside Kafka."""
+
+    room: WaitingRoom
+    gone: GoneEndpoints
+    log: LogStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service of deliveries is made of."""
+
+    bus: Bus
+    stores: Stores
+    secrets: SecretsFile
+    outside: Outside
+    ladder: Ladder
+    clock: Clock
+    concurrency: int = 8
+    queue_limit: int = 512
+
+
+class Webhooks:
+    """The whole service but for its environment: matching, first tries, retries, log."""
+
+    def __init__(self, parts: Parts, supervisor: Supervisor) -> None:
+        stopping = supervisor.stopping
+        sender = parts.bus.producer()
+        self._parts = parts
+        self._supervisor = supervisor
+        self.directory = Directory(parts.bus.consumer(None, [TENANTS]), parts.stores.gone)
+        self._delivery_log = DeliveryLog(parts.stores.log)
+        dispatcher = Dispatcher(self.directory, parts.secrets, parts.ladder, parts.clock, self._delivery_log)
+        self._lanes = Lanes(
+            supervisor.spawn,
+            lambda: EndpointConnection(parts.outside),
+            dispatcher.attempt,
+            parts.concurrency,
+            parts.queue_limit,
+        )
+        hand_over = HandOver(sender, parts.clock, stopping)
+        self._matcher = Matcher(parts.bus.consumer(MATCHERS, [CALLS]), sender, self.directory, parts.clock)
+        self._first_tries = FirstTries(self._lanes, hand_over, parts.clock)
+        self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
+        self._scheduler = RetryScheduler(parts.stores.room, self._lanes, hand_over, parts.clock)
+
+    def start(self) -> None:
+        """Start everything under the supervisor."""
+        spawn, stopping = self._supervisor.spawn, self._supervisor.stopping
+        spawn("tenants", self.directory.run, stopping)
+        spawn("matcher", self._matcher.run, stopping)
+        spawn("first tries", self._try_first, stopping)
+        spawn("retry keeper", self._keeper.run, stopping)
+        spawn("retry scheduler", self._scheduler.run, stopping)
+        spawn("delivery log", self._delivery_log.run, stopping)
+        spawn("secrets", self._watch_secrets, stopping)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether endpoints are known."""
+        return self.directory.is_current, "the tenants' documents are not read yet"
+
+    def _try_first(self, stopping: Flag) -> None:
+        self.directory.catch_up(CATCH_UP_SECONDS)
+        reader = self._parts.bus.consumer(SENDERS, [DELIVERIES], on_revoked=self._first_tries.revoked)
+        self._first_tries.run(reader, stopping)
+        # What was never begun goes to .retry at once: its neighbours' offsets can be committed, nothing is sent twice.
+        Pool(HAND_OVERS).map(lambda job: job.origin.put_off(job.delivery), self._lanes.stop())
+        self._first_tries.finish_all(FINISH_SECONDS)
+
+    def _watch_secrets(self, stopping: Flag) -> None:
+        while not stopping.wait(SECRETS_SECONDS):
+            self._parts.secrets.refresh()
+
+
+def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
+    """Build the service. Raises BusUnavailable, SecretsUnreadable, BadLadder, BadNetwork, OSError."""
+    outside = Outside.with_certificates(
+        AddressGuard.parse(settings.webhook_allow_private),
+        Limits(settings.webhook_connect_seconds, settings.webhook_timeout_seconds),
+        settings.webhook_ca_file,
+    )
+    database = open_database(settings.mongodb_uri)
+    room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
+    supervisor.spawn("indexes", _prepare, room, log_store, supervisor.stopping)
+    parts = Parts(
+        KafkaBus(settings.kafka_bootstrap),
+        Stores(room, MongoGoneEndpoints(database), log_store),
+        SecretsFile(settings.webhook_secrets),
+        outside,
+        Ladder.parse(settings.webhook_ladder),
+        clock,
+        settings.webhook_concurrency,
+        settings.webhook_queue_limit,
+    )
+    return Webhooks(parts, supervisor)
+
+
+def run(settings: Settings, clock: Clock) -> int:
+    """Run the service until it is stopped; return the exit code."""
+    supervisor = Supervisor()
+    webhooks = build(settings, clock, supervisor)
+    serve(supervisor, service_app("webhooks", webhooks.ready), settings.http_host, settings.http_port)
+    webhooks.start()
+    log.info("webhooks_started", http_port=settings.http_port)
+    return supervisor.run()
+
+
+def _prepare(room: MongoWaitingRoom, log_store: MongoLogStore, stopping: Flag) -> None:
+    """Make the indexes as soon as the store answers; nothing waits for them."""
+    is_ready = False
+    while not is_ready and not stopping.is_set():
+        try:
+            room.prepare()
+            log_store.prepare()
+            is_ready = True
+        except StoreUnavailable as error:
+            log.warning("indexes_not_made", reason=str(error))
+            stopping.wait(PREPARE_SECONDS)
+    stopping.wait()

@@ -1,0 +1,94 @@
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from gevent.event import Event as Flag
+
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.webhooks import metrics
+from services.webhooks.domain.outcome import Attempt
+from services.webhooks.waiting import StoreUnavailable
+
+MAX_WAITING = 20_000
+BATCH = 500
+FLUSH_SECONDS = 0.25
+PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One try, or the end, of a delivery. Holds no payload: a log must not keep what callers said."""
+
+    tenant_id: str
+    delivery_id: str
+    endpoint_id: str
+    event_type: str
+    call_id: str
+    state: str
+    attempts: int
+    at_ms: int
+    attempt: Attempt | None
+    error: str
+
+
+class LogStore(Protocol):
+    """Keeps the log."""
+
+    def append(self, entries: list[LogEntry]) -> None:
+        """Add to the log. Raises StoreUnavailable."""
+
+
+class DeliveryLog:
+    """Writes the log in batches beside the sending. It may lose entries, counted, rather than slow a delivery down."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+        self._entries: deque[LogEntry] = deque()
+        self._news = Flag()
+
+    def write(self, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
+        """Note a try; returns at once."""
+        if len(self._entries) >= MAX_WAITING:
+            self._entries.popleft()
+            metrics.LOG_DROPPED.inc()
+        self._entries.append(
+            LogEntry(
+                delivery.tenant_id,
+                delivery.delivery_id,
+                delivery.endpoint_id,
+                delivery.event_type,
+                delivery.call_id,
+                state,
+                delivery.attempts,
+                at_ms,
+                attempt,
+                delivery.last_error,
+            )
+        )
+        self._news.set()
+
+    def run(self, stopping: Flag) -> None:
+        """Flush until stopped, and once after."""
+        while not stopping.is_set():
+            self._news.wait(FLUSH_SECONDS * 4)
+            self._news.clear()
+            if not self.flush():
+                stopping.wait(PAUSE_SECONDS)
+            stopping.wait(FLUSH_SECONDS)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Write all entries that wait; False when the store does not take them."""
+        while self._entries:
+            batch = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
+            try:
+                self._store.append(batch)
+            except StoreUnavailable as error:
+                metrics.STORE_FAILURES.inc()
+                log.warning("delivery_log_unwritable", reason=str(error))
+                self._entries.extendleft(reversed(batch))
+                return False
+        return True

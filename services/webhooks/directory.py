@@ -1,0 +1,109 @@
+import structlog
+from gevent.event import Event as Flag
+from google.protobuf.message import DecodeError
+
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.ports import Reader
+from services.shared.bus.record import Record
+from services.shared.bus.topics import TENANTS
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.webhooks import metrics
+from services.webhooks.domain.endpoint import Endpoint, EndpointKey, endpoints_of
+from services.webhooks.waiting import Gone, GoneEndpoints, StoreUnavailable
+
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Directory:
+    """The endpoints of all tenants, as the compacted topic of tenant documents tells them, less those that said 410."""
+
+    def __init__(self, reader: Reader, gone: GoneEndpoints) -> None:
+        self._reader = reader
+        self._gone_store = gone
+        self._endpoints: dict[str, dict[str, Endpoint]] = {}
+        self._gone: dict[EndpointKey, str] = {}
+        self._positions: dict[tuple[str, int], int] = {}
+        self._waiting: list[Flag] = []
+        self.is_current = False
+
+    def run(self, stopping: Flag) -> None:
+        """Follow the topic until stopped."""
+        self._remember_gone(stopping)
+        while not stopping.is_set():
+            try:
+                self._follow()
+            except BusUnavailable as error:
+                log.warning("tenants_unreadable", reason=str(error))
+                stopping.wait(PAUSE_SECONDS)
+
+    def catch_up(self, timeout_seconds: float) -> bool:
+        """Wait until all that was in the topic when this was asked is known; False when it takes longer."""
+        caught_up = Flag()
+        self._waiting.append(caught_up)
+        return bool(caught_up.wait(timeout_seconds))
+
+    def knows(self, tenant_id: str) -> bool:
+        """Whether a document of this tenant was read."""
+        return tenant_id in self._endpoints
+
+    def endpoints(self, tenant_id: str) -> list[Endpoint]:
+        """Return the tenant's endpoints that take deliveries."""
+        return [endpoint for endpoint in self._endpoints.get(tenant_id, {}).values() if self.is_open(endpoint)]
+
+    def find(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        """Return one endpoint, whatever its state."""
+        return self._endpoints.get(tenant_id, {}).get(endpoint_id)
+
+    def is_open(self, endpoint: Endpoint) -> bool:
+        """Whether it is neither switched off by hand nor gone."""
+        return not endpoint.is_disabled and self._gone.get(endpoint.key) != endpoint.url
+
+    def mark_gone(self, endpoint: Endpoint, at_ms: int) -> None:
+        """Deliver nothing more to an endpoint that said 410, until its URL changes."""
+        self._gone[endpoint.key] = endpoint.url
+        try:
+            self._gone_store.mark(Gone(endpoint.key, endpoint.url, at_ms))
+        except StoreUnavailable as error:
+            # It will say 410 again after the next start.
+            metrics.STORE_FAILURES.inc()
+            log.warning("gone_endpoint_not_kept", endpoint=endpoint.key, reason=str(error))
+
+    def _remember_gone(self, stopping: Flag) -> None:
+        while not stopping.is_set():
+            try:
+                self._gone |= {gone.key: gone.url for gone in self._gone_store.all()}
+            except StoreUnavailable as error:
+                metrics.STORE_FAILURES.inc()
+                log.warning("gone_endpoints_unreadable", reason=str(error))
+                stopping.wait(PAUSE_SECONDS)
+            else:
+                return
+
+    def _follow(self) -> None:
+        asked = list(self._waiting)
+        ends = {place: self._reader.end_offset(*place) for place in self._reader.assignment()} if asked else {}
+        for record in self._reader.poll(0.0 if asked else POLL_SECONDS):
+            self._take(record)
+        while any(self._positions.get(place, 0) < end for place, end in ends.items()):
+            for record in self._reader.poll(POLL_SECONDS):
+                self._take(record)
+        for caught_up in asked:
+            self._waiting.remove(caught_up)
+            caught_up.set()
+        self.is_current = self.is_current or bool(asked)
+
+    def _take(self, record: Record) -> None:
+        self._positions[record.topic, record.partition] = record.offset + 1
+        if not record.value:
+            self._endpoints.pop(record.key, None)
+            return
+        try:
+            document = TenantDocument.FromString(record.value)
+        except DecodeError:
+            metrics.INVALID.labels(TENANTS).inc()
+            log.warning("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
+            return
+        self._endpoints[record.key] = {endpoint.endpoint_id: endpoint for endpoint in endpoints_of(document)}

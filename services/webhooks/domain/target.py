@@ -1,0 +1,57 @@
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
+
+MAX_URL = 2048
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SPACE = 0x20
+_DELETE = 0x7F
+
+
+class BadUrl(ValueError):
+    """An endpoint's URL can't be used. The message is one sentence for the delivery log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL taken apart into what a request needs. All texts are ASCII without spaces and control characters."""
+
+    is_tls: bool
+    host: str
+    port: int
+    host_header: str
+    path: str
+
+
+@lru_cache(maxsize=4096)
+def target_of(url: str) -> Target:
+    """Read an http or https URL; raise BadUrl. No part of it can add a line or a header to a request."""
+    if len(url) > MAX_URL or any(ord(sign) <= _SPACE or ord(sign) == _DELETE for sign in url):
+        raise BadUrl("the URL is too long or holds spaces or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").rstrip(".")
+        ascii_host = host if ":" in host else host.encode("idna").decode()
+    except (ValueError, UnicodeError) as error:
+        raise BadUrl("the URL can't be read") from error
+    if parts.scheme not in _DEFAULT_PORTS or not ascii_host or port == 0:
+        raise BadUrl("the URL must be http or https with a host")
+    if parts.username is not None or parts.password is not None:
+        raise BadUrl("the URL must not hold a user or a password")
+    if "%" in ascii_host:
+        raise BadUrl("the URL's host must not name an interface")
+    return _target(parts.scheme, ascii_host, port, _path(parts.path, parts.query))
+
+
+def _target(scheme: str, host: str, port: int | None, path: str) -> Target:
+    default = _DEFAULT_PORTS[scheme]
+    shown = f"[{host}]" if ":" in host else host
+    header = shown if port in (None, default) else f"{shown}:{port}"
+    return Target(scheme == "https", host, port or default, header, path)
+
+
+def _path(path: str, query: str) -> str:
+    safe = "/%:@!$&'()*+,;=-._~"
+    text = quote(path or "/", safe=safe)
+    return f"{text}?{quote(query, safe=safe + '?')}" if query else text

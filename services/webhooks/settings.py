@@ -1,0 +1,21 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says; field `webhook_ladder` is RINGMASTER_WEBHOOK_LADDER."""
+
+    kafka_bootstrap: str
+    mongodb_uri: str
+    webhook_secrets: Path
+    http_host: str = "127.0.0.1"
+    http_port: int = 8084
+    webhook_ladder: str = ""
+    webhook_allow_private: str = ""
+    webhook_concurrency: int = 8
+    webhook_queue_limit: int = 512
+    webhook_connect_seconds: float = 5.0
+    webhook_timeout_seconds: float = 15.0
+    webhook_ca_file: Path | None = None
+    webhook_log_days: int = 30
