@@ -29,11 +29,14 @@ Say = Callable[[str], None]
 class Stack:
     """Starts, watches and stops all parts. What it started is written down, so that `down` finds it after a crash."""
 
-    def __init__(self, layout: Layout, clock: dict[str, str], scenario: Path, say: Say) -> None:
+    def __init__(
+        self, layout: Layout, environment: dict[str, str], scenario: Path, say: Say, tenants: Path = TENANTS
+    ) -> None:
         self.layout = layout
-        self.clock = clock
+        self.environment = environment
         self.scenario = scenario
         self.say = say
+        self.tenants = tenants
         self.parts: list[Part] = []
         self.restarts = 0
 
@@ -44,8 +47,8 @@ class Stack:
             self._start(part)
         created = ensure_topics(self.layout.address("kafka"), definitions())
         self.say(f"  topics      {len(created)} created")
-        self._start(switch(self.layout, self.clock, self.scenario))
-        for part in services(self.layout, self.clock):
+        self._start(switch(self.layout, self.environment, self.scenario))
+        for part in services(self.layout, self.environment):
             self._start(part)
         documents = self._apply_tenants()
         self._wait_for_everything()
@@ -106,7 +109,7 @@ class Stack:
     def _rendered_tenants(self) -> list[Path]:
         """Write the demo tenants with this stack's receiver into the data folder."""
         rendered = []
-        for source in TENANTS.glob("*.yaml"):
+        for source in self.tenants.glob("*.yaml"):
             target = self.layout.path("tenants", source.name)
             text = source.read_text(encoding="utf-8").replace("${RECEIVER_PORT}", str(self.layout.port("receiver")))
             target.write_text(text, encoding="utf-8")
