@@ -1,7 +1,8 @@
-"""One keep-alive HTTP/1.1 connection to an endpoint, on a bare socket: 2.4 times geventhttpclient's rate, 21 times
-requests' (see the targets of the delivery bench). The answer is read by llhttp, which refuses what is ambiguous.
+"""One keep-alive HTTP/1.1 connection to an endpoint, on a bare socket.
 
-The socket modules are gevent's own, so that it behaves the same with and without monkey patching.
+A bare socket sends 2.4 times as much as geventhttpclient's pool and 21 times as much as requests.Session (measured).
+The answer is read by llhttp, which refuses what is ambiguous. The socket modules are gevent's own, so that it behaves
+the same with and without monkey patching.
 """
 
 import time
@@ -75,7 +76,7 @@ class _Answer(HTTPResponseParser):
         self.retry_after = ""
 
     def _on_status(self, _text: str) -> None:
-        """The reason phrase means nothing."""
+        """Ignore the reason phrase."""
 
     def _on_header_field(self, text: str) -> None:
         if self._in_value:
@@ -102,10 +103,10 @@ class _Answer(HTTPResponseParser):
         self.is_complete = self.status != 0
 
     def _on_chunk_header(self, *_ignored: object) -> None:
-        """A chunk's extensions mean nothing."""
+        """Ignore a chunk's size and extensions."""
 
     def _on_chunk_complete(self, *_ignored: object) -> None:
-        """Nothing is kept of a body."""
+        """Keep nothing of a body."""
 
     def _count_header(self, text: str) -> None:
         self._header_bytes += len(text)

@@ -9,7 +9,7 @@ log = structlog.get_logger()
 
 
 class SecretsUnreadable(Exception):
-    """The file of secrets is not there or not what it must be. At start it ends the service; later the old ones stay."""
+    """The file of secrets can't be read. At start it ends the service; later the old secrets stay in force."""
 
 
 class SecretsFile:

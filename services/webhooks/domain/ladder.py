@@ -35,8 +35,8 @@ class Ladder:
     def wait_before_next(self, attempts: int, chance: float, retry_after: float | None = None) -> float | None:
         """Return the wait after so many tries, seconds, or None when the delivery is to be given up.
 
-        `chance` is from [0, 1). What the receiver asked for (Retry-After, seconds) makes the wait longer, never shorter,
-        up to one day.
+        `chance` is from [0, 1). What the receiver asked for (Retry-After, seconds) makes the wait longer, never
+        shorter, up to one day.
         """
         if attempts >= len(self.steps):
             return None
@@ -45,7 +45,7 @@ class Ladder:
 
 
 def retry_after_seconds(header: str, now: float) -> float | None:
-    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3); None when there is nothing to read. `now` is Unix time."""
+    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3); None when it is neither. `now` is Unix time."""
     text = header.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:12]), DAY)

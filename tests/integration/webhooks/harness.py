@@ -1,0 +1,151 @@
+"""The whole webhooks service on a bus in memory, sending over real sockets to receivers of our own."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent import pywsgi
+
+from local.receiver.application import Behaviour, Receiver
+from local.receiver.ledger import Ledger
+from services.shared.bus.events import publish_event
+from services.shared.bus.topics import TENANTS
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, CallStarted, Event
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.shared.testing.memory_bus import MemoryBus
+from services.webhooks.adapters.connection import Limits, Outside
+from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.bootstrap import Parts, Stores, Webhooks
+from services.webhooks.delivery_log import LogEntry
+from services.webhooks.domain.address import AddressGuard
+from services.webhooks.domain.ladder import Ladder
+from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+OTHER_SECRET = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
+DEADLINE_SECONDS = 15.0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait for a condition; fail when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        gevent.sleep(0.005)
+
+
+class MemoryLogStore:
+    """Keeps the delivery log in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+
+    def append(self, entries: list[LogEntry]) -> None:
+        self.entries += entries
+
+    def states(self) -> dict[str, str]:
+        return {entry.delivery_id: entry.state for entry in self.entries}
+
+
+class LocalReceiver:
+    """A receiver that verifies, on a port of its own."""
+
+    def __init__(self, folder: Path, name: str, secrets: tuple[str, ...] = (SECRET,)) -> None:
+        self.ledger = Ledger(folder / f"{name}.jsonl")
+        self.path = folder / f"{name}.jsonl"
+        self.application = Receiver(list(secrets), self.ledger)
+        self._server = pywsgi.WSGIServer(("127.0.0.1", 0), self._record, log=None, error_log=None)
+        self.requests: list[dict[str, str]] = []
+        self._server.start()
+
+    def _record(self, environ: dict[str, Any], start_response: Any) -> Any:
+        seen = {name: str(value) for name, value in environ.items() if name.startswith(("HTTP_", "PATH"))}
+        self.requests.append(seen | {"at": str(time.monotonic())})
+        return self.application(environ, start_response)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def behave(self, **behaviour: Any) -> None:
+        self.application.behaviour = Behaviour(**behaviour)
+
+    def ids(self) -> list[str]:
+        """Return the webhook-ids taken, in order, as the file says."""
+        return [json.loads(line)["id"] for line in self.path.read_text().splitlines()]
+
+    def stop(self) -> None:
+        self._server.stop(timeout=1)
+        self.ledger.close()
+
+
+class Service:
+    """Everything that outlives a process, and the processes started on it one after another."""
+
+    def __init__(self, folder: Path, ladder: str = "0,0.05,0.1,0.2", allow: str = "127.0.0.1/32") -> None:
+        self.bus = MemoryBus()
+        self.room = MemoryWaitingRoom()
+        self.gone = MemoryGoneEndpoints()
+        self.log = MemoryLogStore()
+        self.secrets_path = folder / "secrets.json"
+        self.write_secrets({"acme/main": [SECRET], "beta/main": [SECRET]})
+        self._ladder = ladder
+        self._allow = allow
+        self.supervisor = Supervisor()
+        self.webhooks: Webhooks | None = None
+
+    def write_secrets(self, secrets: dict[str, list[str]]) -> None:
+        self.secrets_path.write_text(json.dumps(secrets))
+
+    def start(self, **limits: float) -> None:
+        """Start a new process on what the former one left."""
+        self.supervisor = Supervisor()
+        self.secrets = SecretsFile(self.secrets_path)
+        outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), None)
+        stores = Stores(self.room, self.gone, self.log)
+        ladder = Ladder.parse(self._ladder)
+        self.webhooks = Webhooks(Parts(self.bus, stores, self.secrets, outside, ladder, Clock()), self.supervisor)
+        self.webhooks.start()
+
+    def kill(self) -> None:
+        """End the process at once, wherever it is: nothing gets a chance to tidy up."""
+        gevent.killall(list(self.supervisor._greenlets), timeout=5)
+
+    def stop(self) -> None:
+        """End the process politely."""
+        self.supervisor.stop()
+        gevent.joinall(list(self.supervisor._greenlets), timeout=10)
+        gevent.killall(list(self.supervisor._greenlets), timeout=1)
+
+    def tenant(self, tenant_id: str, *endpoints: WebhookEndpoint) -> None:
+        """Publish a tenant's document."""
+        document = TenantDocument(tenant_id=tenant_id, webhooks=endpoints)
+        self.bus.producer().send(TENANTS, tenant_id, document.SerializeToString(), timestamp_ms=0)
+
+    def publish(self, *events: Event) -> None:
+        for event in events:
+            publish_event(self.bus.producer(), event)
+
+
+def endpoint(url: str, endpoint_id: str = "crm", events: tuple[str, ...] = ()) -> WebhookEndpoint:
+    return WebhookEndpoint(endpoint_id=endpoint_id, url=url, events=events, secret_ref="main")
+
+
+def call_started(number: int, tenant_id: str = "acme") -> Event:
+    event = Event(event_id=f"evt-{tenant_id}-{number}", tenant_id=tenant_id, call_id=f"call-{number}", sequence=1)
+    event.time.GetCurrentTime()
+    event.call_started.CopyFrom(CallStarted(line="+380441000001", flow_id="main"))
+    return event
+
+
+def call_ended(number: int, tenant_id: str = "acme") -> Event:
+    event = Event(event_id=f"end-{tenant_id}-{number}", tenant_id=tenant_id, call_id=f"call-{number}", sequence=2)
+    event.time.GetCurrentTime()
+    event.call_ended.CopyFrom(CallEnded(line="+380441000001", wait_ms=9100))
+    return event
