@@ -1,0 +1,1 @@
+"""One technology each: FreeSWITCH, Kafka, the local disk."""

@@ -1,0 +1,56 @@
+"""How the listener reaches the bus: Kafka, or its twin in memory for tests."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.ports import Reader, ReceiptPort
+from services.shared.bus.producer import Producer
+
+
+class ClosingSender(Protocol):
+    """A sender that can be given up."""
+
+    def send(
+        self, topic: str, key: str, value: bytes, *, timestamp_ms: int, headers: Mapping[str, str] | None = None
+    ) -> ReceiptPort:
+        """Hand a record to the broker; raise BusUnavailable when it can't take it."""
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Wait until everything sent is acknowledged."""
+
+    def close(self) -> None:
+        """Give up what is not acknowledged."""
+
+
+class ClosingReader(Reader, Protocol):
+    """A reader that can be closed."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Bus(Protocol):
+    """Makes senders and readers. Each call may raise BusUnavailable."""
+
+    def producer(self) -> ClosingSender:
+        """Return a new sender."""
+
+    def consumer(self, group: str | None, topics: list[str]) -> ClosingReader:
+        """Return a new reader from the group's offsets, or from the beginning."""
+
+
+class KafkaBus:
+    """The bus of production."""
+
+    def __init__(self, bootstrap: str, client_id: str) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+
+    def producer(self) -> ClosingSender:
+        """Return a new producer; raise BusUnavailable when no broker answers."""
+        return Producer(self._bootstrap, self._client_id)
+
+    def consumer(self, group: str | None, topics: list[str]) -> ClosingReader:
+        """Return a new consumer; raise BusUnavailable when no broker answers."""
+        return Consumer(self._bootstrap, group, topics, self._client_id)

@@ -1,0 +1,131 @@
+"""Keeps the table of legs over restarts: each change is a line, the last line of a name counts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from services.listener.adapters.append_log import AppendLog
+from services.listener.domain.legs import Asked, Leg, LegTable
+
+log = structlog.get_logger()
+_SPARE_LINES = 5_000
+_SWITCH = "switch"
+
+
+class LegJournal:
+    """Writes what changed in a table, and fills a table with what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = AppendLog(path)
+        self._is_failing = False
+        self._seen_us = 0
+
+    def load(self, legs: LegTable) -> int:
+        """Fill the table; return the moment (µs) of the last event that the former life saw, 0 when unknown."""
+        newest: dict[str, dict[str, Any]] = {}
+        for line in self._log.take_lines():
+            try:
+                entry = orjson.loads(line)
+                newest[entry.pop("n")] = entry
+            except (ValueError, KeyError, TypeError, AttributeError):
+                log.warning("leg_journal_line_skipped", bytes=len(line))
+        for name, entry in newest.items():
+            if entry:
+                _restore(legs, name, entry)
+        self._seen_us = int(newest.get(_SWITCH, {}).get("seen", 0))
+        legs.changed.clear()
+        return self._seen_us
+
+    def save(self, legs: LegTable, seen_us: int) -> None:
+        """Write what changed. A full disk is said once; what is not written stays marked as changed."""
+        if not legs.changed and seen_us - self._seen_us < 1_000_000:
+            return
+        lines = [_line(legs, name) for name in legs.changed]
+        lines.append(_dumps({"n": _SWITCH, "core": legs.core_uuid, "seen": seen_us}))
+        try:
+            self._log.append(lines)
+            self._seen_us = seen_us
+            legs.changed.clear()
+            if self._log.count > _SPARE_LINES + 4 * (len(legs.live) + len(legs.registered)):
+                self._log.rewrite(_everything(legs, seen_us))
+            self._is_failing = False
+        except OSError as error:
+            if not self._is_failing:
+                log.error("leg_journal_not_written", reason=str(error), advice="free disk space; calls go on")
+            self._is_failing = True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._log.close()
+
+
+def _everything(legs: LegTable, seen_us: int) -> Iterator[bytes]:
+    yield _dumps({"n": _SWITCH, "core": legs.core_uuid, "seen": seen_us})
+    names = [*legs.live, *("call " + call for call in legs.masked), *("phone " + each for each in legs.registered)]
+    for name in names:
+        yield _line(legs, name)
+
+
+def _line(legs: LegTable, name: str) -> bytes:
+    kind, blank, rest = name.partition(" ")
+    if not blank:
+        leg = legs.live.get(name)
+        return _dumps({"n": name} if leg is None else {"n": name, **_leg_entry(leg)})
+    if kind == "call":
+        masked = legs.masked.get(rest)
+        return _dumps({"n": name, "masked": sorted(masked)} if masked else {"n": name})
+    tenant_id = legs.registered.get(rest)
+    return _dumps({"n": name, "tenant": tenant_id} if tenant_id else {"n": name})
+
+
+def _leg_entry(leg: Leg) -> dict[str, Any]:
+    entry = {
+        "tenant": leg.tenant_id,
+        "call": leg.call_id,
+        "line": leg.line,
+        "in": leg.is_inbound,
+        "command": leg.command_id,
+        "created": leg.created_us,
+        "answered": leg.answered_us,
+        "parked": leg.is_parked,
+        "fallen": leg.has_fallen_back,
+        "other": leg.other_leg_id,
+        "asked": {command_id: asked.value for command_id, asked in leg.asked.items()},
+    }
+    return {name: value for name, value in entry.items() if value}
+
+
+def _restore(legs: LegTable, name: str, entry: dict[str, Any]) -> None:
+    kind, blank, rest = name.partition(" ")
+    if name == _SWITCH:
+        legs.core_uuid = entry.get("core", "")
+    elif kind == "call" and blank:
+        legs.masked[rest] = set(entry.get("masked", ()))
+    elif kind == "phone" and blank:
+        legs.registered[rest] = entry.get("tenant", "")
+    else:
+        legs.add(_leg(name, entry))
+
+
+def _leg(leg_id: str, entry: dict[str, Any]) -> Leg:
+    return Leg(
+        leg_id,
+        entry.get("tenant", ""),
+        call_id=entry.get("call", ""),
+        line=entry.get("line", ""),
+        is_inbound=entry.get("in", False),
+        command_id=entry.get("command", ""),
+        created_us=entry.get("created", 0),
+        answered_us=entry.get("answered", 0),
+        is_parked=entry.get("parked", False),
+        has_fallen_back=entry.get("fallen", False),
+        other_leg_id=entry.get("other", ""),
+        asked={command_id: Asked(asked) for command_id, asked in entry.get("asked", {}).items()},
+    )
+
+
+def _dumps(entry: dict[str, Any]) -> bytes:
+    return orjson.dumps(entry, option=orjson.OPT_NON_STR_KEYS)

@@ -1,0 +1,235 @@
+"""Inputs to Kafka in order; through the disk while Kafka is away. `put` never waits.
+
+Order: what waits in memory is younger than what waits on disk, so while anything is on disk all goes through it. A
+record that is not acknowledged for STALL_SECONDS means that Kafka is away: the producer is given up (it would go on
+trying behind our back and mix the order), what it had not acknowledged goes to disk, and a new one is made.
+
+When the disk's share is full nothing more is taken: the pump discards events, a gap is told and reconciled once there
+is room again. So the log of a tenant is always a true beginning followed by an honest gap, never a hole.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from time import monotonic
+
+import gevent
+import structlog
+from gevent.event import Event as Flag
+
+from services.listener import metrics
+from services.listener.adapters.bus import Bus, ClosingSender
+from services.listener.adapters.spool import Spool, SpoolFull
+from services.shared.bus.errors import BusError
+from services.shared.bus.ports import ReceiptPort
+from services.shared.bus.topics import INPUTS
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+
+log = structlog.get_logger()
+
+STALL_SECONDS = 5.0
+MAX_IN_FLIGHT = 4_000
+MAX_QUEUED = 50_000
+"""In memory while Kafka has stalled and not yet been given up; about 20 MB."""
+SPARE_BYTES = 2 * 1024 * 1024
+"""Room on disk that must be left for what is in memory already."""
+DRAIN_RECORDS = 500
+CHUNK_RECORDS = 200
+RETRY_SECONDS = 1.0
+LAST_SECONDS = 3.0
+_ACK_POLL_SECONDS = 0.005
+_IDLE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Waiting:
+    token: int
+    key: str
+    value: bytes
+    timestamp_ms: int
+    since: float
+    receipt: ReceiptPort | None = None
+
+
+class Publisher:
+    """One per listener. `run` and `keep_connected` are its two greenlets."""
+
+    def __init__(self, bus: Bus, spool: Spool, clock: Clock, stopping: Flag) -> None:
+        self._bus = bus
+        self._spool = spool
+        self._clock = clock
+        self._stopping = stopping
+        self._queue: deque[_Waiting] = deque()
+        self._in_flight: deque[_Waiting] = deque()
+        self._producer: ClosingSender | None = None
+        self._work = Flag()
+        self._last_ms = 0
+        self._tokens = 0
+        self._progressed_at = monotonic()
+        self._spool_refuses = ""
+        self.settled = 0
+        """Every input whose token is not above this is in Kafka or on disk."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether facts may be told; False means to discard events and to reconcile later."""
+        return len(self._queue) < MAX_QUEUED and not self._spool_refuses and self._spool.has_room(SPARE_BYTES)
+
+    @property
+    def trouble(self) -> str:
+        """One sentence on why it is not ready, "" when it is."""
+        if not self.has_room:
+            return self._spool_refuses or "the spool is full and events are being discarded"
+        return "" if self._producer is not None else "no connection with Kafka; inputs are spooled to disk"
+
+    def put(self, told: Input) -> int:
+        """Take an input to be published; return its token."""
+        now_ms = self._clock.now_ms()
+        self._last_ms = max(now_ms, self._last_ms)  # a tenant's log never steps back in time
+        self._tokens += 1
+        self._queue.append(_Waiting(self._tokens, told.tenant_id, told.SerializeToString(), self._last_ms, monotonic()))
+        if not self._work.is_set():
+            self._work.set()
+        return self._tokens
+
+    def observe(self) -> None:
+        """Set the gauges."""
+        oldest = (self._in_flight or self._queue or (None,))[0]
+        metrics.PUBLISH_QUEUE.set(len(self._queue) + len(self._in_flight))
+        metrics.SPOOL_BYTES.set(self._spool.size)
+        metrics.SPOOL_FULL.set(0 if self.has_room else 1)
+        unsent = self._spool.read(1)
+        if unsent:
+            metrics.OLDEST_UNSENT.set(max(0.0, (self._clock.now_ms() - unsent[0].timestamp_ms) / 1000))
+        else:
+            metrics.OLDEST_UNSENT.set(monotonic() - oldest.since if oldest is not None else 0.0)
+
+    def run(self) -> None:
+        """Publish until stopped; then bring what is left to Kafka or to disk."""
+        while not self._stopping.is_set():
+            self._step()
+        self._finish()
+
+    def keep_connected(self) -> None:
+        """Make a producer whenever there is none. It may take seconds, so it is a greenlet of its own."""
+        said = ""
+        while not self._stopping.is_set():
+            if self._producer is None:
+                try:
+                    producer = self._bus.producer()
+                    self._progressed_at = monotonic()
+                    self._producer = producer
+                    log.info("kafka_connected", spooled_bytes=self._spool.size)
+                    said = ""
+                    self._work.set()
+                except BusError as error:
+                    if str(error) != said:
+                        log.error("kafka_away", reason=str(error), advice="inputs are spooled to disk until it is back")
+                        said = str(error)
+            self._stopping.wait(RETRY_SECONDS)
+
+    def _step(self) -> None:
+        if self._producer is None or not self._spool.is_empty:
+            self._spool_all()
+        if self._producer is not None:
+            if not self._spool.is_empty:
+                self._drain(self._producer)
+            else:
+                self._send_some(self._producer)
+                self._reap()
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._queue and self._producer is not None and len(self._in_flight) < MAX_IN_FLIGHT:
+            gevent.sleep(1e-6)  # one turn of the hub: what is sent must also get its chance to be written
+            return
+        if self._producer is not None and not self._spool.is_empty:
+            gevent.sleep(1e-6)
+            return
+        self._work.clear()
+        self._work.wait(_ACK_POLL_SECONDS if self._in_flight else _IDLE_SECONDS)
+
+    def _send_some(self, producer: ClosingSender) -> None:
+        try:
+            for _ in range(min(CHUNK_RECORDS, len(self._queue), MAX_IN_FLIGHT - len(self._in_flight))):
+                waiting = self._queue[0]
+                waiting.receipt = producer.send(INPUTS, waiting.key, waiting.value, timestamp_ms=waiting.timestamp_ms)
+                self._in_flight.append(self._queue.popleft())
+        except BusError as error:
+            self._give_up(str(error))
+
+    def _reap(self) -> None:
+        """Settle what was acknowledged, in order."""
+        in_flight = self._in_flight
+        now = monotonic()
+        if not in_flight:
+            self._progressed_at = now
+            return
+        while in_flight and in_flight[0].receipt is not None and in_flight[0].receipt.acknowledged:
+            self.settled = in_flight.popleft().token
+            self._progressed_at = now
+        if now - self._progressed_at > STALL_SECONDS:
+            self._give_up(f"nothing was acknowledged for {STALL_SECONDS:g} s")
+
+    def _give_up(self, reason: str) -> None:
+        """Drop the producer; what it did not acknowledge is first in the queue again, in order."""
+        log.error("kafka_away", reason=reason, advice="inputs are spooled to disk until it is back")
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close()
+        unsettled = [each for each in self._in_flight if each.receipt is None or not each.receipt.acknowledged]
+        self._in_flight.clear()
+        self._queue.extendleft(reversed(unsettled))
+
+    def _spool_all(self) -> None:
+        while self._queue:
+            chunk = [self._queue[index] for index in range(min(CHUNK_RECORDS, len(self._queue)))]
+            try:
+                self._spool.append([(each.key, each.value, each.timestamp_ms) for each in chunk])
+            except (SpoolFull, OSError) as error:
+                self._refused(str(error))
+                return
+            self.settled = chunk[-1].token
+            for _ in chunk:
+                self._queue.popleft()
+        self._spool_refuses = ""
+        self._spool.sync_when_due()
+
+    def _refused(self, reason: str) -> None:
+        if not self._spool_refuses:
+            log.error("spool_not_written", reason=reason, advice="free disk space or bring Kafka back; events are lost")
+            gevent.sleep(0)
+        self._spool_refuses = reason
+
+    def _drain(self, producer: ClosingSender) -> None:
+        """Send a part of the spool and wait for its acknowledgement."""
+        batch = self._spool.read(DRAIN_RECORDS)
+        try:
+            receipts = [producer.send(INPUTS, each.key, each.value, timestamp_ms=each.timestamp_ms) for each in batch]
+            deadline = monotonic() + STALL_SECONDS
+            for receipt in receipts:
+                receipt.wait(max(0.01, deadline - monotonic()))
+        except BusError as error:
+            self._give_up(str(error))
+            return
+        if batch:
+            self._spool.take(batch[-1])
+
+    def _finish(self) -> None:
+        """Give what is in flight a last chance, keep the rest on disk."""
+        deadline = monotonic() + LAST_SECONDS
+        while self._producer is not None and (self._queue or self._in_flight) and monotonic() < deadline:
+            if not self._spool.is_empty:
+                break
+            self._send_some(self._producer)
+            self._reap()
+            gevent.sleep(_ACK_POLL_SECONDS)
+        if self._in_flight or self._producer is not None:
+            producer, self._producer = self._producer, None
+            unsettled = [each for each in self._in_flight if each.receipt is None or not each.receipt.acknowledged]
+            self._in_flight.clear()
+            self._queue.extendleft(reversed(unsettled))
+            if producer is not None:
+                producer.close()
+        self._spool_all()
+        self._spool.close()

@@ -1,0 +1,185 @@
+"""Drains FreeSWITCH's events into facts, and makes every gap honest: told, reconciled, told again as a difference."""
+
+from collections.abc import Iterable
+
+import structlog
+from gevent.event import Event as Flag
+
+from services.listener import metrics
+from services.listener.adapters.leg_journal import LegJournal
+from services.listener.adapters.publisher import Publisher
+from services.listener.adapters.switch_port import SwitchPort, take_picture
+from services.listener.domain.directory import Directory
+from services.listener.domain.facts import FactBuilder
+from services.listener.domain.legs import LegTable
+from services.listener.domain.normaliser import Normaliser
+from services.listener.domain.reconciliation import Reconciler
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.esl.client import Connected, Disconnected, EslClient, Event, Item
+from services.shared.esl.errors import NotSent, OutcomeUnknown
+
+log = structlog.get_logger()
+_MICROSECONDS = 1_000_000
+_MOST_SECONDS = 3_600.0
+
+
+class Pump:
+    """One per listener; `run` is its greenlet. `ready` is set while a reconciled session is up."""
+
+    def __init__(
+        self,
+        client: EslClient,
+        switch: SwitchPort,
+        normaliser: Normaliser,
+        reconciler: Reconciler,
+        facts: FactBuilder,
+        legs: LegTable,
+        journal: LegJournal,
+        directory: Directory,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._switch = switch
+        self._normaliser = normaliser
+        self._reconciler = reconciler
+        self._facts = facts
+        self._legs = legs
+        self._journal = journal
+        self._directory = directory
+        self._publisher = publisher
+        self._clock = clock
+        self._seen_us = 0
+        self._gap_from_us = 0
+        self._gap_reason = ""
+        self._is_discarding = False
+        self._said = ""
+        self.ready = Flag()
+        self.trouble = "not connected with FreeSWITCH yet"
+
+    def run(self, seen_us: int) -> None:
+        """Work until the client is stopped. `seen_us`: when the former life saw its last event, 0 when unknown."""
+        self._seen_us = seen_us
+        if seen_us:
+            self._gap_from_us, self._gap_reason = seen_us, "the listener was not running"
+        for batch in self._client.events():
+            self._batch(batch)
+
+    def keep(self) -> None:
+        """Write what changed of the legs."""
+        self._journal.save(self._legs, self._seen_us)
+
+    def _batch(self, batch: list[Item]) -> None:
+        inputs, put, last = self._normaliser.inputs, self._publisher.put, None
+        count = 0
+        for item in batch:
+            if isinstance(item, Connected):
+                self._connected(item)
+            elif isinstance(item, Disconnected):
+                self._disconnected(item)
+            elif not self._is_discarding:
+                last = item
+                count += 1
+                for told in inputs(item):
+                    metrics.FACTS.labels(told.fact.WhichOneof("fact")).inc()
+                    put(told)
+            else:
+                metrics.EVENTS_DISCARDED.inc()
+        if last is not None:
+            metrics.EVENTS.inc(count)
+            self._look_at(last)
+        self._watch_room()
+        self.keep()
+
+    def _look_at(self, event: Event) -> None:
+        """Measure the lag of a batch by its last event."""
+        text = event.get("Event-Date-Timestamp")
+        if text.isdigit():
+            now_us, self._seen_us = self._clock.now_us(), int(text)
+            metrics.EVENT_LAG.observe(min(max(0.0, (now_us - self._seen_us) / _MICROSECONDS), _MOST_SECONDS))
+
+    def _watch_room(self) -> None:
+        if not self._publisher.has_room:
+            if not self._is_discarding:
+                log.error("events_discarded", reason=self._publisher.trouble, advice="bring Kafka back")
+                self._is_discarding = True
+                self._gap_begins("the spool was full")
+            return
+        if self._is_discarding:
+            self._is_discarding = False
+            log.info("events_taken_again")
+            self._reconcile()
+        elif self._gap_reason and self._client.stats.connected:
+            self._reconcile()  # the last try failed
+
+    def _connected(self, connected: Connected) -> None:
+        log.info("switch_connected", core_uuid=connected.core_uuid, version=connected.version)
+        self._said = ""
+        metrics.CONNECTED.set(1)
+        now_us = self._clock.now_us()
+        self._facts.core_uuid = connected.core_uuid
+        for tenant_id in self._tenants():
+            told = self._facts.of_switch(tenant_id, now_us)
+            told.fact.switch_connected.version = connected.version[:100]
+            self._put(told)
+        self._put_all(self._reconciler.restarted(connected.core_uuid, self._tenants(), now_us))
+        self._gap_reason = self._gap_reason or "the listener began"
+        self._reconcile()
+
+    def _disconnected(self, disconnected: Disconnected) -> None:
+        metrics.RECONNECTS.inc()
+        self.trouble = str(disconnected.error)
+        if self.trouble != self._said:
+            log.error(
+                "switch_not_connected", reason=self.trouble, retry_in_seconds=round(disconnected.retry_in_seconds, 2)
+            )
+            self._said = self.trouble
+        if not disconnected.was_connected:
+            return
+        metrics.CONNECTED.set(0)
+        self.ready.clear()
+        self._gap_begins(self.trouble)
+        now_us = self._clock.now_us()
+        for tenant_id in self._tenants():
+            told = self._facts.of_switch(tenant_id, now_us)
+            told.fact.switch_disconnected.reason = self.trouble[:200]
+            self._put(told)
+
+    def _gap_begins(self, reason: str) -> None:
+        self._gap_from_us = self._gap_from_us or self._seen_us or self._clock.now_us()
+        self._gap_reason = self._gap_reason or reason
+
+    def _reconcile(self) -> None:
+        """Tell the gap and the difference. When FreeSWITCH does not answer, it is tried again after the next batch."""
+        try:
+            picture = take_picture(self._switch, self._reconciler)
+        except (NotSent, OutcomeUnknown) as error:
+            log.warning("not_reconciled", reason=str(error))
+            self._gap_begins("not reconciled")
+            return
+        now_us = self._clock.now_us()
+        if self._gap_from_us:
+            for tenant_id in self._tenants():
+                told = self._facts.of_switch(tenant_id, now_us)
+                told.fact.switch_gap.from_us, told.fact.switch_gap.until_us = self._gap_from_us, now_us
+                told.fact.switch_gap.reason = self._gap_reason[:200]
+                self._put(told)
+        difference = self._reconciler.difference(picture, now_us)
+        metrics.RECONCILED.inc(len(difference))
+        self._put_all(difference)
+        log.info("reconciled", legs=len(self._legs.live), facts=len(difference), gap=bool(self._gap_from_us))
+        self._gap_from_us, self._gap_reason, self.trouble = 0, "", ""
+        self._seen_us = max(self._seen_us, now_us)
+        self.ready.set()
+
+    def _tenants(self) -> list[str]:
+        return list(dict.fromkeys([*self._directory.tenants, *(leg.tenant_id for leg in self._legs.live.values())]))
+
+    def _put(self, told: Input) -> None:
+        metrics.FACTS.labels(told.fact.WhichOneof("fact")).inc()
+        self._publisher.put(told)
+
+    def _put_all(self, told: Iterable[Input]) -> None:
+        for each in told:
+            self._put(each)

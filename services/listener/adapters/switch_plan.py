@@ -1,0 +1,266 @@
+"""Each command as what is written to FreeSWITCH, through the encoders that let no value become a second command."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from services.listener.domain.directory import Directory
+from services.listener.domain.normaliser import (
+    CALL_VARIABLE,
+    COMMAND_VARIABLE,
+    DIGITS_VARIABLE,
+    FALLBACK_EXTENSION,
+    TENANT_VARIABLE,
+)
+from services.listener.domain.prompts import PromptLibrary, answer_pattern, music
+from services.listener.domain.recordings import recording_path, safe_name
+from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.esl import commands as esl
+from services.shared.esl.errors import UnsafeValue
+
+DIALPLAN_CONTEXT = "ringmaster"
+EARLY_SECONDS = 1
+"""FreeSWITCH counts whole seconds of its clock, so its timers fire up to one second early (wire truth 15)."""
+MUSIC_PREFIX = "music."
+_DIGITS = frozenset("0123456789*#ABCD")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command on the wire. One that is not required only prepares or clears: its refusal decides nothing."""
+
+    wire: esl.Command
+    required: bool = True
+    only_while_playing: bool = False
+    """A break sent to a leg that plays nothing would cut what it plays next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Knows the node's folders and gateway. `plan` raises UnsafeValue or UnsafeName for what may not be written."""
+
+    prompts: PromptLibrary
+    directory: Directory
+    recordings_root: str
+    gateway: str
+
+    def plan(self, command: pb.Command) -> list[Step]:
+        """Return the steps of any action but originate, in the order of the wire."""
+        action = command.WhichOneof("action") or ""
+        build = _PLANS.get(action)
+        if build is None:
+            raise UnsafeValue(f"there is no action {action!r}")
+        return build(self, command)
+
+    def originate(self, command: pb.Command) -> esl.Command:
+        """Return the background originate; the new leg waits parked when it is answered."""
+        action = command.originate_leg
+        if action.WhichOneof("destination") == "phone":
+            endpoint = f"user/{action.phone}"
+        else:
+            endpoint = f"sofia/gateway/{safe_name(action.gateway or self.gateway)}/{action.number}"
+        variables = {
+            "origination_uuid": command.leg_id,
+            "ignore_early_media": "true",
+            "hangup_after_bridge": "true",
+            TENANT_VARIABLE: command.tenant_id,
+            CALL_VARIABLE: command.call_id,
+            COMMAND_VARIABLE: command.command_id,
+        }
+        if action.caller_number:
+            variables["origination_caller_id_number"] = action.caller_number
+        if action.caller_name:
+            variables["origination_caller_id_name"] = _shown(action.caller_name)
+        return esl.originate(endpoint, "park", variables=variables, timeout_seconds=ring_seconds(action))
+
+    def recording(self, command: pb.Command, recording_id: str) -> str:
+        """Return the file of a recording of this command's call."""
+        return recording_path(self.recordings_root, command.tenant_id, command.call_id or command.leg_id, recording_id)
+
+    def sound(self, command: pb.Command, prompts: Sequence[pb.Prompt]) -> str:
+        """Return the prompts as one file name."""
+        return self.prompts.sound(prompts, command.tenant_id, self.directory.language_of(command.tenant_id))
+
+
+def ring_seconds(action: pb.OriginateLeg) -> int:
+    """Return the ring time-out in FreeSWITCH's whole seconds, never shorter than asked."""
+    return -(-(action.ring_timeout_ms or 30_000) // 1000) + EARLY_SECONDS
+
+
+def _shown(name: str) -> str:
+    """Return a caller's name as a phone may show it: it was written by a stranger."""
+    return "".join(" " if character in "{}$" or not character.isprintable() else character for character in name)[:128]
+
+
+def _lease(_planner: Planner, command: pb.Command) -> list[Step]:
+    leg_id, seconds = command.leg_id, command.lease_leg.seconds
+    steps = [Step(esl.api("uuid_exists", leg_id)), Step(esl.api("sched_del", leg_id), required=False)]
+    if seconds:
+        task = f"uuid_transfer {esl_word(leg_id)} {FALLBACK_EXTENSION} XML {DIALPLAN_CONTEXT}"
+        steps.append(Step(esl.api("sched_api", f"+{seconds + EARLY_SECONDS}", leg_id, text=task)))
+    return steps
+
+
+def esl_word(leg_id: str) -> str:
+    """Return a leg id that stays one word inside a scheduled command. Raises UnsafeName."""
+    return safe_name(leg_id)
+
+
+def _answer(_planner: Planner, command: pb.Command) -> list[Step]:
+    return [Step(esl.api("uuid_answer", command.leg_id))]
+
+
+def _play(planner: Planner, command: pb.Command) -> list[Step]:
+    sound = planner.sound(command, command.play_prompt.prompts)
+    return [Step(esl.execute(command.leg_id, "playback", sound, event_id=command.command_id))]
+
+
+def _collect(planner: Planner, command: pb.Command) -> list[Step]:
+    """Ask by play_and_get_digits. Digits left over from before would end it at once (wire truth 21): flush first."""
+    ask = command.collect_digits
+    most = max(1, ask.max_digits)
+    invalid = planner.sound(command, ask.invalid_prompts)
+    words = [
+        str(min(max(1, ask.min_digits), most)),
+        str(most),
+        str(max(1, ask.tries)),
+        str(max(1, ask.timeout_ms)),
+        "".join(dict.fromkeys(digit for digit in ask.terminators if digit in _DIGITS)) or "none",
+        f"'{planner.sound(command, ask.prompts)}'",
+        f"'{invalid}'",
+        DIGITS_VARIABLE,
+        answer_pattern(list(ask.valid), most),
+        str(ask.digit_timeout_ms or max(1, ask.timeout_ms)),
+    ]
+    return [
+        _break(command),
+        Step(esl.api("uuid_flush_dtmf", command.leg_id), required=False),
+        Step(
+            esl.execute(command.leg_id, "play_and_get_digits", " ".join(words), event_id=command.command_id, lock=True)
+        ),
+    ]
+
+
+def _music(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Play a stream, which has no end. A prompt that comes later plays over it, and it goes on after (truth 21)."""
+    return [
+        _break(command),
+        Step(
+            esl.execute(
+                command.leg_id,
+                "playback",
+                music(command.start_music.stream),
+                event_id=MUSIC_PREFIX + command.command_id,
+            )
+        ),
+    ]
+
+
+def _stop_playback(_planner: Planner, command: pb.Command) -> list[Step]:
+    return [_break(command)]
+
+
+def _break(command: pb.Command) -> Step:
+    return Step(esl.api("uuid_break", command.leg_id, "all"), required=False, only_while_playing=True)
+
+
+def _bridge(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Bridge. It ends whatever plays on both legs by itself; a break sent before could hit what comes after."""
+    leg_id, other_id = command.leg_id, command.bridge_legs.other_leg_id
+    park = "true" if command.bridge_legs.park_after else "false"
+    return [
+        Step(esl.set_variables(leg_id, {"park_after_bridge": park, "hangup_after_bridge": "true"})),
+        Step(esl.set_variables(other_id, {"park_after_bridge": "false", "hangup_after_bridge": "true"})),
+        Step(esl.api("uuid_bridge", leg_id, other_id)),
+    ]
+
+
+def _hang_up(_planner: Planner, command: pb.Command) -> list[Step]:
+    return [Step(esl.api("uuid_kill", command.leg_id, safe_name(command.hang_up_leg.cause or "NORMAL_CLEARING")))]
+
+
+def _hold(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Hold; FreeSWITCH says +OK for a leg that does not exist too (wire truth 9), so it is asked."""
+    return [Step(esl.api("uuid_exists", command.leg_id)), Step(esl.api("uuid_hold", command.leg_id))]
+
+
+def _resume(_planner: Planner, command: pb.Command) -> list[Step]:
+    return [Step(esl.api("uuid_exists", command.leg_id)), Step(esl.api("uuid_hold", "off", command.leg_id))]
+
+
+def _start_recording(planner: Planner, command: pb.Command) -> list[Step]:
+    action = command.start_recording
+    path = planner.recording(command, action.recording_id)
+    limit = [str(action.limit_seconds)] if action.limit_seconds else []
+    return [
+        Step(esl.set_variables(command.leg_id, {"RECORD_STEREO": "true"})),
+        Step(esl.api("uuid_record", command.leg_id, "start", path, *limit)),
+    ]
+
+
+def _stop_recording(planner: Planner, command: pb.Command) -> list[Step]:
+    return [_record(planner, command, "stop", command.stop_recording.recording_id)]
+
+
+def _mask(planner: Planner, command: pb.Command) -> list[Step]:
+    return [_record(planner, command, "mask", command.mask_recording.recording_id)]
+
+
+def _unmask(planner: Planner, command: pb.Command) -> list[Step]:
+    return [_record(planner, command, "unmask", command.unmask_recording.recording_id)]
+
+
+def _record(planner: Planner, command: pb.Command, what: str, recording_id: str) -> Step:
+    return Step(esl.api("uuid_record", command.leg_id, what, planner.recording(command, recording_id)))
+
+
+def _send_digits(_planner: Planner, command: pb.Command) -> list[Step]:
+    digits = command.send_digits.digits
+    if not digits or not set(digits) <= _DIGITS:
+        raise UnsafeValue("digits are 0-9, *, #, A-D")
+    return [Step(esl.api("uuid_send_dtmf", command.leg_id, digits))]
+
+
+def _mute(_planner: Planner, command: pb.Command) -> list[Step]:
+    words = ("start", "read", "mute", "-1") if command.mute_leg.muted else ("stop",)
+    return [Step(esl.api("uuid_audio", command.leg_id, *words))]
+
+
+def _eavesdrop(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Listen to the agent's leg: what is whispered to its B side is heard by the agent (wire truth 27)."""
+    mode = command.eavesdrop_leg.mode
+    heard_by = {
+        "eavesdrop_whisper_aleg": mode == pb.EAVESDROP_MODE_BARGE,
+        "eavesdrop_whisper_bleg": mode in (pb.EAVESDROP_MODE_WHISPER, pb.EAVESDROP_MODE_BARGE),
+    }
+    return [
+        Step(esl.api("uuid_exists", command.eavesdrop_leg.target_leg_id)),
+        Step(esl.set_variables(command.leg_id, {name: str(on).lower() for name, on in heard_by.items()})),
+        Step(esl.execute(command.leg_id, "eavesdrop", command.eavesdrop_leg.target_leg_id)),
+    ]
+
+
+def _conference(_planner: Planner, command: pb.Command) -> list[Step]:
+    room = safe_name(command.join_conference.conference_id)
+    return [Step(esl.execute(command.leg_id, "conference", f"{room}@default"))]
+
+
+_PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {
+    "lease_leg": _lease,
+    "answer_leg": _answer,
+    "play_prompt": _play,
+    "collect_digits": _collect,
+    "start_music": _music,
+    "stop_playback": _stop_playback,
+    "bridge_legs": _bridge,
+    "hang_up_leg": _hang_up,
+    "hold_leg": _hold,
+    "resume_leg": _resume,
+    "start_recording": _start_recording,
+    "stop_recording": _stop_recording,
+    "mask_recording": _mask,
+    "unmask_recording": _unmask,
+    "send_digits": _send_digits,
+    "mute_leg": _mute,
+    "eavesdrop_leg": _eavesdrop,
+    "join_conference": _conference,
+}

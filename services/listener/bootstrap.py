@@ -1,0 +1,134 @@
+"""Builds the listener of its parts, once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.listener import metrics
+from services.listener.adapters.bus import Bus
+from services.listener.adapters.executor import Executor
+from services.listener.adapters.ledger_log import LedgerLog
+from services.listener.adapters.leg_journal import LegJournal
+from services.listener.adapters.publisher import Publisher
+from services.listener.adapters.pump import Pump
+from services.listener.adapters.spool import Spool
+from services.listener.adapters.switch_plan import Planner
+from services.listener.adapters.switch_port import Switch
+from services.listener.adapters.tenants import TenantReader
+from services.listener.domain.directory import Directory
+from services.listener.domain.execution import CommandLedger
+from services.listener.domain.facts import FactBuilder
+from services.listener.domain.legs import LegTable
+from services.listener.domain.normaliser import EVENTS, SUBCLASSES, Normaliser
+from services.listener.domain.prompts import PromptLibrary
+from services.listener.domain.reconciliation import Reconciler
+from services.listener.settings import Settings
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.esl.client import EslClient, Subscription, Target
+
+OBSERVE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The parts that `start` sets to work."""
+
+    settings: Settings
+    supervisor: Supervisor
+    client: EslClient
+    publisher: Publisher
+    pump: Pump
+    executor: Executor
+    tenants: TenantReader
+    journal: LegJournal
+    ledger_log: LedgerLog
+    legs: LegTable
+    seen_us: int
+
+    def start(self) -> None:
+        """Spawn all greenlets. FreeSWITCH is asked for events once the tenants are known."""
+        self.supervisor.spawn("publisher", self.publisher.run)
+        self.supervisor.spawn("kafka-connector", self.publisher.keep_connected)
+        self.supervisor.spawn("tenants", self.tenants.run)
+        self.supervisor.spawn("pump", self._pump)
+        self.supervisor.spawn("executor", self.executor.run)
+        self.supervisor.spawn("observer", self._observe)
+        self.supervisor.spawn("stopper", self._stop_client)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether it is connected with FreeSWITCH and Kafka; why not, one sentence."""
+        why = "the tenants are not known yet" if not self.tenants.loaded.is_set() else ""
+        if not why and not self.pump.ready.is_set():
+            why = f"no reconciled session with FreeSWITCH: {self.pump.trouble}"
+        why = why or self.publisher.trouble
+        return not why, why
+
+    def _pump(self) -> None:
+        stopping = self.supervisor.stopping
+        while not self.tenants.loaded.wait(OBSERVE_SECONDS):
+            if stopping.is_set():
+                return
+        self.client.start()
+        self.pump.run(self.seen_us)
+        self.pump.keep()
+        if not stopping.is_set():
+            raise RuntimeError("the event-socket client ended by itself")
+
+    def _stop_client(self) -> None:
+        self.supervisor.stopping.wait()
+        self.client.stop()
+
+    def _observe(self) -> None:
+        while not self.supervisor.stopping.wait(OBSERVE_SECONDS):
+            self.publisher.observe()
+            metrics.LEGS.set(len(self.legs.live))
+            metrics.ESL_QUEUE.set(self.client.stats.queued_events)
+
+
+def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) -> Listener:
+    """Build everything. Raises OSError when the spool's folder can't be used."""
+    folder, stopping = settings.spool_dir, supervisor.stopping
+    folder.mkdir(parents=True, exist_ok=True)
+    legs, directory, ledger = LegTable(), Directory(), CommandLedger()
+    journal, ledger_log = LegJournal(folder / "legs.log"), LedgerLog(folder / "commands.log")
+    seen_us = journal.load(legs)
+    ledger_log.load(ledger)
+    tenants = TenantReader(bus, directory, folder / "directory.json", stopping)
+    tenants.load()
+    publisher = Publisher(bus, Spool(folder / "inputs", settings.spool_max_bytes), clock, stopping)
+    facts = FactBuilder(settings.node)
+    normaliser = Normaliser(facts, directory, legs, settings.recordings_dir, metrics.UNKNOWN_LINES.inc)
+    client = _client(settings, supervisor)
+    switch, reconciler = Switch(client), Reconciler(facts, legs, normaliser)
+    pump = Pump(client, switch, normaliser, reconciler, facts, legs, journal, directory, publisher, clock)
+    executor = Executor(
+        node=settings.node,
+        bus=bus,
+        switch=switch,
+        planner=_planner(settings, directory),
+        legs=legs,
+        facts=facts,
+        publisher=publisher,
+        ledger=ledger,
+        ledger_log=ledger_log,
+        clock=clock,
+        ready=pump.ready,
+        stopping=stopping,
+        keep_legs=pump.keep,
+    )
+    return Listener(
+        settings, supervisor, client, publisher, pump, executor, tenants, journal, ledger_log, legs, seen_us
+    )
+
+
+def _client(settings: Settings, supervisor: Supervisor) -> EslClient:
+    return EslClient(
+        Target(settings.esl_host, settings.esl_port, settings.esl_password),
+        Subscription(events=EVENTS, subclasses=SUBCLASSES),
+        spawn=supervisor.spawn,
+    )
+
+
+def _planner(settings: Settings, directory: Directory) -> Planner:
+    prompts = PromptLibrary(settings.prompts_dir.rstrip("/"), lambda path: Path(path).is_file(), settings.speech)
+    return Planner(prompts, directory, settings.recordings_dir, settings.gateway)

@@ -1,0 +1,1 @@
+"""What a switch's events mean and whether a command may run. Pure: no socket, file, clock or log."""

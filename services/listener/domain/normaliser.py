@@ -1,0 +1,463 @@
+"""From events to compact facts: a table of event name → (handler, the headers that it reads).
+
+Everything is keyed on Unique-ID alone (wire truth 12). Values are data: a tenant is found by the dialled line, or for
+our own legs by what our originate set, never by anything that a caller can send.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from services.listener.domain.directory import Directory, canonical_line
+from services.listener.domain.facts import FactBuilder
+from services.listener.domain.legs import Asked, Leg, LegTable
+from services.listener.domain.recordings import recording_of
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.contracts.ringmaster.v1.switch_pb2 import (
+    COLLECT_OUTCOME_INVALID,
+    COLLECT_OUTCOME_MATCHED,
+    COLLECT_OUTCOME_TIMEOUT,
+    DIRECTION_INBOUND,
+    DIRECTION_OUTBOUND,
+    HANGUP_PARTY_FAR_END,
+    HANGUP_PARTY_PLATFORM,
+    HANGUP_PARTY_UNSPECIFIED,
+    HangupParty,
+)
+
+EVENTS = (
+    "CHANNEL_CREATE",
+    "CHANNEL_PARK",
+    "CHANNEL_PROGRESS",
+    "CHANNEL_PROGRESS_MEDIA",
+    "CHANNEL_ANSWER",
+    "CHANNEL_BRIDGE",
+    "CHANNEL_UNBRIDGE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
+    "CHANNEL_HANGUP_COMPLETE",
+    "CHANNEL_EXECUTE_COMPLETE",
+    "DTMF",
+    "RECORD_START",
+    "RECORD_STOP",
+)
+SUBCLASSES = ("sofia::register", "sofia::unregister", "sofia::expire")
+
+FALLBACK_EXTENSION = "fallback"
+"""Where our dialplan sends a call that nobody claimed (SPEC 2.4)."""
+TENANT_VARIABLE = "ringmaster_tenant"
+CALL_VARIABLE = "ringmaster_call"
+COMMAND_VARIABLE = "ringmaster_command"
+LINE_VARIABLE = "ringmaster_line"
+DIGITS_VARIABLE = "ringmaster_digits"
+MASKED_DIGIT = "?"
+
+_BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")
+_BIRTH = (
+    *_BASE,
+    "Call-Direction",
+    f"variable_{LINE_VARIABLE}",
+    f"variable_{TENANT_VARIABLE}",
+    f"variable_{CALL_VARIABLE}",
+    f"variable_{COMMAND_VARIABLE}",
+    "Caller-Caller-ID-Number",
+    "Caller-Caller-ID-Name",
+    "variable_sip_call_id",
+    "Caller-Network-Addr",
+)
+_MATCHED_WORD = "success"
+_PLAYED_WORD = "FILE PLAYED"
+
+Inputs: TypeAlias = Sequence[Input]
+_NOTHING: Inputs = ()
+
+
+class SwitchEvent(Protocol):
+    """An event as the event-socket client hands it over."""
+
+    @property
+    def name(self) -> str:
+        """Event-Name."""
+
+    @property
+    def subclass(self) -> str:
+        """Event-Subclass."""
+
+    def get(self, header: str, default: str = "") -> str:
+        """Return one header."""
+
+    def select(self, headers: Sequence[str]) -> list[str]:
+        """Return several headers, "" for an absent one."""
+
+
+class Normaliser:
+    """Turns events into inputs and keeps the table of legs true to what was told."""
+
+    def __init__(
+        self,
+        facts: FactBuilder,
+        directory: Directory,
+        legs: LegTable,
+        recordings_root: str,
+        on_unknown_line: Callable[[], None],
+    ) -> None:
+        self._facts = facts
+        self._directory = directory
+        self._legs = legs
+        self._recordings_root = recordings_root
+        self._on_unknown_line = on_unknown_line
+
+    def inputs(self, event: SwitchEvent) -> Inputs:
+        """Return what an event tells, mostly one input or none."""
+        entry = _TABLE.get(event.name)
+        if entry is None:
+            return self._custom(event) if event.name == "CUSTOM" else _NOTHING
+        handler, headers = entry
+        return handler(self, event.select(headers))
+
+    # -- the life of a leg -------------------------------------------------------------------------------------------
+
+    def created(self, values: list[str]) -> Inputs:
+        """CHANNEL_CREATE: it is not a leg's first event (wire truth 11), but the first that is read here."""
+        if self._legs.find(values[0]) is not None:
+            return _NOTHING  # a reconciliation told it already
+        return self._born(values)
+
+    def parked(self, values: list[str]) -> Inputs:
+        """CHANNEL_PARK: the first moment at which our dialplan's own variable can be read."""
+        leg = self._legs.live.get(values[0])
+        told: list[Input] = []
+        if leg is None:
+            if self._legs.find(values[0]) is not None:
+                return _NOTHING
+            told = list(self._born(values))
+            leg = self._legs.live.get(values[0])
+            if leg is None:
+                return _NOTHING
+        told += self._fell_back(leg, values)
+        if leg.is_restated:
+            leg.is_restated = False
+            return told
+        leg.is_parked = True
+        self._legs.touch(leg)
+        parked = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        parked.fact.leg_parked.SetInParent()
+        if leg.line:
+            parked.fact.leg_parked.line = leg.line
+        told.append(parked)
+        return told
+
+    def progressed(self, values: list[str], *, early_media: bool) -> Inputs:
+        """CHANNEL_PROGRESS (180) and CHANNEL_PROGRESS_MEDIA (183)."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_progressed.SetInParent()
+        if early_media:
+            told.fact.leg_progressed.early_media = True
+        return (told,)
+
+    def answered(self, values: list[str]) -> Inputs:
+        """CHANNEL_ANSWER. After a reconciliation that told it, it is not told again."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        fallen = self._fell_back(leg, values)
+        if leg.answered_us:
+            return fallen
+        leg.answered_us = _number(values[2])
+        self._legs.touch(leg)
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_answered.SetInParent()
+        return (*fallen, told)
+
+    def bridged(self, values: list[str]) -> Inputs:
+        """CHANNEL_BRIDGE: once, on one of the two legs (wire truth 12)."""
+        leg, other_id = self._pair(values)
+        if leg is None or leg.other_leg_id == other_id:
+            return _NOTHING
+        self._join(leg, other_id)
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_bridged.other_leg_id = other_id
+        return (told,)
+
+    def unbridged(self, values: list[str]) -> Inputs:
+        """CHANNEL_UNBRIDGE: once, on one of the two legs."""
+        leg, other_id = self._pair(values)
+        if leg is None:
+            return _NOTHING
+        self._part(leg, other_id)
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_unbridged.other_leg_id = other_id
+        return (told,)
+
+    def held(self, values: list[str]) -> Inputs:
+        """CHANNEL_HOLD, by command or by the phone."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_held.SetInParent()
+        return (told,)
+
+    def resumed(self, values: list[str]) -> Inputs:
+        """CHANNEL_UNHOLD."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_resumed.SetInParent()
+        return (told,)
+
+    def hung_up(self, values: list[str]) -> Inputs:
+        """CHANNEL_HANGUP_COMPLETE, once a leg."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        hung_up = told.fact.leg_hung_up
+        hung_up.cause = values[4]
+        hung_up.sip_status = _number(values[5]) or _number(values[6])
+        hung_up.party = hangup_party(values[7])
+        hung_up.created_us = _number(values[8])
+        hung_up.answered_us = _number(values[9])
+        hung_up.ended_us = _number(values[10])
+        self._legs.end(leg)
+        return (told,)
+
+    # -- what a leg hears and says -----------------------------------------------------------------------------------
+
+    def executed(self, values: list[str]) -> Inputs:
+        """CHANNEL_EXECUTE_COMPLETE: the end of a prompt or of a question that a command of ours began."""
+        leg = self._legs.find(values[0])
+        if leg is None:
+            return _NOTHING
+        fallen = self._fell_back(leg, values)
+        command_id = values[4]
+        asked = leg.asked.pop(command_id, None)
+        if asked is None:
+            return fallen
+        if leg.leg_id in self._legs.live:
+            self._legs.touch(leg)
+        if asked is Asked.MUSIC:
+            return fallen
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        if asked is Asked.PLAYBACK:
+            finished = told.fact.playback_finished
+            finished.command_id = command_id
+            finished.completed = values[5] == _PLAYED_WORD
+            if not finished.completed:
+                finished.error = values[5]
+        else:
+            self._tell_digits(told, leg, command_id, values)
+        return (*fallen, told)
+
+    def pressed(self, values: list[str]) -> Inputs:
+        """DTMF: told outside a question; inside one it belongs to the answer."""
+        leg = self._legs.live.get(values[0])
+        if leg is None:
+            return _NOTHING
+        if Asked.DIGITS in leg.asked.values():
+            leg.has_pressed = True
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.digit_pressed.digit = MASKED_DIGIT if self._legs.is_masked(leg) else values[4][:1]
+        return (told,)
+
+    def recording_began(self, values: list[str]) -> Inputs:
+        """RECORD_START of a file below our folder; any other recording is not ours."""
+        leg, place = self._legs.find(values[0]), recording_of(values[4], self._recordings_root)
+        if leg is None or place is None:
+            return _NOTHING
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.recording_began.recording_id, told.fact.recording_began.path = place
+        return (told,)
+
+    def recording_finished(self, values: list[str]) -> Inputs:
+        """RECORD_STOP: the file is complete (wire truth 26). It may come after the leg's hang-up."""
+        leg, place = self._legs.find(values[0]), recording_of(values[4], self._recordings_root)
+        if leg is None or place is None:
+            return _NOTHING
+        self._legs.unmask(leg.call_key, place[0])
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        finished = told.fact.recording_finished
+        finished.recording_id, finished.path = place
+        finished.duration_ms = _number(values[5])
+        return (told,)
+
+    # -- phones ------------------------------------------------------------------------------------------------------
+
+    def _custom(self, event: SwitchEvent) -> Inputs:
+        subclass = event.subclass
+        if subclass not in SUBCLASSES:
+            return _NOTHING
+        user, host, old_user, old_host, expires, agent, sequence, at = event.select(_PHONE)
+        address = f"{user or old_user}@{host or old_host}"
+        if subclass == "sofia::register":
+            return self.phone_registered(address, _number(expires), agent, _number(at), _number(sequence))
+        expired = subclass == "sofia::expire"
+        return self.phone_unregistered(address, _number(at), _number(sequence), expired=expired)
+
+    def phone_registered(
+        self, address: str, expires_seconds: int, user_agent: str, occurred_us: int, sequence: int = 0
+    ) -> Inputs:
+        """Tell a new registration; a refresh is no news. The domain belongs to one tenant."""
+        tenant_id = self._directory.tenant_of_domain(address.rpartition("@")[2])
+        if not tenant_id or not self._legs.register(address, tenant_id):
+            return _NOTHING
+        told = self._facts.of_switch(tenant_id, occurred_us, sequence)
+        registered = told.fact.phone_registered
+        registered.address = address
+        registered.expires_seconds = min(expires_seconds, 0xFFFFFFFF)
+        registered.user_agent = user_agent[:256]
+        return (told,)
+
+    def phone_unregistered(self, address: str, occurred_us: int, sequence: int = 0, *, expired: bool) -> Inputs:
+        """Tell the end of a registration that was told."""
+        tenant_id = self._legs.unregister(address)
+        if not tenant_id:
+            return _NOTHING
+        told = self._facts.of_switch(tenant_id, occurred_us, sequence)
+        told.fact.phone_unregistered.address = address
+        told.fact.phone_unregistered.expired = expired
+        return (told,)
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def born(self, leg: Leg, values: list[str], *, reconciled: bool = False) -> Input:
+        """Take a leg into the table and tell its creation; `values` are those of CHANNEL_CREATE."""
+        self._legs.add(leg)
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        created = told.fact.leg_created
+        created.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
+        created.line = leg.line
+        created.command_id = leg.command_id
+        created.caller_number, created.caller_name, created.sip_call_id, created.network_address = values[9:13]
+        created.reconciled = reconciled
+        return told
+
+    def identify(self, values: list[str]) -> Leg | None:
+        """Say whose leg this is: by the line that was dialled, or by what our originate set on a leg that we made."""
+        leg_id, created_us = values[0], _number(values[2])
+        if values[4] == "outbound":
+            tenant_id, call_id, command_id = values[6:9]
+            if not tenant_id:
+                return None
+            return Leg(
+                leg_id, tenant_id, call_id=call_id, command_id=command_id, is_inbound=False, created_us=created_us
+            )
+        line = canonical_line(values[5]) or canonical_line(values[3])
+        tenant_id = self._directory.tenant_of_line(line)
+        if not tenant_id:
+            return None
+        return Leg(leg_id, tenant_id, line=line, created_us=created_us)
+
+    def _born(self, values: list[str]) -> Inputs:
+        leg = self.identify(values)
+        if leg is not None:
+            return (self.born(leg, values),)
+        if values[4] == "inbound":
+            self._on_unknown_line()
+        return _NOTHING
+
+    def _fell_back(self, leg: Leg, values: list[str]) -> list[Input]:
+        """Notice by the leg's new destination that the dialplan has taken it from us."""
+        if values[3] != FALLBACK_EXTENSION or leg.has_fallen_back or not leg.is_inbound:
+            return []
+        leg.has_fallen_back = True
+        self._legs.touch(leg)
+        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.leg_fell_back.SetInParent()
+        told.fact.leg_fell_back.line = leg.line
+        return [told]
+
+    def _pair(self, values: list[str]) -> tuple[Leg | None, str]:
+        """Return the event's leg and the other one's id; a leg that is not ours is no partner to tell of."""
+        leg_id, a, b, other = values[0], values[4], values[5], values[6]
+        other_id = b if a == leg_id else a or other
+        leg = self._legs.find(leg_id)
+        if leg is None:
+            leg, other_id = self._legs.find(other_id), leg_id
+        return leg, other_id
+
+    def _join(self, leg: Leg, other_id: str) -> None:
+        for one, other in ((leg, other_id), (self._legs.live.get(other_id), leg.leg_id)):
+            if one is not None:
+                one.other_leg_id = other
+                one.is_parked = one.is_restated = False
+                self._legs.touch(one)
+
+    def _part(self, leg: Leg, other_id: str) -> None:
+        for one, other in ((leg, other_id), (self._legs.live.get(other_id), leg.leg_id)):
+            if one is not None and one.other_leg_id == other:
+                one.other_leg_id = ""
+                if one.leg_id in self._legs.live:
+                    self._legs.touch(one)
+
+    def _tell_digits(self, told: Input, leg: Leg, command_id: str, values: list[str]) -> None:
+        collected = told.fact.digits_collected
+        collected.command_id = command_id
+        digits = values[7]
+        if values[6] == _MATCHED_WORD and digits:
+            collected.outcome = COLLECT_OUTCOME_MATCHED
+        elif leg.has_pressed:
+            collected.outcome = COLLECT_OUTCOME_INVALID
+        else:
+            collected.outcome = COLLECT_OUTCOME_TIMEOUT
+        if collected.outcome == COLLECT_OUTCOME_MATCHED and not self._legs.is_masked(leg):
+            collected.digits = digits
+
+
+def hangup_party(disposition: str) -> HangupParty:
+    """Read sip_hangup_disposition: what was received came from the far end (wire truth 13)."""
+    if disposition.startswith("recv_"):
+        return HANGUP_PARTY_FAR_END
+    return HANGUP_PARTY_PLATFORM if disposition.startswith("send_") else HANGUP_PARTY_UNSPECIFIED
+
+
+def _number(text: str) -> int:
+    """Read a header that FreeSWITCH writes as a whole number; anything else is 0."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - fits 64 bits
+
+
+def _progress(normaliser: Normaliser, values: list[str]) -> Inputs:
+    return normaliser.progressed(values, early_media=False)
+
+
+def _early_media(normaliser: Normaliser, values: list[str]) -> Inputs:
+    return normaliser.progressed(values, early_media=True)
+
+
+_PHONE = ("from-user", "from-host", "user", "host", "expires", "user-agent", "Event-Sequence", "Event-Date-Timestamp")
+_BRIDGE = (*_BASE, "Bridge-A-Unique-ID", "Bridge-B-Unique-ID", "Other-Leg-Unique-ID")
+_TABLE: dict[str, tuple[Callable[[Normaliser, list[str]], Inputs], tuple[str, ...]]] = {
+    "CHANNEL_CREATE": (Normaliser.created, _BIRTH),
+    "CHANNEL_PARK": (Normaliser.parked, _BIRTH),
+    "CHANNEL_PROGRESS": (_progress, _BASE),
+    "CHANNEL_PROGRESS_MEDIA": (_early_media, _BASE),
+    "CHANNEL_ANSWER": (Normaliser.answered, _BASE),
+    "CHANNEL_BRIDGE": (Normaliser.bridged, _BRIDGE),
+    "CHANNEL_UNBRIDGE": (Normaliser.unbridged, _BRIDGE),
+    "CHANNEL_HOLD": (Normaliser.held, _BASE),
+    "CHANNEL_UNHOLD": (Normaliser.resumed, _BASE),
+    "CHANNEL_HANGUP_COMPLETE": (
+        Normaliser.hung_up,
+        (
+            *_BASE,
+            "Hangup-Cause",
+            "variable_sip_term_status",
+            "variable_sip_invite_failure_status",
+            "variable_sip_hangup_disposition",
+            "Caller-Channel-Created-Time",
+            "Caller-Channel-Answered-Time",
+            "Caller-Channel-Hangup-Time",
+        ),
+    ),
+    "CHANNEL_EXECUTE_COMPLETE": (
+        Normaliser.executed,
+        (*_BASE, "Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}"),
+    ),
+    "DTMF": (Normaliser.pressed, (*_BASE, "DTMF-Digit")),
+    "RECORD_START": (Normaliser.recording_began, (*_BASE, "Record-File-Path")),
+    "RECORD_STOP": (Normaliser.recording_finished, (*_BASE, "Record-File-Path", "variable_record_ms")),
+}

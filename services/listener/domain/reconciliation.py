@@ -1,0 +1,248 @@
+"""What was missed: the difference between what was told of the legs and what FreeSWITCH lists now (SPEC 10.3).
+
+FreeSWITCH's lists lag (wire truth 19): a leg missing from them is gone only when `uuid_exists` says so too.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.listener.domain.facts import FactBuilder
+from services.listener.domain.legs import Asked, Leg, LegTable
+from services.listener.domain.normaliser import Normaliser
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT
+
+CAUSE_MISSED = "NORMAL_UNSPECIFIED"
+"""The cause of a hang-up that nobody saw."""
+CAUSE_RESTARTED = "SYSTEM_SHUTDOWN"
+"""The cause of every leg that a restart took along."""
+ERROR_MISSED = "the end was missed in a gap"
+
+_ASKING = {"playback", "play_and_get_digits"}
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLeg:
+    """One row of `show channels as json`."""
+
+    leg_id: str
+    direction: str
+    destination: str
+    caller_number: str
+    caller_name: str
+    address: str
+    created_us: int
+    is_parked: bool
+    is_answered: bool
+    application: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVariables:
+    """What our dialplan or our originate set on a leg; "" for what is not set."""
+
+    line: str = ""
+    tenant_id: str = ""
+    call_id: str = ""
+    command_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One row of `show registrations as json`."""
+
+    address: str
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What FreeSWITCH says lives now. `gone` are legs that were told and that `uuid_exists` denies."""
+
+    legs: tuple[ListedLeg, ...]
+    bridges: tuple[tuple[str, str], ...]
+    registered: tuple[Registered, ...] | None
+    gone: frozenset[str]
+    variables: Mapping[str, OwnVariables]
+
+
+def read_channels(text: str) -> tuple[ListedLeg, ...]:
+    """Read `show channels as json`. Raises ValueError for another answer."""
+    return tuple(
+        ListedLeg(
+            leg_id=row["uuid"],
+            direction=row["direction"],
+            destination=row.get("initial_dest") or row.get("dest", ""),
+            caller_number=row.get("initial_cid_num") or row.get("cid_num", ""),
+            caller_name=row.get("initial_cid_name") or row.get("cid_name", ""),
+            address=row.get("ip_addr", ""),
+            created_us=int(row.get("created_epoch") or 0) * _MICROSECONDS,
+            is_parked=row.get("application") == "park" or row.get("state") == "CS_PARK",
+            is_answered=row.get("callstate") in ("ACTIVE", "HELD"),
+            application=row.get("application", ""),
+        )
+        for row in _rows(text)
+    )
+
+
+def read_calls(text: str) -> tuple[tuple[str, str], ...]:
+    """Read the bridged pairs of `show calls as json`. Raises ValueError for another answer."""
+    return tuple((row["uuid"], row["b_uuid"]) for row in _rows(text) if row.get("b_uuid"))
+
+
+def read_registrations(text: str) -> tuple[Registered, ...]:
+    """Read `show registrations as json`. Raises ValueError for another answer."""
+    return tuple(
+        Registered(f"{row['reg_user']}@{row['realm']}", int(row.get("expires") or 0) * _MICROSECONDS)
+        for row in _rows(text)
+    )
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not a table")  # noqa: TRY004 - the caller's one question is whether it can be read
+    rows = document.get("rows", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("rows are not a list of objects")
+    return rows
+
+
+class Reconciler:
+    """Derives the facts that were missed and makes the table true."""
+
+    def __init__(self, facts: FactBuilder, legs: LegTable, normaliser: Normaliser) -> None:
+        self._facts = facts
+        self._legs = legs
+        self._normaliser = normaliser
+
+    def missing(self, listed: Iterable[ListedLeg]) -> list[str]:
+        """Return told legs that the list lacks: ask `uuid_exists` for each."""
+        present = {each.leg_id for each in listed}
+        return [leg_id for leg_id in self._legs.live if leg_id not in present]
+
+    def unknown(self, listed: Iterable[ListedLeg]) -> list[str]:
+        """Return listed legs that were never told: ask for their own variables."""
+        return [each.leg_id for each in listed if self._legs.find(each.leg_id) is None]
+
+    def restarted(self, core_uuid: str, tenants: Iterable[str], now_us: int) -> list[Input]:
+        """Tell that another FreeSWITCH process answers: all former legs are gone (wire truth 24)."""
+        former, self._legs.core_uuid = self._legs.core_uuid, core_uuid
+        if not former or former == core_uuid:
+            return []
+        told = []
+        for tenant_id in tenants:
+            restarted = self._facts.of_switch(tenant_id, now_us)
+            restarted.fact.switch_restarted.former_core_uuid = former
+            told.append(restarted)
+        return told + [self._lost(leg, now_us, CAUSE_RESTARTED) for leg in list(self._legs.live.values())]
+
+    def difference(self, picture: Picture, now_us: int) -> list[Input]:
+        """Tell everything in which the picture differs from what was told: hang-ups first, they free people."""
+        told = [self._lost(self._legs.live[leg_id], now_us, CAUSE_MISSED) for leg_id in sorted(picture.gone)]
+        for each in picture.legs:
+            told += self._leg(each, picture, now_us)
+        told += self._bridges(picture, now_us)
+        if picture.registered is not None:
+            told += self._phones(picture.registered, now_us)
+        return told
+
+    def _lost(self, leg: Leg, now_us: int, cause: str) -> Input:
+        told = self._facts.of_leg(leg, 0, now_us)
+        hung_up = told.fact.leg_hung_up
+        hung_up.cause = cause
+        hung_up.created_us, hung_up.answered_us, hung_up.ended_us = leg.created_us, leg.answered_us, now_us
+        hung_up.reconciled = True
+        self._legs.end(leg)
+        return told
+
+    def _leg(self, listed: ListedLeg, picture: Picture, now_us: int) -> list[Input]:
+        told: list[Input] = []
+        leg = self._legs.live.get(listed.leg_id)
+        if leg is None:
+            if self._legs.find(listed.leg_id) is not None:
+                return []  # ended, the list lags
+            leg = self._meet(listed, picture.variables.get(listed.leg_id, OwnVariables()), told)
+        if leg is None:
+            return []
+        if listed.is_answered and not leg.answered_us:
+            leg.answered_us = now_us
+            told.append(self._facts.of_leg(leg, 0, now_us))
+            told[-1].fact.leg_answered.SetInParent()
+        if listed.is_parked and not leg.is_parked:
+            leg.is_parked = leg.is_restated = True
+            told.append(self._facts.of_leg(leg, 0, now_us))
+            told[-1].fact.leg_parked.line = leg.line
+        if listed.application not in _ASKING:
+            told += self._ended_asks(leg, now_us)
+        self._legs.touch(leg)
+        return told
+
+    def _meet(self, listed: ListedLeg, own: OwnVariables, told: list[Input]) -> Leg | None:
+        """Take in a leg that was never told, if it is a tenant's."""
+        values = [
+            *(listed.leg_id, "0", str(listed.created_us), listed.destination, listed.direction),
+            *(own.line, own.tenant_id, own.call_id, own.command_id),
+            *(listed.caller_number, listed.caller_name, "", listed.address),
+        ]
+        leg = self._normaliser.identify(values)
+        if leg is not None:
+            told.append(self._normaliser.born(leg, values, reconciled=True))
+        return leg
+
+    def _ended_asks(self, leg: Leg, now_us: int) -> list[Input]:
+        """Tell the ends of prompts and questions that no application works on any more."""
+        told = []
+        for command_id, asked in leg.asked.items():
+            if asked is Asked.MUSIC:
+                continue
+            ended = self._facts.of_leg(leg, 0, now_us)
+            if asked is Asked.PLAYBACK:
+                ended.fact.playback_finished.command_id = command_id
+                ended.fact.playback_finished.error = ERROR_MISSED
+            else:
+                ended.fact.digits_collected.command_id = command_id
+                ended.fact.digits_collected.outcome = COLLECT_OUTCOME_TIMEOUT
+            told.append(ended)
+        leg.asked.clear()
+        return told
+
+    def _bridges(self, picture: Picture, now_us: int) -> list[Input]:
+        other_of = {a: b for a, b in picture.bridges} | {b: a for a, b in picture.bridges}
+        told: list[Input] = []
+        done: set[str] = set()
+        for leg in list(self._legs.live.values()):
+            now_with = other_of.get(leg.leg_id, "")
+            if leg.leg_id in done or leg.other_leg_id == now_with:
+                continue
+            if leg.other_leg_id:
+                done |= {leg.other_leg_id}
+                told.append(self._facts.of_leg(leg, 0, now_us))
+                told[-1].fact.leg_unbridged.other_leg_id = leg.other_leg_id
+                self._set_pair(leg.leg_id, leg.other_leg_id, joined=False)
+            if now_with:
+                done |= {now_with}
+                told.append(self._facts.of_leg(leg, 0, now_us))
+                told[-1].fact.leg_bridged.other_leg_id = now_with
+                self._set_pair(leg.leg_id, now_with, joined=True)
+        return told
+
+    def _set_pair(self, one_id: str, other_id: str, *, joined: bool) -> None:
+        for leg, other in ((self._legs.live.get(one_id), other_id), (self._legs.live.get(other_id), one_id)):
+            if leg is not None:
+                leg.other_leg_id = other if joined else ""
+                leg.is_restated = leg.is_restated and not joined
+                self._legs.touch(leg)
+
+    def _phones(self, registered: Iterable[Registered], now_us: int) -> list[Input]:
+        told: list[Input] = []
+        present = {each.address for each in registered}
+        for address in [address for address in self._legs.registered if address not in present]:
+            told += self._normaliser.phone_unregistered(address, now_us, expired=True)
+        for each in registered:
+            seconds = max(0, each.expires_us - now_us) // _MICROSECONDS
+            told += self._normaliser.phone_registered(each.address, seconds, "", now_us)
+        return told
