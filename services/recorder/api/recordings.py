@@ -1,5 +1,6 @@
 """GET /v1/recordings: which recordings a call has, and a short-lived link to one. A tenant sees its own alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from services.recorder.errors import RecorderError
 from services.shared.chassis.problems import problem
 
 LISTENING_ROLES = frozenset({"admin", "supervisor", "analyst", "integration"})
+EVERY_TENANT = "*"
+"""The tenant of the platform's own people: they name one in each request."""
 _MAX_ID = 80
 
 
@@ -74,7 +77,12 @@ def _admitted(tokens: Tokens) -> Caller | Response:
         return refusal
     if caller.role not in LISTENING_ROLES:
         return problem(403, "forbidden", "This role may not listen to recordings.")
-    return caller
+    if caller.tenant_id != EVERY_TENANT:
+        return caller
+    tenant_id = request.args.get("tenant", "")
+    if not tenant_id:
+        return problem(400, "bad-request", "The parameter tenant is needed with this token.")
+    return replace(caller, tenant_id=tenant_id)
 
 
 def _public(document: RecordingDocument) -> dict[str, object]:
