@@ -6,16 +6,17 @@ from pathlib import Path
 from services.listener import metrics
 from services.listener.adapters.bus import Bus
 from services.listener.adapters.executor import Executor
+from services.listener.adapters.gate import Gate
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.pump import Pump
+from services.listener.adapters.runner import Runner
 from services.listener.adapters.spool import Spool
 from services.listener.adapters.switch_plan import Planner
 from services.listener.adapters.switch_port import Switch
 from services.listener.adapters.tenants import TenantReader
 from services.listener.domain.directory import Directory
-from services.listener.domain.execution import CommandLedger
 from services.listener.domain.facts import FactBuilder
 from services.listener.domain.legs import LegTable
 from services.listener.domain.normaliser import EVENTS, SUBCLASSES, Normaliser
@@ -33,15 +34,12 @@ OBSERVE_SECONDS = 1.0
 class Listener:
     """The parts that `start` sets to work."""
 
-    settings: Settings
     supervisor: Supervisor
     client: EslClient
     publisher: Publisher
     pump: Pump
     executor: Executor
     tenants: TenantReader
-    journal: LegJournal
-    ledger_log: LedgerLog
     legs: LegTable
     seen_us: int
 
@@ -89,36 +87,21 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     """Build everything. Raises OSError when the spool's folder can't be used."""
     folder, stopping = settings.spool_dir, supervisor.stopping
     folder.mkdir(parents=True, exist_ok=True)
-    legs, directory, ledger = LegTable(), Directory(), CommandLedger()
-    journal, ledger_log = LegJournal(folder / "legs.log"), LedgerLog(folder / "commands.log")
+    legs, directory, facts = LegTable(), Directory(), FactBuilder(settings.node)
+    journal = LegJournal(folder / "legs.log")
     seen_us = journal.load(legs)
-    ledger_log.load(ledger)
     tenants = TenantReader(bus, directory, folder / "directory.json", stopping)
     tenants.load()
     publisher = Publisher(bus, Spool(folder / "inputs", settings.spool_max_bytes), clock, stopping)
-    facts = FactBuilder(settings.node)
     normaliser = Normaliser(facts, directory, legs, settings.recordings_dir, metrics.UNKNOWN_LINES.inc)
     client = _client(settings, supervisor)
-    switch, reconciler = Switch(client), Reconciler(facts, legs, normaliser)
-    pump = Pump(client, switch, normaliser, reconciler, facts, legs, journal, directory, publisher, clock)
-    executor = Executor(
-        node=settings.node,
-        bus=bus,
-        switch=switch,
-        planner=_planner(settings, directory),
-        legs=legs,
-        facts=facts,
-        publisher=publisher,
-        ledger=ledger,
-        ledger_log=ledger_log,
-        clock=clock,
-        ready=pump.ready,
-        stopping=stopping,
-        keep_legs=pump.keep,
-    )
-    return Listener(
-        settings, supervisor, client, publisher, pump, executor, tenants, journal, ledger_log, legs, seen_us
-    )
+    switch = Switch(client)
+    pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
+    gate = Gate(pump.ready, stopping, clock)
+    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep)
+    ledger = LedgerLog(folder / "commands.log")
+    executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
+    return Listener(supervisor, client, publisher, pump, executor, tenants, legs, seen_us)
 
 
 def _client(settings: Settings, supervisor: Supervisor) -> EslClient:

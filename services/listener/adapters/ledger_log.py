@@ -12,11 +12,12 @@ import orjson
 import structlog
 
 from services.listener.adapters.append_log import AppendLog
-from services.listener.domain.execution import CommandLedger, Ended, Known
-from services.shared.contracts.ringmaster.v1.command_pb2 import CommandOutcome
+from services.listener.domain.execution import CommandLedger, Ended, Known, Verdict
+from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 
 log = structlog.get_logger()
 _SPARE_LINES = 20_000
+COMPACT_EVERY = 5_000
 
 
 class LedgerLog:
@@ -25,30 +26,38 @@ class LedgerLog:
     def __init__(self, path: Path) -> None:
         self._log = AppendLog(path)
         self._is_failing = False
-
-    def load(self, ledger: CommandLedger) -> None:
-        """Fill the ledger with what was written."""
+        self._written = 0
+        self.ledger = CommandLedger()
         for line in self._log.take_lines():
             try:
-                _restore(ledger, orjson.loads(line))
+                _restore(self.ledger, orjson.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 log.warning("ledger_line_skipped", bytes=len(line))
 
-    def command(self, command_id: str, known: Known) -> None:
-        """Write that a command has begun or ended."""
-        self._append(_command_line(command_id, known))
+    def judge(self, command: Command, now_ms: int) -> tuple[Verdict, Ended | None]:
+        """Judge a command; a new highest generation is written first."""
+        verdict, ended = self.ledger.judge(command, now_ms)
+        if verdict is not Verdict.REFUSE and self.ledger.fence(command):
+            self._append(orjson.dumps({"p": command.fence_partition, "g": command.fence_generation}))
+        return verdict, ended
 
-    def generation(self, partition: int, generation: int) -> None:
-        """Write the highest generation of a partition."""
-        self._append(orjson.dumps({"p": partition, "g": generation}))
+    def begin(self, command: Command, now_ms: int) -> None:
+        """Write that a command will be sent."""
+        self._append(_command_line(command.command_id, self.ledger.begin(command, now_ms)))
 
-    def compact(self, ledger: CommandLedger, now_ms: int) -> None:
-        """Forget what can't come again; write the file anew when most of it is dead."""
-        ledger.forget(now_ms)
-        if self._log.count < _SPARE_LINES + 3 * len(ledger.known):
+    def end(self, command: Command, ended: Ended, now_ms: int) -> None:
+        """Write what became of a command, and now and then forget what can't come again."""
+        self._append(_command_line(command.command_id, self.ledger.end(command, ended, now_ms)))
+        self._written += 1
+        if self._written % COMPACT_EVERY == 0:
+            self._compact(now_ms)
+
+    def _compact(self, now_ms: int) -> None:
+        self.ledger.forget(now_ms)
+        if self._log.count < _SPARE_LINES + 3 * len(self.ledger.known):
             return
         try:
-            self._log.rewrite(_everything(ledger))
+            self._log.rewrite(_everything(self.ledger))
         except OSError as error:
             self._failed(error)
 
@@ -65,7 +74,7 @@ class LedgerLog:
 
     def _failed(self, error: OSError) -> None:
         if not self._is_failing:
-            log.error("ledger_not_written", reason=str(error), advice="free disk space; commands are still executed")
+            log.warning("ledger_not_written", reason=str(error), advice="free disk space; commands are still executed")
         self._is_failing = True
 
 
@@ -79,7 +88,7 @@ def _everything(ledger: CommandLedger) -> Iterator[bytes]:
 def _command_line(command_id: str, known: Known) -> bytes:
     entry: dict[str, Any] = {"c": command_id, "k": known.forget_after_ms}
     if known.ended is not None:
-        entry |= {"o": int(known.ended.outcome), "w": known.ended.cause}
+        entry |= {"o": known.ended.outcome, "w": known.ended.cause}
     return orjson.dumps(entry)
 
 
@@ -87,5 +96,5 @@ def _restore(ledger: CommandLedger, entry: dict[str, Any]) -> None:
     if "g" in entry:
         ledger.generations[entry["p"]] = entry["g"]
         return
-    ended = Ended(CommandOutcome.Name(entry["o"]) and entry["o"], entry["w"]) if "o" in entry else None
+    ended = Ended(entry["o"], entry["w"]) if "o" in entry else None
     ledger.known[entry["c"]] = Known(entry["k"], ended)

@@ -12,6 +12,7 @@ from services.listener.domain.legs import Asked, Leg, LegTable
 
 log = structlog.get_logger()
 _SPARE_LINES = 5_000
+_SEEN_STEP_US = 1_000_000
 _SWITCH = "switch"
 
 
@@ -41,7 +42,7 @@ class LegJournal:
 
     def save(self, legs: LegTable, seen_us: int) -> None:
         """Write what changed. A full disk is said once; what is not written stays marked as changed."""
-        if not legs.changed and seen_us - self._seen_us < 1_000_000:
+        if not legs.changed and seen_us - self._seen_us < _SEEN_STEP_US:
             return
         lines = [_line(legs, name) for name in legs.changed]
         lines.append(_dumps({"n": _SWITCH, "core": legs.core_uuid, "seen": seen_us}))
@@ -54,7 +55,7 @@ class LegJournal:
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:
-                log.error("leg_journal_not_written", reason=str(error), advice="free disk space; calls go on")
+                log.warning("leg_journal_not_written", reason=str(error), advice="free disk space; calls go on")
             self._is_failing = True
 
     def close(self) -> None:

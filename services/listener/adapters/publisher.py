@@ -124,7 +124,9 @@ class Publisher:
                     self._work.set()
                 except BusError as error:
                     if str(error) != said:
-                        log.error("kafka_away", reason=str(error), advice="inputs are spooled to disk until it is back")
+                        log.warning(
+                            "kafka_away", reason=str(error), advice="inputs are spooled to disk until it is back"
+                        )
                         said = str(error)
             self._stopping.wait(RETRY_SECONDS)
 
@@ -173,7 +175,7 @@ class Publisher:
 
     def _give_up(self, reason: str) -> None:
         """Drop the producer; what it did not acknowledge is first in the queue again, in order."""
-        log.error("kafka_away", reason=reason, advice="inputs are spooled to disk until it is back")
+        log.warning("kafka_away", reason=reason, advice="inputs are spooled to disk until it is back")
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.close()
@@ -197,7 +199,9 @@ class Publisher:
 
     def _refused(self, reason: str) -> None:
         if not self._spool_refuses:
-            log.error("spool_not_written", reason=reason, advice="free disk space or bring Kafka back; events are lost")
+            log.warning(
+                "spool_not_written", reason=reason, advice="free disk space or bring Kafka back; events are lost"
+            )
             gevent.sleep(0)
         self._spool_refuses = reason
 

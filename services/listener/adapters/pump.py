@@ -9,10 +9,6 @@ from services.listener import metrics
 from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.switch_port import SwitchPort, take_picture
-from services.listener.domain.directory import Directory
-from services.listener.domain.facts import FactBuilder
-from services.listener.domain.legs import LegTable
-from services.listener.domain.normaliser import Normaliser
 from services.listener.domain.reconciliation import Reconciler
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -31,23 +27,19 @@ class Pump:
         self,
         client: EslClient,
         switch: SwitchPort,
-        normaliser: Normaliser,
         reconciler: Reconciler,
-        facts: FactBuilder,
-        legs: LegTable,
         journal: LegJournal,
-        directory: Directory,
         publisher: Publisher,
         clock: Clock,
     ) -> None:
         self._client = client
         self._switch = switch
-        self._normaliser = normaliser
         self._reconciler = reconciler
-        self._facts = facts
-        self._legs = legs
+        self._normaliser = reconciler.normaliser
+        self._facts = reconciler.normaliser.facts
+        self._legs = reconciler.normaliser.legs
+        self._directory = reconciler.normaliser.directory
         self._journal = journal
-        self._directory = directory
         self._publisher = publisher
         self._clock = clock
         self._seen_us = 0

@@ -57,7 +57,7 @@ class TenantReader:
                     reader.close()
             except BusError as error:
                 if str(error) != said:
-                    log.error("tenants_not_read", reason=str(error), known=len(self._directory.tenants))
+                    log.warning("tenants_not_read", reason=str(error), known=len(self._directory.tenants))
                     said = str(error)
                 self._stopping.wait(RETRY_SECONDS)
 
@@ -83,10 +83,10 @@ class TenantReader:
             try:
                 document = TenantDocument.FromString(record.value)
             except DecodeError:
-                log.error("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
+                log.warning("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
                 continue
             if document.tenant_id != record.key:
-                log.error("tenant_document_misplaced", tenant_id=record.key, offset=record.offset)
+                log.warning("tenant_document_misplaced", tenant_id=record.key, offset=record.offset)
                 continue
             self._directory.put(entry_of(document))
         self._save()
@@ -107,4 +107,4 @@ class TenantReader:
             beside.write_bytes(orjson.dumps(rows))
             beside.replace(self._path)
         except OSError as error:
-            log.error("directory_not_written", reason=str(error), advice="free disk space; calls go on")
+            log.warning("directory_not_written", reason=str(error), advice="free disk space; calls go on")

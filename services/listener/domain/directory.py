@@ -38,7 +38,7 @@ def entry_of(document: TenantDocument) -> TenantEntry:
 
 
 class Directory:
-    """Lines and domains of all tenants; the newest document of each. A line claimed twice stays with its first owner."""
+    """Lines and domains of all tenants, by the newest document of each; a line claimed twice stays with its first."""
 
     def __init__(self) -> None:
         self._entries: dict[str, TenantEntry] = {}

@@ -53,7 +53,7 @@ class Verdict(Enum):
 class Ended:
     """What became of a command."""
 
-    outcome: CommandOutcome
+    outcome: "CommandOutcome.ValueType"
     cause: str = ""
 
 

@@ -41,7 +41,7 @@ class FactBuilder:
         fact.occurred_us = occurred_us
         return told
 
-    def of_result(self, command: Command, outcome: "CommandOutcome", cause: str) -> Input:
+    def of_result(self, command: Command, outcome: "CommandOutcome.ValueType", cause: str) -> Input:
         """Tell what became of a command."""
         return Input(
             tenant_id=command.tenant_id,

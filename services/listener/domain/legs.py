@@ -2,13 +2,13 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 ENDED_KEPT = 10_000
 """So many ended legs are remembered: for what comes after the hang-up, and so that none is hung up twice."""
 
 
-class Asked(str, Enum):
+class Asked(StrEnum):
     """What a command of ours asked the leg for, whose end is a fact of its own."""
 
     PLAYBACK = "playback"
@@ -99,7 +99,8 @@ class LegTable:
     def unask(self, leg_id: str, command_id: str) -> None:
         """Forget it again: the switch refused the command."""
         leg = self.live.get(leg_id)
-        if leg is not None and leg.asked.pop(command_id, None):
+        if leg is not None and command_id in leg.asked:
+            del leg.asked[command_id]
             self.touch(leg)
 
     def mask(self, call_id: str, recording_id: str) -> None:

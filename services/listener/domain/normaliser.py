@@ -100,9 +100,9 @@ class Normaliser:
         recordings_root: str,
         on_unknown_line: Callable[[], None],
     ) -> None:
-        self._facts = facts
-        self._directory = directory
-        self._legs = legs
+        self.facts = facts
+        self.directory = directory
+        self.legs = legs
         self._recordings_root = recordings_root
         self._on_unknown_line = on_unknown_line
 
@@ -118,19 +118,19 @@ class Normaliser:
 
     def created(self, values: list[str]) -> Inputs:
         """CHANNEL_CREATE: it is not a leg's first event (wire truth 11), but the first that is read here."""
-        if self._legs.find(values[0]) is not None:
+        if self.legs.find(values[0]) is not None:
             return _NOTHING  # a reconciliation told it already
         return self._born(values)
 
     def parked(self, values: list[str]) -> Inputs:
         """CHANNEL_PARK: the first moment at which our dialplan's own variable can be read."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         told: list[Input] = []
         if leg is None:
-            if self._legs.find(values[0]) is not None:
+            if self.legs.find(values[0]) is not None:
                 return _NOTHING
             told = list(self._born(values))
-            leg = self._legs.live.get(values[0])
+            leg = self.legs.live.get(values[0])
             if leg is None:
                 return _NOTHING
         told += self._fell_back(leg, values)
@@ -138,8 +138,8 @@ class Normaliser:
             leg.is_restated = False
             return told
         leg.is_parked = True
-        self._legs.touch(leg)
-        parked = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        self.legs.touch(leg)
+        parked = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         parked.fact.leg_parked.SetInParent()
         if leg.line:
             parked.fact.leg_parked.line = leg.line
@@ -148,10 +148,10 @@ class Normaliser:
 
     def progressed(self, values: list[str], *, early_media: bool) -> Inputs:
         """CHANNEL_PROGRESS (180) and CHANNEL_PROGRESS_MEDIA (183)."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_progressed.SetInParent()
         if early_media:
             told.fact.leg_progressed.early_media = True
@@ -159,15 +159,15 @@ class Normaliser:
 
     def answered(self, values: list[str]) -> Inputs:
         """CHANNEL_ANSWER. After a reconciliation that told it, it is not told again."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
         fallen = self._fell_back(leg, values)
         if leg.answered_us:
             return fallen
         leg.answered_us = _number(values[2])
-        self._legs.touch(leg)
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        self.legs.touch(leg)
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_answered.SetInParent()
         return (*fallen, told)
 
@@ -177,7 +177,7 @@ class Normaliser:
         if leg is None or leg.other_leg_id == other_id:
             return _NOTHING
         self._join(leg, other_id)
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_bridged.other_leg_id = other_id
         return (told,)
 
@@ -187,34 +187,34 @@ class Normaliser:
         if leg is None:
             return _NOTHING
         self._part(leg, other_id)
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_unbridged.other_leg_id = other_id
         return (told,)
 
     def held(self, values: list[str]) -> Inputs:
         """CHANNEL_HOLD, by command or by the phone."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_held.SetInParent()
         return (told,)
 
     def resumed(self, values: list[str]) -> Inputs:
         """CHANNEL_UNHOLD."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_resumed.SetInParent()
         return (told,)
 
     def hung_up(self, values: list[str]) -> Inputs:
         """CHANNEL_HANGUP_COMPLETE, once a leg."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         hung_up = told.fact.leg_hung_up
         hung_up.cause = values[4]
         hung_up.sip_status = _number(values[5]) or _number(values[6])
@@ -222,14 +222,14 @@ class Normaliser:
         hung_up.created_us = _number(values[8])
         hung_up.answered_us = _number(values[9])
         hung_up.ended_us = _number(values[10])
-        self._legs.end(leg)
+        self.legs.end(leg)
         return (told,)
 
     # -- what a leg hears and says -----------------------------------------------------------------------------------
 
     def executed(self, values: list[str]) -> Inputs:
         """CHANNEL_EXECUTE_COMPLETE: the end of a prompt or of a question that a command of ours began."""
-        leg = self._legs.find(values[0])
+        leg = self.legs.find(values[0])
         if leg is None:
             return _NOTHING
         fallen = self._fell_back(leg, values)
@@ -237,11 +237,11 @@ class Normaliser:
         asked = leg.asked.pop(command_id, None)
         if asked is None:
             return fallen
-        if leg.leg_id in self._legs.live:
-            self._legs.touch(leg)
+        if leg.leg_id in self.legs.live:
+            self.legs.touch(leg)
         if asked is Asked.MUSIC:
             return fallen
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         if asked is Asked.PLAYBACK:
             finished = told.fact.playback_finished
             finished.command_id = command_id
@@ -254,32 +254,32 @@ class Normaliser:
 
     def pressed(self, values: list[str]) -> Inputs:
         """DTMF: told outside a question; inside one it belongs to the answer."""
-        leg = self._legs.live.get(values[0])
+        leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
         if Asked.DIGITS in leg.asked.values():
             leg.has_pressed = True
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
-        told.fact.digit_pressed.digit = MASKED_DIGIT if self._legs.is_masked(leg) else values[4][:1]
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4][:1]
         return (told,)
 
     def recording_began(self, values: list[str]) -> Inputs:
         """RECORD_START of a file below our folder; any other recording is not ours."""
-        leg, place = self._legs.find(values[0]), recording_of(values[4], self._recordings_root)
+        leg, place = self.legs.find(values[0]), recording_of(values[4], self._recordings_root)
         if leg is None or place is None:
             return _NOTHING
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.recording_began.recording_id, told.fact.recording_began.path = place
         return (told,)
 
     def recording_finished(self, values: list[str]) -> Inputs:
         """RECORD_STOP: the file is complete (wire truth 26). It may come after the leg's hang-up."""
-        leg, place = self._legs.find(values[0]), recording_of(values[4], self._recordings_root)
+        leg, place = self.legs.find(values[0]), recording_of(values[4], self._recordings_root)
         if leg is None or place is None:
             return _NOTHING
-        self._legs.unmask(leg.call_key, place[0])
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        self.legs.unmask(leg.call_key, place[0])
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         finished = told.fact.recording_finished
         finished.recording_id, finished.path = place
         finished.duration_ms = _number(values[5])
@@ -302,10 +302,10 @@ class Normaliser:
         self, address: str, expires_seconds: int, user_agent: str, occurred_us: int, sequence: int = 0
     ) -> Inputs:
         """Tell a new registration; a refresh is no news. The domain belongs to one tenant."""
-        tenant_id = self._directory.tenant_of_domain(address.rpartition("@")[2])
-        if not tenant_id or not self._legs.register(address, tenant_id):
+        tenant_id = self.directory.tenant_of_domain(address.rpartition("@")[2])
+        if not tenant_id or not self.legs.register(address, tenant_id):
             return _NOTHING
-        told = self._facts.of_switch(tenant_id, occurred_us, sequence)
+        told = self.facts.of_switch(tenant_id, occurred_us, sequence)
         registered = told.fact.phone_registered
         registered.address = address
         registered.expires_seconds = min(expires_seconds, 0xFFFFFFFF)
@@ -314,10 +314,10 @@ class Normaliser:
 
     def phone_unregistered(self, address: str, occurred_us: int, sequence: int = 0, *, expired: bool) -> Inputs:
         """Tell the end of a registration that was told."""
-        tenant_id = self._legs.unregister(address)
+        tenant_id = self.legs.unregister(address)
         if not tenant_id:
             return _NOTHING
-        told = self._facts.of_switch(tenant_id, occurred_us, sequence)
+        told = self.facts.of_switch(tenant_id, occurred_us, sequence)
         told.fact.phone_unregistered.address = address
         told.fact.phone_unregistered.expired = expired
         return (told,)
@@ -326,8 +326,8 @@ class Normaliser:
 
     def born(self, leg: Leg, values: list[str], *, reconciled: bool = False) -> Input:
         """Take a leg into the table and tell its creation; `values` are those of CHANNEL_CREATE."""
-        self._legs.add(leg)
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        self.legs.add(leg)
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         created = told.fact.leg_created
         created.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
         created.line = leg.line
@@ -347,7 +347,7 @@ class Normaliser:
                 leg_id, tenant_id, call_id=call_id, command_id=command_id, is_inbound=False, created_us=created_us
             )
         line = canonical_line(values[5]) or canonical_line(values[3])
-        tenant_id = self._directory.tenant_of_line(line)
+        tenant_id = self.directory.tenant_of_line(line)
         if not tenant_id:
             return None
         return Leg(leg_id, tenant_id, line=line, created_us=created_us)
@@ -365,8 +365,8 @@ class Normaliser:
         if values[3] != FALLBACK_EXTENSION or leg.has_fallen_back or not leg.is_inbound:
             return []
         leg.has_fallen_back = True
-        self._legs.touch(leg)
-        told = self._facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        self.legs.touch(leg)
+        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
         told.fact.leg_fell_back.SetInParent()
         told.fact.leg_fell_back.line = leg.line
         return [told]
@@ -375,24 +375,24 @@ class Normaliser:
         """Return the event's leg and the other one's id; a leg that is not ours is no partner to tell of."""
         leg_id, a, b, other = values[0], values[4], values[5], values[6]
         other_id = b if a == leg_id else a or other
-        leg = self._legs.find(leg_id)
+        leg = self.legs.find(leg_id)
         if leg is None:
-            leg, other_id = self._legs.find(other_id), leg_id
+            leg, other_id = self.legs.find(other_id), leg_id
         return leg, other_id
 
     def _join(self, leg: Leg, other_id: str) -> None:
-        for one, other in ((leg, other_id), (self._legs.live.get(other_id), leg.leg_id)):
+        for one, other in ((leg, other_id), (self.legs.live.get(other_id), leg.leg_id)):
             if one is not None:
                 one.other_leg_id = other
                 one.is_parked = one.is_restated = False
-                self._legs.touch(one)
+                self.legs.touch(one)
 
     def _part(self, leg: Leg, other_id: str) -> None:
-        for one, other in ((leg, other_id), (self._legs.live.get(other_id), leg.leg_id)):
+        for one, other in ((leg, other_id), (self.legs.live.get(other_id), leg.leg_id)):
             if one is not None and one.other_leg_id == other:
                 one.other_leg_id = ""
-                if one.leg_id in self._legs.live:
-                    self._legs.touch(one)
+                if one.leg_id in self.legs.live:
+                    self.legs.touch(one)
 
     def _tell_digits(self, told: Input, leg: Leg, command_id: str, values: list[str]) -> None:
         collected = told.fact.digits_collected
@@ -404,11 +404,11 @@ class Normaliser:
             collected.outcome = COLLECT_OUTCOME_INVALID
         else:
             collected.outcome = COLLECT_OUTCOME_TIMEOUT
-        if collected.outcome == COLLECT_OUTCOME_MATCHED and not self._legs.is_masked(leg):
+        if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
             collected.digits = digits
 
 
-def hangup_party(disposition: str) -> HangupParty:
+def hangup_party(disposition: str) -> "HangupParty.ValueType":
     """Read sip_hangup_disposition: what was received came from the far end (wire truth 13)."""
     if disposition.startswith("recv_"):
         return HANGUP_PARTY_FAR_END

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.listener.domain.facts import FactBuilder
-from services.listener.domain.legs import Asked, Leg, LegTable
+from services.listener.domain.legs import Asked, Leg
 from services.listener.domain.normaliser import Normaliser
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT
@@ -114,10 +113,10 @@ def _rows(text: str) -> list[dict[str, Any]]:
 class Reconciler:
     """Derives the facts that were missed and makes the table true."""
 
-    def __init__(self, facts: FactBuilder, legs: LegTable, normaliser: Normaliser) -> None:
-        self._facts = facts
-        self._legs = legs
-        self._normaliser = normaliser
+    def __init__(self, normaliser: Normaliser) -> None:
+        self.normaliser = normaliser
+        self._facts = normaliser.facts
+        self._legs = normaliser.legs
 
     def missing(self, listed: Iterable[ListedLeg]) -> list[str]:
         """Return told legs that the list lacks: ask `uuid_exists` for each."""
@@ -188,9 +187,9 @@ class Reconciler:
             *(own.line, own.tenant_id, own.call_id, own.command_id),
             *(listed.caller_number, listed.caller_name, "", listed.address),
         ]
-        leg = self._normaliser.identify(values)
+        leg = self.normaliser.identify(values)
         if leg is not None:
-            told.append(self._normaliser.born(leg, values, reconciled=True))
+            told.append(self.normaliser.born(leg, values, reconciled=True))
         return leg
 
     def _ended_asks(self, leg: Leg, now_us: int) -> list[Input]:
@@ -211,7 +210,7 @@ class Reconciler:
         return told
 
     def _bridges(self, picture: Picture, now_us: int) -> list[Input]:
-        other_of = {a: b for a, b in picture.bridges} | {b: a for a, b in picture.bridges}
+        other_of = dict(picture.bridges) | {b: a for a, b in picture.bridges}
         told: list[Input] = []
         done: set[str] = set()
         for leg in list(self._legs.live.values()):
@@ -241,8 +240,8 @@ class Reconciler:
         told: list[Input] = []
         present = {each.address for each in registered}
         for address in [address for address in self._legs.registered if address not in present]:
-            told += self._normaliser.phone_unregistered(address, now_us, expired=True)
+            told += self.normaliser.phone_unregistered(address, now_us, expired=True)
         for each in registered:
             seconds = max(0, each.expires_us - now_us) // _MICROSECONDS
-            told += self._normaliser.phone_registered(each.address, seconds, "", now_us)
+            told += self.normaliser.phone_registered(each.address, seconds, "", now_us)
         return told
