@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.switch import bridging
+from local.switch import bridging, holding
 from local.switch.causes import cause_from_text
 from local.switch.encoding import split_words
 from local.switch.recording import record_command
@@ -201,7 +201,8 @@ def uuid_hold(switch: Switch, argument: str) -> str:
     action = words.pop(0) if words[0] in {"off", "toggle"} else "on"
     leg = switch.find(words[0]) if words else None
     if leg is not None:
-        switch.hold(leg, on=not leg.held if action == "toggle" else action == "on")
+        wants_hold = not leg.held if action == "toggle" else action == "on"
+        (holding.hold if wants_hold else holding.resume)(leg)
     return "+OK Success\n"
 
 

@@ -68,14 +68,14 @@ def _run_command(leg: Leg, command: PrivateCommand) -> Steps:
     was_locked, leg.event_locked = leg.event_locked, command.lock
     loops = 1 if command.loops is None else command.loops
     done = 0
+    leg.was_broken = False
     while loops < 0 or done < loops:
         done += 1
         if command.lead_seconds or command.loops is not None:
             leg.variables.set_many([("current_loop", done), ("total_loops", loops)])
         yield from execute(leg, command.app, command.data, command.event_uuid)
-        if not leg.is_up or leg.state != state or leg.break_playback or command.loops is None:
+        if not leg.is_up or leg.state != state or leg.was_broken or command.loops is None:
             break
-    leg.break_playback = False
     leg.event_locked = was_locked
     for name in ("current_loop", "total_loops"):
         leg.variables.set(name, None)

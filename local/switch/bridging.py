@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.switch import apps
+from local.switch import apps, holding
 from local.switch.encoding import header
 from local.switch.states import State
 from local.switch.transfer import flip_parties, step_profile, transfer
@@ -62,6 +62,8 @@ def command_bridge(originator: Leg, originatee: Leg) -> str | None:
     if not originator.is_up:
         return None
     a, b = originator, originatee
+    for leg in (a, b):
+        holding.resume(leg)
     if a.direction == "outbound" and not a.hit_dialplan:
         flip_parties(a)
     if not a.has_media:

@@ -127,6 +127,7 @@ class Leg:
         "uuid",
         "uuid_bridge_to",
         "variables",
+        "was_broken",
         "watchers",
     )
 
@@ -153,7 +154,7 @@ class Leg:
         self.event_locked = False
         self.digits: deque[str] = deque()
         self.digits_dialed = ""
-        self.break_playback = False
+        self.break_playback = self.was_broken = False
         self.is_redirected = self.is_bridge_originator = False
         self.uuid_bridge_to: str | None = None
         self.extension: list[tuple[str, str]] = []

@@ -20,7 +20,6 @@ from local.switch.profile import CallerProfile
 from local.switch.registrations import Registrations
 from local.switch.scheduler import Scheduler, Strand
 from local.switch.sounds import SoundLibrary
-from local.switch.states import CallState
 from local.switch.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -198,28 +197,6 @@ class Switch:
     def send_digits(self, leg: Leg, data: str) -> None:
         """Send digits to a leg's phone; a simulated phone doesn't listen to them."""
         leg.variables.set("last_sent_dtmf", data.split("@", maxsplit=1)[0])
-
-    def hold(self, leg: Leg, *, on: bool, by_phone: bool = False) -> None:
-        """Put a leg on hold or resume it: its partner hears music from the switch meanwhile."""
-        if leg.held == on or not leg.answered or not leg.is_up:
-            return
-        leg.held = on
-        origin = "CHANNEL_HOLD" if on else "CHANNEL_UNHOLD"
-        other = leg.bridge.other(leg) if leg.bridge is not None else None
-        if on:
-            leg.hold_spans.append((leg.now_us(), 0))
-            leg.set_callstate(CallState.HELD)
-            if other is not None and other.is_up:
-                music = leg.variables.get("hold_music") or self.globals["hold_music"]
-                other.broadcast("playback", music, loops=-1)
-        else:
-            leg.hold_spans[-1] = (leg.hold_spans[-1][0], leg.now_us())
-            leg.set_callstate(CallState.UNHELD)
-            leg.set_callstate(CallState.ACTIVE)
-            if other is not None and other.playing is not None:
-                other.break_playback = True
-                other.wake()
-        leg.emit(origin, origin=f"{origin} phone" if by_phone else origin)
 
     def data_event(self, leg: Leg) -> Event:
         """Return what uuid_dump prints: CHANNEL_DATA, which nobody can subscribe to."""

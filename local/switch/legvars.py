@@ -150,7 +150,13 @@ def set_inbound_variables(leg: Leg, port: int, sip_headers: dict[str, str]) -> N
         ]
     )
     variables.add_shared(_CODECS)
-    variables.set_many([("remote_media_port", _port(leg)), ("endpoint_disposition", "RECEIVED")])
+    variables.set_many(
+        [
+            ("remote_media_ip", "127.0.0.1"),
+            ("remote_media_port", _port(leg)),
+            ("endpoint_disposition", "RECEIVED"),
+        ]
+    )
 
 
 def set_outbound_variables(leg: Leg, destination: str, own: list[tuple[str, str]]) -> None:
@@ -179,6 +185,8 @@ def set_outbound_variables(leg: Leg, destination: str, own: list[tuple[str, str]
             ("audio_media_flow", "sendrecv"),
             ("rtp_local_sdp_str", sdp(leg, "local")),
             ("sip_req_uri", destination),
+            ("sip_to_host", destination.partition("@")[2]),
+            ("sip_from_host", "127.0.0.1"),
         ]
     )
     variables.add_shared(_OUTBOUND_PROFILE)

@@ -200,7 +200,7 @@ def _create(
         caller_id_name=name,
         caller_id_number=number or "0000000000",
         source="mod_sofia" if originator is not None else "src/switch_ivr_originate.c",
-        ani=number,
+        ani=number or "0000000000",
         callee_id_name="Outbound Call",
         callee_id_number=called,
         orig_caller_id_name=name,

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from local.switch import holding
 from local.switch.causes import SIP_REFUSALS
 from local.switch.distributions import Distribution, Fixed
 from local.switch.originate import CalledPhone, Destination, reach
@@ -126,7 +127,7 @@ def _refuse(leg: Leg, status: int) -> None:
 
 def _hold(leg: Leg, other: Leg, *, on: bool) -> None:
     if leg.state == State.EXCHANGE_MEDIA and leg.bridge is not None and leg.bridge.other(leg) is other:
-        leg.switch.hold(leg, on=on, by_phone=True)
+        (holding.hold if on else holding.resume)(leg, by_phone=True)
 
 
 class PhoneBook:

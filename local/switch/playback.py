@@ -52,12 +52,12 @@ def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool =
     leg.emit("PLAYBACK_START", tail=lines)
     started_us = leg.switch.scheduler.clock.now_us()
     state = leg.state
-    was_broken = False
+    leg.was_broken = False
     remaining_us = None if sound.seconds is None else int(sound.seconds * MICROSECONDS)
     while leg.state == state:
         mark_us = leg.switch.scheduler.clock.now_us()
         if leg.break_playback or _stops(leg, stop_digits, keep_digit=keep_digit):
-            was_broken = True
+            leg.was_broken = True
             break
         if remaining_us is not None and remaining_us <= 0:
             break
@@ -71,7 +71,7 @@ def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool =
     leg.playing = None
     leg.break_playback = False
     _leave_playback_variables(leg, started_us, sound)
-    leg.emit("PLAYBACK_STOP", tail=f"{lines}Playback-Status: {'break' if was_broken else 'done'}\n")
+    leg.emit("PLAYBACK_STOP", tail=f"{lines}Playback-Status: {'break' if leg.was_broken else 'done'}\n")
     response = "FILE PLAYED" if leg.state == state else "PLAYBACK ERROR"
     leg.variables.set("current_application_response", response)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from local.switch import holding
 from local.switch.callers import Traffic
 from local.switch.clock import MICROSECONDS, SimulatedClock
 from local.switch.core import Switch
@@ -154,7 +155,7 @@ class World:
         elif does == "press":
             leg.receive_digit(str(body.get("digit", ""))[:1])
         elif does in {"hold", "resume"}:
-            self.switch.hold(leg, on=does == "hold", by_phone=True)
+            (holding.hold if does == "hold" else holding.resume)(leg, by_phone=True)
         else:
             raise ScenarioError("a phone can hang_up, press, hold or resume")
 

@@ -44,6 +44,10 @@ class Bench(Protocol):
         """Let a leg's phone send a digit."""
         ...
 
+    def hold(self, leg: str, *, on: bool) -> None:
+        """Let a leg's phone hold the call, or go on."""
+        ...
+
 
 class SimulatedSwitch:
     """The simulated switch as a process of its own."""
@@ -92,6 +96,9 @@ class SimulatedSwitch:
 
     def press(self, leg: str, digit: str) -> None:
         self.control(f"/legs/{leg}", {"does": "press", "digit": digit})
+
+    def hold(self, leg: str, *, on: bool) -> None:
+        self.control(f"/legs/{leg}", {"does": "hold" if on else "resume"})
 
     def stop(self) -> int:
         """End the process politely and return its exit code."""

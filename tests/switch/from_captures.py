@@ -44,6 +44,17 @@ SCENARIOS: dict[str, tuple[str, dict[str, int]]] = {
     "recording_until_hangup_after_transfer": ("06-recording", {"caller": 2}),
 }
 
+# Events whose headers are compared too.
+WITH_HEADERS = frozenset(
+    f"CHANNEL_{name}"
+    for name in (
+        *(f"{event} inbound" for event in ("CREATE", "PARK", "ANSWER", "EXECUTE", "EXECUTE_COMPLETE", "BRIDGE")),
+        *(f"{event} inbound" for event in ("UNBRIDGE", "HANGUP", "HANGUP_COMPLETE", "DESTROY", "STATE", "CALLSTATE")),
+        *(f"{event} outbound" for event in ("OUTGOING", "CREATE", "ORIGINATE", "PROGRESS", "ANSWER", "PARK")),
+        *(f"{event} outbound" for event in ("UNPARK", "HANGUP", "HANGUP_COMPLETE", "DESTROY")),
+    )
+)
+
 
 def frames(data: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
     """Cut a capture into frames."""
@@ -74,23 +85,25 @@ def _events(path: Path) -> Iterator[Mapping[str, str]]:
 def main(folder: Path) -> None:
     """Write all fixtures."""
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    names: dict[str, dict[str, list[str]]] = {}
+    always: dict[str, list[str]] = {}
     for scenario, (capture, roles) in SCENARIOS.items():
         legs = list(by_leg(_events(folder / f"{capture}.plain.esl")).values())
         chosen = {role: legs[place] for role, place in roles.items()}
         lines = {role: [line_of(event) for event in leg] for role, leg in chosen.items()}
         (FIXTURES / f"{scenario}.json").write_text(json.dumps({"source": capture, "legs": lines}, indent=1) + "\n")
-        for leg in chosen.values():
-            for event in leg:
-                _note_names(names, event)
-    (FIXTURES / "header_names.json").write_text(json.dumps(names, indent=1, sort_keys=True) + "\n")
+        for event in (event for leg in chosen.values() for event in leg):
+            _keep_what_is_always_there(always, event)
+    document = {key: " ".join(names) for key, names in always.items()}
+    (FIXTURES / "header_names.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
-def _note_names(names: dict[str, dict[str, list[str]]], event: Mapping[str, str]) -> None:
-    """Keep the shortest list of header names seen for an event of a direction: what is always there."""
-    headers = [name for name in event if not name.startswith("variable_")]
-    known = names.setdefault(event["Event-Name"], {}).setdefault(event.get("Call-Direction", "-"), headers)
-    names[event["Event-Name"]][event.get("Call-Direction", "-")] = [name for name in known if name in headers]
+def _keep_what_is_always_there(always: dict[str, list[str]], event: Mapping[str, str]) -> None:
+    """Narrow the names of an event's headers, by direction, down to those that every such event has."""
+    key = f"{event['Event-Name']} {event.get('Call-Direction', '-')}"
+    if key not in WITH_HEADERS:
+        return
+    known = always.setdefault(key, list(event))
+    always[key] = [name for name in known if name in event]
 
 
 if __name__ == "__main__":

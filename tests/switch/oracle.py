@@ -144,6 +144,12 @@ class EventSocket:
             else frame.headers["Reply-Text"]
         )
 
+    def let_pass(self, seconds: int) -> None:
+        """Wait until the switch's own clock has moved on by some seconds."""
+        until = int(self.api("strepoch")) + seconds
+        while int(self.api("strepoch")) < until:
+            time.sleep(0.02)
+
     def bgapi(self, text: str) -> str:
         """Start a background command and return its Job-UUID."""
         job = str(uuid4())
@@ -188,6 +194,15 @@ class EventSocket:
             )
 
         return self.wait_for(matches, f"{name} of {leg} with {wanted}", patience)
+
+    def times(self, leg: str, name: str, count: int) -> None:
+        """Wait until an event of a leg has come so many times."""
+
+        def has_come(_event: Event) -> bool:
+            return sum(1 for event in self.of_leg(leg) if event["Event-Name"] == name) >= count
+
+        if not has_come(Event([])):
+            self.wait_for(has_come, f"{name} of {leg}, {count} times")
 
     def result_of(self, job: str) -> str:
         """Wait for a background command's result."""

@@ -29,6 +29,7 @@ class RealSwitch:
         self._events = EventSocket(self.host, self.port, self.password)
         self._events.command("event plain CHANNEL_CREATE")
         self._commands = EventSocket(self.host, self.port, self.password)
+        self._commands.api("global_setvar hold_music=local_stream://moh")
 
     def call(self, number: str, name: str = "Caller", caller: str = "+4930555") -> str:
         """Let a phone call a number; returns the leg's uuid."""
@@ -49,6 +50,12 @@ class RealSwitch:
     def press(self, leg: str, digit: str) -> None:
         """Let a leg's phone send a digit."""
         self._commands.api(f"uuid_recv_dtmf {leg} {digit}@2000")
+
+    def hold(self, leg: str, *, on: bool) -> None:
+        """Let a leg's phone hold the call, or go on."""
+        call_id = self._commands.api(f"uuid_getvar {leg} sip_call_id")
+        for phone in (self._callers, self._agents):
+            phone.hold(call_id, on=on)
 
     def stop(self) -> None:
         """Hang everything up."""

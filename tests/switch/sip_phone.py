@@ -84,6 +84,7 @@ class SipPhone:
         self._media.bind(("127.0.0.1", 0))
         self._media_port = int(self._media.getsockname()[1])
         self._dialogs: dict[str, Dialog] = {}
+        self._version = 0
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._listen, self._speak)]
         for thread in self._threads:
@@ -129,11 +130,20 @@ class SipPhone:
         elif dialog.invite is not None:
             self._respond(dialog, dialog.invite, 486, "Busy Here")
 
+    def hold(self, call_id: str, *, on: bool) -> None:
+        """Send a re-INVITE that stops or resumes listening."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is not None and dialog.is_answered and not dialog.is_over:
+            dialog.cseq += 1
+            self._request(dialog, "INVITE", self._sdp("sendonly" if on else "sendrecv"), f"z9hG4bK{uuid4().hex}")
+
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _sdp(self, direction: str = "sendrecv") -> str:
+        # A session description with an old version number is taken for the old one.
+        self._version += 1
         return (
-            f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self._version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             f"m=audio {self._media_port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
             f"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na={direction}\r\n"
         )
@@ -148,6 +158,7 @@ class SipPhone:
             f"Call-ID: {dialog.call_id}",
             f"CSeq: {dialog.cseq} {method}",
             f"Contact: <sip:phone@127.0.0.1:{self.port}>",
+            "User-Agent: test-phone/1",
         ]
         self._send(lines, body, self._switch)
 
@@ -163,6 +174,7 @@ class SipPhone:
             f"Call-ID: {request.call_id}",
             f"CSeq: {request.headers['cseq']}",
             f"Contact: <sip:phone@127.0.0.1:{self.port}>",
+            "User-Agent: test-phone/1",
         ]
         self._send(lines, body, self._switch)
 
