@@ -1,0 +1,151 @@
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+START_SECONDS = 60.0
+ACCESS_KEY = "recorder"
+SECRET_KEY = "recorder-secret"
+
+
+@dataclass(frozen=True)
+class Objects:
+    """An object store with one bucket of this test's own."""
+
+    endpoint: str
+    bucket: str
+
+    def client(self) -> "boto3.client":
+        """Return a client of its own, apart from the recorder's."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
+
+    def contents(self) -> dict[str, bytes]:
+        """Fetch everything in the bucket."""
+        client = self.client()
+        try:
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucket":
+                return {}
+            raise
+        return {key: client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now, and that nothing takes by chance for an outgoing connection's."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = START_SECONDS, what: str = "it") -> None:
+    """Wait for a condition; fail the test when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def program(name: str) -> str:
+    """Return a program that a package brought, or skip with its name."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def object_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real object store that checks signatures."""
+    folder = tmp_path_factory.mktemp("objects")
+    identity = {
+        "name": "recorder",
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    command = [program("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
+    options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
+    ports = free_ports(2 * len(options) + 1)
+    for number, option in enumerate(options):
+        command += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
+    command += [f"-s3.port.iceberg={ports[-1]}"]
+    endpoint = f"http://127.0.0.1:{ports[0]}"
+    with (folder / "weed.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
+    try:
+        wait_until(lambda: _answers(endpoint), what="the object store's first answer")
+        yield endpoint
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        Objects(endpoint, "probe").client().create_bucket(Bucket="probe")
+    except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+        return False
+    return True
+
+
+@pytest.fixture
+def objects(object_endpoint: str) -> Objects:
+    """Give each test a bucket of its own; the recorder makes it."""
+    return Objects(object_endpoint, f"test-{uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def documents_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a document store that keeps what it acknowledged."""
+    folder = tmp_path_factory.mktemp("documents")
+    (port,) = free_ports(1)
+    command = [program("secantusd-py"), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--storage-path", str(folder), "--sync-on-commit"]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
+    try:
+        wait_until(lambda: listens(port), what="the document store's first answer")
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture
+def documents_uri(documents_server: str) -> str:
+    """Give each test a database of its own."""
+    return f"{documents_server}/test_{uuid4().hex[:12]}"

@@ -1,0 +1,96 @@
+"""A recorder process that goes once through its folder with real stores, and may end itself by SIGKILL.
+
+Its arguments are one JSON object. Announcements go to a file, one line each, so that they outlive the process.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402 - the sockets must be gevent's before anything imports them
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from services.recorder.adapters.folder import list_folder
+from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
+from services.recorder.adapters.s3 import ObjectStore
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.digest import Digest
+from services.recorder.domain.location import Location
+from services.recorder.domain.progress import Step
+from services.recorder.storing import Limits, Storing
+from services.shared.chassis.clock import Clock
+
+
+def die() -> None:
+    """End as the kernel's out-of-memory killer ends a process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingStore(ObjectStore):
+    """Ends the process before the part with this number is sent; 0 never."""
+
+    dies_at_part = 0
+
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
+        """Store an object, perhaps not to its end."""
+        super().put(key, self._until_death(parts), digest)
+
+    def _until_death(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        for number, part in enumerate(parts, 1):
+            if number == self.dies_at_part:
+                die()
+            yield part
+
+
+class WrittenAnnouncements:
+    """Appends what is said to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def stored(self, document: RecordingDocument) -> None:
+        """Say that a recording is safe."""
+        self._write(f"stored {document.recording_id} {document.sha256} {document.stored_us}")
+
+    def failed(self, location: Location, reason: str, at_us: int) -> None:
+        """Say that a recording can't be kept."""
+        del at_us
+        self._write(f"failed {location.recording_id} {reason}")
+
+    def _write(self, line: str) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def main(given: dict[str, Any]) -> None:
+    """Store everything in the folder once; print how each try ended."""
+
+    def after(step: Step, _seconds: float) -> None:
+        if step.value == given.get("die_after"):
+            die()
+
+    root = Path(given["root"])
+    store = DyingStore(given["endpoint"], given["bucket"], given["access_key"], given["secret_key"], "us-east-1")
+    store.dies_at_part = given.get("die_at_part", 0)
+    storing = Storing(
+        root,
+        store,
+        RecordingDocuments(given["mongodb_uri"]),
+        WrittenAnnouncements(Path(given["announcements"])),
+        Clock(),
+        Limits(0.0, 1024**3, "fs-1"),
+        Stillness(),
+        after,
+    )
+    for waiting in list_folder(root, 1000).waiting:
+        sys.stdout.write(f"{storing.store(waiting.location).value}\n")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
