@@ -24,7 +24,7 @@ from services.webhooks.domain.ladder import Ladder
 from services.webhooks.first_tries import FirstTries, HandOver
 from services.webhooks.lanes import Lanes
 from services.webhooks.matcher import Matcher
-from services.webhooks.retries import RetryKeeper, RetryScheduler
+from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
 from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
@@ -90,6 +90,7 @@ class Parts:
     clock: Clock
     concurrency: int = 8
     queue_limit: int = 512
+    lease_seconds: float = LEASE_SECONDS
 
 
 class Webhooks:
@@ -114,7 +115,7 @@ class Webhooks:
         self._matcher = Matcher(parts.bus.consumer(MATCHERS, [CALLS]), sender, self.directory, parts.clock)
         self._first_tries = FirstTries(self._lanes, hand_over, parts.clock)
         self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
-        self._scheduler = RetryScheduler(parts.stores.room, self._lanes, hand_over, parts.clock)
+        self._scheduler = RetryScheduler(parts.stores.room, self._lanes, hand_over, parts.clock, parts.lease_seconds)
 
     def start(self) -> None:
         """Start everything under the supervisor."""

@@ -47,7 +47,6 @@ class DeliveryLog:
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._entries: deque[LogEntry] = deque()
-        self._news = Flag()
 
     def write(self, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
         """Note a try; returns at once."""
@@ -68,16 +67,12 @@ class DeliveryLog:
                 delivery.last_error,
             )
         )
-        self._news.set()
 
     def run(self, stopping: Flag) -> None:
         """Flush until stopped, and once after."""
-        while not stopping.is_set():
-            self._news.wait(FLUSH_SECONDS * 4)
-            self._news.clear()
-            if not self.flush():
-                stopping.wait(PAUSE_SECONDS)
-            stopping.wait(FLUSH_SECONDS)
+        pause = FLUSH_SECONDS
+        while not stopping.wait(pause):
+            pause = FLUSH_SECONDS if self.flush() else PAUSE_SECONDS
         self.flush()
 
     def flush(self) -> bool:

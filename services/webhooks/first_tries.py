@@ -21,7 +21,9 @@ POLL_SECONDS = 0.25
 COMMIT_SECONDS = 0.5
 ACKNOWLEDGE_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
-ROOM_SECONDS = 1.0
+# How long one batch of records may wait for room in queues of quick endpoints; then the rest of it is diverted. It is
+# what an endpoint can delay its neighbours by, a batch.
+ROOM_SECONDS = 0.1
 FINISH_LOOK_SECONDS = 0.02
 # What found its endpoint's queue full comes back after this time, milliseconds.
 DIVERTED_MS = 1000
@@ -68,8 +70,10 @@ class FirstTries:
         committed_at = time.monotonic()
         while not stopping.is_set():
             try:
-                for record in reader.poll(POLL_SECONDS):
-                    self._take(record)
+                records = reader.poll(POLL_SECONDS)
+                patient_until = time.monotonic() + ROOM_SECONDS
+                for record in records:
+                    self._take(record, patient_until)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
                     committed_at = time.monotonic()
                     self.commit()
@@ -107,7 +111,7 @@ class FirstTries:
         for place in places:
             self._offsets.forget(place)
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: Record, patient_until: float) -> None:
         ticket = self._offsets.begin((record.topic, record.partition), record.offset)
         try:
             delivery = Delivery.FromString(record.value)
@@ -118,7 +122,7 @@ class FirstTries:
             return
         job = Job(delivery, _FromLog(self, self._hand_over, self._clock, ticket, record.timestamp_ms))
         while not self._lanes.offer(job):
-            if not self._lanes.wait_for_room(endpoint_of(delivery), ROOM_SECONDS):
+            if not self._lanes.wait_for_room(endpoint_of(delivery), patient_until):
                 self._divert(job)
                 return
 

@@ -14,6 +14,8 @@ from services.webhooks.waiting import endpoint_of
 
 # A connection that was not used for so long is closed, seconds.
 IDLE_SECONDS = 30.0
+# How often an endpoint that is waited for is asked whether it is still quick, seconds.
+LOOK_SECONDS = 0.02
 Spawn = Callable[[str, Callable[..., object]], Any]
 
 
@@ -53,7 +55,8 @@ class _Lane:
 class Lanes:
     """A queue and a few workers for each endpoint: what one endpoint does is never felt by another.
 
-    A lane holds at most `limit` deliveries that wait; who offers more is told so and keeps them elsewhere.
+    A lane holds at most `limit` deliveries that wait, fewer when its endpoint is slow; who offers more is told so and
+    keeps them elsewhere.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Lanes:
         """Queue a delivery; False when its endpoint's queue is full or everything stops."""
         key = endpoint_of(job.delivery)
         lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane())
-        if self._is_stopped or lane.queue.qsize() >= self._limit:
+        if self._is_stopped or lane.queue.qsize() >= lane.pace.queue_limit(self._limit):
             return False
         if lane.queue.empty() and lane.idle == lane.workers:
             lane.pace.begin(time.monotonic())
@@ -86,17 +89,23 @@ class Lanes:
             self._spawn(f"lane {key}", lambda: self._work(lane))
         return True
 
-    def full(self) -> list[EndpointKey]:
-        """Return the endpoints whose queues have no room."""
-        return [key for key, lane in self._lanes.items() if lane.queue.qsize() >= self._limit]
+    def crowded(self, room: int) -> list[EndpointKey]:
+        """Return the endpoints whose queues have less room than this, or than half of what they hold."""
+        crowded = []
+        for key, lane in self._lanes.items():
+            limit = lane.pace.queue_limit(self._limit)
+            if lane.queue.qsize() > limit - min(room, limit // 2):
+                crowded.append(key)
+        return crowded
 
-    def wait_for_room(self, key: EndpointKey, seconds: float) -> bool:
-        """Wait for room if the endpoint is quick; False when it is slow or there is none in time."""
+    def wait_for_room(self, key: EndpointKey, deadline: float) -> bool:
+        """Wait for room while the endpoint is quick, until a monotonic moment; False when there is none."""
         lane = self._lanes[key]
-        if self._is_stopped or not lane.pace.is_quick(time.monotonic()):
-            return False
-        lane.room.clear()
-        return bool(lane.room.wait(seconds))
+        while not self._is_stopped and (now := time.monotonic()) < deadline and lane.pace.is_quick(now):
+            lane.room.clear()
+            if lane.room.wait(LOOK_SECONDS):
+                return True
+        return False
 
     def stop(self) -> list[Job]:
         """Let the workers end after what they do now; return what was never begun."""
@@ -112,11 +121,13 @@ class Lanes:
 
     def _work(self, lane: _Lane) -> None:
         connection = self._connect()
-        while job := self._next(lane, connection):
-            lane.room.set()
-            self._attempt(job, connection)
-            lane.pace.complete(time.monotonic())
-        connection.close()
+        try:
+            while job := self._next(lane, connection):
+                lane.room.set()
+                self._attempt(job, connection)
+                lane.pace.complete(time.monotonic())
+        finally:
+            connection.close()
 
     def _next(self, lane: _Lane, connection: EndpointConnection) -> Job | None:
         """Return the next delivery, None when everything stops; close a connection that rests too long."""

@@ -9,7 +9,7 @@ from services.shared.bus.topics import DELIVERIES_DEAD
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
-from services.webhooks.first_tries import HandOver
+from services.webhooks.first_tries import DIVERTED_MS, HandOver
 from services.webhooks.lanes import Job, Lanes
 from services.webhooks.waiting import StoreUnavailable, WaitingRoom
 
@@ -19,8 +19,8 @@ PAUSE_SECONDS = 1.0
 LOOK_SECONDS = 0.1
 CLAIM_LIMIT = 100
 # A delivery that was taken and never settled comes due again after this time, seconds of real time. Longer than a queue
-# and a try may last together.
-LEASE_SECONDS = 120.0
+# and a try should last together; what lasts longer is sent twice.
+LEASE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -60,10 +60,13 @@ class RetryKeeper:
 class RetryScheduler:
     """Takes due deliveries out of the waiting room into the lanes, never more of an endpoint than its lane holds."""
 
-    def __init__(self, room: WaitingRoom, lanes: Lanes, hand_over: HandOver, clock: Clock) -> None:
+    def __init__(
+        self, room: WaitingRoom, lanes: Lanes, hand_over: HandOver, clock: Clock, lease_seconds: float
+    ) -> None:
         self._room = room
         self._lanes = lanes
         self._clock = clock
+        self._lease_seconds = lease_seconds
         self._origin = _FromRoom(room, hand_over)
 
     def run(self, stopping: Flag) -> None:
@@ -81,11 +84,12 @@ class RetryScheduler:
 
     def _start_due(self) -> int:
         now_ms = self._clock.now_ms()
-        until_ms = now_ms + int(LEASE_SECONDS * 1000 * self._clock.speed)
-        claimed = self._room.claim(now_ms, until_ms, CLAIM_LIMIT, self._lanes.full())
+        until_ms = now_ms + int(self._lease_seconds * 1000 * self._clock.speed)
+        claimed = self._room.claim(now_ms, until_ms, CLAIM_LIMIT, self._lanes.crowded(CLAIM_LIMIT))
         for delivery in claimed:
             if not self._lanes.offer(Job(delivery, self._origin)):
-                # Its lane filled up meanwhile: the same due time again, so that it keeps its place.
+                # Its lane filled up meanwhile. Due at once it would come back in each round and hold up its neighbours.
+                delivery.due_ms = now_ms + DIVERTED_MS
                 self._room.put_off(delivery)
         metrics.WAITING.set(self._room.size())
         return len(claimed)

@@ -25,6 +25,7 @@ MAX_HEADER_BYTES = 16 * 1024
 READ_BYTES = 16 * 1024
 # How many addresses of one name are tried in one attempt.
 MAX_ADDRESSES = 4
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class NoAnswer(Exception):
@@ -184,6 +185,10 @@ class EndpointConnection:
         """Feed the answer until it is complete, ends or is too long; False when nothing at all came."""
         received = False
         while not answer.is_complete and answer.size <= MAX_ANSWER_BYTES:
+            if received and _QUICK_ACK is not None:
+                # A server that writes head and body apart, with Nagle's algorithm on, sends the body only after our
+                # acknowledgement, which Linux holds back for 40 ms.
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
             data = self._socket.recv(READ_BYTES)
             if not data:
                 break

@@ -2,8 +2,12 @@ from dataclasses import dataclass
 
 # An endpoint's pace is measured over spans of this length, seconds.
 SPAN_SECONDS = 0.25
-# From this pace on, waiting for room in its queue costs its neighbours under a millisecond a record.
-QUICK_PER_SECOND = 1000.0
+# From this pace on it is worth waiting for room in its queue, 5 ms a record at most.
+QUICK_PER_SECOND = 200.0
+# A queue holds what its endpoint takes in this time, and never less than the smallest queue: whatever waits in it holds
+# back the offsets of its neighbours, which would be sent again after a crash.
+QUEUE_SECONDS = 2.0
+SMALLEST_QUEUE = 16
 
 
 @dataclass(slots=True)
@@ -27,6 +31,12 @@ class Pace:
         """Whether it is worth waiting for. While nothing is measured yet it is, for the length of one span."""
         self._close_span(now)
         return self.per_second is None or self.per_second >= QUICK_PER_SECOND
+
+    def queue_limit(self, most: int) -> int:
+        """Return how many deliveries may wait for it, `most` while its pace is not known."""
+        if self.per_second is None:
+            return most
+        return min(most, max(SMALLEST_QUEUE, int(self.per_second * QUEUE_SECONDS)))
 
     def _close_span(self, now: float) -> None:
         length = now - self.started

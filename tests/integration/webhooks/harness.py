@@ -30,6 +30,7 @@ from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
 DEADLINE_SECONDS = 15.0
+LEASE_SECONDS = 2.0
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
@@ -110,7 +111,8 @@ class Service:
         outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), None)
         stores = Stores(self.room, self.gone, self.log)
         ladder = Ladder.parse(self._ladder)
-        self.webhooks = Webhooks(Parts(self.bus, stores, self.secrets, outside, ladder, Clock()), self.supervisor)
+        parts = Parts(self.bus, stores, self.secrets, outside, ladder, Clock(), lease_seconds=LEASE_SECONDS)
+        self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()
 
     def kill(self) -> None:

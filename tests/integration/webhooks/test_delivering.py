@@ -157,9 +157,7 @@ def test_a_private_address_is_never_connected_to(tmp_path: Path, receiver: Local
     service = Service(tmp_path, ladder="0", allow="")
     port = receiver.url.split(":")[2]
     hosts = ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.1")
-    service.tenant(
-        "acme", *(endpoint(f"http://{host}:{port}", f"e{number}") for number, host in enumerate(hosts))
-    )
+    service.tenant("acme", *(endpoint(f"http://{host}:{port}", f"e{number}") for number, host in enumerate(hosts)))
     service.start()
     service.publish(call_started(1))
     wait_until(lambda: len(dead(service)) == len(hosts))
