@@ -10,7 +10,18 @@ Readers run one after another within a round, rounds are interleaved, figures ar
 - stream: 5,000 events/s for six seconds; one event of fifty is answered by a command; the replaying process measures
   from its send of the event to the command on its wire.
 
-TABLE
+Two busy cores, medians of five rounds:
+
+    reader                     µs CPU/event x greensw.  events/s  pause ms     MB  lost   p50 ms   p99 ms
+    ours, plain                        12.7      11.82     77019       5.1    2.0     0     0.22     0.59
+    ours, json                         14.0      10.78     70811       4.7    2.0     0        -        -
+    greenswitch 0.0.19                152.6       1.00      6486    2996.2  535.4     0     1.09   180.89
+    genesis                           460.8       0.33      2161      52.4    2.0     0  4523.31  8178.23
+    libesl (C)                         90.4       1.69     10540         -    0.0     0        -        -
+    limit: frames split only            3.2      47.97         -         -      -     -        -        -
+    limit: receive only                 1.8      86.23         -         -      -     -        -        -
+
+(genesis reads fewer events a second than the stream brings, so its latency is its queue.)
 
 Written to build/bench/esl.json as {"rows": [{who, metric, value, unit}], "targets": [{metric, target, measured, met}]}.
 """

@@ -16,7 +16,8 @@ from urllib.parse import unquote_to_bytes
 __all__ = ["Event", "Frame", "JsonEvent", "Kind", "PlainEvent", "find"]
 
 try:
-    # SIMD: all fifteen headers of a 4 kB event in 1.7 µs, against 13.5 µs by bytes.find.
+    # SIMD: all fifteen headers of a 4 kB event in 1.7 µs, against 13.5 µs by bytes.find. It is a declared dependency;
+    # without it the whole reader costs 41 µs an event instead of 13 (bench.esl).
     from stringzilla import find  # type: ignore[import-not-found]  # a C extension without stubs
 except ImportError:  # no wheel for this platform: slower, the same answers
     find = bytes.find
