@@ -1,0 +1,199 @@
+"""What is wrong with the meaning of a document whose shape is sound: names that lead nowhere, numbers that are none."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+
+from services.console.domain.fault import Fault, path_of
+from services.console.domain.flow_graph import Surroundings, faults_of_flow, kind_of
+
+Document = dict[str, Any]
+
+_MOST_PORT: Final = 65_535
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+NAME_PLACEHOLDERS: Final = frozenset(
+    {"date", "time", "queue", "agent", "caller", "line", "call_id", "recording_id", "tenant_id"}
+)
+
+
+def faults_of_meaning(document: Document) -> list[Fault]:
+    """Return every fault of a document that has passed the schema."""
+    return sorted({fault for rule in _RULES for fault in rule(document)})
+
+
+def _unique(document: Document) -> Iterator[Fault]:
+    for collection, key in (
+        ("lines", "number"),
+        ("queues", "queue_id"),
+        ("agents", "agent_id"),
+        ("agents", "phone"),
+        ("flows", "flow_id"),
+        ("schedules", "schedule_id"),
+        ("lists", "list_id"),
+        ("webhooks", "endpoint_id"),
+    ):
+        yield from _repeated(document.get(collection, ()), key, [collection])
+    for index, queue in enumerate(document["queues"]):
+        yield from _repeated(queue["tiers"], "agent_id", ["queues", index, "tiers"])
+    for index, flow in enumerate(document["flows"]):
+        yield from _repeated(flow["steps"], "step_id", ["flows", index, "steps"])
+
+
+def _repeated(entries: Iterable[Document], key: str, at: list[str | int]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        earlier = first.setdefault(entry[key], index)
+        if earlier != index:
+            yield Fault(path_of([*at, index, key]), f"{entry[key]} is the same as in {path_of([*at, earlier])}.")
+
+
+def _references(document: Document) -> Iterator[Fault]:
+    known = {
+        "flow": _ids(document, "flows", "flow_id"),
+        "agent": _ids(document, "agents", "agent_id"),
+        "queue": _ids(document, "queues", "queue_id"),
+        "schedule": _ids(document, "schedules", "schedule_id"),
+        "list": _ids(document, "lists", "list_id"),
+    }
+    for thing, name, at in _named(document):
+        if name not in known[thing]:
+            yield Fault(path_of(at), f"there is no {thing} {name}.")
+
+
+def _named(document: Document) -> Iterator[tuple[str, str, list[str | int]]]:
+    """Yield each place of a document that names a thing of it: what kind, which one, where."""
+    for index, line in enumerate(document["lines"]):
+        yield "flow", line["flow"], ["lines", index, "flow"]
+    for index, queue in enumerate(document["queues"]):
+        for number, tier in enumerate(queue["tiers"]):
+            yield "agent", tier["agent_id"], ["queues", index, "tiers", number, "agent_id"]
+    for step, at in _steps(document):
+        kind = kind_of(step)
+        thing = {"schedule": "schedule", "check_list": "list", "queue": "queue"}.get(kind)
+        if thing:
+            field = f"{thing}_id"
+            yield thing, step[kind][field], [*at, kind, field]
+
+
+def _flows(document: Document) -> Iterator[Fault]:
+    schedules = frozenset(one["schedule_id"] for one in document.get("schedules", ()) if one.get("holidays"))
+    limited = frozenset(queue["queue_id"] for queue in document["queues"] if queue.get("max_wait_seconds"))
+    bounded = frozenset(queue["queue_id"] for queue in document["queues"] if queue.get("capacity"))
+    for index, flow in enumerate(document["flows"]):
+        yield from faults_of_flow(flow, index, Surroundings(schedules, limited, bounded))
+
+
+def _numbers(document: Document) -> Iterator[Fault]:
+    for index, line in enumerate(document["lines"]):
+        yield from _number(line["number"], ["lines", index, "number"])
+    for number, at in _outside_numbers(document):
+        yield from _number(number, at)
+
+
+def _number(number: str, at: list[str | int]) -> Iterator[Fault]:
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        yield Fault(path_of(at), f"{number} is not a number: no country begins like this.")
+        return
+    if not phonenumbers.is_possible_number(parsed):
+        yield Fault(path_of(at), f"{number} has too few or too many digits for its country.")
+    elif phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != number:
+        yield Fault(path_of(at), f"{number} is not written as E.164 writes it.")
+
+
+def _outside_numbers(document: Document) -> Iterator[tuple[str, list[str | int]]]:
+    if "fallback_number" in document:
+        yield document["fallback_number"], ["fallback_number"]
+    for step, at in _steps(document):
+        if "forward" in step:
+            yield step["forward"]["number"], [*at, "forward", "number"]
+
+
+def _destinations(document: Document) -> Iterator[Fault]:
+    """Name the outside numbers that the tenant's own limits forbid, or that would call the tenant itself."""
+    allowed = tuple(document.get("limits", {}).get("allowed_prefixes", ()))
+    lines = {line["number"] for line in document["lines"]}
+    for number, at in _outside_numbers(document):
+        if number in lines:
+            yield Fault(path_of(at), f"{number} is a line of this tenant: the call would come back.")
+        if not number.startswith(allowed):
+            yield Fault(path_of(at), f"{number} begins with no prefix of limits.allowed_prefixes.")
+
+
+def _times(document: Document) -> Iterator[Fault]:
+    try:
+        ZoneInfo(document["time_zone"])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield Fault("time_zone", f"{document['time_zone'][:60]} is not an IANA time zone.")
+    for index, schedule in enumerate(document.get("schedules", ())):
+        for number, hours in enumerate(schedule["open"]):
+            if hours["from"] >= hours["until"]:
+                yield Fault(path_of(["schedules", index, "open", number, "until"]), "must be later than from.")
+        for number, day in enumerate(schedule.get("holidays", ())):
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                yield Fault(path_of(["schedules", index, "holidays", number]), f"{day} is not a day.")
+
+
+def _addresses(document: Document) -> Iterator[Fault]:
+    for index, hook in enumerate(document.get("webhooks", ())):
+        complaint = _complaint_about_url(hook["url"])
+        if complaint:
+            yield Fault(path_of(["webhooks", index, "url"]), complaint)
+
+
+def _complaint_about_url(url: str) -> str:
+    if any(not "!" <= character <= "~" for character in url):
+        return "must not hold spaces, control characters or letters outside ASCII."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "can't be read as a URL."
+    if parts.scheme not in ("http", "https"):
+        return "must begin with http:// or https://."
+    if not parts.hostname or (port is not None and not 0 < port <= _MOST_PORT):
+        return "must name a host, and a port that exists."
+    return "must not hold a user or a password." if "@" in parts.netloc else ""
+
+
+def _recording_names(document: Document) -> Iterator[Fault]:
+    template = document.get("recording", {}).get("name_template", "")
+    at = "recording.name_template"
+    for name in _PLACEHOLDER.findall(template):
+        if name not in NAME_PLACEHOLDERS:
+            yield Fault(at, f"{{{name[:40]}}} is not known; known are {', '.join(sorted(NAME_PLACEHOLDERS))}.")
+    if template and "{recording_id}" not in template:
+        yield Fault(at, "must hold {recording_id}: without it two recordings could have one name.")
+    plain = _PLACEHOLDER.sub("", template)
+    if not re.fullmatch(r"[A-Za-z0-9 _./-]*", plain) or ".." in template or template.startswith("/"):
+        yield Fault(at, "may hold letters, digits, spaces, _ . - and / between names only.")
+
+
+def _steps(document: Document) -> Iterator[tuple[Document, list[str | int]]]:
+    for index, flow in enumerate(document["flows"]):
+        for number, step in enumerate(flow["steps"]):
+            yield step, ["flows", index, "steps", number]
+
+
+def _ids(document: Document, collection: str, key: str) -> set[str]:
+    return {entry[key] for entry in document.get(collection, ())}
+
+
+_RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
+    _unique,
+    _references,
+    _flows,
+    _numbers,
+    _destinations,
+    _times,
+    _addresses,
+    _recording_names,
+)

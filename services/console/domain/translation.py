@@ -1,0 +1,41 @@
+"""The two forms of a tenant's document: words for people (YAML), and the contract that services read."""
+
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from services.console.domain.schema import SCHEMA, Schema
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+
+Document = dict[str, Any]
+
+
+def complete(document: Document) -> Document:
+    """Return a sound document with every default written out."""
+    filled: Document = _filled(document, SCHEMA)
+    for queue in filled["queues"]:
+        for index, tier in enumerate(queue["tiers"]):
+            tier.setdefault("position", index + 1)
+    return filled
+
+
+def to_contract(document: Document, version: int) -> TenantDocument:
+    """Return a sound document as the contract; `version` counts from 1."""
+    words = complete(document)
+    for queue in words["queues"]:
+        queue["strategy"] = f"STRATEGY_{queue['strategy'].upper()}"
+    if "recording" in words:
+        words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
+    contract = ParseDict(words, TenantDocument())
+    contract.version = version
+    return contract
+
+
+def _filled(value: Any, schema: Schema) -> Any:
+    if isinstance(value, list):
+        return [_filled(entry, schema.get("items", {})) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    properties: dict[str, Schema] = schema.get("properties", {})
+    defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
+    return defaults | {name: _filled(entry, properties.get(name, {})) for name, entry in value.items()}
