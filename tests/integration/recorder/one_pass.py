@@ -69,7 +69,11 @@ class WrittenAnnouncements:
 
 
 def main(given: dict[str, Any]) -> None:
-    """Store everything in the folder once; print how each try ended."""
+    """Store everything in the folder once and print how each try ended; or print what is documented."""
+    if "print_documents_of" in given:
+        rows = RecordingDocuments(given["mongodb_uri"]).of_call("acme", given["print_documents_of"])
+        sys.stdout.writelines(f"{row.recording_id}={row.sha256}\n" for row in rows)
+        return
 
     def after(step: Step, _seconds: float) -> None:
         if step.value == given.get("die_after"):

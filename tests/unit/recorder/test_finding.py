@@ -1,0 +1,237 @@
+"""How files are found, queued, paused, put aside and cleaned up, and what an event of the switch changes."""
+
+import os
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import Event as Flag
+from prometheus_client import REGISTRY
+
+from services.recorder.adapters.folder import list_folder
+from services.recorder.dispatch import Dispatcher
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.location import Location, location_of
+from services.recorder.errors import StoreFailed
+from services.recorder.scan import Scanner
+from services.recorder.settings import Settings
+from services.recorder.stopped import StoppedEvents
+from services.recorder.storing import Outcome
+from services.shared.bus.events import publish_event
+from services.shared.bus.topics import CALLS
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingStopped
+from services.shared.testing.memory_bus import MemoryBus
+from tests.unit.recorder.conftest import PLACE, Node
+from tests.unit.recorder.sounds import cut, sound, wav
+
+DEADLINE_SECONDS = 5.0
+
+
+def settings(root: Path, settle: float = 0.0) -> Settings:
+    return Settings(
+        node="fs-1",
+        recordings_dir=root,
+        kafka_bootstrap="",
+        mongodb_uri="",
+        s3_endpoint="",
+        s3_bucket="recordings",
+        s3_access_key="",
+        s3_secret_key="",
+        recorder_settle_seconds=settle,
+        recorder_empty_folder_seconds=60.0,
+    )
+
+
+class Running:
+    """Scanner, dispatcher and one worker on a node's folder."""
+
+    def __init__(self, node: Node, settle: float = 0.0) -> None:
+        storing = node.storing()
+        self.stopping = Flag()
+        self.dispatcher = Dispatcher(storing.store, 100, 1000.0, 1000.0)
+        self.scanner = Scanner(settings(node.root, settle), storing, self.dispatcher, Stillness())
+        self.worker = gevent.spawn(self.dispatcher.work, self.stopping)
+
+    def until_idle(self) -> None:
+        with gevent.Timeout(DEADLINE_SECONDS):
+            while self.dispatcher._busy:
+                gevent.idle()
+
+    def close(self) -> None:
+        self.stopping.set()
+        self.worker.join(DEADLINE_SECONDS)
+        assert self.worker.successful()
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"ringmaster_recorder_{name}", labels) or 0.0
+
+
+def test_a_scan_finds_every_finished_file_and_measures_what_waits(node: Node) -> None:
+    places = [location_of(f"acme/call-{number}/rec-{number}.wav") for number in range(5)]
+    for place in places:
+        node.put(wav(sound(100, seed=len(place.path))), place)
+    running = Running(node)
+    running.scanner.scan()
+    assert metric("files_waiting") == 5
+    assert metric("waiting_bytes") == 5 * 444
+    running.until_idle()
+    running.scanner.scan()
+    assert len(node.store.objects) == 5
+    assert metric("files_waiting") == 0
+    assert metric("disk_free_bytes") > 0
+    running.close()
+
+
+def test_one_file_that_fails_waits_its_pause_while_others_go_on(node: Node) -> None:
+    bad = location_of("acme/call-1/bad.wav")
+    tried: list[Location] = []
+
+    def store(place: Location) -> Outcome:
+        tried.append(place)
+        if place == bad:
+            raise StoreFailed("no")
+        return Outcome.STORED
+
+    dispatcher = Dispatcher(store, 100, 1000.0, 1000.0)
+    stopping = Flag()
+    worker = gevent.spawn(dispatcher.work, stopping)
+    assert dispatcher.offer(bad)
+    assert not dispatcher.offer(bad)
+    assert dispatcher.offer(PLACE)
+    with gevent.Timeout(DEADLINE_SECONDS):
+        while len(tried) < 2 or dispatcher._busy:
+            gevent.idle()
+    assert not dispatcher.offer(bad)
+    assert dispatcher.offer(PLACE)
+    dispatcher.keep_only(set())
+    assert dispatcher.offer(bad)
+    stopping.set()
+    worker.join(DEADLINE_SECONDS)
+
+
+def test_the_queue_is_bounded(node: Node) -> None:
+    dispatcher = Dispatcher(node.store_it, 2, 1.0, 1.0)
+    offered = [dispatcher.offer(location_of(f"acme/call/rec-{number}.wav")) for number in range(4)]
+    assert offered == [True, True, False, False]
+
+
+def test_failures_in_a_row_make_the_recorder_say_why_it_is_not_ready(node: Node) -> None:
+    node.store.is_away = True
+    for number in range(3):
+        node.put(wav(sound(10)), location_of(f"acme/call/rec-{number}.wav"))
+    running = Running(node)
+    running.scanner.scan()
+    running.until_idle()
+    assert running.dispatcher.trouble() == "the object store is away"
+    running.close()
+
+
+def test_what_lies_at_an_impossible_place_is_put_aside_once_it_is_still(node: Node) -> None:
+    strays = ["loose.wav", "acme/notes.txt", "acme/call/..wav", "acme/call/deep/down/rec.wav", "UPPER/call/rec.wav"]
+    for stray in strays:
+        path = node.root / stray
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    patient = Running(node, settle=3600.0)
+    patient.scanner.scan()
+    assert (node.root / "loose.wav").exists()
+    patient.close()
+    running = Running(node)
+    running.scanner.scan()
+    running.close()
+    assert len(list((node.root / ".recorder" / "quarantine").glob("*.file"))) == len(strays)
+    assert not list_folder(node.root, 100).strays
+    assert not node.announcements.failures
+
+
+def test_an_empty_folder_is_removed_only_when_it_is_old(node: Node) -> None:
+    fresh, old = node.root / "acme" / "fresh", node.root / "acme" / "old"
+    fresh.mkdir(parents=True)
+    old.mkdir()
+    os.utime(old, (0, 0))
+    running = Running(node)
+    running.scanner.scan()
+    running.close()
+    assert fresh.exists()
+    assert not old.exists()
+
+
+def test_a_plan_whose_recording_is_gone_is_forgotten(node: Node) -> None:
+    plans = node.root / ".recorder" / "plans"
+    plans.mkdir(parents=True)
+    (plans / "acme~call-1~rec-1.json").write_text('{"recorded_us": 1}')
+    (plans / "acme~call-1~rec-2.json").write_text('{"recorded_us": 1}')
+    node.put(cut(wav(sound(10))), location_of("acme/call-1/rec-2.wav"))
+    running = Running(node, settle=3600.0)
+    running.scanner.scan()
+    running.close()
+    assert [path.name for path in plans.iterdir()] == ["acme~call-1~rec-2.json"]
+
+
+def test_links_to_folders_are_not_walked_into(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "call").mkdir()
+    (outside / "call" / "rec.wav").write_bytes(wav(sound(10)))
+    (node.root / "acme").symlink_to(outside)
+    contents = list_folder(node.root, 100)
+    assert not contents.waiting
+    assert [stray.path for stray in contents.strays] == ["acme"]
+
+
+class Heard:
+    """A node that hears events from a bus in memory."""
+
+    def __init__(self, node: Node) -> None:
+        self.bus = MemoryBus()
+        self.offered: list[Location] = []
+        self.missing: list[Location] = []
+        self.stopping = Flag()
+        events = StoppedEvents(
+            "fs-1",
+            lambda: self.bus.consumer("recorder.fs-1", [CALLS]),
+            self.offered.append,
+            lambda place: (node.root / place.path).exists(),
+            self._note_missing,
+        )
+        self.reader = gevent.spawn(events.run, self.stopping)
+
+    def _note_missing(self, place: Location) -> Outcome:
+        self.missing.append(place)
+        return Outcome.QUARANTINED
+
+    def stopped(self, path: str, node: str = "fs-1", tenant: str = "acme", recording: str = "rec-1") -> None:
+        event = Event(event_id=path, tenant_id=tenant, call_id="call-1")
+        event.time.FromMilliseconds(1)
+        event.recording_stopped.CopyFrom(RecordingStopped(recording_id=recording, node=node, path=path))
+        publish_event(self.bus.producer(), event)
+
+    def until_read(self) -> None:
+        with gevent.Timeout(DEADLINE_SECONDS):
+            while sum(self.bus.offsets.values()) < len(self.bus.records(CALLS)):
+                gevent.idle()
+        self.stopping.set()
+        self.bus.changed.set()
+        self.reader.join(DEADLINE_SECONDS)
+        assert self.reader.successful()
+
+
+def test_an_event_of_this_node_offers_its_file_and_others_are_left(node: Node) -> None:
+    node.put(wav(sound(10)))
+    heard = Heard(node)
+    heard.stopped(PLACE.path, node="fs-2")
+    heard.stopped("../../etc/passwd")
+    heard.stopped(PLACE.path, tenant="rival")
+    heard.stopped(PLACE.path, recording="rec-2")
+    heard.stopped(PLACE.path)
+    heard.bus.producer().send(CALLS, "acme", b"\xff\xff", timestamp_ms=1, headers={"ce_type": "recording.stopped"})
+    heard.until_read()
+    assert heard.offered == [PLACE]
+    assert not heard.missing
+
+
+def test_an_event_whose_file_is_nowhere_is_looked_into(node: Node) -> None:
+    heard = Heard(node)
+    heard.stopped(PLACE.path)
+    heard.until_read()
+    assert heard.missing == [PLACE]
