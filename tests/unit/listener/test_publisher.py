@@ -1,0 +1,168 @@
+"""Kafka comes and goes; what was put comes out in order."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event as Flag
+
+from services.listener.adapters import publisher as publisher_module
+from services.listener.adapters.publisher import Publisher
+from services.listener.adapters.spool import Spool
+from services.shared.bus.errors import BusUnavailable, NotDelivered
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
+
+
+class FakeReceipt:
+    def __init__(self, broker: "FakeBroker") -> None:
+        self._broker = broker
+        self._is_in = broker.is_up
+
+    @property
+    def acknowledged(self) -> bool:
+        return self._is_in
+
+    def wait(self, timeout_seconds: float) -> int:
+        if not self._is_in:
+            raise NotDelivered("no answer")
+        return 0
+
+
+class FakeBroker:
+    """Takes records while it is up; while it is down, a producer takes them and nothing ever comes of it."""
+
+    def __init__(self) -> None:
+        self.is_up = True
+        self.log: list[str] = []
+        self.times: list[int] = []
+
+    def producer(self) -> Any:
+        if not self.is_up:
+            raise BusUnavailable("no broker answers")
+        return self
+
+    def consumer(self, group: str | None, topics: list[str]) -> Any:
+        raise BusUnavailable("not here")
+
+    def send(
+        self, topic: str, key: str, value: bytes, *, timestamp_ms: int, headers: Mapping[str, str] | None = None
+    ) -> FakeReceipt:
+        if self.is_up:
+            self.log.append(Input.FromString(value).timer.timer_id)
+            self.times.append(timestamp_ms)
+        return FakeReceipt(self)
+
+    def flush(self, timeout_seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Life:
+    def __init__(self, broker: FakeBroker, folder: Path, max_bytes: int = 10**7, clock: Clock | None = None) -> None:
+        self.stopping = Flag()
+        self.publisher = Publisher(broker, Spool(folder, max_bytes), clock or Clock(), self.stopping)
+        self.greenlets = [gevent.spawn(self.publisher.keep_connected), gevent.spawn(self.publisher.run)]
+
+    def put(self, *names: str) -> None:
+        for name in names:
+            self.publisher.put(Input(tenant_id="acme", timer=TimerFired(timer_id=name)))
+
+    def settled(self, token: int) -> None:
+        with gevent.Timeout(5):
+            while self.publisher.settled < token:
+                gevent.sleep(0.002)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        gevent.joinall(self.greenlets, timeout=5)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(publisher_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(publisher_module, "LAST_SECONDS", 0.1)
+
+
+def names(start: int, stop: int) -> list[str]:
+    return [str(number) for number in range(start, stop)]
+
+
+def test_an_outage_in_the_middle_changes_no_order(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    life = Life(broker, tmp_path)
+    life.put(*names(0, 50))
+    life.settled(50)
+    broker.is_up = False
+    life.put(*names(50, 1200))
+    life.settled(1200)  # on disk
+    assert broker.log == names(0, 50)
+    broker.is_up = True
+    life.put(*names(1200, 1300))
+    with gevent.Timeout(5):
+        while len(broker.log) < 1300:
+            gevent.sleep(0.002)
+    life.stop()
+    assert broker.log == names(0, 1300)
+
+
+def test_what_was_spooled_is_told_by_the_next_life_first(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    broker.is_up = False
+    life = Life(broker, tmp_path)
+    life.put(*names(0, 20))
+    life.settled(20)
+    life.stop()
+    broker.is_up = True
+    life = Life(broker, tmp_path)
+    life.put(*names(20, 30))
+    with gevent.Timeout(5):
+        while len(broker.log) < 30:
+            gevent.sleep(0.002)
+    life.stop()
+    assert broker.log == names(0, 30)
+
+
+def test_a_stop_while_the_broker_hangs_keeps_what_was_not_acknowledged(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    life = Life(broker, tmp_path)
+    life.put("0")
+    life.settled(1)
+    broker.is_up = False
+    life.put("1", "2")
+    life.stop()
+    spool = Spool(tmp_path, 10**7)
+    assert [Input.FromString(each.value).timer.timer_id for each in spool.read(10)] == ["1", "2"]
+    spool.close()
+
+
+def test_a_full_spool_takes_no_more_and_says_so(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    broker.is_up = False
+    life = Life(broker, tmp_path, max_bytes=2 * 1024 * 1024 + 500)
+    assert life.publisher.has_room
+    life.put(*names(0, 40))
+    life.settled(40)
+    assert not life.publisher.has_room
+    assert "full" in life.publisher.trouble
+    broker.is_up = True
+    with gevent.Timeout(5):
+        while len(broker.log) < 40 or life.publisher.trouble:
+            gevent.sleep(0.002)
+    assert life.publisher.has_room
+    life.stop()
+
+
+def test_a_tenants_log_never_steps_back_in_time(tmp_path: Path) -> None:
+    walls = iter([100.0, 99.0, 101.0])
+    broker = FakeBroker()
+    life = Life(broker, tmp_path, clock=Clock(wall=lambda: next(walls, 101.0)))
+    life.put("a", "b", "c")
+    life.settled(3)
+    life.stop()
+    assert broker.times == [100_000, 100_000, 101_000]

@@ -1,0 +1,125 @@
+"""What goes on the wire for each action, as FreeSWITCH reads it."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.listener.adapters.switch_plan import Planner
+from services.listener.domain.directory import Directory, TenantEntry, canonical_line
+from services.listener.domain.prompts import PromptLibrary, answer_pattern
+from services.listener.domain.recordings import UnsafeName, recording_of, recording_path
+from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+
+THERE = {"/prompts/acme/uk/hello.wav", "/prompts/default/en/bye.wav", "/prompts/default/uk/bye.wav"}
+
+
+def planner() -> Planner:
+    directory = Directory()
+    directory.put(TenantEntry("acme", 1, (), "acme.example", "uk-UA"))
+    return Planner(PromptLibrary("/prompts", THERE.__contains__, "flite|kal"), directory, "/rec", "carrier")
+
+
+def wire(**action: Any) -> list[str]:
+    command = pb.Command(command_id="c1", tenant_id="acme", call_id="call", leg_id="leg", **action)
+    return [step.wire.decode().rstrip("\n") for step in planner().plan(command)]
+
+
+def test_a_lease_never_runs_out_early_and_replaces_the_former_one() -> None:
+    assert wire(lease_leg=pb.LeaseLeg(seconds=10)) == [
+        "api uuid_exists leg",
+        "api sched_del leg",
+        "api sched_api +11 leg uuid_transfer leg fallback XML ringmaster",
+    ]
+    assert wire(lease_leg=pb.LeaseLeg(seconds=0)) == ["api uuid_exists leg", "api sched_del leg"]
+
+
+def test_the_tenants_prompt_goes_before_the_shared_one() -> None:
+    prompts = [pb.Prompt(name="hello"), pb.Prompt(name="bye"), pb.Prompt(name="bye", language="en"), pb.Prompt(silence_ms=500)]
+    (play,) = wire(play_prompt=pb.PlayPrompt(prompts=prompts))
+    assert (
+        "file_string:///prompts/acme/uk/hello.wav!/prompts/default/uk/bye.wav!/prompts/default/en/bye.wav"
+        "!silence_stream://500" in play
+    )
+    assert "\nEvent-UUID: c1" in play
+
+
+def test_a_question_flushes_what_was_typed_before() -> None:
+    ask = pb.CollectDigits(prompts=[pb.Prompt(name="hello")], max_digits=1, tries=2, timeout_ms=3000, valid=["1", "*"])
+    steps = wire(collect_digits=ask)
+    assert steps[1] == "api uuid_flush_dtmf leg"
+    assert "1 1 2 3000 none '/prompts/acme/uk/hello.wav' 'silence_stream://1' ringmaster_digits ^(1|[*])$ 3000" in steps[2]
+
+
+def test_after_a_bridge_each_leg_does_what_the_command_says() -> None:
+    parked = wire(bridge_legs=pb.BridgeLegs(other_leg_id="other", park_after=True))
+    assert "park_after_bridge=true" in parked[0]
+    assert "park_after_bridge=false" in parked[1]
+    assert parked[2] == "api uuid_bridge leg other"
+
+
+@pytest.mark.parametrize(
+    ("mode", "customer", "agent"),
+    [
+        (pb.EAVESDROP_MODE_LISTEN, "false", "false"),
+        (pb.EAVESDROP_MODE_WHISPER, "false", "true"),
+        (pb.EAVESDROP_MODE_BARGE, "true", "true"),
+    ],
+)
+def test_who_hears_a_supervisor_is_wire_truth_27(mode: "pb.EavesdropMode.ValueType", customer: str, agent: str) -> None:
+    steps = wire(eavesdrop_leg=pb.EavesdropLeg(target_leg_id="agent", mode=mode))
+    assert f"eavesdrop_whisper_aleg={customer};eavesdrop_whisper_bleg={agent}" in steps[1]
+
+
+def test_an_originate_carries_whose_it_is_and_its_own_uuid() -> None:
+    action = pb.OriginateLeg(number="+4930123", ring_timeout_ms=2500, caller_name="Eve {a=b}, ${x}")
+    command = pb.Command(command_id="c1", tenant_id="acme", call_id="call", leg_id="new", originate_leg=action)
+    line = planner().originate(command).decode().split("\n")[0]
+    assert "sofia/gateway/carrier/+4930123 &park()" in line
+    for pair in ("origination_uuid=new", "originate_timeout=4", "ringmaster_tenant=acme", "ringmaster_call=call"):
+        assert pair in line
+    assert "${" not in line
+
+
+@given(st.text(max_size=40))
+def test_spoken_text_never_leaves_its_place(text: str) -> None:
+    (play,) = wire(play_prompt=pb.PlayPrompt(prompts=[pb.Prompt(text=text), pb.Prompt(number=7)]))
+    argument = next(line for line in play.split("\n") if line.startswith("execute-app-arg: "))
+    assert len(play.split("\n")) == 5
+    assert argument.count("!") == 1
+    assert not re.search(r"[$'\"\\]", argument)
+
+
+@given(st.lists(st.text(alphabet="0123456789*#AB|)x.", max_size=4), max_size=5), st.text(alphabet="0123456789*#", max_size=4))
+def test_the_answer_pattern_accepts_exactly_the_valid_answers(valid: list[str], pressed: str) -> None:
+    spelled = [each for each in valid if each and set(each) <= set("0123456789*#ABCD")]
+    pattern = answer_pattern(valid, 4)
+    if valid:
+        assert bool(re.search(pattern, pressed)) == (pressed in spelled)
+    elif pressed:
+        assert re.search(pattern, pressed)
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_a_recordings_path_stays_below_the_root(tenant: str, call: str, recording: str) -> None:
+    try:
+        path = recording_path("/rec", tenant, call, recording)
+    except UnsafeName:
+        return
+    assert recording_of(path, "/rec") == (recording, f"{tenant}/{call}/{recording}.wav")
+    assert ".." not in path
+
+
+@pytest.mark.parametrize("path", ["/rec/a/b.wav", "/rec/a/../b/c.wav", "/other/a/b/c.wav", "/rec/a/b/c.mp3"])
+def test_other_files_are_no_recordings_of_ours(path: str) -> None:
+    assert recording_of(path, "/rec") is None
+
+
+@pytest.mark.parametrize(
+    ("dialled", "line"),
+    [("4930123", "+4930123"), ("+49 (30) 123", "+4930123"), ("fallback", ""), ("49\nFoo", ""), ("", "")],
+)
+def test_a_dialled_number_has_one_spelling(dialled: str, line: str) -> None:
+    assert canonical_line(dialled) == line
