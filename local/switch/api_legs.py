@@ -98,12 +98,14 @@ def uuid_setvar(switch: Switch, argument: str) -> str:
 
 def uuid_setvar_multi(switch: Switch, argument: str) -> str:
     """Set variables: `uuid name=value;name=value`."""
+    usage = "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
     uuid, _, rest = argument.partition(" ")
     if not rest:
-        return "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
+        return usage
     leg = switch.find(uuid)
     if leg is None:
-        return NO_CHANNEL
+        # The real switch says both.
+        return NO_CHANNEL + usage
     for pair in split_words(rest, ";"):
         name, _, value = pair.partition("=")
         if name.strip():
@@ -289,7 +291,7 @@ def uuid_phone_event(switch: Switch, argument: str) -> str:
     words = argument.split()
     leg = switch.find(words[0]) if words else None
     if leg is None:
-        return "-ERR Operation failed\n" if words else "-USAGE: <uuid> <event_data>\n"
+        return "-ERR Operation failed\n" if words else "-USAGE: <uuid>\n-ERR Operation failed\n"
     if words[1:] == ["talk"] and leg.state == State.CONSUME_MEDIA:
         leg.answer()
     return "+OK Success\n"

@@ -51,7 +51,7 @@ def show_command(switch: Switch, argument: str) -> str:
         return json_text({"row_count": count}) if words[-1] == "json" else f"\n{count} total.\n"
     if words[-2:] == ["as", "json"]:
         if not rows:
-            return '{"row_count": 0}'
+            return '{"row_count": 0}\n'
         return '{"row_count":' + str(len(rows)) + ',"rows":' + json_text(rows) + "}"
     return _table(rows)
 

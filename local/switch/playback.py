@@ -48,7 +48,8 @@ def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool =
     lines = header("Playback-File-Type", sound.kind) if sound.kind else ""
     lines += header("Playback-File-Path", path)
     leg.catch_up_recordings()
-    leg.playing = path
+    # A nested sound interrupts an outer one, which goes on afterwards (wire truth 21).
+    outer, leg.playing = leg.playing, path
     leg.emit("PLAYBACK_START", tail=lines)
     started_us = leg.switch.scheduler.clock.now_us()
     state = leg.state
@@ -68,7 +69,7 @@ def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool =
         if remaining_us is not None:
             remaining_us -= leg.switch.scheduler.clock.now_us() - mark_us
     leg.catch_up_recordings()
-    leg.playing = None
+    leg.playing = outer
     leg.break_playback = False
     _leave_playback_variables(leg, started_us, sound)
     leg.emit("PLAYBACK_STOP", tail=f"{lines}Playback-Status: {'break' if leg.was_broken else 'done'}\n")

@@ -47,6 +47,7 @@ class Session:
         self.was_killed = False
         self.is_blocked = False
         self.lost = 0
+        self._is_logging = False
         self._commands: dict[str, Callable[[Command], None]] = {
             "api": self._api,
             "bgapi": self._bgapi,
@@ -59,7 +60,7 @@ class Session:
             "sendevent": self._sendevent,
             "exit": self._exit,
             "log": self._log,
-            "nolog": lambda _command: self._reply("+OK no longer logging"),
+            "nolog": self._nolog,
             "linger": lambda _command: self._reply("-ERR not controlling a session"),
             "nolinger": lambda _command: self._reply("-ERR not controlling a session"),
             "divert_events": lambda _command: self._reply("-ERR not controlling a session."),
@@ -261,12 +262,19 @@ class Session:
         self._reply("+OK bye")
         self.say_goodbye()
 
+    def _nolog(self, _command: Command) -> None:
+        # The misspelling is the switch's own.
+        self._reply("+OK no longer logging" if self._is_logging else "-ERR not loging")
+        self._is_logging = False
+
     def _log(self, command: Command) -> None:
         level = command.argument.split()[0] if command.argument else "7"
         names = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
         if level.isdigit() and int(level) < len(names):
+            self._is_logging = True
             self._reply(f"+OK log level {level} [{level}]")
         elif level.lower() in names:
+            self._is_logging = True
             self._reply(f"+OK log level {level} [{names.index(level.lower())}]")
         else:
             self._reply("-ERR invalid log level")

@@ -61,6 +61,7 @@ class SimulatedSwitch:
         self.port, self.http_port = _free_port(), _free_port()
         command = [
             *(sys.executable, "-m", "local.switch", "--port", str(self.port), "--http-port", str(self.http_port)),
+            *("--speed", "3"),
             *("--recordings", str(folder), "--scenario", str(ROOT / "tests/switch/scenario.yaml"), *options),
         ]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program

@@ -1,6 +1,7 @@
 """Events carry the headers that a real FreeSWITCH's events carry, in its order, in both formats."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -93,7 +94,7 @@ def test_within_one_leg_the_sequence_never_goes_back(talk: tuple[list[Event], li
 
 def test_time_stamps_move_in_steps_of_20_ms(talk: tuple[list[Event], list[Event]]) -> None:
     stamps = sorted({int(event.first["Event-Date-Timestamp"]) for event in talk[0]})
-    steps = [later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(stamps)]
     assert steps
     assert min(steps) > 15_000
 
