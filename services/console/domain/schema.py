@@ -8,9 +8,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import RecordingMode, St
 Schema = dict[str, Any]
 
 DAY_SECONDS: Final = 86_400
-EVENT_TYPES: Final = tuple(
-    field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields
-)
+EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
 EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in EVENT_TYPES}))
 
 # Exits of each step type that must be there. A queue's `timeout` and `full`, and a schedule's `holiday`, depend on what

@@ -1,16 +1,16 @@
 """What is wrong with the shape of a document: the schema's verdict in sentences for a person."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, ValidationError
 
 from services.console.domain.fault import Fault, path_of
-from services.console.domain.schema import REQUIRED_EXITS, SCHEMA
+from services.console.domain.schema import REQUIRED_EXITS, SCHEMA, Schema
 
 MAX_FAULTS: Final = 500
-_VALIDATOR: Final = Draft202012Validator(SCHEMA)
 _TYPES: Final = {
     "string": "a text",
     "integer": "a whole number",
@@ -20,14 +20,30 @@ _TYPES: Final = {
 }
 
 
-def faults_of_shape(document: Any) -> list[Fault]:
-    """Return every way in which a document breaks the schema, at most MAX_FAULTS."""
+def validator_of(schema: Schema) -> Draft202012Validator:
+    """Return a validator. A pattern's $ means the end of the text in JSON Schema; Python takes a new line before it."""
+    return Draft202012Validator(_with_python_ends(schema))
+
+
+def faults_of_shape(document: Any, validator: Draft202012Validator | None = None) -> list[Fault]:
+    """Return every way in which a document breaks the tenants' schema, or another one; at most MAX_FAULTS."""
     faults: list[Fault] = []
-    for error in _VALIDATOR.iter_errors(document):
+    for error in (validator or _TENANT).iter_errors(document):
         faults += _faults(error)
         if len(faults) >= MAX_FAULTS:
             break
     return sorted(set(faults))
+
+
+def _with_python_ends(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_python_ends(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: re.sub(r"\$\Z", r"\\Z", part) if name == "pattern" and isinstance(part, str) else _with_python_ends(part)
+        for name, part in schema.items()
+    }
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
@@ -44,16 +60,22 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
 
 def _missing(error: ValidationError) -> Iterator[Fault]:
     # One error a missing field, each of which lists all required ones.
-    for name in error.validator_value:
-        if name not in error.instance:
+    required: list[str] = _as_any(error.validator_value)
+    for name in required:
+        if name not in _as_any(error.instance):
             yield Fault(path_of([*error.absolute_path, name]), "is missing.")
 
 
 def _unknown(error: ValidationError) -> Iterator[Fault]:
     known = error.schema.get("properties", {})  # type: ignore[union-attr]  # a schema of ours is always a mapping
-    for name in error.instance:
+    for name in _as_any(error.instance):
         if name not in known:
             yield Fault(path_of([*error.absolute_path, _short(name)]), "is not a field." + _hint(name, list(known)))
+
+
+def _as_any(value: Any) -> Any:
+    """Let go of the type: jsonschema gives these values once it has found an error."""
+    return value
 
 
 def _hint(word: object, known: list[str]) -> str:
@@ -68,7 +90,7 @@ def _short(value: object) -> str:
 
 
 def _of_enum(error: ValidationError) -> str:
-    known = [str(value) for value in error.validator_value]
+    known = [str(value) for value in _as_any(error.validator_value)]
     shown = f" It must be one of {', '.join(known)}." if len(known) <= 12 else ""  # noqa: PLR2004 - one line
     return f"{_short(error.instance)} is not known.{_hint(error.instance, known)}{shown}"
 
@@ -91,3 +113,4 @@ _SENTENCES: Final[dict[str, Callable[[ValidationError], str]]] = {
     "maxLength": lambda error: f"has more than {error.validator_value} characters.",
     "uniqueItems": lambda _error: "names something twice.",
 }
+_TENANT: Final = validator_of(SCHEMA)

@@ -1,0 +1,55 @@
+from collections.abc import Collection
+from dataclasses import replace
+
+from services.console.store import Holder, Version, VersionTaken
+
+
+class MemoryTenantStore:
+    """A TenantStore in memory, for tests."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, int], Version] = {}
+        self._claims: dict[str, Holder] = {}
+
+    def head(self, tenant_id: str) -> Version | None:
+        """Return the newest version."""
+        newest = self.history(tenant_id, 1)
+        return newest[0] if newest else None
+
+    def tenants(self) -> list[str]:
+        """Return all tenants' ids, sorted."""
+        return sorted({tenant_id for tenant_id, _ in self._versions})
+
+    def version(self, tenant_id: str, number: int) -> Version | None:
+        """Return one version."""
+        return self._versions.get((tenant_id, number))
+
+    def history(self, tenant_id: str, limit: int) -> list[Version]:
+        """Return the newest versions, newest first."""
+        own = [version for (owner, _), version in self._versions.items() if owner == tenant_id]
+        return sorted(own, key=lambda version: -version.number)[:limit]
+
+    def append(self, version: Version) -> None:
+        """Add a version."""
+        if self._versions.setdefault((version.tenant_id, version.number), version) is not version:
+            raise VersionTaken(f"{version.tenant_id} has a version {version.number} already")
+
+    def unpublished(self) -> list[tuple[str, int]]:
+        """Return what may not be on the bus yet."""
+        return sorted(place for place, version in self._versions.items() if not version.is_published)
+
+    def mark_published(self, tenant_id: str, numbers: Collection[int]) -> None:
+        """Remember what is on the bus."""
+        for number in numbers:
+            self._versions[tenant_id, number] = replace(self._versions[tenant_id, number], is_published=True)
+
+    def holder(self, key: str) -> Holder | None:
+        """Return who holds a claim."""
+        return self._claims.get(key)
+
+    def take_claim(self, key: str, former: Holder | None, holder: Holder) -> bool:
+        """Let a holder have a claim if it is still held by `former`."""
+        if self._claims.get(key) != former:
+            return False
+        self._claims[key] = holder
+        return True

@@ -1,0 +1,139 @@
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import orjson
+from pymongo import ASCENDING, DESCENDING, MongoClient
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from services.console.store import Holder, StoreUnavailable, Version, VersionTaken
+
+WAIT_MS = 5_000
+Document = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def open_database(uri: str) -> Any:
+    """Return the database that a URI names, `ringmaster` without a name. Connects when it is first used."""
+    client: MongoClient[Document] = MongoClient(
+        uri, serverSelectionTimeoutMS=WAIT_MS, connectTimeoutMS=WAIT_MS, socketTimeoutMS=2 * WAIT_MS, appname="console"
+    )
+    return client.get_default_database("ringmaster")
+
+
+def _store(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the driver's errors into ours."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PyMongoError as error:
+            raise StoreUnavailable(f"the document store fails: {type(error).__name__}: {str(error)[:200]}") from error
+
+    return guarded
+
+
+class MongoTenantStore:
+    """`tenants`: one document a version, `<tenant>:<number>`; `tenant_claims`: one document a line and a domain.
+
+    A tenant's document is kept as JSON text: its keys are the tenant's own words, and need not be words of MongoDB.
+    """
+
+    def __init__(self, database: Any) -> None:
+        self._versions = database["tenants"]
+        self._claims = database["tenant_claims"]
+
+    @_store
+    def prepare(self) -> None:
+        """Make the indexes."""
+        self._versions.create_index([("tenant_id", ASCENDING), ("number", DESCENDING)], name="history", unique=True)
+        self._versions.create_index([("is_published", ASCENDING)], name="outbox")
+
+    def head(self, tenant_id: str) -> Version | None:
+        """Return the newest version."""
+        newest = self.history(tenant_id, 1)
+        return newest[0] if newest else None
+
+    @_store
+    def tenants(self) -> list[str]:
+        """Return all tenants' ids, sorted."""
+        return sorted(self._versions.distinct("tenant_id"))
+
+    @_store
+    def version(self, tenant_id: str, number: int) -> Version | None:
+        """Return one version."""
+        found = self._versions.find_one({"_id": _name(tenant_id, number)})
+        return _version(found) if found else None
+
+    @_store
+    def history(self, tenant_id: str, limit: int) -> list[Version]:
+        """Return the newest versions, newest first."""
+        found = self._versions.find({"tenant_id": tenant_id}).sort("number", DESCENDING).limit(limit)
+        return [_version(one) for one in found]
+
+    @_store
+    def append(self, version: Version) -> None:
+        """Add a version; the number is part of its key, so that two writers can't both have it."""
+        document = {
+            "_id": _name(version.tenant_id, version.number),
+            "tenant_id": version.tenant_id,
+            "number": version.number,
+            "document": orjson.dumps(version.document).decode(),
+            "contract": version.contract,
+            "actor": version.actor,
+            "applied_ms": version.applied_ms,
+            "is_published": version.is_published,
+        }
+        try:
+            self._versions.insert_one(document)
+        except DuplicateKeyError as error:
+            raise VersionTaken(f"{version.tenant_id} has a version {version.number} already") from error
+
+    @_store
+    def unpublished(self) -> list[tuple[str, int]]:
+        """Return what may not be on the bus yet."""
+        found = self._versions.find({"is_published": False}, {"tenant_id": 1, "number": 1})
+        return sorted((one["tenant_id"], one["number"]) for one in found)
+
+    @_store
+    def mark_published(self, tenant_id: str, numbers: Collection[int]) -> None:
+        """Remember what is on the bus."""
+        names = [_name(tenant_id, number) for number in numbers]
+        self._versions.update_many({"_id": {"$in": names}}, {"$set": {"is_published": True}})
+
+    @_store
+    def holder(self, key: str) -> Holder | None:
+        """Return who holds a claim."""
+        found = self._claims.find_one({"_id": key})
+        return Holder(found["tenant_id"], found["since_ms"]) if found else None
+
+    @_store
+    def take_claim(self, key: str, former: Holder | None, holder: Holder) -> bool:
+        """Let a holder have a claim if it is still held by `former`."""
+        claim = {"tenant_id": holder.tenant_id, "since_ms": holder.since_ms}
+        if former is None:
+            try:
+                self._claims.insert_one({"_id": key, **claim})
+            except DuplicateKeyError:
+                return False
+            return True
+        as_it_was = {"_id": key, "tenant_id": former.tenant_id, "since_ms": former.since_ms}
+        return bool(self._claims.update_one(as_it_was, {"$set": claim}).matched_count)
+
+
+def _name(tenant_id: str, number: int) -> str:
+    return f"{tenant_id}:{number}"
+
+
+def _version(found: Document) -> Version:
+    return Version(
+        tenant_id=found["tenant_id"],
+        number=found["number"],
+        document=orjson.loads(found["document"]),
+        contract=bytes(found["contract"]),
+        actor=found["actor"],
+        applied_ms=found["applied_ms"],
+        is_published=found["is_published"],
+    )

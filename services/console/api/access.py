@@ -1,0 +1,93 @@
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from flask import Flask, Response, request
+from jsonschema import Draft202012Validator
+
+from services.console import metrics
+from services.console.domain.access import Action, Principal, Tokens
+from services.console.domain.fault import Fault
+from services.console.domain.shape import faults_of_shape
+from services.shared.chassis.problems import problem
+
+MAX_TOKEN: Final = 512
+_TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+class Refusal(Exception):
+    """A request ends here with this answer."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def answer_refusals(app: Flask) -> None:
+    """Let a view raise Refusal."""
+
+    @app.errorhandler(Refusal)
+    def refused(refusal: Refusal) -> Response:
+        return refusal.answer
+
+
+def refuse(status: int, kind: str, detail: str, **extra: object) -> Refusal:
+    """Return the refusal to raise."""
+    return Refusal(problem(status, kind, detail, **extra))
+
+
+class Gate:
+    """Knows who asks and whether he may; each route asks it first (SPEC 5.3)."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def principal(self) -> Principal:
+        """Return who asks. Raises Refusal (401)."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        holder = self._tokens.holder(token) if kind.lower() == "bearer" and 0 < len(token) <= MAX_TOKEN else None
+        if holder is None:
+            metrics.DENIED.labels("token").inc()
+            refusal = refuse(401, "unauthorized", "A valid bearer token is needed.")
+            refusal.answer.headers["WWW-Authenticate"] = 'Bearer realm="ringmaster"'
+            raise refusal
+        return holder
+
+    def require(self, action: Action, tenant_id: str) -> Principal:
+        """Return who asks if he may do it to this tenant. Raises Refusal (401, 403)."""
+        principal = self.principal()
+        if not _TENANT_ID.fullmatch(tenant_id) or not principal.may(action, tenant_id):
+            metrics.DENIED.labels("role").inc()
+            # The same words for a tenant that is not there: nobody learns who else is a customer here.
+            raise refuse(403, "forbidden", f"This token may not {action.value}.")
+        return principal
+
+
+def read_body(validator: Draft202012Validator) -> dict[str, Any]:
+    """Return the JSON body of a request, an empty one as {}. Raises Refusal (400, 422 with every fault)."""
+    raw = request.get_data()
+    try:
+        body = orjson.loads(raw) if raw.strip() else {}
+    except orjson.JSONDecodeError as error:
+        raise refuse(400, "not-json", "The body is not JSON.") from error
+    faults = faults_of_shape(body, validator)
+    if faults:
+        raise refuse(422, "bad-request", "The body can't be accepted.", faults=listed(faults))
+    found: dict[str, Any] = body
+    return found
+
+
+def listed(faults: list[Fault]) -> list[Mapping[str, str]]:
+    """Return faults for an answer."""
+    return [{"path": fault.path, "message": fault.message} for fault in faults]
+
+
+def json_answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON that no cache keeps."""
+    answer = Response(orjson.dumps(body), status=status, mimetype="application/json", headers=dict(headers or {}))
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+View = Callable[..., Response]

@@ -1,0 +1,112 @@
+import re
+from dataclasses import asdict
+from typing import Any, Final
+
+from flask import Blueprint, Response
+
+from services.console.api.access import Gate, json_answer, read_body, refuse
+from services.console.api.requests import ask_router
+from services.console.desk import Desk
+from services.console.domain.access import Action, Principal, Role
+from services.console.domain.directory import Directory
+from services.console.domain.live import Live, SeenAgent
+from services.console.domain.shape import validator_of
+from services.shared.contracts.ringmaster.v1.request_pb2 import (
+    AgentStatus,
+    EndWrapUp,
+    ExtendWrapUp,
+    RejectOffer,
+    Request,
+    SetAgentStatus,
+)
+
+_STATUSES: Final = {
+    name.removeprefix("AGENT_STATUS_").lower(): number for name, number in AgentStatus.items() if number
+}
+_STATUS: Final = validator_of(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["status"],
+        "properties": {
+            "status": {"enum": list(_STATUSES)},
+            "reason": {"type": "string", "maxLength": 64, "pattern": r"^[^\u0000-\u001f\u007f]*$"},
+        },
+    }
+)
+_EXTENSION: Final = validator_of(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["seconds"],
+        "properties": {"seconds": {"type": "integer", "minimum": 1, "maximum": 3600}},
+    }
+)
+_NOTHING: Final = validator_of({"type": "object", "additionalProperties": False})
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+
+
+def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Blueprint:
+    """Return what agents, and supervisors for them, may do; and the picture of all agents."""
+    routes = Blueprint("agents", __name__)
+
+    def acting_for(tenant_id: str, agent_id: str) -> Principal:
+        principal = gate.require(Action.ACT_FOR_AGENT, tenant_id)
+        if not principal.is_only(agent_id):
+            raise refuse(403, "forbidden", "An agent may act for himself only.")
+        if not _ID.fullmatch(agent_id):
+            raise refuse(404, "agent-not-found", "The tenant has no such agent.")
+        return principal
+
+    @routes.get("/v1/tenants/<tenant_id>/agents")
+    def agents(tenant_id: str) -> Response:
+        gate.require(Action.READ_LIVE, tenant_id)
+        return json_answer({"agents": _shown(tenant_id, live, directory)})
+
+    @routes.put("/v1/tenants/<tenant_id>/agents/<agent_id>/status")
+    def status(tenant_id: str, agent_id: str) -> Response:
+        principal = acting_for(tenant_id, agent_id)
+        body = read_body(_STATUS)
+        wish = SetAgentStatus(
+            agent_id=agent_id, status=AgentStatus.ValueType(_STATUSES[body["status"]]), reason=body.get("reason", "")
+        )
+        return ask_router(desk, tenant_id, principal, Request(set_agent_status=wish))
+
+    @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/end")
+    def end_wrap_up(tenant_id: str, agent_id: str) -> Response:
+        principal = acting_for(tenant_id, agent_id)
+        read_body(_NOTHING)
+        return ask_router(desk, tenant_id, principal, Request(end_wrap_up=EndWrapUp(agent_id=agent_id)))
+
+    @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/extend")
+    def extend_wrap_up(tenant_id: str, agent_id: str) -> Response:
+        principal = acting_for(tenant_id, agent_id)
+        wish = ExtendWrapUp(agent_id=agent_id, seconds=read_body(_EXTENSION)["seconds"])
+        return ask_router(desk, tenant_id, principal, Request(extend_wrap_up=wish))
+
+    @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/offers/<offer_id>/reject")
+    def reject(tenant_id: str, agent_id: str, offer_id: str) -> Response:
+        principal = acting_for(tenant_id, agent_id)
+        read_body(_NOTHING)
+        if not _ID.fullmatch(offer_id):
+            raise refuse(404, "offer-not-found", "There is no such offer.")
+        wish = RejectOffer(agent_id=agent_id, offer_id=offer_id)
+        return ask_router(desk, tenant_id, principal, Request(reject_offer=wish))
+
+    return routes
+
+
+def _shown(tenant_id: str, live: Live, directory: Directory) -> list[dict[str, Any]]:
+    """Return the agents of the newest document, each with what the events told of him."""
+    document, seen = directory.document(tenant_id), live.agents(tenant_id)
+    if document is None:
+        return []
+    return [
+        {"agent_id": agent.agent_id, "name": agent.name, **asdict(seen.get(agent.agent_id, SeenAgent()))}
+        for agent in document.agents
+    ]
+
+
+def may_control(principal: Principal, live: Live, tenant_id: str, call_id: str) -> bool:
+    """Whether a call is his to control: an agent's own is the one that he has or had last."""
+    return principal.role is not Role.AGENT or live.agent_of(tenant_id, call_id) == principal.actor

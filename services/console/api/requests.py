@@ -1,0 +1,51 @@
+import hashlib
+import uuid
+from typing import Final
+
+from flask import Response, request
+
+from services.console.api.access import json_answer, refuse
+from services.console.desk import Asked, Desk, TooManyWaiting
+from services.console.domain.access import Principal
+from services.shared.bus.errors import BusError
+from services.shared.chassis.problems import problem
+from services.shared.contracts.ringmaster.v1.request_pb2 import Request
+
+MAX_KEY: Final = 255
+
+
+def ask_router(desk: Desk, tenant_id: str, principal: Principal, wish: Request) -> Response:
+    """Hand a wish to the router and answer with what became of it.
+
+    200: it took effect. 409 (or 404 where the router found nothing): refused, with the reason. 202: logged, the router
+    has not answered in time. 503: the broker does not answer; repeat it with the same Idempotency-Key.
+    """
+    wish.request_id, wish.actor, wish.role = _request_id(principal), principal.actor, principal.role.value
+    try:
+        asked = desk.ask(tenant_id, wish)
+    except (BusError, TooManyWaiting) as error:
+        raise refuse(503, "log-unavailable", "The request can't be taken now.", request_id=wish.request_id) from error
+    return _answer(asked)
+
+
+def _answer(asked: Asked) -> Response:
+    reply, extra = asked.reply, {"request_id": asked.request_id}
+    if reply is None:
+        if asked.is_logged:
+            return json_answer({"accepted": None, **extra}, 202)
+        return problem(503, "log-unavailable", "The broker has not confirmed the request; send it again.", **extra)
+    if reply.accepted:
+        return json_answer({"accepted": True, **extra})
+    kind = reply.problem or "refused"
+    return problem(404 if kind.endswith("-not-found") else 409, kind, reply.detail or "Refused.", **extra)
+
+
+def _request_id(principal: Principal) -> str:
+    """Return an id of its own, or one derived from the Idempotency-Key: it can't meet another token's."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return f"req-{uuid.uuid4().hex}"
+    if not 0 < len(key) <= MAX_KEY:
+        raise refuse(400, "bad-idempotency-key", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
+    owner = f"{principal.tenant}\0{principal.role.value}\0{principal.actor}\0{key}"
+    return "idem-" + hashlib.sha256(owner.encode(errors="replace")).hexdigest()[:40]

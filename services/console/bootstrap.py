@@ -1,0 +1,124 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from flask import Flask
+from gevent.event import Event as Flag
+
+from services.console import metrics
+from services.console.adapters.mongo import MongoTenantStore, open_database
+from services.console.adapters.tokens_file import read_tokens
+from services.console.api.access import Gate, answer_refusals
+from services.console.api.agents import agent_routes
+from services.console.api.calls import call_routes
+from services.console.api.tenants import tenant_routes
+from services.console.desk import Desk
+from services.console.domain.access import Tokens
+from services.console.domain.directory import Directory
+from services.console.domain.live import Live
+from services.console.following import Follower, into_directory, into_live
+from services.console.publishing import Publisher
+from services.console.settings import Settings
+from services.console.store import StoreUnavailable, TenantStore
+from services.console.tenancy import Tenancy
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.errors import BusError
+from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import CALLS, REPLIES, TENANTS
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.web import serve, service_app
+
+REPAIR_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the service talks to: the broker's and store's parts, or their twins in memory."""
+
+    store: TenantStore
+    sender: Sender
+    replies: Reader
+    calls: Reader
+    tenants: Reader
+    tokens: Tokens
+    clock: Clock
+    prepare: Callable[[], None] = lambda: None
+
+
+class Console:
+    """The whole service but for its environment."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self.live = Live()
+        self.directory = Directory()
+        self.publisher = Publisher(outside.store, outside.sender, outside.clock)
+        self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
+        self.desk = Desk(outside.sender, outside.replies, outside.clock)
+        self._calls = Follower(outside.calls, into_live(self.live))
+        self._tenants = Follower(outside.tenants, into_directory(self.directory))
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start everything under the supervisor."""
+        stopping = supervisor.stopping
+        supervisor.spawn("replies", self.desk.listen, stopping)
+        supervisor.spawn("calls", self._calls.run, stopping)
+        supervisor.spawn("tenants", self._tenants.run, stopping)
+        supervisor.spawn("outbox", self._repair, stopping)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether requests can be answered and the live view is whole."""
+        if not self.desk.is_listening:
+            return False, "the router's replies are not read yet"
+        return self._tenants.is_current and self._calls.is_current, "documents or events are not read to their end yet"
+
+    def application(self) -> Flask:
+        """Return the web application."""
+        app, gate = service_app("console", self.ready), Gate(self._outside.tokens)
+        answer_refusals(app)
+        app.register_blueprint(tenant_routes(gate, self.tenancy))
+        app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
+        app.register_blueprint(call_routes(gate, self.desk, self.live))
+        return app
+
+    def _repair(self, stopping: Flag) -> None:
+        """Publish what a killed process, or a broker that was away, left in the outbox."""
+        is_prepared = False
+        while not stopping.is_set():
+            try:
+                if not is_prepared:
+                    self._outside.prepare()
+                    is_prepared = True
+                if self.publisher.repair():
+                    log.info("outbox_published")
+                metrics.OUTBOX.set(0)
+            except (BusError, StoreUnavailable) as error:
+                metrics.OUTBOX.set(1)
+                log.warning("outbox_not_published", reason=str(error))
+            stopping.wait(REPAIR_SECONDS)
+
+
+def run(settings: Settings, clock: Clock) -> int:
+    """Run the service until it is stopped; return the exit code. Raises BusUnavailable, BadTokens, OSError."""
+    supervisor = Supervisor()
+    store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri)), settings.kafka_bootstrap
+    outside = Outside(
+        store=store,
+        tokens=read_tokens(settings.api_tokens),
+        sender=Producer(bootstrap, "console"),
+        replies=Consumer(bootstrap, None, [REPLIES], "console-replies", from_beginning=False),
+        calls=Consumer(bootstrap, None, [CALLS], "console-calls"),
+        tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
+        clock=clock,
+        prepare=store.prepare,
+    )
+    console = Console(outside)
+    serve(supervisor, console.application(), settings.http_host, settings.http_port)
+    console.start(supervisor)
+    log.info("console_started", http_port=settings.http_port)
+    return supervisor.run()

@@ -1,0 +1,108 @@
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+EVERY_TENANT: Final = "*"
+
+
+class BadTokens(ValueError):
+    """The file of tokens can't be used. It ends the service at start; the message shows no token."""
+
+
+class Role(Enum):
+    """What somebody is in a company (SPEC 5.3)."""
+
+    ADMIN = "admin"
+    SUPERVISOR = "supervisor"
+    AGENT = "agent"
+    ANALYST = "analyst"
+    INTEGRATION = "integration"
+
+
+class Action(Enum):
+    """What a route lets somebody do."""
+
+    READ_DOCUMENT = "read the tenant's document"
+    CHANGE_DOCUMENT = "change the tenant's document"
+    READ_LIVE = "see agents and calls"
+    ACT_FOR_AGENT = "act for an agent"
+    CONTROL_CALL = "control a call"
+    READ_PHONE = "read a phone's password"
+
+
+_EVERYTHING: Final = frozenset(Action)
+_PERMITTED: Final[dict[Role, frozenset[Action]]] = {
+    Role.ADMIN: _EVERYTHING,
+    Role.SUPERVISOR: _EVERYTHING - {Action.CHANGE_DOCUMENT, Action.READ_PHONE},
+    # For himself and his own call only; the route says whose it is.
+    Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE}),
+    Role.ANALYST: frozenset({Action.READ_DOCUMENT, Action.READ_LIVE}),
+    Role.INTEGRATION: frozenset({Action.READ_DOCUMENT, Action.READ_LIVE, Action.ACT_FOR_AGENT, Action.CONTROL_CALL}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who holds a token."""
+
+    tenant: str
+    role: Role
+    actor: str
+
+    def may(self, action: Action, tenant_id: str) -> bool:
+        """Whether the role permits an action on a tenant at all."""
+        return self.tenant in (tenant_id, EVERY_TENANT) and action in _PERMITTED[self.role]
+
+    def is_only(self, agent_id: str) -> bool:
+        """Whether this one may act for an agent: an agent for himself only."""
+        return self.role is not Role.AGENT or self.actor == agent_id
+
+
+class Tokens:
+    """Who holds which token. Only digests are known here, and every comparison takes the same time."""
+
+    def __init__(self, principals: Mapping[str, Principal]) -> None:
+        self._principals = dict(principals)
+
+    def holder(self, token: str) -> Principal | None:
+        """Return who holds a token."""
+        digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
+        found = None
+        for known, principal in self._principals.items():
+            if hmac.compare_digest(known, digest):
+                found = principal
+        return found
+
+
+def tokens_of(document: Any) -> Tokens:
+    """Read {"<sha256 hex of a token>": {"tenant", "role", "actor"}}; raise BadTokens."""
+    if not isinstance(document, dict):
+        raise BadTokens("the tokens must be a JSON object")
+    return Tokens(
+        {_digest(digest): _principal(entry, number) for number, (digest, entry) in enumerate(document.items())}
+    )
+
+
+def _digest(text: str) -> str:
+    if len(text) != hashlib.sha256().digest_size * 2 or not set(text) <= set("0123456789abcdef"):
+        raise BadTokens("each name among the tokens must be a SHA-256 digest in lower-case hexadecimal")
+    return text
+
+
+def _principal(entry: Any, number: int) -> Principal:
+    names = ("tenant", "role", "actor")
+    if not isinstance(entry, dict) or set(entry) != set(names) or not all(isinstance(entry[n], str) for n in names):
+        raise BadTokens(f"token {number + 1} must have the texts tenant, role and actor, and nothing else")
+    if not entry["tenant"] or not entry["actor"]:
+        raise BadTokens(f"token {number + 1} has no tenant or no actor")
+    try:
+        role = Role(entry["role"])
+    except ValueError as error:
+        known = ", ".join(role.value for role in Role)
+        raise BadTokens(f"token {number + 1} has an unknown role; known are {known}") from error
+    if role is Role.AGENT and entry["tenant"] == EVERY_TENANT:
+        raise BadTokens(f"token {number + 1} is an agent's and must name one tenant")
+    return Principal(entry["tenant"], role, entry["actor"])

@@ -1,0 +1,63 @@
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class StoreUnavailable(Exception):
+    """The document store does not answer. Nothing is half done: the same call may be made again."""
+
+
+class VersionTaken(Exception):
+    """Somebody else has applied a change at the same moment. Read again and decide anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One applied version of a tenant's document. `contract` are the bytes that services read, as they were then."""
+
+    tenant_id: str
+    number: int
+    document: dict[str, Any]
+    contract: bytes
+    actor: str
+    applied_ms: int
+    is_published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a claim since when (wall time)."""
+
+    tenant_id: str
+    since_ms: int
+
+
+class TenantStore(Protocol):
+    """The history of all tenants, and what each claims. Every method may raise StoreUnavailable."""
+
+    def head(self, tenant_id: str) -> Version | None:
+        """Return the newest version."""
+
+    def tenants(self) -> list[str]:
+        """Return all tenants' ids, sorted."""
+
+    def version(self, tenant_id: str, number: int) -> Version | None:
+        """Return one version."""
+
+    def history(self, tenant_id: str, limit: int) -> list[Version]:
+        """Return the newest versions, newest first."""
+
+    def append(self, version: Version) -> None:
+        """Add a version; raise VersionTaken when its number is there already."""
+
+    def unpublished(self) -> list[tuple[str, int]]:
+        """Return (tenant, number) of the versions that may not be on the bus yet."""
+
+    def mark_published(self, tenant_id: str, numbers: Collection[int]) -> None:
+        """Remember that these versions, or later ones, are on the bus."""
+
+    def holder(self, key: str) -> Holder | None:
+        """Return who holds a claim."""
+
+    def take_claim(self, key: str, former: Holder | None, holder: Holder) -> bool:
+        """Let a holder have a claim if it is still held by `former`; False when it is not."""

@@ -1,0 +1,104 @@
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.claiming import claim_all, conflicts
+from services.console.domain.difference import Change, changes
+from services.console.domain.fault import Fault
+from services.console.domain.translation import complete, to_contract
+from services.console.domain.validation import BadDocument, checked
+from services.console.publishing import Publisher
+from services.console.store import TenantStore, Version
+from services.shared.bus.errors import BusError
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+
+Document = dict[str, Any]
+
+
+class NoSuchVersion(LookupError):
+    """The tenant, or this version of it, is not there. The API answers 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a document: its version, whether it is a new one, and whether every service can read it now."""
+
+    version: Version
+    is_new: bool
+    is_published: bool
+
+
+class Tenancy:
+    """All tenants' documents: applied whole or not at all, with a history, and rolled back (SPEC 1.1, 1.2)."""
+
+    def __init__(self, store: TenantStore, publisher: Publisher, clock: Clock) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+
+    def apply(self, document: Document, actor: str) -> Applied:
+        """Put a document in force. Safe to repeat, and to be killed anywhere: the next call ends what this one began.
+
+        Raises BadDocument, VersionTaken, StoreUnavailable. A broker that is away delays it only: see `is_published`.
+        """
+        checked(document)
+        tenant_id = document["tenant_id"]
+        head = self._store.head(tenant_id)
+        if head is not None and _bytes_of(document, head.number) == _bytes_of(head.document, head.number):
+            return Applied(head, is_new=False, is_published=head.is_published or self._publish(head))
+        faults = claim_all(self._store, tenant_id, document, self._wall_ms)
+        if faults:
+            raise BadDocument(faults)
+        number = head.number + 1 if head else 1
+        version = Version(tenant_id, number, document, _bytes_of(document, number), actor, self._clock.now_ms())
+        self._store.append(version)
+        return Applied(version, is_new=True, is_published=self._publish(version))
+
+    def diff(self, document: Document) -> list[Change]:
+        """Return what `apply` would change. Raises BadDocument, also for lines that are another tenant's now."""
+        checked(document)
+        faults = conflicts(self._store, document["tenant_id"], document, self._wall_ms())
+        if faults:
+            raise BadDocument(faults)
+        head = self._store.head(document["tenant_id"])
+        return list(changes(complete(head.document) if head else {}, complete(document)))
+
+    def rollback(self, tenant_id: str, number: int, actor: str) -> Applied:
+        """Put an older version in force again, as a new one. Raises NoSuchVersion, and what `apply` raises."""
+        return self.apply(self.version(tenant_id, number).document, actor)
+
+    def tenants(self) -> list[str]:
+        """Return all tenants' ids."""
+        return self._store.tenants()
+
+    def version(self, tenant_id: str, number: int | None = None) -> Version:
+        """Return one version, the newest without a number. Raises NoSuchVersion."""
+        found = self._store.head(tenant_id) if number is None else self._store.version(tenant_id, number)
+        if found is None:
+            raise NoSuchVersion("There is no such tenant or version.")
+        return found
+
+    def history(self, tenant_id: str, limit: int) -> list[Version]:
+        """Return the newest versions, newest first."""
+        return self._store.history(tenant_id, limit)
+
+    def _publish(self, version: Version) -> bool:
+        try:
+            self._publisher.publish(version.tenant_id, [version.number])
+        except BusError:
+            return False
+        return True
+
+    def _wall_ms(self) -> int:
+        return int(self._clock.wall() * 1000)
+
+
+def another_tenant(document: Any, tenant_id: str) -> list[Fault]:
+    """Return the fault of a document that is sent to the address of another tenant."""
+    found = document.get("tenant_id") if isinstance(document, dict) else None
+    return [] if found == tenant_id else [Fault("tenant_id", f"must be {tenant_id}, as in the address.")]
+
+
+def _bytes_of(document: Document, number: int) -> bytes:
+    contract: TenantDocument = to_contract(document, number)
+    return contract.SerializeToString(deterministic=True)
