@@ -24,7 +24,15 @@ def ensure_jars() -> None:
     if shutil.which("mvn") is None:
         raise BrokerMissing("Maven is missing: install it (Debian: maven) or set KAFKA_BOOTSTRAP to a cluster you have")
     partial = JARS.with_name("jars.partial")
-    command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={partial}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        str(HERE / "pom.xml"),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={partial}",
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
     if done.returncode != 0:
         raise BrokerMissing("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
@@ -38,7 +46,9 @@ def prepare(folder: Path, port: int, controller_port: int) -> list[str]:
     data = folder / "data"
     properties = folder / "server.properties"
     template = Template((HERE / "server.properties.template").read_text(encoding="utf-8"))
-    properties.write_text(template.substitute(port=port, controller_port=controller_port, folder=data), encoding="utf-8")
+    properties.write_text(
+        template.substitute(port=port, controller_port=controller_port, folder=data), encoding="utf-8"
+    )
     if not (data / "meta.properties").exists():
         arguments = ["format", "-t", CLUSTER_ID, "-c", str(properties)]
         subprocess.run(
