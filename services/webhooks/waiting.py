@@ -53,7 +53,7 @@ class GoneEndpoints(Protocol):
 
 def name_of(delivery: Delivery) -> str:
     """Return what tells a delivery from all others, of all tenants."""
-    return f"{delivery.tenant_id}/{delivery.delivery_id}"
+    return f"{endpoint_of(delivery)}/{delivery.delivery_id}"
 
 
 def endpoint_of(delivery: Delivery) -> EndpointKey:

@@ -195,7 +195,7 @@ def test_the_bytes_on_the_wire_are_the_bytes_in_the_log(service: Service, receiv
 
 @pytest.mark.parametrize("polite", [True, False], ids=["stopped", "killed"])
 def test_a_restart_in_mid_run_loses_nothing_and_repeats_only_under_the_same_id(
-    service: Service, receiver: LocalReceiver, polite: bool
+    service: Service, receiver: LocalReceiver, *, polite: bool
 ) -> None:
     service.tenant("acme", endpoint(receiver.url))
     receiver.behave(status=503, times=40)

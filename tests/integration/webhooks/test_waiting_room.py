@@ -1,0 +1,187 @@
+"""One suite for every waiting room: the one in memory that tests use, and the one in the document store."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom, open_database
+from services.webhooks.delivery_log import LogEntry
+from services.webhooks.domain.endpoint import EndpointKey
+from services.webhooks.domain.outcome import Attempt
+from services.webhooks.waiting import (
+    Gone,
+    GoneEndpoints,
+    MemoryGoneEndpoints,
+    MemoryWaitingRoom,
+    StoreUnavailable,
+    WaitingRoom,
+)
+
+START_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def store_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a document store: the one of MONGODB_URI, or a process of our own."""
+    if os.environ.get("MONGODB_URI"):
+        yield os.environ["MONGODB_URI"]
+        return
+    port = _free_port()
+    program = str(Path(sys.executable).parent / "secantusd-py")
+    folder = tmp_path_factory.mktemp("store")
+    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+        _wait_for(port, process)
+        yield f"mongodb://127.0.0.1:{port}"
+        process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            assert process.poll() is None, "the document store ended"
+            assert time.monotonic() < deadline, "the document store did not come up"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def database(store_uri: str) -> Iterator[object]:
+    """Give an empty database."""
+    database = open_database(store_uri.rstrip("/") + f"/webhooks_{uuid4().hex[:8]}")
+    yield database
+    database.client.close()
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def room(request: pytest.FixtureRequest) -> WaitingRoom:
+    if request.param == "memory":
+        return MemoryWaitingRoom()
+    found = MongoWaitingRoom(request.getfixturevalue("database"))
+    found.prepare()
+    return found
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def gone(request: pytest.FixtureRequest) -> GoneEndpoints:
+    return (
+        MemoryGoneEndpoints() if request.param == "memory" else MongoGoneEndpoints(request.getfixturevalue("database"))
+    )
+
+
+def delivery(name: str, due_ms: int, endpoint_id: str = "crm", attempts: int = 1) -> Delivery:
+    return Delivery(
+        delivery_id=name,
+        tenant_id="acme",
+        endpoint_id=endpoint_id,
+        payload=b'{"type":"call.ended"}\x00\xff',
+        due_ms=due_ms,
+        attempts=attempts,
+    )
+
+
+def names(found: list[Delivery]) -> list[str]:
+    return [one.delivery_id for one in found]
+
+
+def test_what_is_due_is_claimed_oldest_first_and_by_one_only(room: WaitingRoom) -> None:
+    room.put([delivery("late", 30), delivery("early", 10), delivery("later", 99)])
+    claimed = room.claim(50, 1000, 10, [])
+    assert names(claimed) == ["early", "late"]
+    assert claimed[0] == delivery("early", 10)
+    assert room.claim(50, 1000, 10, []) == []
+    assert room.size() == 3
+
+
+def test_what_was_claimed_and_never_settled_comes_due_again(room: WaitingRoom) -> None:
+    room.put([delivery("one", 10)])
+    room.claim(50, 1000, 10, [])
+    assert names(room.claim(1000, 2000, 10, [])) == ["one"]
+
+
+def test_a_delivery_that_is_put_off_keeps_its_new_state(room: WaitingRoom) -> None:
+    room.put([delivery("one", 10)])
+    room.claim(50, 1000, 10, [])
+    room.put_off(delivery("one", 70, attempts=2))
+    assert room.claim(69, 1000, 10, []) == []
+    assert room.claim(70, 1000, 10, [])[0].attempts == 2
+
+
+def test_a_delivery_that_comes_twice_waits_once_and_stays_as_it_is(room: WaitingRoom) -> None:
+    room.put([delivery("one", 10, attempts=3)])
+    room.put([delivery("one", 5, attempts=1)])
+    assert room.size() == 1
+    assert room.claim(50, 1000, 10, [])[0].attempts == 3
+
+
+def test_a_removed_delivery_is_gone_and_may_be_removed_again(room: WaitingRoom) -> None:
+    room.put([delivery("one", 10)])
+    room.remove(delivery("one", 10))
+    room.remove(delivery("one", 10))
+    assert room.claim(50, 1000, 10, []) == []
+
+
+def test_a_claim_leaves_out_endpoints_and_keeps_its_limit(room: WaitingRoom) -> None:
+    room.put([delivery(f"slow{number}", number, "slow") for number in range(9)])
+    room.put([delivery(f"quick{number}", 20 + number) for number in range(3)])
+    assert names(room.claim(50, 1000, 2, [EndpointKey("acme.slow")])) == ["quick0", "quick1"]
+
+
+def test_nothing_is_put_when_there_is_nothing(room: WaitingRoom) -> None:
+    room.put([])
+    assert room.size() == 0
+
+
+def test_gone_endpoints_are_remembered_with_their_url(gone: GoneEndpoints) -> None:
+    gone.mark(Gone(EndpointKey("acme.crm"), "https://old.example/", 1))
+    gone.mark(Gone(EndpointKey("acme.crm"), "https://new.example/", 2))
+    gone.mark(Gone(EndpointKey("beta.crm"), "https://old.example/", 3))
+    assert sorted(gone.all(), key=lambda one: one.at_ms) == [
+        Gone(EndpointKey("acme.crm"), "https://new.example/", 2),
+        Gone(EndpointKey("beta.crm"), "https://old.example/", 3),
+    ]
+
+
+def test_the_delivery_log_keeps_the_state_and_only_the_last_tries(database: dict[str, object]) -> None:
+    store = MongoLogStore(database, days=30)
+    store.prepare()
+    store.append([_entry(number, "waiting") for number in range(1, 30)] + [_entry(30, "delivered")])
+    (found,) = database["deliveries"].find()  # type: ignore[attr-defined]  # a database of the driver
+    assert (found["state"], found["tries"], found["tenant_id"]) == ("delivered", 30, "acme")
+    assert [attempt["number"] for attempt in found["attempts"]] == list(range(11, 31))
+    assert "payload" not in found
+
+
+def _entry(number: int, state: str) -> LogEntry:
+    return LogEntry("acme", "evt-1.crm", "crm", "call.ended", "call-1", state, number, number, Attempt(503, 4), "")
+
+
+def test_a_store_that_is_not_there_is_one_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.webhooks.adapters.mongo.WAIT_MS", 200)
+    database = open_database(f"mongodb://127.0.0.1:{_free_port()}")
+    calls: list[Callable[[], object]] = [
+        lambda: MongoWaitingRoom(database).put([delivery("one", 1)]),
+        lambda: MongoWaitingRoom(database).claim(1, 2, 3, []),
+        lambda: MongoGoneEndpoints(database).all(),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable):
+            call()
+    database.client.close()
