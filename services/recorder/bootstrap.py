@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from flask import Flask
+from pymongo.errors import PyMongoError
 
 from services.recorder import metrics
 from services.recorder.adapters.announcer import Announcer
@@ -41,14 +42,7 @@ class Recorder:
 def build(settings: Settings, clock: Clock) -> Recorder:
     """Build everything without touching the network. Raises SettingsError when the folder or token file is unusable."""
     _check(settings)
-    store = ObjectStore(
-        settings.s3_endpoint,
-        settings.s3_bucket,
-        settings.s3_access_key,
-        settings.s3_secret_key,
-        settings.s3_region,
-    )
-    documents = RecordingDocuments(settings.mongodb_uri)
+    store, documents = _stores(settings)
     stillness = Stillness()
     client = f"recorder-{settings.node}"
     storing = Storing(
@@ -88,6 +82,24 @@ def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> Non
         supervisor.spawn(f"worker-{number}", recorder.dispatcher.work, supervisor.stopping)
     supervisor.spawn("scanner", recorder.scanner.run, supervisor.stopping)
     supervisor.spawn("stopped-events", recorder.stopped_events.run, supervisor.stopping)
+
+
+def _stores(settings: Settings) -> tuple[ObjectStore, RecordingDocuments]:
+    try:
+        store = ObjectStore(
+            settings.s3_endpoint,
+            settings.s3_bucket,
+            settings.s3_access_key,
+            settings.s3_secret_key,
+            settings.s3_region,
+        )
+    except ValueError as error:
+        raise SettingsError([f"RINGMASTER_S3_ENDPOINT: {error}"]) from error
+    try:
+        return store, RecordingDocuments(settings.mongodb_uri)
+    except PyMongoError as error:
+        # The address holds a password, so it is not repeated.
+        raise SettingsError([f"RINGMASTER_MONGODB_URI is not usable: {type(error).__name__}"]) from error
 
 
 def _check(settings: Settings) -> None:

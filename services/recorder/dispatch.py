@@ -78,7 +78,11 @@ class Dispatcher:
         try:
             outcome = self._store(location)
         except TryAgain as error:
-            self._pause(location, error)
+            self._pause(location, str(error), error.outcome)
+            return
+        except Exception as error:  # the boundary of one file: a bug that it wakes must not stop the others
+            log.exception("recording_try_broke", **_names(location))
+            self._pause(location, f"a fault of ours: {type(error).__name__}", "bug")
             return
         metrics.UPLOADS.labels(outcome.value).inc()
         self._failures.pop(location, None)
@@ -87,18 +91,18 @@ class Dispatcher:
         if outcome in (Outcome.STORED, Outcome.QUARANTINED):
             log.info("recording_done", outcome=outcome.value, **_names(location))
 
-    def _pause(self, location: Location, error: TryAgain) -> None:
+    def _pause(self, location: Location, reason: str, outcome: str) -> None:
         failures = self._failures.setdefault(location, _Failures(0, 0.0))
         failures.attempts += 1
         chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
         pause = retry_delay_seconds(failures.attempts, self._first_seconds, self._longest_seconds, chance)
         failures.not_before = time.monotonic() + pause
         self._failed_in_a_row += 1
-        self._last_failure = str(error)
-        metrics.UPLOADS.labels(error.outcome).inc()
+        self._last_failure = reason
+        metrics.UPLOADS.labels(outcome).inc()
         log.warning(
             "recording_failed_for_now",
-            reason=str(error),
+            reason=reason,
             attempt=failures.attempts,
             again_in_seconds=round(pause, 1),
             **_names(location),

@@ -44,7 +44,7 @@ class Scanner:
             try:
                 self.scan()
                 self._failure = ""
-            except FolderFailed as error:
+            except (FolderFailed, OSError) as error:
                 self._failure = str(error)
                 log.error("folder_scan_failed", reason=str(error))  # noqa: TRY400 - the reason is the whole story
             stopping.wait(self._settings.recorder_scan_seconds)

@@ -183,10 +183,10 @@ class Storing:
 
     def _finished_shape(self, location: Location, file: ClaimedFile) -> Shape:
         """Return the file's shape once nobody writes to it. Raises Unfinished, Hostile."""
-        if file.size_bytes > self._limits.max_bytes:
-            raise Hostile("the file is larger than a recording may be")
         if file.is_open_for_writing():
             raise Unfinished("it is being written")
+        if file.size_bytes > self._limits.max_bytes:
+            raise Hostile("the file is larger than a recording may be")
         still = self._stillness.observe(location, file.look, time.monotonic())
         age = time.time() - file.modified_seconds
         has_settled = max(still, age) >= self._limits.settle_seconds

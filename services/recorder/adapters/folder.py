@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,8 @@ def _note(entry: "os.DirEntry[str]", path: str, contents: Contents) -> None:
 
 def remove_empty(root: Path, path: str) -> None:
     """Remove an empty folder; one that is not empty any more stays."""
-    try:
+    with suppress(OSError):
         (root / path).rmdir()
-    except OSError:
-        return
 
 
 class Quarantine:
@@ -166,8 +165,9 @@ class Plans:
         return recorded_us
 
     def forget(self, location: Location) -> None:
-        """Drop the plan of a recording that is done with."""
-        self._path(location).unlink(missing_ok=True)
+        """Drop the plan of a recording that is done with; one that stays behind is dropped by `forget_finished`."""
+        with suppress(OSError):
+            self._path(location).unlink()
 
     def forget_finished(self, root: Path) -> None:
         """Drop the plans whose recording is gone: a kill after the delete left them."""

@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 START_SECONDS = 60.0
 ACCESS_KEY = "recorder"
@@ -26,7 +30,7 @@ class Objects:
     endpoint: str
     bucket: str
 
-    def client(self) -> "boto3.client":
+    def client(self) -> "S3Client":
         """Return a client of its own, apart from the recorder's."""
         return boto3.client(
             "s3",

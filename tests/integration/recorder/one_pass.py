@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.recorder.adapters.folder import list_folder
+from services.recorder.adapters.folder import Plans, list_folder
 from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
 from services.recorder.adapters.s3 import ObjectStore
 from services.recorder.domain.backoff import Stillness
@@ -94,6 +94,7 @@ def main(given: dict[str, Any]) -> None:
     )
     for waiting in list_folder(root, 1000).waiting:
         sys.stdout.write(f"{storing.store(waiting.location).value}\n")
+    Plans(root).forget_finished(root)  # what the scanner does at each look
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Node:
         return {path.stem for path in self.root.rglob("*.wav")}
 
     def check_nothing_is_lost(self) -> None:
-        """What is not on the disk any more is whole in the store, documented and announced."""
+        """Expect that what is not on the disk any more is whole in the store and was announced."""
         stored = self.stored()
         for name in self.wanted.keys() - self.on_disk():
             assert stored[name] == self.wanted[name], name

@@ -83,7 +83,7 @@ def test_a_scan_finds_every_finished_file_and_measures_what_waits(node: Node) ->
     running.close()
 
 
-def test_one_file_that_fails_waits_its_pause_while_others_go_on(node: Node) -> None:
+def test_one_file_that_fails_waits_its_pause_while_others_go_on() -> None:
     bad = location_of("acme/call-1/bad.wav")
     tried: list[Location] = []
 
@@ -108,6 +108,28 @@ def test_one_file_that_fails_waits_its_pause_while_others_go_on(node: Node) -> N
     assert dispatcher.offer(bad)
     stopping.set()
     worker.join(DEADLINE_SECONDS)
+
+
+def test_a_file_that_wakes_a_bug_does_not_stop_the_others() -> None:
+    tried: list[Location] = []
+
+    def store(place: Location) -> Outcome:
+        tried.append(place)
+        raise ZeroDivisionError
+
+    dispatcher = Dispatcher(store, 100, 1000.0, 1000.0)
+    stopping = Flag()
+    worker = gevent.spawn(dispatcher.work, stopping)
+    before = metric("uploads_total", outcome="bug")
+    dispatcher.offer(PLACE)
+    dispatcher.offer(location_of("acme/call-1/other.wav"))
+    with gevent.Timeout(DEADLINE_SECONDS):
+        while len(tried) < 2 or dispatcher._busy:
+            gevent.idle()
+    assert metric("uploads_total", outcome="bug") == before + 2
+    stopping.set()
+    worker.join(DEADLINE_SECONDS)
+    assert worker.successful()
 
 
 def test_the_queue_is_bounded(node: Node) -> None:

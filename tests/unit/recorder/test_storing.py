@@ -135,6 +135,17 @@ def test_a_monster_is_put_aside_without_being_read(node: Node) -> None:
     assert not node.store.puts
 
 
+def test_a_monster_that_is_still_written_is_left_alone(node: Node) -> None:
+    path = node.put(wav(b""))
+    with path.open("ab") as file:
+        file.truncate(node.max_bytes + 1)
+        with claim(node.root, PLACE) as claimed:
+            if not claimed.is_open_for_writing():
+                pytest.skip("this file system does not tell who writes")
+        assert node.store_it() is Outcome.UNFINISHED
+    assert path.exists()
+
+
 def test_links_and_pipes_are_put_aside_and_never_followed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside")
     secret = outside / "secret.wav"
