@@ -24,7 +24,13 @@ R = TypeVar("R")
 def open_database(uri: str) -> Any:
     """Return the database that a URI names, `ringmaster` without a name. Connects when it is first used."""
     client: MongoClient[Document] = MongoClient(
-        uri, serverSelectionTimeoutMS=WAIT_MS, connectTimeoutMS=WAIT_MS, socketTimeoutMS=2 * WAIT_MS, appname="webhooks"
+        uri,
+        serverSelectionTimeoutMS=WAIT_MS,
+        connectTimeoutMS=WAIT_MS,
+        socketTimeoutMS=2 * WAIT_MS,
+        # Streaming keeps a monitor in a read that a closing client waits for.
+        serverMonitoringMode="poll",
+        appname="webhooks",
     )
     return client.get_default_database("ringmaster")
 
