@@ -82,6 +82,7 @@ class _Inspected:
     is_silent: bool
     recorded_us: int
     key: str
+    is_first_try: bool
 
 
 def ignore_step(_step: Step, _seconds: float) -> None:
@@ -178,8 +179,8 @@ class Storing:
     def _inspect(self, location: Location, file: ClaimedFile) -> _Inspected:
         shape = self._finished_shape(location, file)
         digest, is_silent = measure(file, shape)
-        recorded_us = in_thread(self._plans.keep, location, self._platform_us(file.modified_seconds))
-        return _Inspected(shape, digest, is_silent, recorded_us, object_key(location, recorded_us))
+        recorded_us, is_first = in_thread(self._plans.keep, location, self._platform_us(file.modified_seconds))
+        return _Inspected(shape, digest, is_silent, recorded_us, object_key(location, recorded_us), is_first)
 
     def _finished_shape(self, location: Location, file: ClaimedFile) -> Shape:
         """Return the file's shape once nobody writes to it. Raises Unfinished, Hostile."""
@@ -207,7 +208,9 @@ class Storing:
         document = self._documents.find(location.recording_id)
         if document and (document.tenant_id, document.call_id) != (location.tenant_id, location.call_id):
             raise Hostile("the recording's id belongs to another call")
-        need = need_of(found.digest, document.sha256 if document else None, self._store.describe(found.key))
+        # Nothing can be in the store before the first try: one question less for nearly every recording.
+        stored = None if found.is_first_try else self._store.describe(found.key)
+        need = need_of(found.digest, document.sha256 if document else None, stored)
         if need is Need.REFUSE:
             raise Hostile("another recording is stored under this id")
         if need is Need.UPLOAD:

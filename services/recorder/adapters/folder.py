@@ -151,18 +151,18 @@ class Plans:
     def __init__(self, root: Path) -> None:
         self._folder = root / OWN_FOLDER / PLANS
 
-    def keep(self, location: Location, recorded_us: int) -> int:
-        """Return the moment of the recording's first try, platform time; `recorded_us` when this is it."""
+    def keep(self, location: Location, recorded_us: int) -> tuple[int, bool]:
+        """Return the moment that the first try kept, platform time, and whether this is that first try."""
         path = self._path(location)
         try:
             kept = _read_moment(path)
             if kept is not None:
-                return kept
+                return kept, False
             self._folder.mkdir(parents=True, exist_ok=True)
             _write_whole(path, {"recorded_us": recorded_us})
         except OSError as error:
             raise FolderFailed(f"the plan can't be written: {error.strerror}") from error
-        return recorded_us
+        return recorded_us, True
 
     def forget(self, location: Location) -> None:
         """Drop the plan of a recording that is done with; one that stays behind is dropped by `forget_finished`."""

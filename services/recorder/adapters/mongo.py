@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ASCENDING, MongoClient
+from pymongo import ASCENDING, MongoClient, ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -83,10 +83,12 @@ class RecordingDocuments:
             del fields[key]  # the upsert takes them from the filter
         with _as_documents_failed():
             try:
-                self._recordings().update_one(place, {"$set": fields, "$setOnInsert": first}, upsert=True)
+                row = self._recordings().find_one_and_update(
+                    place, {"$set": fields, "$setOnInsert": first}, upsert=True, return_document=ReturnDocument.AFTER
+                )
             except DuplicateKeyError as error:
                 raise Hostile("the recording's id belongs to another call") from error
-            kept = _document(self._recordings().find_one(place))
+            kept = _document(row)
         if kept is None:
             raise DocumentsFailed("the document that was written can't be found")
         return kept
