@@ -28,6 +28,8 @@ def infrastructure(layout: Layout) -> list[Part]:
 def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
     """Return the platform's six services and the receiver of its webhooks."""
     _write_secrets(layout)
+    for folder in ("recordings", "spool", "prompts"):
+        layout.path(folder).mkdir(exist_ok=True)
     environment = _environment(layout) | clock
     parts = [_receiver(layout)]
     for name in SERVICES:
