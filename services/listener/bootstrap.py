@@ -40,6 +40,7 @@ class Listener:
     pump: Pump
     executor: Executor
     tenants: TenantReader
+    directory: Directory
     legs: LegTable
     seen_us: int
 
@@ -101,7 +102,7 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep)
     ledger = LedgerLog(folder / "commands.log")
     executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
-    return Listener(supervisor, client, publisher, pump, executor, tenants, legs, seen_us)
+    return Listener(supervisor, client, publisher, pump, executor, tenants, directory, legs, seen_us)
 
 
 def _client(settings: Settings, supervisor: Supervisor) -> EslClient:

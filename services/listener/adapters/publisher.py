@@ -31,10 +31,14 @@ STALL_SECONDS = 5.0
 MAX_IN_FLIGHT = 4_000
 MAX_QUEUED = 50_000
 """In memory while Kafka has stalled and not yet been given up; about 20 MB."""
+PRESSED_RECORDS = 2_000
+PRESSED_SECONDS = 0.5
 SPARE_BYTES = 2 * 1024 * 1024
 """Room on disk that must be left for what is in memory already."""
 DRAIN_RECORDS = 500
 CHUNK_RECORDS = 200
+SEND_RECORDS = 100
+"""So many between two turns of the hub: about 3 ms."""
 RETRY_SECONDS = 1.0
 LAST_SECONDS = 3.0
 _ACK_POLL_SECONDS = 0.005
@@ -74,6 +78,21 @@ class Publisher:
     def has_room(self) -> bool:
         """Whether facts may be told; False means to discard events and to reconcile later."""
         return len(self._queue) < MAX_QUEUED and not self._spool_refuses and self._spool.has_room(SPARE_BYTES)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was put is in Kafka or on disk."""
+        return self.settled == self._tokens
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether Kafka takes records, only slower than they come: a short pause of the pump then saves memory."""
+        return (
+            len(self._queue) > PRESSED_RECORDS
+            and self._producer is not None
+            and self._spool.is_empty
+            and monotonic() - self._progressed_at < PRESSED_SECONDS
+        )
 
     @property
     def trouble(self) -> str:
@@ -153,7 +172,7 @@ class Publisher:
 
     def _send_some(self, producer: ClosingSender) -> None:
         try:
-            for _ in range(min(CHUNK_RECORDS, len(self._queue), MAX_IN_FLIGHT - len(self._in_flight))):
+            for _ in range(min(SEND_RECORDS, len(self._queue), MAX_IN_FLIGHT - len(self._in_flight))):
                 waiting = self._queue[0]
                 waiting.receipt = producer.send(INPUTS, waiting.key, waiting.value, timestamp_ms=waiting.timestamp_ms)
                 self._in_flight.append(self._queue.popleft())
