@@ -96,7 +96,8 @@ class World:
     def _shut_down(self, how: str) -> None:
         if self.settings.on_shutdown == "exit":
             exit_like_kill()
-        self.faults.play({"fault": "restart", "how": how})
+        # Not from within the connection that asked: the restart ends it.
+        gevent.spawn(self.faults.play, {"fault": "restart", "how": how})
 
     def shut_down_politely(self, patience_seconds: float = 3.0) -> None:
         """End as on SIGTERM: SHUTDOWN, every leg hung up with SYSTEM_SHUTDOWN, recordings complete, a notice."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,13 @@ class SimulatedSwitch:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
             return json.loads(answer.read())
 
+    def try_control(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Ask the control API for something that it may refuse; returns (status, answer)."""
+        try:
+            return 200, self.control(path, body)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
     def call(self, number: str, name: str = "Caller", caller: str = "+4930555") -> str:
         return str(self.control("/call", {"line": number, "name": name, "number": caller})["uuid"])
 
@@ -100,6 +108,10 @@ class SimulatedSwitch:
 
     def hold(self, leg: str, *, on: bool) -> None:
         self.control(f"/legs/{leg}", {"does": "hold" if on else "resume"})
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self._process.terminate()
 
     def stop(self) -> int:
         """End the process politely and return its exit code."""

@@ -75,9 +75,16 @@ class EventSocket:
         self.events: list[Event] = []
         self.is_closed = False
         if password is not None:
+            self._authenticate(password)
+
+    def _authenticate(self, password: str) -> None:
+        try:
             self.read_frame()
             reply = self.command(f"auth {password}")
-            assert reply.headers["Reply-Text"] == "+OK accepted"
+        except (OSError, SwitchTimeoutError):
+            self.close()
+            raise
+        assert reply.headers["Reply-Text"] == "+OK accepted"
 
     def close(self) -> None:
         self._socket.close()
@@ -122,6 +129,11 @@ class EventSocket:
         else:
             return False
         return True
+
+    def read_to_the_end(self) -> None:
+        """Keep events until the switch closes the connection, which raises ConnectionError."""
+        while True:
+            self._keep(self.read_frame())
 
     def command(self, text: str, **headers: str) -> Frame:
         """Send a command and return its reply; events that come before it are kept."""

@@ -9,6 +9,10 @@ from tests.switch.conftest import Bench, SimulatedSwitch
 from tests.switch.oracle import EventSocket
 
 NOBODY = "deadbeef-0000-0000-0000-000000000000"
+ORIGINATE_USAGE = (
+    "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>]"
+    " [<timeout_sec>]\n"
+)
 GOODBYE = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
 
 
@@ -67,11 +71,7 @@ def test_a_command_gets_the_captured_reply(commands: EventSocket, command: str, 
         ("uuid_hold x", "+OK Success\n"),
         ("uuid_dump deadbeef", "-ERR No such channel!\n"),
         (f"uuid_exists {NOBODY}", "false"),
-        (
-            "originate",
-            "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>]"
-            " [<cid_num>] [<timeout_sec>]\n",
-        ),
+        ("originate", ORIGINATE_USAGE),
         ("sched_api", "-ERR Invalid syntax. USAGE: [+@]<time> <group_name> <command_string>[&]\n"),
         ("sched_del nosuchgroup", "+OK Deleted: 0\n"),
         ("conference nosuch list", "-ERR Conference nosuch not found\n"),
