@@ -12,11 +12,13 @@ from services.console.adapters.tokens_file import read_tokens
 from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
 from services.console.api.calls import call_routes
+from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
 from services.console.domain.access import Tokens
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
+from services.console.domain.phone_password import SHORTEST_SECRET
 from services.console.following import Follower, into_directory, into_live
 from services.console.publishing import Publisher
 from services.console.settings import Settings
@@ -28,6 +30,7 @@ from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.web import serve, service_app
 
@@ -47,6 +50,7 @@ class Outside:
     tenants: Reader
     tokens: Tokens
     clock: Clock
+    switch: SwitchAccess | None = None
     prepare: Callable[[], None] = lambda: None
 
 
@@ -84,7 +88,13 @@ class Console:
         app.register_blueprint(tenant_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
         app.register_blueprint(call_routes(gate, self.desk, self.live))
+        switch = self._outside.switch
+        if switch is not None:
+            app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))
         return app
+
+    def _knows_lines(self) -> bool:
+        return self._tenants.is_current
 
     def _repair(self, stopping: Flag) -> None:
         """Publish what a killed process, or a broker that was away, left in the outbox."""
@@ -104,7 +114,7 @@ class Console:
 
 
 def run(settings: Settings, clock: Clock) -> int:
-    """Run the service until it is stopped; return the exit code. Raises BusUnavailable, BadTokens, OSError."""
+    """Run the service until it is stopped. Raises SettingsError, BusUnavailable, BadTokens, OSError."""
     supervisor = Supervisor()
     store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri)), settings.kafka_bootstrap
     outside = Outside(
@@ -115,6 +125,7 @@ def run(settings: Settings, clock: Clock) -> int:
         calls=Consumer(bootstrap, None, [CALLS], "console-calls"),
         tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
         clock=clock,
+        switch=_switch_access(settings),
         prepare=store.prepare,
     )
     console = Console(outside)
@@ -122,3 +133,11 @@ def run(settings: Settings, clock: Clock) -> int:
     console.start(supervisor)
     log.info("console_started", http_port=settings.http_port)
     return supervisor.run()
+
+
+def _switch_access(settings: Settings) -> SwitchAccess | None:
+    if not settings.directory_password:
+        return None
+    if len(settings.phone_secret) < SHORTEST_SECRET:
+        raise SettingsError([f"RINGMASTER_PHONE_SECRET must have {SHORTEST_SECRET} characters at least"])
+    return SwitchAccess(settings.directory_user, settings.directory_password, settings.phone_secret)

@@ -22,4 +22,3 @@ class Settings:
     directory_user: str = "freeswitch"
     directory_password: str = ""
     phone_secret: str = ""
-    gateway: str = "carrier"

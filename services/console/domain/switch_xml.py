@@ -1,0 +1,61 @@
+"""FreeSWITCH's own XML, as mod_xml_curl reads it. Every value is of a tenant's sound document, none of a request."""
+
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from services.console.domain.directory import LineEntry, Phone
+from services.console.domain.phone_password import a1_hash
+
+PUBLIC_CONTEXT: Final = "public"
+# Has to say the same as freeswitch/conf/dialplan/public.xml, which works while the console is away. The group of the
+# scheduled task is the leg's id: the listener takes it away, or renews it, by that name.
+_GUARD: Final = "${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} fallback XML ringmaster)}"
+
+
+def user_xml(phone: Phone, password: str) -> bytes:
+    """Return the directory entry of one phone."""
+    document, section = _document("directory")
+    domain = SubElement(section, "domain", name=phone.domain)
+    user = SubElement(domain, "user", id=phone.user)
+    params = SubElement(user, "params")
+    contact = f"${{sofia_contact(internal/{phone.user}@{phone.domain})}}"
+    SubElement(params, "param", name="a1-hash", value=a1_hash(phone.user, phone.domain, password))
+    SubElement(params, "param", name="dial-string", value=contact)
+    variables = SubElement(user, "variables")
+    SubElement(variables, "variable", name="user_context", value="agents")
+    return tostring(document)
+
+
+def line_xml(line: LineEntry) -> bytes:
+    """Return the dialplan of one line: hand the call over, and fall back when nobody takes it (SPEC 2.4)."""
+    actions = [("export", f"ringmaster_line={line.number}")]
+    if line.fallback_number:
+        actions.append(("set", f"ringmaster_fallback_number={line.fallback_number}"))
+    return _dialplan("line", [*actions, ("set", f"ringmaster_fallback={_GUARD}"), ("park", "")])
+
+
+def no_line_xml() -> bytes:
+    """Return the dialplan of a number that is nobody's."""
+    return _dialplan("no line", [("hangup", "UNALLOCATED_NUMBER")])
+
+
+def not_found_xml() -> bytes:
+    """Return that this is not known here: FreeSWITCH goes on with its own files."""
+    document, section = _document("result")
+    SubElement(section, "result", status="not found")
+    return tostring(document)
+
+
+def _document(section: str) -> tuple[Element, Element]:
+    document = Element("document", type="freeswitch/xml")
+    return document, SubElement(document, "section", name=section)
+
+
+def _dialplan(name: str, actions: list[tuple[str, str]]) -> bytes:
+    document, section = _document("dialplan")
+    context = SubElement(section, "context", name=PUBLIC_CONTEXT)
+    # The one extension of this answer: it matches whatever was dialled, which is so never written into it.
+    condition = SubElement(SubElement(context, "extension", name=name), "condition")
+    for application, data in actions:
+        SubElement(condition, "action", application=application, data=data)
+    return tostring(document)
