@@ -1,9 +1,11 @@
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 MAX_URL = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
 _SPACE = 0x20
 _DELETE = 0x7F
 
@@ -39,8 +41,9 @@ def target_of(url: str) -> Target:
         raise BadUrl("the URL must be http or https with a host")
     if parts.username is not None or parts.password is not None:
         raise BadUrl("the URL must not hold a user or a password")
-    if "%" in ascii_host:
-        raise BadUrl("the URL's host must not name an interface")
+    # IDNA's mapping can make a space or a sign of syntax out of a letter; an IPv6 address may name an interface.
+    if not _HOST.fullmatch(ascii_host):
+        raise BadUrl("the URL's host holds signs that no host has")
     return _target(parts.scheme, ascii_host, port, _path(parts.path, parts.query))
 
 
