@@ -1,0 +1,146 @@
+"""Agents: what they chose, what the system sees, and the way back to rest after work (SPEC 3.4)."""
+
+from services.router.domain.lifecycle import AgentState, check_agent
+from services.router.domain.model import Agent, TenantState
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+SYSTEM = "system"
+MISSED = "missed"
+"""The reason of an agent who became away by missing offers."""
+BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING, AgentState.WRAP_UP})
+ON_CALL = frozenset({AgentState.TALKING, AgentState.HOLDING})
+
+
+def rest_state(agent: Agent) -> AgentState:
+    """Return where an agent without work belongs."""
+    if agent.status == rq.AGENT_STATUS_READY:
+        return AgentState.IDLE if agent.is_reachable else AgentState.UNREACHABLE
+    return AgentState.AWAY if agent.status == rq.AGENT_STATUS_AWAY else AgentState.OFFLINE
+
+
+def move(turn: Turn, agent: Agent, wanted: AgentState) -> None:
+    """Bring an agent into a state and tell it. Raises IllegalTransition."""
+    former = agent.state
+    if former is wanted:
+        return
+    check_agent(agent.agent_id, former, wanted)
+    agent.state = wanted
+    body = turn.subject_event(f"agent:{agent.agent_id}").agent_state_changed
+    body.agent_id = agent.agent_id
+    body.state = wanted.value
+    body.former_state = former.value
+    body.former_ms = turn.now_ms - agent.since_ms if agent.since_ms else 0
+    body.queue_id = agent.queue_id
+    agent.since_ms = turn.now_ms
+    if former is AgentState.IDLE:
+        _unindex(turn.state, agent)
+    elif wanted is AgentState.IDLE:
+        index_agent(turn.state, agent)
+        turn.freed.append(agent.agent_id)
+
+
+def rest(turn: Turn, agent: Agent) -> None:
+    """End an agent's work. While a leg to the phone lives nobody else is sent there: its end is waited for."""
+    if agent.leg_id:
+        agent.is_done = True
+        return
+    agent.is_done = False
+    agent.call_id = agent.queue_id = agent.offer_id = ""
+    wanted = rest_state(agent)
+    if agent.is_removed:
+        move(turn, agent, AgentState.OFFLINE)
+        turn.cancel_timer("reach", agent.agent_id)
+        del turn.state.agents[agent.agent_id]
+        return
+    move(turn, agent, wanted)
+
+
+def leg_gone(turn: Turn, agent: Agent, leg_id: str) -> None:
+    """Take note that the leg to an agent's phone is no more."""
+    if agent.leg_id != leg_id:
+        return
+    agent.leg_id = ""
+    if agent.is_done:
+        rest(turn, agent)
+
+
+def set_status(turn: Turn, agent: Agent, status: "rq.AgentStatus.ValueType", reason: str, actor: str) -> None:
+    """Change what the person chose; the state follows at once, or when the work at hand is over."""
+    if status != rq.AGENT_STATUS_AWAY:
+        reason = ""
+    if agent.status == status and agent.reason == reason:
+        return
+    body = turn.subject_event(f"agent:{agent.agent_id}").agent_status_changed
+    body.agent_id = agent.agent_id
+    body.status = status
+    body.former_status = rq.AgentStatus.ValueType(agent.status)
+    body.reason = reason
+    body.actor = actor
+    if status == rq.AGENT_STATUS_READY and agent.status != status:
+        agent.ready_since_ms = turn.now_ms
+        agent.misses_in_row = 0
+    agent.status = status
+    agent.reason = reason
+    if status == rq.AGENT_STATUS_OFFLINE:
+        turn.deserted.extend(_queues_of(turn.state, agent.agent_id))
+    if agent.state not in BUSY:
+        move(turn, agent, rest_state(agent))
+
+
+def set_reachable(turn: Turn, agent: Agent, *, is_reachable: bool) -> None:
+    """Take note whether the phone can be rung."""
+    agent.is_reachable = is_reachable
+    if is_reachable:
+        turn.cancel_timer("reach", agent.agent_id)
+    if agent.state not in BUSY:
+        move(turn, agent, rest_state(agent))
+
+
+def begin_wrap_up(turn: Turn, agent: Agent, queue: tn.Queue | None) -> None:
+    """Let an agent finish up after a talk that ends now; without wrap-up time the agent rests."""
+    agent.last_call_ended_ms = turn.now_ms
+    if queue is None or not queue.wrap_up_seconds:
+        rest(turn, agent)
+        return
+    move(turn, agent, AgentState.WRAP_UP)
+    agent.wrap_up_from_ms = turn.now_ms
+    turn.set_timer("wrap", agent.agent_id, queue.wrap_up_seconds * 1000)
+    body = turn.subject_event(f"agent:{agent.agent_id}").agent_wrapup_started
+    body.agent_id = agent.agent_id
+    body.queue_id = agent.queue_id
+    body.seconds = queue.wrap_up_seconds
+
+
+def end_wrap_up(turn: Turn, agent: Agent) -> None:
+    """End a wrap-up, by its timer or on request."""
+    turn.cancel_timer("wrap", agent.agent_id)
+    body = turn.subject_event(f"agent:{agent.agent_id}").agent_wrapup_ended
+    body.agent_id = agent.agent_id
+    body.queue_id = agent.queue_id
+    body.duration_ms = turn.now_ms - agent.wrap_up_from_ms
+    agent.wrap_up_from_ms = 0
+    rest(turn, agent)
+
+
+def index_agent(state: TenantState, agent: Agent) -> None:
+    """Put an idle agent into the order of each queue that it serves, by what the queue's strategy compares."""
+    configuration = state.configuration
+    if configuration is None or agent.state is not AgentState.IDLE:
+        return
+    for place in configuration.places.get(agent.agent_id, ()):
+        value = 0
+        if configuration.queues[place.queue_id].strategy == tn.STRATEGY_LONGEST_IDLE:
+            value = agent.last_call_ended_ms or agent.ready_since_ms
+        state.indexes[place.queue_id].add_agent(place.level, (value, place.position, agent.agent_id))
+
+
+def _unindex(state: TenantState, agent: Agent) -> None:
+    for queue_id in _queues_of(state, agent.agent_id):
+        state.indexes[queue_id].discard_agent(agent.agent_id)
+
+
+def _queues_of(state: TenantState, agent_id: str) -> list[str]:
+    configuration = state.configuration
+    return [place.queue_id for place in configuration.places.get(agent_id, ())] if configuration else []

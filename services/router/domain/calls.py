@@ -1,0 +1,239 @@
+"""A customer's call from its first fact to call.ended: leases, hang-ups, the one exit."""
+
+from services.router.domain import agents, offers, waiting
+from services.router.domain.agents import ON_CALL
+from services.router.domain.lifecycle import CallStage, check_call
+from services.router.domain.model import Call, EndedCall, Leg, LegRole
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+
+LEASE_SECONDS = 30
+RENEW_MS = 10_000
+HANG_UP_MS = 10_000
+HANG_UP_TRIES = 3
+"""A hang-up is ordered so often; then the leg is taken for gone, so that no call stays for ever."""
+KEPT_AFTER_END_MS = 15 * 60_000
+MOST_ENDED = 5_000
+_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "end")
+_LOST = frozenset({ev.CALL_EXIT_ABANDONED, ev.CALL_EXIT_SHORT_ABANDONED, ev.CALL_EXIT_TIMEOUT, ev.CALL_EXIT_NO_AGENT})
+_BY_QUEUE_EXIT: dict[int, "ev.CallExit.ValueType"] = {
+    ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,
+    ev.QUEUE_EXIT_SHORT_ABANDONED: ev.CALL_EXIT_SHORT_ABANDONED,
+    ev.QUEUE_EXIT_TIMEOUT: ev.CALL_EXIT_TIMEOUT,
+    ev.QUEUE_EXIT_NO_AGENT: ev.CALL_EXIT_NO_AGENT,
+    ev.QUEUE_EXIT_ERROR: ev.CALL_EXIT_ERROR,
+}
+
+
+def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
+    """Start a call with an inbound leg; None when the tenant has no document, then the switch helps itself."""
+    state = turn.state
+    configuration = state.configuration
+    if configuration is None:
+        return None
+    created = fact.leg_created
+    call = Call(
+        fact.leg_id,
+        fact.node,
+        line,
+        created.caller_number,
+        created.caller_name,
+        configuration.version,
+        configuration.lines.get(line, ""),
+        turn.now_ms,
+    )
+    state.calls[call.call_id] = call
+    state.legs[call.call_id] = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, fact.node)
+    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+    _tell_started(turn, call)
+    _check_limit(turn, call, configuration.document.limits.concurrent_calls)
+    return call
+
+
+def to_stage(call: Call, wanted: CallStage) -> None:
+    """Bring a call to a stage; raises IllegalTransition."""
+    if call.stage is not wanted:
+        check_call(call.call_id, call.stage, wanted)
+        call.stage = wanted
+
+
+def lease(turn: Turn, call: Call) -> None:
+    """Keep the caller out of the local fallback for a while longer."""
+    turn.command(call, call.call_id).lease_leg.seconds = LEASE_SECONDS
+    turn.set_timer("lease", call.call_id, RENEW_MS)
+
+
+def unlease(turn: Turn, call: Call) -> None:
+    """Tell that the leg needs no guard: it is bridged."""
+    turn.cancel_timer("lease", call.call_id)
+    turn.command(call, call.call_id).lease_leg.seconds = 0
+
+
+def answer(turn: Turn, call: Call) -> None:
+    """Answer the caller before the first thing to be heard."""
+    if not call.is_leg_answered:
+        call.is_leg_answered = True
+        turn.command(call, call.call_id).answer_leg.SetInParent()
+
+
+def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: str = "") -> None:
+    """Order the end of a call; how it ended is decided here, it is told when the leg is gone."""
+    if call.stage is CallStage.ENDING:
+        return
+    call.planned_exit = call_exit
+    offers.cancel_all(turn, call, "call ended")
+    if call.is_waiting:
+        waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR)
+    for kind in _TIMERS:
+        turn.cancel_timer(kind, call.call_id)
+    _release_other_leg(turn, call)
+    to_stage(call, CallStage.ENDING)
+    call.hang_up_cause = cause
+    order_hang_up(turn, call)
+
+
+def order_hang_up(turn: Turn, call: Call) -> None:
+    """Order the hang-up once more; after HANG_UP_TRIES the leg is taken for gone."""
+    if call.hang_up_tries >= HANG_UP_TRIES:
+        end(turn, call, sw.LegHungUp(cause=call.hang_up_cause or "NORMAL_CLEARING", reconciled=True))
+        return
+    call.hang_up_tries += 1
+    turn.command(call, call.call_id).hang_up_leg.cause = call.hang_up_cause
+    turn.set_timer("end", call.call_id, HANG_UP_MS)
+
+
+def end(
+    turn: Turn, call: Call, hung_up: sw.LegHungUp, forced: "ev.CallExit.ValueType" = ev.CALL_EXIT_UNSPECIFIED
+) -> None:
+    """End a call whose leg is gone: everything that it held is let go, and its one exit is told."""
+    offers.cancel_all(turn, call, "caller gone")
+    if call.is_waiting:
+        waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR if forced else waiting.abandon_exit(turn, call))
+    stop_talk(turn, call)
+    call_exit = forced or _exit_of(call)
+    _release_other_leg(turn, call)
+    for kind in _TIMERS:
+        turn.cancel_timer(kind, call.call_id)
+    if call_exit in _LOST:
+        _tell_lost(turn, call, call_exit)
+    _tell_ended(turn, call, call_exit, hung_up)
+    _forget(turn, call)
+
+
+def stop_talk(turn: Turn, call: Call) -> None:
+    """Count the talk and the hold that end now."""
+    if call.held_from_ms:
+        call.hold_ms += turn.now_ms - call.held_from_ms
+        call.held_from_ms = 0
+    if call.talk_from_ms:
+        call.talk_ms += turn.now_ms - call.talk_from_ms
+        call.talk_from_ms = 0
+
+
+def purge_ended(turn: Turn) -> None:
+    """Forget calls that ended long ago, oldest first."""
+    ended = turn.state.ended
+    while ended:
+        oldest = next(iter(ended.values()))
+        if oldest.ended_ms + KEPT_AFTER_END_MS >= turn.now_ms and len(ended) <= MOST_ENDED:
+            return
+        del ended[oldest.call_id]
+
+
+def release_agent(turn: Turn, call: Call) -> None:
+    """Send the agent of a call on: to wrap-up after a talk, to rest otherwise."""
+    agent = turn.state.agents.get(call.agent_id)
+    if agent is None or agent.call_id != call.call_id or agent.is_done:
+        return
+    if agent.state in ON_CALL:
+        agents.begin_wrap_up(turn, agent, waiting.queue_of(turn.state, call.queue_id))
+    elif not agent.wrap_up_from_ms:
+        agents.rest(turn, agent)
+
+
+def _release_other_leg(turn: Turn, call: Call) -> None:
+    """Hang up the leg at the other end, if it lives, and send its agent on."""
+    if call.other_leg_id:
+        stop_talk(turn, call)
+        offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
+        call.other_leg_id = ""
+        release_agent(turn, call)
+
+
+def _exit_of(call: Call) -> "ev.CallExit.ValueType":
+    if call.planned_exit:
+        return ev.CallExit.ValueType(call.planned_exit)
+    if call.answered_ms:
+        return ev.CALL_EXIT_ANSWERED
+    if call.stage is CallStage.FORWARDED:
+        return ev.CALL_EXIT_FORWARDED
+    return _BY_QUEUE_EXIT.get(call.queue_exit, ev.CALL_EXIT_FLOW_ABANDONED)
+
+
+def _forget(turn: Turn, call: Call) -> None:
+    state = turn.state
+    state.ended[call.call_id] = EndedCall(
+        call.call_id, turn.now_ms, call.sequence, call.agent_id, call.queue_id, call.stopped, call.node
+    )
+    del state.calls[call.call_id]
+    state.legs.pop(call.call_id, None)
+    state.calls_of_version[call.version] -= 1
+    if not state.calls_of_version[call.version]:
+        del state.calls_of_version[call.version]
+        if call.version != state.version:
+            del state.documents[call.version]
+            del state.configurations[call.version]
+
+
+def _tell_started(turn: Turn, call: Call) -> None:
+    body = turn.call_event(call).call_started
+    body.direction = sw.DIRECTION_INBOUND
+    body.line = call.line
+    body.caller.number = call.caller_number
+    body.caller.name = call.caller_name
+    body.leg_id = call.call_id
+    body.flow_id = call.flow_id
+    body.tenant_version = call.version
+    body.node = call.node
+
+
+def _check_limit(turn: Turn, call: Call, allowed: int) -> None:
+    live = len(turn.state.calls)
+    if not allowed or live <= allowed:
+        return
+    call.refusal_cause = "NORMAL_CIRCUIT_CONGESTION"
+    body = turn.call_event(call).limit_exceeded
+    body.limit = "concurrent_calls"
+    body.value = live
+    body.allowed = allowed
+
+
+def _tell_lost(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType") -> None:
+    body = turn.call_event(call).call_lost
+    body.exit = call_exit
+    body.line = call.line
+    body.caller.number = call.caller_number
+    body.caller.name = call.caller_name
+    body.queue_id = call.queue_id
+    body.wait_ms = call.wait_ms
+
+
+def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung_up: sw.LegHungUp) -> None:
+    body = turn.call_event(call).call_ended
+    body.exit = call_exit
+    body.line = call.line
+    body.caller.number = call.caller_number
+    body.caller.name = call.caller_name
+    body.queue_id = call.queue_id
+    body.agent_id = call.agent_id
+    body.started_at.FromMilliseconds(call.started_ms)
+    if call.answered_ms:
+        body.answered_at.FromMilliseconds(call.answered_ms)
+    body.wait_ms = call.wait_ms
+    body.talk_ms = call.talk_ms
+    body.hold_ms = call.hold_ms
+    body.hangup_cause = hung_up.cause
+    body.hangup_party = hung_up.party
+    body.recording_ids.extend(call.recordings)
+    body.disposition = call.disposition

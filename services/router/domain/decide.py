@@ -1,0 +1,106 @@
+"""The router's core: one input in, what follows from it out (DESIGN rule 2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.router.domain import agents, calls, documents, facts, flow, matching, offers, requests, talking
+from services.router.domain.errors import UnreadableInput
+from services.router.domain.model import Call, TenantState
+from services.router.domain.turn import CancelTimer, Position, SetTimer, Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1.command_pb2 import Command
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
+from services.shared.contracts.ringmaster.v1.request_pb2 import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What follows from one input, each kind in its order; commands are without a fence, the shell sets it."""
+
+    commands: list[Command]
+    events: list[Event]
+    replies: list[Reply]
+    timers: list[SetTimer | CancelTimer]
+
+
+def decide(state: TenantState, position: Position, time_ms: int, given: Input) -> Outputs:
+    """Decide what follows from an input, and change `state` in place.
+
+    `time_ms` is the record's timestamp; time never goes back within a tenant. Same state and arguments, same outputs.
+    Raises RouterError, or an error of ours: `state` is then undefined and must be built again without this input.
+    """
+    state.now_ms = max(state.now_ms, time_ms)
+    turn = Turn(state, position, state.now_ms)
+    take = _INPUTS.get(given.WhichOneof("input") or "")
+    if take is None:
+        raise UnreadableInput("the input says nothing that the router knows")
+    take(turn, given)
+    matching.settle(turn)
+    while turn.deserted:
+        flow.check_deserted(turn, turn.deserted.pop(0))
+        matching.settle(turn)
+    calls.purge_ended(turn)
+    return Outputs(turn.commands, turn.events, turn.replies, turn.timers)
+
+
+def _timer(turn: Turn, fired: TimerFired) -> None:
+    """Do what a timer is for; one that was cancelled or set anew is ignored."""
+    if turn.state.timers.get(fired.timer_id) != fired.due_ms:
+        return
+    del turn.state.timers[fired.timer_id]
+    kind, _, subject = fired.timer_id.partition(":")
+    of_call = _OF_CALL.get(kind)
+    if of_call is not None:
+        of_call(turn, turn.state.calls[subject])
+    else:
+        _OTHERS[kind](turn, subject)
+
+
+def _wait_over(turn: Turn, call: Call) -> None:
+    flow.queue_exit(turn, call, ev.QUEUE_EXIT_TIMEOUT, ("timeout", "the longest wait passed"))
+
+
+def _bridge_overdue(turn: Turn, call: Call) -> None:
+    talking.bridge_failed(turn, call)
+    flow.forward_failed(turn, call, "the connection was not told")
+
+
+def _silent(turn: Turn, call: Call) -> None:
+    calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED if call.answered_ms else ev.CALL_EXIT_FORWARDED)
+
+
+def _rang_out(turn: Turn, offer_id: str) -> None:
+    offers.rang_out(turn, turn.state.offers[offer_id])
+
+
+def _wrapped_up(turn: Turn, agent_id: str) -> None:
+    agents.end_wrap_up(turn, turn.state.agents[agent_id])
+
+
+def _rested(turn: Turn, agent_id: str) -> None:
+    agents.set_reachable(turn, turn.state.agents[agent_id], is_reachable=True)
+
+
+_OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
+    "lease": calls.lease,
+    "step": flow.step_overdue,
+    "wait": _wait_over,
+    "retry": matching.ask_again,
+    "bridge": _bridge_overdue,
+    "unbridged": _silent,
+    "end": calls.order_hang_up,
+}
+_OTHERS: dict[str, Callable[[Turn, str], None]] = {
+    "ring": _rang_out,
+    "wrap": _wrapped_up,
+    "reach": _rested,
+    "gone": offers.forget_leg,
+}
+_INPUTS: dict[str, Callable[[Turn, Input], None]] = {
+    "fact": lambda turn, given: facts.take(turn, given.fact),
+    "command_result": lambda turn, given: facts.take_result(turn, given.command_result),
+    "request": lambda turn, given: requests.take(turn, given.request),
+    "timer": lambda turn, given: _timer(turn, given.timer),
+    "document": lambda turn, given: documents.apply(turn, given.document),
+}

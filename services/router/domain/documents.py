@@ -1,0 +1,74 @@
+"""A new version of the tenant's document comes into force, whole (SPEC 1.2)."""
+
+from services.router.domain import agents, offers, waiting
+from services.router.domain.configuration import Configuration
+from services.router.domain.lifecycle import AgentState
+from services.router.domain.model import Agent, QueueMemory, TenantState
+from services.router.domain.ordering import QueueIndex
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+
+
+def apply(turn: Turn, document: TenantDocument) -> None:
+    """Bring a document into force; one that is not newer is ignored. Calls keep the flow that they started with.
+
+    Raises UnsupportedStrategy before anything is changed.
+    """
+    state = turn.state
+    if document.version <= state.version:
+        return
+    configuration = Configuration(document)
+    former = state.version
+    state.documents[document.version] = document.SerializeToString(deterministic=True)
+    state.configurations[document.version] = configuration
+    state.version = document.version
+    if former and former not in state.calls_of_version:
+        del state.documents[former], state.configurations[former]
+    _rebuild(state, configuration)
+    _welcome(turn, configuration)
+    body = turn.subject_event("tenant").config_changed
+    body.version = document.version
+    body.former_version = former
+    _match_anew(turn)
+
+
+def _rebuild(state: TenantState, configuration: Configuration) -> None:
+    state.indexes = {queue_id: QueueIndex() for queue_id in configuration.queues}
+    state.queues = {queue_id: state.queues.get(queue_id, QueueMemory()) for queue_id in configuration.queues}
+    for call in state.calls.values():
+        if call.is_waiting:
+            waiting.index_call(state, call)
+    for agent in state.agents.values():
+        agents.index_agent(state, agent)
+
+
+def _welcome(turn: Turn, configuration: Configuration) -> None:
+    """Let new agents in, offline, and removed ones go as soon as their work is over."""
+    known = turn.state.agents
+    for agent_id in configuration.agents:
+        agent = known.get(agent_id)
+        if agent is None:
+            known[agent_id] = Agent(agent_id, since_ms=turn.now_ms)
+        else:
+            agent.is_removed = False
+    for agent in [agent for agent in known.values() if agent.agent_id not in configuration.agents]:
+        agent.is_removed = True
+        offer = turn.state.offers.get(agent.offer_id)
+        if offer is not None:
+            offers.fail(turn, offer, "AGENT_REMOVED")
+        elif agent.state not in agents.BUSY:
+            agents.set_status(turn, agent, rq.AGENT_STATUS_OFFLINE, "", agents.SYSTEM)
+            agents.rest(turn, agent)
+
+
+def _match_anew(turn: Turn) -> None:
+    """Let everybody who is free look again, and tell callers of queues that are gone."""
+    state = turn.state
+    turn.freed.extend(agent.agent_id for agent in state.agents.values() if agent.state is AgentState.IDLE)
+    turn.deserted.extend(state.indexes)
+    turn.deserted.extend(
+        dict.fromkeys(
+            call.queue_id for call in state.calls.values() if call.is_waiting and call.queue_id not in state.indexes
+        )
+    )

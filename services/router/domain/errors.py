@@ -1,0 +1,17 @@
+class RouterError(Exception):
+    """Base of what the core raises. The shell catches it: the input becomes a dead letter, the state is rebuilt."""
+
+
+class UnsupportedStrategy(RouterError):
+    """A document names a way to choose agents that this version does not know. Theirs; the former document stays."""
+
+
+class IllegalTransition(RouterError):
+    """A life cycle was asked for a step that its table does not have. Our bug."""
+
+    def __init__(self, subject: str, former: str, wanted: str) -> None:
+        super().__init__(f"{subject} can't go from {former} to {wanted}")
+
+
+class UnreadableInput(RouterError):
+    """An input says nothing that this version knows. Theirs; it becomes a dead letter."""

@@ -1,0 +1,303 @@
+"""What the switch told: a table of fact → what it means for the call, its legs and its agent."""
+
+from collections.abc import Callable
+
+from services.router.domain import agents, calls, flow, offers, talking
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Call, EndedCall, Leg, LegRole
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+
+_UNSETTLED = frozenset({cm.COMMAND_OUTCOME_FENCED, cm.COMMAND_OUTCOME_UNKNOWN})
+"""These say nothing about the leg: its facts, or a guard timer, will."""
+_CUT = frozenset({"SYSTEM_SHUTDOWN", "CRASH"})
+
+
+def take(turn: Turn, fact: sw.SwitchFact) -> None:
+    """Take a fact in. One that was told before, or of a leg that is not ours, changes nothing."""
+    kind = fact.WhichOneof("fact") or ""
+    leg = turn.state.legs.get(fact.leg_id) if fact.leg_id else None
+    if leg is not None:
+        if _is_told_again(leg, fact, kind):
+            return
+        of_leg = _OF_LEG.get(kind)
+        if of_leg is not None:
+            of_leg(turn, leg, fact)
+        return
+    other = _OTHERS.get(kind)
+    if other is not None:
+        other(turn, fact)
+
+
+def take_result(turn: Turn, result: cm.CommandResult) -> None:
+    """Take in what became of a command; mostly the leg's facts tell more."""
+    if result.outcome in _UNSETTLED:
+        return
+    is_done = result.outcome == cm.COMMAND_OUTCOME_DONE
+    call = turn.state.calls.get(result.call_id)
+    if call is not None and result.command_id in call.masking:
+        talking.mask_ended(turn, call, result.command_id, is_done=is_done)
+    if is_done:
+        return
+    leg = turn.state.legs.get(result.leg_id)
+    if leg is not None and leg.command_id == result.command_id:
+        _leg_ended(turn, leg, result.cause or "DESTINATION_OUT_OF_ORDER")
+    elif call is not None and result.command_id == call.bridge_command_id:
+        talking.bridge_failed(turn, call)
+        flow.forward_failed(turn, call, "the legs could not be connected")
+    elif call is not None and result.command_id == call.step_command_id:
+        flow.command_refused(turn, call)
+
+
+def _is_told_again(leg: Leg, fact: sw.SwitchFact, kind: str) -> bool:
+    """Compare a fact's identity with the leg's last: within one leg the sequence never falls (wire truth 4).
+
+    One event may tell two facts, so facts of one sequence are told apart by their kind.
+    """
+    sequence = fact.switch_sequence
+    if not sequence:
+        return False
+    if leg.core_uuid != fact.core_uuid or sequence > leg.sequence:
+        leg.core_uuid, leg.sequence, leg.kinds = fact.core_uuid, sequence, [kind]
+        return False
+    if sequence < leg.sequence or kind in leg.kinds:
+        return True
+    leg.kinds.append(kind)
+    return False
+
+
+def _created(turn: Turn, fact: sw.SwitchFact) -> None:
+    if fact.leg_created.direction == sw.DIRECTION_INBOUND and fact.leg_id not in turn.state.ended:
+        call = calls.begin(turn, fact, fact.leg_created.line)
+        if call is not None:
+            _is_told_again(turn.state.legs[call.call_id], fact, "leg_created")
+
+
+def _parked_unknown(turn: Turn, fact: sw.SwitchFact) -> None:
+    """Take a call whose creation was missed, or end a leg of ours that nobody waits for any more."""
+    if fact.call_id:
+        turn.command_to(fact.node, fact.call_id, fact.leg_id).hang_up_leg.SetInParent()
+        return
+    if not fact.leg_parked.line or fact.leg_id in turn.state.ended:
+        return
+    call = calls.begin(turn, fact, fact.leg_parked.line)
+    if call is not None:
+        leg = turn.state.legs[call.call_id]
+        _is_told_again(leg, fact, "leg_parked")
+        _parked(turn, leg, fact)
+
+
+def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    if leg.role is not LegRole.CUSTOMER:
+        _answered(turn, leg, fact)  # a leg that we made parks when it is answered
+        return
+    call = turn.state.calls[leg.call_id]
+    if call.stage is CallStage.ARRIVING:
+        flow.start(turn, call)
+
+
+def _progressed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    if leg.offer_id:
+        offers.rings(turn, turn.state.offers[leg.offer_id])
+
+
+def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    leg.is_answered = True
+    if leg.role is LegRole.OUTSIDE:
+        call = turn.state.calls.get(leg.call_id)
+        if call is not None:
+            flow.outside_answered(turn, call, leg)
+    elif leg.offer_id:
+        talking.accept(turn, turn.state.offers[leg.offer_id])
+
+
+def _bridged(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if (
+        call is not None
+        and call.other_leg_id
+        and {leg.leg_id, fact.leg_bridged.other_leg_id}
+        == {
+            call.call_id,
+            call.other_leg_id,
+        }
+    ):
+        talking.bridged(turn, call)
+
+
+def _unbridged(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None and leg.leg_id in (call.call_id, call.other_leg_id):
+        talking.unbridged(turn, call)
+
+
+def _held(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None:
+        talking.held(turn, call)
+
+
+def _resumed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None:
+        talking.resumed(turn, call)
+
+
+def _hung_up(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    hung_up = fact.leg_hung_up
+    if leg.role is not LegRole.CUSTOMER:
+        _leg_ended(turn, leg, hung_up.cause)
+        return
+    call = turn.state.calls[leg.call_id]
+    is_cut = hung_up.reconciled and hung_up.cause in _CUT and not call.answered_ms and not call.planned_exit
+    calls.end(turn, call, hung_up, ev.CALL_EXIT_ERROR if is_cut else ev.CALL_EXIT_UNSPECIFIED)
+
+
+def _leg_ended(turn: Turn, leg: Leg, cause: str) -> None:
+    """Take note that a leg that we made is gone, or never came to be."""
+    offer = turn.state.offers.get(leg.offer_id)
+    call = turn.state.calls.get(leg.call_id)
+    offers.forget_leg(turn, leg.leg_id)
+    if offer is not None:
+        offers.leg_ended(turn, offer, cause)
+    elif call is not None and leg.role is LegRole.OUTSIDE:
+        flow.outside_left(turn, call, leg, cause)
+    elif call is not None:
+        talking.agent_left(turn, call, leg)
+
+
+def _playback_finished(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None and call.stage is CallStage.IN_STEP:
+        flow.playback_finished(turn, call, fact.playback_finished)
+
+
+def _digits_collected(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None and call.stage is CallStage.IN_STEP:
+        flow.digits_collected(turn, call, fact.digits_collected)
+
+
+def _fell_back(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
+    """End a call that FreeSWITCH took from us: what happens to it now is not ours (SPEC 2.4)."""
+    if leg.role is LegRole.CUSTOMER:
+        calls.end(turn, turn.state.calls[leg.call_id], sw.LegHungUp(), ev.CALL_EXIT_FALLBACK)
+
+
+def _recording_began(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    recording_id = fact.recording_began.recording_id
+    if call is None or recording_id in call.recordings:
+        return
+    call.recordings.append(recording_id)
+    body = turn.call_event(call).recording_started
+    body.recording_id = recording_id
+    body.agent_id = call.agent_id
+    body.queue_id = call.queue_id
+    body.node = fact.node
+    body.path = fact.recording_began.path
+
+
+def _recording_finished(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None:
+        _tell_stopped(turn, call, fact)
+
+
+def _recording_finished_late(turn: Turn, fact: sw.SwitchFact) -> None:
+    """Tell a recording that was complete after its leg's end."""
+    ended = turn.state.ended.get(fact.leg_id)
+    if ended is not None:
+        _tell_stopped(turn, ended, fact)
+
+
+def _tell_stopped(turn: Turn, call: Call | EndedCall, fact: sw.SwitchFact) -> None:
+    finished = fact.recording_finished
+    if finished.recording_id in call.stopped:
+        return
+    call.stopped.append(finished.recording_id)
+    body = turn.call_event(call).recording_stopped
+    body.recording_id = finished.recording_id
+    body.duration_ms = finished.duration_ms
+    body.node = fact.node
+    body.path = finished.path
+
+
+def _phone_registered(turn: Turn, fact: sw.SwitchFact) -> None:
+    configuration = turn.state.configuration
+    agent_id = configuration.agent_of_address.get(fact.phone_registered.address, "") if configuration else ""
+    agent = turn.state.agents.get(agent_id)
+    if agent is None:
+        return
+    body = turn.subject_event(f"agent:{agent_id}").agent_registered
+    body.agent_id = agent_id
+    body.user_agent = fact.phone_registered.user_agent
+    agents.set_reachable(turn, agent, is_reachable=True)
+
+
+def _phone_unregistered(turn: Turn, fact: sw.SwitchFact) -> None:
+    configuration = turn.state.configuration
+    agent_id = configuration.agent_of_address.get(fact.phone_unregistered.address, "") if configuration else ""
+    agent = turn.state.agents.get(agent_id)
+    if agent is None:
+        return
+    body = turn.subject_event(f"agent:{agent_id}").agent_unregistered
+    body.agent_id = agent_id
+    body.expired = fact.phone_unregistered.expired
+    turn.cancel_timer("reach", agent_id)
+    agents.set_reachable(turn, agent, is_reachable=False)
+
+
+def _switch_connected(turn: Turn, fact: sw.SwitchFact) -> None:
+    body = turn.subject_event(f"switch:{fact.node}").switch_connected
+    body.node = fact.node
+    body.core_uuid = fact.core_uuid
+
+
+def _switch_disconnected(turn: Turn, fact: sw.SwitchFact) -> None:
+    body = turn.subject_event(f"switch:{fact.node}").switch_disconnected
+    body.node = fact.node
+    body.reason = fact.switch_disconnected.reason
+
+
+def _switch_restarted(turn: Turn, fact: sw.SwitchFact) -> None:
+    body = turn.subject_event(f"switch:{fact.node}").switch_restarted
+    body.node = fact.node
+    body.former_core_uuid = fact.switch_restarted.former_core_uuid
+
+
+def _switch_gap(turn: Turn, fact: sw.SwitchFact) -> None:
+    body = turn.subject_event(f"switch:{fact.node}").switch_gap
+    body.node = fact.node
+    getattr(body, "from").FromMicroseconds(fact.switch_gap.from_us)
+    body.until.FromMicroseconds(fact.switch_gap.until_us)
+
+
+_OF_LEG: dict[str, Callable[[Turn, Leg, sw.SwitchFact], None]] = {
+    "leg_parked": _parked,
+    "leg_progressed": _progressed,
+    "leg_answered": _answered,
+    "leg_bridged": _bridged,
+    "leg_unbridged": _unbridged,
+    "leg_held": _held,
+    "leg_resumed": _resumed,
+    "leg_hung_up": _hung_up,
+    "playback_finished": _playback_finished,
+    "digits_collected": _digits_collected,
+    "leg_fell_back": _fell_back,
+    "recording_began": _recording_began,
+    "recording_finished": _recording_finished,
+}
+_OTHERS: dict[str, Callable[[Turn, sw.SwitchFact], None]] = {
+    "leg_created": _created,
+    "leg_parked": _parked_unknown,
+    "recording_finished": _recording_finished_late,
+    "phone_registered": _phone_registered,
+    "phone_unregistered": _phone_unregistered,
+    "switch_connected": _switch_connected,
+    "switch_disconnected": _switch_disconnected,
+    "switch_restarted": _switch_restarted,
+    "switch_gap": _switch_gap,
+}

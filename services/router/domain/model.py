@@ -1,0 +1,175 @@
+"""What the router remembers of one tenant. Records hold only what JSON can: snapshots are their fields."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.router.domain.configuration import Configuration
+from services.router.domain.lifecycle import AgentState, CallStage
+from services.router.domain.ordering import QueueIndex
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+
+
+class LegRole(StrEnum):
+    """Whose phone is at the far end."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    OUTSIDE = "outside"
+
+
+@dataclass(slots=True)
+class Leg:
+    """One channel that serves a call. `sequence` and `kinds` know the last fact, so a fact told twice counts once."""
+
+    leg_id: str
+    call_id: str
+    role: LegRole
+    node: str
+    agent_id: str = ""
+    offer_id: str = ""
+    command_id: str = ""
+    is_answered: bool = False
+    is_released: bool = False
+    """Its hang-up was ordered and nothing else of it matters."""
+    core_uuid: str = ""
+    sequence: int = 0
+    kinds: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Offer:
+    """A call held out to one agent (SPEC 3.5)."""
+
+    offer_id: str
+    call_id: str
+    agent_id: str
+    queue_id: str
+    leg_id: str
+    created_ms: int
+    ringing_ms: int = 0
+
+
+@dataclass(slots=True)
+class Agent:
+    """One person. `leg_id` is set as long as a leg to the phone may live, whatever the state says."""
+
+    agent_id: str
+    status: int = rq.AGENT_STATUS_OFFLINE
+    reason: str = ""
+    state: AgentState = AgentState.OFFLINE
+    since_ms: int = 0
+    is_reachable: bool = True
+    offer_id: str = ""
+    leg_id: str = ""
+    call_id: str = ""
+    queue_id: str = ""
+    last_call_ended_ms: int = 0
+    ready_since_ms: int = 0
+    misses_in_row: int = 0
+    wrap_up_from_ms: int = 0
+    is_done: bool = False
+    """Work is over, only the leg's end is waited for."""
+    is_removed: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """A customer's visit. Moments are milliseconds since 1970 UTC, 0 = never."""
+
+    call_id: str
+    node: str
+    line: str
+    caller_number: str
+    caller_name: str
+    version: int
+    flow_id: str
+    started_ms: int
+    stage: CallStage = CallStage.ARRIVING
+    sequence: int = 0
+    is_leg_answered: bool = False
+    refusal_cause: str = ""
+    step_id: str = ""
+    step_type: str = ""
+    step_from_ms: int = 0
+    step_command_id: str = ""
+    other_leg_id: str = ""
+    """The leg it is, or shall be, bridged with."""
+    bridge_command_id: str = ""
+    queue_id: str = ""
+    is_waiting: bool = False
+    """In the queue, from queue.joined to queue.left."""
+    priority: int = 0
+    entered_ms: int = 0
+    entered_order: int = 0
+    offers: list[str] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
+    """Agent → until when it is not tried again; 0 = until all who are free were tried."""
+    queue_exit: int = ev.QUEUE_EXIT_UNSPECIFIED
+    wait_ms: int = 0
+    agent_id: str = ""
+    answered_ms: int = 0
+    talk_from_ms: int = 0
+    talk_ms: int = 0
+    held_from_ms: int = 0
+    hold_ms: int = 0
+    planned_exit: int = ev.CALL_EXIT_UNSPECIFIED
+    hang_up_tries: int = 0
+    hang_up_cause: str = ""
+    recording_id: str = ""
+    recordings: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    """Those of its recordings whose end was told."""
+    masking: dict[str, list[str]] = field(default_factory=dict)
+    """Command that masks or unmasks → what is told when it is done, and who asked."""
+    disposition: str = ""
+
+
+@dataclass(slots=True)
+class EndedCall:
+    """What may still be told or asked of a call after its end: late recordings, the agent's outcome."""
+
+    call_id: str
+    ended_ms: int
+    sequence: int
+    agent_id: str
+    queue_id: str
+    stopped: list[str]
+    node: str
+
+
+@dataclass(slots=True)
+class QueueMemory:
+    """What a queue remembers beside who waits: per level, position and id of the agent last offered (round robin)."""
+
+    last_offered: dict[str, list[int | str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TenantState:
+    """Everything that one tenant's next decision depends on. Changed in place: a copy costs more than a decision."""
+
+    tenant_id: str
+    now_ms: int = 0
+    entries: int = 0
+    """Counts entries into queues: the last tie-breaker of who came first."""
+    documents: dict[int, bytes] = field(default_factory=dict)
+    version: int = 0
+    calls: dict[str, Call] = field(default_factory=dict)
+    legs: dict[str, Leg] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    queues: dict[str, QueueMemory] = field(default_factory=dict)
+    ended: dict[str, EndedCall] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    replies: dict[str, list[str]] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+    # What follows is derived from what stands above, and is built again from it.
+    configurations: dict[int, Configuration] = field(default_factory=dict)
+    indexes: dict[str, QueueIndex] = field(default_factory=dict)
+    calls_of_version: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The document in force, None before the first."""
+        return self.configurations.get(self.version)

@@ -1,0 +1,33 @@
+"""Opening hours in the tenant's time zone (SPEC 2.1)."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+
+def schedule_exit(schedule: tn.Schedule, time_zone: str, now_ms: int) -> str:
+    """Return open, closed or holiday. A holiday counts before the hours; an opening over midnight needs two entries.
+
+    Raises ZoneInfoNotFoundError for a time zone that does not exist.
+    """
+    local = datetime.fromtimestamp(now_ms // 1000, UTC).astimezone(ZoneInfo(time_zone or "UTC"))
+    if local.date().isoformat() in schedule.holidays:
+        return "holiday"
+    clock = local.strftime("%H:%M")
+    day = local.isoweekday()
+    for hours in schedule.open:
+        if day in hours.days and getattr(hours, "from") <= clock < hours.until:
+            return "open"
+    return "closed"
+
+
+def is_listed(numbers: tn.NumberList, number: str) -> bool:
+    """Whether a caller's number is in a list: equal to an entry, or beginning with one that ends in *."""
+    for entry in numbers.numbers:
+        if entry.endswith("*"):
+            if number.startswith(entry[:-1]):
+                return True
+        elif entry == number:
+            return True
+    return False

@@ -1,0 +1,167 @@
+"""What people and programs ask. Each request gets one reply; asked again it gets the same one, without effect."""
+
+from collections.abc import Callable
+
+from services.router.domain import agents, calls, offers, talking
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Agent, Call
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+
+MOST_REMEMBERED = 2_000
+MOST_WRAP_UP_SECONDS = 3_600
+DISPOSITION_FORM = "disposition"
+_ACCEPTED = ("", "")
+
+Answer = tuple[str, str]
+"""Problem and detail; both empty when it took effect."""
+
+
+def take(turn: Turn, request: rq.Request) -> None:
+    """Do what is asked and reply."""
+    remembered = turn.state.replies
+    answer = remembered.get(request.request_id)
+    if answer is None:
+        do = _REQUESTS.get(request.WhichOneof("request") or "")
+        problem, detail = do(turn, request) if do else ("unknown-request", "The router does not know this request.")
+        answer = [problem, detail]
+        if request.request_id:
+            remembered[request.request_id] = answer
+            if len(remembered) > MOST_REMEMBERED:
+                del remembered[next(iter(remembered))]
+    turn.replies.append(
+        rq.Reply(request_id=request.request_id, accepted=not answer[0], problem=answer[0], detail=answer[1])
+    )
+
+
+def _set_agent_status(turn: Turn, request: rq.Request) -> Answer:
+    ask = request.set_agent_status
+    agent = _agent(turn, ask.agent_id)
+    if agent is None:
+        return _no_agent(ask.agent_id)
+    if ask.status not in (rq.AGENT_STATUS_OFFLINE, rq.AGENT_STATUS_READY, rq.AGENT_STATUS_AWAY):
+        return "unknown-status", "The status must be offline, ready or away."
+    agents.set_status(turn, agent, ask.status, ask.reason, request.actor)
+    return _ACCEPTED
+
+
+def _end_wrap_up(turn: Turn, request: rq.Request) -> Answer:
+    agent = _agent(turn, request.end_wrap_up.agent_id)
+    if agent is None:
+        return _no_agent(request.end_wrap_up.agent_id)
+    if not agent.wrap_up_from_ms:
+        return "not-in-wrap-up", f"Agent {agent.agent_id} is not in wrap-up."
+    agents.end_wrap_up(turn, agent)
+    return _ACCEPTED
+
+
+def _extend_wrap_up(turn: Turn, request: rq.Request) -> Answer:
+    ask = request.extend_wrap_up
+    agent = _agent(turn, ask.agent_id)
+    if agent is None:
+        return _no_agent(ask.agent_id)
+    if not agent.wrap_up_from_ms:
+        return "not-in-wrap-up", f"Agent {agent.agent_id} is not in wrap-up."
+    left_ms = turn.state.timers[f"wrap:{agent.agent_id}"] - turn.now_ms + ask.seconds * 1000
+    if left_ms > MOST_WRAP_UP_SECONDS * 1000:
+        return "too-long", f"A wrap-up may last {MOST_WRAP_UP_SECONDS} seconds more at most."
+    turn.set_timer("wrap", agent.agent_id, left_ms)
+    return _ACCEPTED
+
+
+def _reject_offer(turn: Turn, request: rq.Request) -> Answer:
+    ask = request.reject_offer
+    offer = turn.state.offers.get(ask.offer_id)
+    if offer is None or offer.agent_id != ask.agent_id:
+        return "not-ringing", "This offer is not held out to this agent any more."
+    offers.refuse(turn, offer, "request")
+    return _ACCEPTED
+
+
+def _hang_up_call(turn: Turn, request: rq.Request) -> Answer:
+    call = turn.state.calls.get(request.hang_up_call.call_id)
+    if call is None:
+        return _no_call()
+    calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED if call.answered_ms else ev.CALL_EXIT_FLOW_ENDED)
+    return _ACCEPTED
+
+
+def _hold_call(turn: Turn, request: rq.Request) -> Answer:
+    call = _talking_call(turn, request.hold_call.call_id)
+    if call is None:
+        return _not_talking()
+    command = turn.command(call, call.call_id)
+    if request.hold_call.held:
+        command.hold_leg.SetInParent()
+    else:
+        command.resume_leg.SetInParent()
+    return _ACCEPTED
+
+
+def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
+    ask = request.set_disposition
+    configuration = turn.state.configuration
+    known = configuration.dispositions if configuration else frozenset()
+    if ask.disposition not in known:
+        return "unknown-disposition", "The outcome is not one of the tenant's."
+    live, ended = turn.state.calls.get(ask.call_id), turn.state.ended.get(ask.call_id)
+    call = live or ended
+    if call is None:
+        return _no_call()
+    if live is not None:
+        live.disposition = ask.disposition
+    body = turn.call_event(call).form_answered
+    body.form_id = DISPOSITION_FORM
+    body.agent_id = call.agent_id
+    body.answers["disposition"] = ask.disposition
+    if ask.notes:
+        body.answers["notes"] = ask.notes
+    return _ACCEPTED
+
+
+def _control_recording(turn: Turn, request: rq.Request) -> Answer:
+    ask = request.control_recording
+    call = _talking_call(turn, ask.call_id)
+    if call is None:
+        return _not_talking()
+    if not call.recording_id:
+        return "not-recorded", "This call is not recorded."
+    if ask.control not in (rq.RECORDING_CONTROL_MASK, rq.RECORDING_CONTROL_RESUME):
+        return "unknown-control", "The recording can be masked or resumed."
+    talking.mask(turn, call, request.actor, masked=ask.control == rq.RECORDING_CONTROL_MASK)
+    return _ACCEPTED
+
+
+def _agent(turn: Turn, agent_id: str) -> Agent | None:
+    agent = turn.state.agents.get(agent_id)
+    return None if agent is None or agent.is_removed else agent
+
+
+def _talking_call(turn: Turn, call_id: str) -> Call | None:
+    call = turn.state.calls.get(call_id)
+    return call if call is not None and call.stage is CallStage.TALKING else None
+
+
+def _no_agent(agent_id: str) -> Answer:
+    return "agent-not-found", f"There is no agent {agent_id}."
+
+
+def _no_call() -> Answer:
+    return "call-not-found", "There is no such call."
+
+
+def _not_talking() -> Answer:
+    return "not-talking", "Nobody talks on this call."
+
+
+_REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
+    "set_agent_status": _set_agent_status,
+    "end_wrap_up": _end_wrap_up,
+    "extend_wrap_up": _extend_wrap_up,
+    "reject_offer": _reject_offer,
+    "hang_up_call": _hang_up_call,
+    "hold_call": _hold_call,
+    "set_disposition": _set_disposition,
+    "control_recording": _control_recording,
+}

@@ -1,0 +1,72 @@
+"""A tenant's state as plain JSON-able data and back. What is derived is left out and built again."""
+
+from base64 import b64decode, b64encode
+from dataclasses import fields
+from typing import Any
+
+from services.router.domain.agents import index_agent
+from services.router.domain.configuration import Configuration
+from services.router.domain.lifecycle import AgentState, CallStage
+from services.router.domain.model import Agent, Call, EndedCall, Leg, LegRole, Offer, QueueMemory, TenantState
+from services.router.domain.ordering import QueueIndex
+from services.router.domain.waiting import index_call
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+
+FORMAT = 1
+_RECORDS: dict[str, type[Any]] = {
+    "calls": Call,
+    "legs": Leg,
+    "offers": Offer,
+    "agents": Agent,
+    "queues": QueueMemory,
+    "ended": EndedCall,
+}
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in _RECORDS.values()}
+_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences")
+
+
+class UnknownFormat(ValueError):
+    """A snapshot of another version of the core. The shell starts from a hand-over or from the log (DESIGN rule 4)."""
+
+
+def to_snapshot(state: TenantState) -> dict[str, Any]:
+    """Return the state as data that orjson can write; it shares lists with the state, so write it at once."""
+    snapshot: dict[str, Any] = {name: getattr(state, name) for name in _PLAIN}
+    snapshot["format"] = FORMAT
+    snapshot["documents"] = {str(version): b64encode(data).decode() for version, data in state.documents.items()}
+    for name, kind in _RECORDS.items():
+        names = _NAMES[kind]
+        snapshot[name] = {
+            key: {field: getattr(record, field) for field in names} for key, record in getattr(state, name).items()
+        }
+    return snapshot
+
+
+def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
+    """Build the state that `to_snapshot` was given. Raises UnknownFormat."""
+    if snapshot.get("format") != FORMAT:
+        raise UnknownFormat(f"snapshot format {snapshot.get('format')} is not {FORMAT}")
+    state = TenantState(**{name: snapshot[name] for name in _PLAIN})
+    for name, kind in _RECORDS.items():
+        setattr(state, name, {key: kind(**record) for key, record in snapshot[name].items()})
+    for call in state.calls.values():
+        call.stage = CallStage(call.stage)
+    for agent in state.agents.values():
+        agent.state = AgentState(agent.state)
+    for leg in state.legs.values():
+        leg.role = LegRole(leg.role)
+    state.documents = {int(version): b64decode(data) for version, data in snapshot["documents"].items()}
+    _derive(state)
+    return state
+
+
+def _derive(state: TenantState) -> None:
+    for version, data in state.documents.items():
+        state.configurations[version] = Configuration(TenantDocument.FromString(data))
+    state.indexes = {queue_id: QueueIndex() for queue_id in state.queues}
+    for call in state.calls.values():
+        state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+        if call.is_waiting:
+            index_call(state, call)
+    for agent in state.agents.values():
+        index_agent(state, agent)

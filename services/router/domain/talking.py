@@ -1,0 +1,162 @@
+"""From the agent's answer to the end of the talk: one bridge a caller, and only to an answered leg (truths 16, 17)."""
+
+from services.router.domain import agents, calls, offers, waiting
+from services.router.domain.agents import ON_CALL
+from services.router.domain.lifecycle import AgentState, CallStage
+from services.router.domain.model import Agent, Call, Leg, Offer
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+
+BRIDGE_MS = 20_000
+"""A bridge that was neither told nor refused in this time has failed."""
+UNBRIDGED_MS = 5_000
+"""Both legs end with their bridge; a caller who is still there after this time would hear silence."""
+MASK = "mask"
+UNMASK = "unmask"
+
+
+def accept(turn: Turn, offer: Offer) -> None:
+    """Connect the caller with the agent who answered first."""
+    call = turn.state.calls[offer.call_id]
+    offers.accept(turn, offer)
+    turn.cancel_timer("retry", call.call_id)
+    calls.to_stage(call, CallStage.CONNECTING)
+    call.agent_id = offer.agent_id
+    bridge(turn, call, offer.leg_id)
+    _start_recording(turn, call)
+
+
+def bridge(turn: Turn, call: Call, leg_id: str) -> None:
+    """Order the one bridge of a call."""
+    call.other_leg_id = leg_id
+    command = turn.command(call, call.call_id, BRIDGE_MS)
+    command.bridge_legs.other_leg_id = leg_id
+    call.bridge_command_id = command.command_id
+    turn.set_timer("bridge", call.call_id, BRIDGE_MS)
+
+
+def bridged(turn: Turn, call: Call) -> None:
+    """Take note that both hear each other."""
+    turn.cancel_timer("bridge", call.call_id)
+    turn.cancel_timer("unbridged", call.call_id)
+    call.talk_from_ms = call.talk_from_ms or turn.now_ms
+    if call.stage is CallStage.FORWARDING:
+        calls.to_stage(call, CallStage.FORWARDED)
+        turn.cancel_timer("step", call.call_id)
+        calls.unlease(turn, call)
+    elif call.stage is CallStage.CONNECTING:
+        calls.to_stage(call, CallStage.TALKING)
+        calls.unlease(turn, call)
+        _tell_answered(turn, call)
+
+
+def unbridged(turn: Turn, call: Call) -> None:
+    """Take note that they are parted: the legs should end by themselves."""
+    calls.stop_talk(turn, call)
+    if call.stage in (CallStage.TALKING, CallStage.FORWARDED):
+        turn.set_timer("unbridged", call.call_id, UNBRIDGED_MS)
+
+
+def bridge_failed(turn: Turn, call: Call) -> None:
+    """Bring a caller whose bridge failed back to the queue with the entry time, and the agent back to rest."""
+    if call.stage is not CallStage.CONNECTING:
+        return
+    turn.cancel_timer("bridge", call.call_id)
+    offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
+    call.other_leg_id = call.bridge_command_id = ""
+    if call.recording_id:
+        turn.command(call, call.call_id).stop_recording.recording_id = call.recording_id
+        call.recording_id = ""
+    call.refused[call.agent_id] = turn.now_ms + offers.RETRY_MS
+    calls.release_agent(turn, call)
+    call.agent_id = ""
+    calls.to_stage(call, CallStage.WAITING)
+    queue = waiting.queue_of(turn.state, call.queue_id)
+    turn.command(call, call.call_id).start_music.stream = queue.music if queue else ""
+    waiting.reopen(turn, call)
+
+
+def agent_left(turn: Turn, call: Call, leg: Leg) -> None:
+    """Take note that the agent's leg ended: before the bridge the caller waits again, after it the call ends."""
+    if call.other_leg_id != leg.leg_id:
+        return
+    if call.stage is CallStage.CONNECTING:
+        bridge_failed(turn, call)
+        return
+    calls.stop_talk(turn, call)
+    call.other_leg_id = ""
+    calls.release_agent(turn, call)
+    calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED)
+
+
+def held(turn: Turn, call: Call) -> None:
+    """Take note that the customer is on hold."""
+    agent = _talking_agent(turn, call)
+    if agent is None or call.held_from_ms:
+        return
+    call.held_from_ms = turn.now_ms
+    agents.move(turn, agent, AgentState.HOLDING)
+    turn.call_event(call).call_held.agent_id = agent.agent_id
+
+
+def resumed(turn: Turn, call: Call) -> None:
+    """Take note that the customer is off hold."""
+    agent = _talking_agent(turn, call)
+    if agent is None or not call.held_from_ms:
+        return
+    held_ms = turn.now_ms - call.held_from_ms
+    call.hold_ms += held_ms
+    call.held_from_ms = 0
+    agents.move(turn, agent, AgentState.TALKING)
+    body = turn.call_event(call).call_resumed
+    body.agent_id = agent.agent_id
+    body.held_ms = held_ms
+
+
+def mask(turn: Turn, call: Call, actor: str, *, masked: bool) -> None:
+    """Order silence, or voices again, in the recording; it is told when it is done."""
+    command = turn.command(call, call.call_id)
+    if masked:
+        command.mask_recording.recording_id = call.recording_id
+    else:
+        command.unmask_recording.recording_id = call.recording_id
+    call.masking[command.command_id] = [MASK if masked else UNMASK, actor]
+
+
+def mask_ended(turn: Turn, call: Call, command_id: str, *, is_done: bool) -> None:
+    """Tell a recording's silence or voices once the switch has done it."""
+    what, actor = call.masking.pop(command_id)
+    if not is_done:
+        return
+    event = turn.call_event(call)
+    body = event.recording_masked if what == MASK else event.recording_resumed
+    body.recording_id = call.recording_id
+    body.actor = actor
+
+
+def _start_recording(turn: Turn, call: Call) -> None:
+    configuration = turn.state.configuration
+    if configuration is None or not configuration.records_calls:
+        return
+    call.recording_id = turn.new_id()
+    turn.command(call, call.call_id).start_recording.recording_id = call.recording_id
+
+
+def _tell_answered(turn: Turn, call: Call) -> None:
+    agent = turn.state.agents[call.agent_id]
+    waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
+    call.answered_ms = turn.now_ms
+    agents.move(turn, agent, AgentState.TALKING)
+    body = turn.call_event(call).call_answered
+    body.queue_id = call.queue_id
+    body.agent_id = agent.agent_id
+    body.wait_ms = call.wait_ms
+    body.agent_leg_id = call.other_leg_id
+    body.caller.number = call.caller_number
+    body.caller.name = call.caller_name
+    body.line = call.line
+
+
+def _talking_agent(turn: Turn, call: Call) -> Agent | None:
+    agent = turn.state.agents.get(call.agent_id)
+    return agent if agent and agent.call_id == call.call_id and agent.state in ON_CALL else None

@@ -1,0 +1,106 @@
+"""Callers in queues: joining, being open for offers, leaving (SPEC 3.3, 3.7)."""
+
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Call, TenantState
+from services.router.domain.ordering import CallEntry
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+
+def queue_of(state: TenantState, queue_id: str) -> tn.Queue | None:
+    """Return a queue of the document in force."""
+    configuration = state.configuration
+    return configuration.queues.get(queue_id) if configuration else None
+
+
+def entry_of(call: Call) -> CallEntry:
+    """Return a caller's key in the order of waiting."""
+    return (-call.priority, call.entered_ms, call.entered_order, call.call_id)
+
+
+def index_call(state: TenantState, call: Call) -> None:
+    """Put a waiting caller into the queue's order, and open it for offers when nobody is offered it."""
+    index = state.indexes.get(call.queue_id)
+    if index is None:
+        return
+    index.waiting.add(entry_of(call))
+    if not call.offers and call.stage is CallStage.WAITING:
+        index.unoffered.add(entry_of(call))
+
+
+def join(turn: Turn, call: Call, queue: tn.Queue, priority: int) -> None:
+    """Let a caller begin to wait and tell it."""
+    state = turn.state
+    state.entries += 1
+    call.queue_id = queue.queue_id
+    call.priority = priority
+    call.entered_ms = turn.now_ms
+    call.entered_order = state.entries
+    call.is_waiting = True
+    call.refused.clear()
+    index_call(state, call)
+    index = state.indexes[queue.queue_id]
+    body = turn.call_event(call).queue_joined
+    body.queue_id = queue.queue_id
+    body.caller.number = call.caller_number
+    body.caller.name = call.caller_name
+    body.line = call.line
+    body.priority = priority
+    body.position = index.waiting.position(entry_of(call))
+    body.waiting = len(index.waiting)
+    if queue.max_wait_seconds:
+        turn.set_timer("wait", call.call_id, queue.max_wait_seconds * 1000)
+    turn.callers.append(call.call_id)
+
+
+def reopen(turn: Turn, call: Call) -> None:
+    """Open a caller for offers again when the last one ended, with the entry time it had."""
+    if not call.is_waiting or call.stage is not CallStage.WAITING or call.offers:
+        return
+    index_call(turn.state, call)
+    turn.callers.append(call.call_id)
+    queue = queue_of(turn.state, call.queue_id)
+    if queue is None:
+        turn.deserted.append(call.queue_id)
+    elif queue.max_wait_seconds and f"wait:{call.call_id}" not in turn.state.timers:
+        # The longest wait passed while the caller was being connected.
+        turn.set_timer("wait", call.call_id, max(1, call.entered_ms + queue.max_wait_seconds * 1000 - turn.now_ms))
+
+
+def close(turn: Turn, call: Call) -> None:
+    """Close a caller for offers: it has one, or is being connected."""
+    index = turn.state.indexes.get(call.queue_id)
+    if index is not None:
+        index.unoffered.discard(entry_of(call))
+
+
+def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id: str = "") -> None:
+    """Let a caller stop waiting and tell how."""
+    waiting = 0
+    index = turn.state.indexes.get(call.queue_id)
+    if index is not None:
+        index.unoffered.discard(entry_of(call))
+        index.waiting.discard(entry_of(call))
+        waiting = len(index.waiting)
+    call.is_waiting = False
+    call.queue_exit = queue_exit
+    call.wait_ms = turn.now_ms - call.entered_ms
+    turn.cancel_timer("wait", call.call_id)
+    turn.cancel_timer("retry", call.call_id)
+    queue = queue_of(turn.state, call.queue_id)
+    body = turn.call_event(call).queue_left
+    body.queue_id = call.queue_id
+    body.exit = queue_exit
+    body.wait_ms = call.wait_ms
+    body.agent_id = agent_id
+    body.waiting = waiting
+    body.within_service_level = queue is not None and call.wait_ms <= queue.service_level_seconds * 1000
+
+
+def abandon_exit(turn: Turn, call: Call) -> "ev.QueueExit.ValueType":
+    """Return how a caller who hangs up now leaves the queue."""
+    queue = queue_of(turn.state, call.queue_id)
+    if queue is not None and turn.now_ms - call.entered_ms < queue.short_abandon_seconds * 1000:
+        return ev.QUEUE_EXIT_SHORT_ABANDONED
+    return ev.QUEUE_EXIT_ABANDONED
