@@ -9,7 +9,7 @@ import pytest
 
 from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.record import Record
-from services.shared.bus.topics import INPUTS
+from services.shared.bus.topics import DEAD_LETTERS
 from services.shared.testing.memory_bus import MemoryBus
 
 WAIT_SECONDS = 30.0
@@ -60,9 +60,9 @@ def _read(reader: Reader, count: int, key: str) -> list[Record]:
 def test_records_of_a_key_come_in_order_with_all_that_was_sent(bus: Bus) -> None:
     key = str(uuid.uuid4())
     for number in range(150):
-        bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1000 + number, headers={"ce_id": str(number)})
+        bus.sender.send(DEAD_LETTERS, key, b"%d" % number, timestamp_ms=1000 + number, headers={"ce_id": str(number)})
     bus.sender.flush(10)
-    records = _read(bus.reader(bus.group, [INPUTS]), 150, key)
+    records = _read(bus.reader(bus.group, [DEAD_LETTERS]), 150, key)
     assert [record.value for record in records] == [b"%d" % number for number in range(150)]
     assert records[7].timestamp_ms == 1007
     assert records[7].headers == {"ce_id": "7"}
@@ -72,34 +72,34 @@ def test_records_of_a_key_come_in_order_with_all_that_was_sent(bus: Bus) -> None
 def test_a_new_reader_of_the_group_goes_on_from_the_committed_offset(bus: Bus) -> None:
     key = str(uuid.uuid4())
     for number in range(10):
-        bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1)
+        bus.sender.send(DEAD_LETTERS, key, b"%d" % number, timestamp_ms=1)
     bus.sender.flush(10)
-    first = bus.reader(bus.group, [INPUTS])
+    first = bus.reader(bus.group, [DEAD_LETTERS])
     seen = _read(first, 10, key)
-    first.commit({(INPUTS, seen[4].partition): seen[4].offset + 1})
-    assert first.committed(INPUTS, seen[4].partition) == seen[4].offset + 1
-    again = _read(bus.reader(bus.group, [INPUTS]), 5, key)
+    first.commit({(DEAD_LETTERS, seen[4].partition): seen[4].offset + 1})
+    assert first.committed(DEAD_LETTERS, seen[4].partition) == seen[4].offset + 1
+    again = _read(bus.reader(bus.group, [DEAD_LETTERS]), 5, key)
     assert [record.value for record in again] == [b"5", b"6", b"7", b"8", b"9"]
 
 
 def test_a_reader_can_go_back(bus: Bus) -> None:
     key = str(uuid.uuid4())
-    receipts = [bus.sender.send(INPUTS, key, b"%d" % number, timestamp_ms=1) for number in range(3)]
+    receipts = [bus.sender.send(DEAD_LETTERS, key, b"%d" % number, timestamp_ms=1) for number in range(3)]
     offsets = [receipt.wait(10) for receipt in receipts]
-    reader = bus.reader(bus.group, [INPUTS])
+    reader = bus.reader(bus.group, [DEAD_LETTERS])
     seen = _read(reader, 3, key)
     assert [record.offset for record in seen] == offsets
-    assert reader.end_offset(INPUTS, seen[0].partition) == offsets[-1] + 1
-    reader.seek(INPUTS, seen[0].partition, offsets[1])
+    assert reader.end_offset(DEAD_LETTERS, seen[0].partition) == offsets[-1] + 1
+    reader.seek(DEAD_LETTERS, seen[0].partition, offsets[1])
     assert [record.value for record in _read(reader, 2, key)] == [b"1", b"2"]
 
 
 def test_the_generation_never_falls_when_a_reader_is_replaced(bus: Bus) -> None:
     key = str(uuid.uuid4())
-    bus.sender.send(INPUTS, key, b"x", timestamp_ms=1).wait(10)
-    first = bus.reader(bus.group, [INPUTS])
+    bus.sender.send(DEAD_LETTERS, key, b"x", timestamp_ms=1).wait(10)
+    first = bus.reader(bus.group, [DEAD_LETTERS])
     _read(first, 1, key)
     former = first.generation()
-    second = bus.reader(bus.group, [INPUTS])
+    second = bus.reader(bus.group, [DEAD_LETTERS])
     _read(second, 1, key)
     assert second.generation() >= former
