@@ -9,6 +9,7 @@ is room again. So the log of a tenant is always a true beginning followed by an 
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -37,8 +38,8 @@ SPARE_BYTES = 2 * 1024 * 1024
 """Room on disk that must be left for what is in memory already."""
 DRAIN_RECORDS = 500
 CHUNK_RECORDS = 200
-SEND_RECORDS = 100
-"""So many between two turns of the hub: about 3 ms."""
+SEND_RECORDS = 250
+"""So many between two turns of the hub: about 4 ms."""
 RETRY_SECONDS = 1.0
 LAST_SECONDS = 3.0
 _ACK_POLL_SECONDS = 0.005
@@ -103,13 +104,18 @@ class Publisher:
 
     def put(self, told: Input) -> int:
         """Take an input to be published; return its token."""
-        now_ms = self._clock.now_ms()
-        self._last_ms = max(now_ms, self._last_ms)  # a tenant's log never steps back in time
-        self._tokens += 1
-        self._queue.append(_Waiting(self._tokens, told.tenant_id, told.SerializeToString(), self._last_ms, monotonic()))
+        self.put_all((told,))
+        return self._tokens
+
+    def put_all(self, inputs: Iterable[Input]) -> None:
+        """Take inputs that were made at the same moment."""
+        self._last_ms = max(self._clock.now_ms(), self._last_ms)  # a tenant's log never steps back in time
+        timestamp_ms, since = self._last_ms, monotonic()
+        for told in inputs:
+            self._tokens += 1
+            self._queue.append(_Waiting(self._tokens, told.tenant_id, told.SerializeToString(), timestamp_ms, since))
         if not self._work.is_set():
             self._work.set()
-        return self._tokens
 
     def observe(self) -> None:
         """Set the gauges."""

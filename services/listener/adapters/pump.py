@@ -1,6 +1,6 @@
 """Drains FreeSWITCH's events into facts, and makes every gap honest: told, reconciled, told again as a difference."""
 
-from collections.abc import Iterable
+from collections import Counter
 from time import monotonic
 
 import gevent
@@ -74,26 +74,37 @@ class Pump:
             gevent.sleep(PACE_STEP_SECONDS)
 
     def _batch(self, batch: list[Item]) -> None:
-        inputs, put, last = self._normaliser.inputs, self._publisher.put, None
-        count = 0
+        inputs, told, events = self._normaliser.inputs, list[Input](), list[Event]()
         for item in batch:
-            if isinstance(item, Connected):
-                self._connected(item)
-            elif isinstance(item, Disconnected):
-                self._disconnected(item)
+            if isinstance(item, Connected | Disconnected):
+                self._publish(told)
+                told = []
+                self._session_changed(item)
             elif not self._is_discarding:
-                last = item
-                count += 1
-                for told in inputs(item):
-                    metrics.FACTS.labels(told.fact.WhichOneof("fact")).inc()
-                    put(told)
+                events.append(item)
+                told += inputs(item)
             else:
                 metrics.EVENTS_DISCARDED.inc()
-        if last is not None:
-            metrics.EVENTS.inc(count)
-            self._look_at(last)
+        self._publish(told)
+        if events:
+            metrics.EVENTS.inc(len(events))
+            self._look_at(events[-1])
         self._watch_room()
         self.keep()
+
+    def _publish(self, told: list[Input]) -> None:
+        """Publish what one batch told; counted by kind in one go, a counter's lock for each fact costs 2 µs."""
+        if not told:
+            return
+        for kind, number in Counter(each.fact.WhichOneof("fact") for each in told).items():
+            metrics.FACTS.labels(kind).inc(number)
+        self._publisher.put_all(told)
+
+    def _session_changed(self, item: Connected | Disconnected) -> None:
+        if isinstance(item, Connected):
+            self._connected(item)
+        else:
+            self._disconnected(item)
 
     def _look_at(self, event: Event) -> None:
         """Measure the lag of a batch by its last event."""
@@ -122,11 +133,10 @@ class Pump:
         metrics.CONNECTED.set(1)
         now_us = self._clock.now_us()
         self._facts.core_uuid = connected.core_uuid
-        for tenant_id in self._tenants():
-            told = self._facts.of_switch(tenant_id, now_us)
+        for told in self._to_tenants(now_us):
             told.fact.switch_connected.version = connected.version[:100]
-            self._put(told)
-        self._put_all(self._reconciler.restarted(connected.core_uuid, self._tenants(), now_us))
+            self._publish([told])
+        self._publish(self._reconciler.restarted(connected.core_uuid, self._tenants(), now_us))
         self._gap_reason = self._gap_reason or "the listener began"
         self._reconcile()
 
@@ -144,10 +154,9 @@ class Pump:
         self.ready.clear()
         self._gap_begins(self.trouble)
         now_us = self._clock.now_us()
-        for tenant_id in self._tenants():
-            told = self._facts.of_switch(tenant_id, now_us)
+        for told in self._to_tenants(now_us):
             told.fact.switch_disconnected.reason = self.trouble[:200]
-            self._put(told)
+            self._publish([told])
 
     def _gap_begins(self, reason: str) -> None:
         self._gap_from_us = self._gap_from_us or self._seen_us or self._clock.now_us()
@@ -163,14 +172,13 @@ class Pump:
             return
         now_us = self._clock.now_us()
         if self._gap_from_us:
-            for tenant_id in self._tenants():
-                told = self._facts.of_switch(tenant_id, now_us)
+            for told in self._to_tenants(now_us):
                 told.fact.switch_gap.from_us, told.fact.switch_gap.until_us = self._gap_from_us, now_us
                 told.fact.switch_gap.reason = self._gap_reason[:200]
-                self._put(told)
+                self._publish([told])
         difference = self._reconciler.difference(picture, now_us)
         metrics.RECONCILED.inc(len(difference))
-        self._put_all(difference)
+        self._publish(difference)
         log.info("reconciled", legs=len(self._legs.live), facts=len(difference), gap=bool(self._gap_from_us))
         self._gap_from_us, self._gap_reason, self.trouble = 0, "", ""
         self._seen_us = max(self._seen_us, now_us)
@@ -179,10 +187,6 @@ class Pump:
     def _tenants(self) -> list[str]:
         return list(dict.fromkeys([*self._directory.tenants, *(leg.tenant_id for leg in self._legs.live.values())]))
 
-    def _put(self, told: Input) -> None:
-        metrics.FACTS.labels(told.fact.WhichOneof("fact")).inc()
-        self._publisher.put(told)
-
-    def _put_all(self, told: Iterable[Input]) -> None:
-        for each in told:
-            self._put(each)
+    def _to_tenants(self, now_us: int) -> list[Input]:
+        """Begin a fact of the switch for each tenant; the caller says what happened."""
+        return [self._facts.of_switch(tenant_id, now_us) for tenant_id in self._tenants()]

@@ -21,6 +21,7 @@ from services.shared.contracts.ringmaster.v1.switch_pb2 import (
     HANGUP_PARTY_FAR_END,
     HANGUP_PARTY_PLATFORM,
     HANGUP_PARTY_UNSPECIFIED,
+    CollectOutcome,
     HangupParty,
 )
 
@@ -108,28 +109,29 @@ class Normaliser:
 
     def inputs(self, event: SwitchEvent) -> Inputs:
         """Return what an event tells, mostly one input or none."""
-        entry = _TABLE.get(event.name)
+        name = event.name
+        entry = _TABLE.get(name)
         if entry is None:
-            return self._custom(event) if event.name == "CUSTOM" else _NOTHING
+            return self._custom(event) if name == "CUSTOM" else _NOTHING
         handler, headers = entry
-        return handler(self, event.select(headers))
+        return handler(self, event.select(headers), event)
 
     # -- the life of a leg -------------------------------------------------------------------------------------------
 
-    def created(self, values: list[str]) -> Inputs:
+    def created(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_CREATE: it is not a leg's first event (wire truth 11), but the first that is read here."""
         if self.legs.find(values[0]) is not None:
             return _NOTHING  # a reconciliation told it already
         return self._born(values)
 
-    def parked(self, values: list[str]) -> Inputs:
+    def parked(self, values: list[str], event: SwitchEvent) -> Inputs:
         """CHANNEL_PARK: the first moment at which our dialplan's own variable can be read."""
         leg = self.legs.live.get(values[0])
         told: list[Input] = []
         if leg is None:
             if self.legs.find(values[0]) is not None:
                 return _NOTHING
-            told = list(self._born(values))
+            told = list(self._born(event.select(_BIRTH)))
             leg = self.legs.live.get(values[0])
             if leg is None:
                 return _NOTHING
@@ -157,7 +159,7 @@ class Normaliser:
             told.fact.leg_progressed.early_media = True
         return (told,)
 
-    def answered(self, values: list[str]) -> Inputs:
+    def answered(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_ANSWER. After a reconciliation that told it, it is not told again."""
         leg = self.legs.live.get(values[0])
         if leg is None:
@@ -171,7 +173,7 @@ class Normaliser:
         told.fact.leg_answered.SetInParent()
         return (*fallen, told)
 
-    def bridged(self, values: list[str]) -> Inputs:
+    def bridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_BRIDGE: once, on one of the two legs (wire truth 12)."""
         leg, other_id = self._pair(values)
         if leg is None or leg.other_leg_id == other_id:
@@ -181,7 +183,7 @@ class Normaliser:
         told.fact.leg_bridged.other_leg_id = other_id
         return (told,)
 
-    def unbridged(self, values: list[str]) -> Inputs:
+    def unbridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_UNBRIDGE: once, on one of the two legs."""
         leg, other_id = self._pair(values)
         if leg is None:
@@ -191,7 +193,7 @@ class Normaliser:
         told.fact.leg_unbridged.other_leg_id = other_id
         return (told,)
 
-    def held(self, values: list[str]) -> Inputs:
+    def held(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_HOLD, by command or by the phone."""
         leg = self.legs.live.get(values[0])
         if leg is None:
@@ -200,7 +202,7 @@ class Normaliser:
         told.fact.leg_held.SetInParent()
         return (told,)
 
-    def resumed(self, values: list[str]) -> Inputs:
+    def resumed(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_UNHOLD."""
         leg = self.legs.live.get(values[0])
         if leg is None:
@@ -209,7 +211,7 @@ class Normaliser:
         told.fact.leg_resumed.SetInParent()
         return (told,)
 
-    def hung_up(self, values: list[str]) -> Inputs:
+    def hung_up(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_HANGUP_COMPLETE, once a leg."""
         leg = self.legs.live.get(values[0])
         if leg is None:
@@ -227,13 +229,15 @@ class Normaliser:
 
     # -- what a leg hears and says -----------------------------------------------------------------------------------
 
-    def executed(self, values: list[str]) -> Inputs:
+    def executed(self, values: list[str], event: SwitchEvent) -> Inputs:
         """CHANNEL_EXECUTE_COMPLETE: the end of a prompt or of a question that a command of ours began."""
         leg = self.legs.find(values[0])
         if leg is None:
             return _NOTHING
         fallen = self._fell_back(leg, values)
-        command_id = values[4]
+        if not leg.asked:
+            return fallen
+        command_id, response, result, digits = event.select(_EXECUTED)
         asked = leg.asked.pop(command_id, None)
         if asked is None:
             return fallen
@@ -245,14 +249,18 @@ class Normaliser:
         if asked is Asked.PLAYBACK:
             finished = told.fact.playback_finished
             finished.command_id = command_id
-            finished.completed = values[5] == _PLAYED_WORD
+            finished.completed = response == _PLAYED_WORD
             if not finished.completed:
-                finished.error = values[5]
+                finished.error = response
         else:
-            self._tell_digits(told, leg, command_id, values)
+            collected = told.fact.digits_collected
+            collected.command_id = command_id
+            collected.outcome = _collect_outcome(leg, result, digits)
+            if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
+                collected.digits = digits
         return (*fallen, told)
 
-    def pressed(self, values: list[str]) -> Inputs:
+    def pressed(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """DTMF: told outside a question; inside one it belongs to the answer."""
         leg = self.legs.live.get(values[0])
         if leg is None:
@@ -264,7 +272,7 @@ class Normaliser:
         told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4][:1]
         return (told,)
 
-    def recording_began(self, values: list[str]) -> Inputs:
+    def recording_began(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """RECORD_START of a file below our folder; any other recording is not ours."""
         leg, place = self.legs.find(values[0]), recording_of(values[4], self._recordings_root)
         if leg is None or place is None:
@@ -273,7 +281,7 @@ class Normaliser:
         told.fact.recording_began.recording_id, told.fact.recording_began.path = place
         return (told,)
 
-    def recording_finished(self, values: list[str]) -> Inputs:
+    def recording_finished(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """RECORD_STOP: the file is complete (wire truth 26). It may come after the leg's hang-up."""
         leg, place = self.legs.find(values[0]), recording_of(values[4], self._recordings_root)
         if leg is None or place is None:
@@ -394,18 +402,12 @@ class Normaliser:
                 if one.leg_id in self.legs.live:
                     self.legs.touch(one)
 
-    def _tell_digits(self, told: Input, leg: Leg, command_id: str, values: list[str]) -> None:
-        collected = told.fact.digits_collected
-        collected.command_id = command_id
-        digits = values[7]
-        if values[6] == _MATCHED_WORD and digits:
-            collected.outcome = COLLECT_OUTCOME_MATCHED
-        elif leg.has_pressed:
-            collected.outcome = COLLECT_OUTCOME_INVALID
-        else:
-            collected.outcome = COLLECT_OUTCOME_TIMEOUT
-        if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
-            collected.digits = digits
+
+def _collect_outcome(leg: Leg, result: str, digits: str) -> "CollectOutcome.ValueType":
+    """Tell a right answer, a wrong one and none apart; FreeSWITCH says only success or failure."""
+    if result == _MATCHED_WORD and digits:
+        return COLLECT_OUTCOME_MATCHED
+    return COLLECT_OUTCOME_INVALID if leg.has_pressed else COLLECT_OUTCOME_TIMEOUT
 
 
 def hangup_party(disposition: str) -> "HangupParty.ValueType":
@@ -420,19 +422,21 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - fits 64 bits
 
 
-def _progress(normaliser: Normaliser, values: list[str]) -> Inputs:
+def _progress(normaliser: Normaliser, values: list[str], _event: SwitchEvent) -> Inputs:
     return normaliser.progressed(values, early_media=False)
 
 
-def _early_media(normaliser: Normaliser, values: list[str]) -> Inputs:
+def _early_media(normaliser: Normaliser, values: list[str], _event: SwitchEvent) -> Inputs:
     return normaliser.progressed(values, early_media=True)
 
 
+_EXECUTED = ("Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}")
 _PHONE = ("from-user", "from-host", "user", "host", "expires", "user-agent", "Event-Sequence", "Event-Date-Timestamp")
 _BRIDGE = (*_BASE, "Bridge-A-Unique-ID", "Bridge-B-Unique-ID", "Other-Leg-Unique-ID")
-_TABLE: dict[str, tuple[Callable[[Normaliser, list[str]], Inputs], tuple[str, ...]]] = {
+_Handler: TypeAlias = Callable[[Normaliser, list[str], SwitchEvent], Inputs]
+_TABLE: dict[str, tuple[_Handler, tuple[str, ...]]] = {
     "CHANNEL_CREATE": (Normaliser.created, _BIRTH),
-    "CHANNEL_PARK": (Normaliser.parked, _BIRTH),
+    "CHANNEL_PARK": (Normaliser.parked, _BASE),
     "CHANNEL_PROGRESS": (_progress, _BASE),
     "CHANNEL_PROGRESS_MEDIA": (_early_media, _BASE),
     "CHANNEL_ANSWER": (Normaliser.answered, _BASE),
@@ -453,10 +457,7 @@ _TABLE: dict[str, tuple[Callable[[Normaliser, list[str]], Inputs], tuple[str, ..
             "Caller-Channel-Hangup-Time",
         ),
     ),
-    "CHANNEL_EXECUTE_COMPLETE": (
-        Normaliser.executed,
-        (*_BASE, "Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}"),
-    ),
+    "CHANNEL_EXECUTE_COMPLETE": (Normaliser.executed, _BASE),
     "DTMF": (Normaliser.pressed, (*_BASE, "DTMF-Digit")),
     "RECORD_START": (Normaliser.recording_began, (*_BASE, "Record-File-Path")),
     "RECORD_STOP": (Normaliser.recording_finished, (*_BASE, "Record-File-Path", "variable_record_ms")),
