@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.switch import bridging, holding
+from local.switch.arguments import separate
 from local.switch.causes import cause_from_text
-from local.switch.encoding import split_words
 from local.switch.recording import record_command
 from local.switch.states import State
 from local.switch.transfer import transfer
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 NO_CHANNEL = "-ERR No such channel!\n"
 NO_SESSION = "-ERR Cannot locate session!\n"
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] == "'":
-        return value[1:-1]
-    return value
 
 
 def uuid_answer(switch: Switch, argument: str) -> str:
@@ -86,13 +80,13 @@ def uuid_getvar(switch: Switch, argument: str) -> str:
 
 def uuid_setvar(switch: Switch, argument: str) -> str:
     """Set one variable; without a value it is removed."""
-    words = argument.split(" ", 2)
+    words = separate(argument, limit=3)
     if len(words) < 2:  # noqa: PLR2004 - uuid and name
         return "-USAGE: <uuid> <var> [value]\n"
     leg = switch.find(words[0])
     if leg is None:
         return NO_CHANNEL
-    leg.variables.set(words[1], _unquoted(words[2]) if len(words) > 2 else None)  # noqa: PLR2004 - the value
+    leg.variables.set(words[1], words[2] if len(words) > 2 else None)  # noqa: PLR2004 - the value
     return "+OK\n"
 
 
@@ -106,7 +100,7 @@ def uuid_setvar_multi(switch: Switch, argument: str) -> str:
     if leg is None:
         # The real switch says both.
         return NO_CHANNEL + usage
-    for pair in split_words(rest, ";"):
+    for pair in separate(rest, ";"):
         name, _, value = pair.partition("=")
         if name.strip():
             leg.variables.set(name.strip(), value)
@@ -144,7 +138,7 @@ def uuid_park(switch: Switch, argument: str) -> str:
 
 def uuid_transfer(switch: Switch, argument: str) -> str:
     """Transfer a leg, its partner (-bleg), or both: `uuid [-bleg|-both] extension [dialplan] [context]`."""
-    words = split_words(argument)
+    words = separate(argument)
     if not 2 <= len(words) <= 5:  # noqa: PLR2004 - the command's own limits
         return "-USAGE: <uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]\n"
     leg = switch.find(words[0])
@@ -164,7 +158,7 @@ def uuid_transfer(switch: Switch, argument: str) -> str:
 
 def uuid_broadcast(switch: Switch, argument: str) -> str:
     """Play or execute on a leg and/or its partner: `uuid path|app::data [aleg|bleg|both]`."""
-    words = split_words(argument)
+    words = separate(argument)
     if len(words) < 2:  # noqa: PLR2004 - uuid and path
         return "-USAGE: <uuid> <path> [aleg|bleg|holdb|both]\n"
     leg = switch.find(words[0])
@@ -246,7 +240,7 @@ def uuid_flush_dtmf(switch: Switch, argument: str) -> str:
 
 def uuid_displace(switch: Switch, argument: str) -> str:
     """Play over a leg's sound without touching what it does: `uuid start|stop path [limit] [mux]`."""
-    words = split_words(argument)
+    words = separate(argument)
     if len(words) < 3:  # noqa: PLR2004 - uuid, action, path
         return "-USAGE: <uuid> [start|stop] <path> [<limit>] [mux]\n"
     leg = switch.find(words[0])

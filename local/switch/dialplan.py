@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.switch.encoding import split_words
+from local.switch.arguments import separate
 
 if TYPE_CHECKING:
     from local.switch.channel import Leg
@@ -62,7 +62,7 @@ class Dialplan:
 def _inline(text: str) -> Extension:
     """Read `app:argument,app:argument`, as the inline dialplan does."""
     extension: Extension = []
-    for word in split_words(text, ","):
+    for word in separate(text, ","):
         app, _, argument = word.strip().partition(":")
         if app:
             extension.append((app, argument))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from local.switch.encoding import split_words
+from local.switch.arguments import separate
 
 _CLOSING = {"{": "}", "[": "]", "<": ">"}
 
@@ -49,20 +49,17 @@ def parse_dial_string(text: str) -> DialString:
         if after == rest:
             break
         rest = after.lstrip()
-        separator = ","
-        if inside.startswith("^^"):
-            separator, inside = inside[2], inside[3:]
-        for pair in split_words(inside, separator):
-            name, equals, value = pair.partition("=")
-            if equals:
-                variables.append((name.strip(), value))
+        for pair in separate(inside, ",", 1024):
+            parts = separate(pair, "=", 2)
+            if len(parts) == 2:  # noqa: PLR2004 - a name and a value
+                variables.append((parts[0], parts[1]))
     endpoint, _, address = rest.partition("/")
     return DialString(endpoint, address, variables)
 
 
 @dataclass(frozen=True, slots=True)
 class OriginateArguments:
-    """The words of an originate command after the dial string."""
+    """The words of an originate command."""
 
     dial: str
     extension: str
@@ -75,38 +72,9 @@ class OriginateArguments:
 
 def parse_originate(text: str) -> OriginateArguments | None:
     """Read `<call url> <exten>|&<app>(<args>) [dialplan] [context] [cid_name] [cid_num] [timeout]`."""
-    dial = ""
-    rest = text.strip()
-    while rest[:1] in _CLOSING:
-        _, after = take_group(rest)
-        if after == rest:
-            return None
-        dial += rest[: len(rest) - len(after)]
-        rest = after.lstrip()
-    url, _, rest = rest.partition(" ")
-    rest = rest.strip()
-    if not url or not rest:
+    words = ["" if word.lower() == "undef" else word for word in separate(text, limit=10)]
+    if not 2 <= len(words) <= 7:  # noqa: PLR2004 - the command's own limits
         return None
-    if rest.startswith("&"):
-        extension, others = _take_application(rest)
-    else:
-        extension, _, others = rest.partition(" ")
-    words = split_words(others)
-    words += [""] * (5 - len(words))
-    timeout = int(words[4]) if words[4].isdigit() else 60
-    return OriginateArguments(
-        dial + url, extension, words[0] or "XML", words[1] or "default", words[2], words[3], timeout
-    )
-
-
-def _take_application(text: str) -> tuple[str, str]:
-    """Split `&app(args) more` after the closing bracket."""
-    opening = text.find("(")
-    blank = text.find(" ")
-    if opening < 0 or (0 <= blank < opening):
-        app, _, rest = text.partition(" ")
-        return app, rest
-    closing = text.rfind(")")
-    if closing < opening:
-        return text, ""
-    return text[: closing + 1], text[closing + 1 :].strip()
+    words += [""] * (7 - len(words))
+    timeout = int(words[6]) if words[6].isdigit() else 60
+    return OriginateArguments(words[0], words[1], words[2] or "XML", words[3] or "default", words[4], words[5], timeout)

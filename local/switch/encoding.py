@@ -1,4 +1,4 @@
-"""How the switch writes values: percent-encoding of plain events, JSON of json events, lists of argument words."""
+"""How the switch writes values: percent-encoding of plain events, JSON of json events, list variables."""
 
 import re
 from functools import lru_cache
@@ -98,23 +98,3 @@ def array_push(current: str | None, value: str) -> str:
     if current.startswith(_ARRAY):
         return f"{current}{_ARRAY_BREAK}{value}"
     return f"{_ARRAY}{current}{_ARRAY_BREAK}{value}"
-
-
-def split_words(text: str, separator: str = " ") -> list[str]:
-    """Split an argument list at the separator; single quotes group, and blanks do not make empty words."""
-    words: list[str] = []
-    word: list[str] = []
-    quoted = seen = False
-    for character in text:
-        if character == "'":
-            quoted = not quoted
-            seen = True
-        elif character == separator and not quoted:
-            if word or seen or separator != " ":
-                words.append("".join(word))
-            word, seen = [], False
-        else:
-            word.append(character)
-    if word or seen:
-        words.append("".join(word))
-    return words

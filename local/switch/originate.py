@@ -113,9 +113,9 @@ def _hand_over(leg: Leg, arguments: OriginateArguments) -> None:
     if not arguments.extension.startswith("&"):
         transfer(leg, arguments.extension, arguments.dialplan, arguments.context)
         return
-    app, _, data = arguments.extension[1:].partition("(")
+    app, _, data = arguments.extension[1:].partition(")")[0].partition("(")
     flip_parties(leg)
-    leg.extension = [(app, data.removesuffix(")"))]
+    leg.extension = [(app, data)]
     leg.set_state(State.EXECUTE)
 
 

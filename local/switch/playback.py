@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.switch.apps import application, run_private_commands
+from local.switch.arguments import separate
 from local.switch.clock import MICROSECONDS
-from local.switch.encoding import header, split_words
+from local.switch.encoding import header
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -131,7 +132,7 @@ class Collection:
     @classmethod
     def parse(cls, data: str) -> Collection | None:
         """Read `min max tries timeout terminators file invalid_file variable regexp digit_timeout`."""
-        words = split_words(data)
+        words = separate(data)
         if len(words) < 7 or not all(word.isdigit() for word in words[:4]):  # noqa: PLR2004 - the syntax's own count
             return None
         words += [""] * (10 - len(words))
@@ -185,7 +186,7 @@ def play_and_get_digits(leg: Leg, data: str) -> Steps:
 @application("read")
 def read(leg: Leg, data: str) -> Steps:
     """Collect digits once: `min max file variable timeout terminators`."""
-    words = split_words(data)
+    words = separate(data)
     words += [""] * (6 - len(words))
     at_least, at_most, path, variable, timeout, terminators = words[:6]
     yield from play_and_get_digits(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from local.switch.arguments import separate
 from local.switch.clock import MICROSECONDS
-from local.switch.encoding import header, split_words
+from local.switch.encoding import header
 
 if TYPE_CHECKING:
     from local.switch.channel import Leg
@@ -180,7 +181,7 @@ def start_recording(leg: Leg, path: str, limit_seconds: int = 0) -> bool:
 
 def record_command(switch: Switch, argument: str) -> str:
     """Run uuid_record: start, stop (a path or all), mask, unmask, pause, resume."""
-    words = split_words(argument)
+    words = separate(argument)
     if len(words) < 3:  # noqa: PLR2004 - uuid, action, path
         return USAGE
     leg = switch.find(words[0])

@@ -26,6 +26,7 @@ from local.voices.clips import find_speech
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.switch.clock import Clock
     from local.switch.settings import Settings
 
 _FIRST_AGENT_PORT = 40_000
@@ -36,13 +37,22 @@ _SECONDS_BETWEEN_REGISTRATIONS = 0.002
 class World:
     """One simulated switch with its people."""
 
-    def __init__(self, settings: Settings, voices: Voices | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        voices: Voices | None = None,
+        *,
+        clock: Clock | None = None,
+        scenario: Scenario | None = None,
+    ) -> None:
         self.settings = settings
-        self.scenario = read_scenario(settings.scenario) if settings.scenario is not None else Scenario()
+        if scenario is None:
+            scenario = read_scenario(settings.scenario) if settings.scenario is not None else Scenario()
+        self.scenario = scenario
         dice = random.Random(settings.seed if self.scenario.seed is None else self.scenario.seed)
         self.voices = voices or Voices(find_speech())
         self.switch = Switch(
-            SimulatedClock(settings.epoch, settings.speed, settings.wall0),
+            clock or SimulatedClock(settings.epoch, settings.speed, settings.wall0),
             dialplan=_dialplan(self.scenario),
             sounds=SoundLibrary(declared=dict(self.scenario.prompts)),
             voices=self.voices,

@@ -46,6 +46,8 @@ def talk(bench: Bench) -> tuple[list[Event], list[Event]]:
     plain.event_of(agent, "CHANNEL_PARK")
     commands.api(f"uuid_bridge {caller} {agent}")
     plain.event_of(agent, "CHANNEL_STATE", Channel_State="CS_EXCHANGE_MEDIA")
+    for leg in (agent, caller):
+        plain.event_of(leg, "CALL_UPDATE", Direction="SEND")
     bench.hang_up(caller)
     for connection in (plain, as_json):
         for leg in (caller, agent):
