@@ -2,7 +2,11 @@ class RouterError(Exception):
     """Base of what the core raises. The shell catches it: the input becomes a dead letter, the state is rebuilt."""
 
 
-class UnsupportedStrategy(RouterError):
+class RefusedInput(RouterError):
+    """An input that changes nothing and never will: a dead letter, and the state goes on as it is."""
+
+
+class UnsupportedStrategy(RefusedInput):
     """A document names a way to choose agents that this version does not know. Theirs; the former document stays."""
 
 
@@ -13,5 +17,5 @@ class IllegalTransition(RouterError):
         super().__init__(f"{subject} can't go from {former} to {wanted}")
 
 
-class UnreadableInput(RouterError):
+class UnreadableInput(RefusedInput):
     """An input says nothing that this version knows. Theirs; it becomes a dead letter."""

@@ -1,0 +1,51 @@
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import INPUTS
+
+GROUP = "router"
+Places = Collection[tuple[str, int]]
+
+
+class ClosingReader(Reader, Protocol):
+    """A reader that can be left."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class ClosingSender(Sender, Protocol):
+    """A sender that can be left."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Bus(Protocol):
+    """Where the log is read and the outputs are sent; both raise BusUnavailable when the broker is away."""
+
+    def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
+        """Join the group that reads ringmaster.inputs."""
+
+    def sender(self) -> ClosingSender:
+        """Connect to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaBus:
+    """The true broker."""
+
+    bootstrap: str
+    name: str
+
+    def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
+        """Join the group under this process's name."""
+        return Consumer(self.bootstrap, GROUP, [INPUTS], self.name, on_revoked=on_revoked)
+
+    def sender(self) -> ClosingSender:
+        """Connect."""
+        return Producer(self.bootstrap, self.name)

@@ -1,0 +1,137 @@
+"""Snapshots of tenant states: in MongoDB, and in memory for tests. Both pass the same contract suite."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+WAIT_SECONDS = 10
+DEFAULT_DATABASE = "ringmaster"
+_FASTEST = 1
+
+
+class SnapshotsUnavailable(Exception):
+    """The document store does not answer or refuses. The shell tries again later; nothing is lost, the log is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSnapshot:
+    """One tenant's state before the input at `next_offset`."""
+
+    tenant_id: str
+    next_offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSnapshot:
+    """All tenants of a partition whose inputs begin before `next_offset`, and the offsets that must be left out."""
+
+    next_offset: int
+    tenants: list[TenantSnapshot]
+    skipped: frozenset[int]
+
+
+class Snapshots(Protocol):
+    """Keeps snapshots. Each method raises SnapshotsUnavailable."""
+
+    def load(self, partition: int) -> PartitionSnapshot:
+        """Return the newest snapshot; one of offset 0 without tenants when there is none."""
+
+    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
+        """Keep the changed tenants, then the partition's offset: a kill in between leaves a usable older snapshot."""
+
+    def skip(self, partition: int, offset: int, reason: str) -> None:
+        """Leave an input out of every replay from now on."""
+
+
+class MongoSnapshots:
+    """Collections router_states, router_partitions, router_skipped."""
+
+    def __init__(self, uri: str) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(
+            uri,
+            serverSelectionTimeoutMS=WAIT_SECONDS * 1000,
+            connectTimeoutMS=WAIT_SECONDS * 1000,
+            socketTimeoutMS=WAIT_SECONDS * 1000,
+            connect=False,
+            w="majority",
+        )
+
+    def load(self, partition: int) -> PartitionSnapshot:
+        """Return the newest snapshot."""
+        with _as_unavailable():
+            place = self._collection("router_partitions").find_one({"_id": partition})
+            states = list(self._collection("router_states").find({"partition": partition}))
+            skipped = list(self._collection("router_skipped").find({"partition": partition}))
+        return PartitionSnapshot(
+            place["next_offset"] if place else 0,
+            [TenantSnapshot(row["tenant_id"], row["next_offset"], zlib.decompress(row["state"])) for row in states],
+            frozenset(row["offset"] for row in skipped),
+        )
+
+    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
+        """Keep a snapshot."""
+        with _as_unavailable():
+            for tenant in changed:
+                row = {
+                    "_id": f"{partition}/{tenant.tenant_id}",
+                    "partition": partition,
+                    "tenant_id": tenant.tenant_id,
+                    "next_offset": tenant.next_offset,
+                    "state": zlib.compress(tenant.data, _FASTEST),
+                }
+                self._collection("router_states").replace_one({"_id": row["_id"]}, row, upsert=True)
+            place = {"_id": partition, "next_offset": next_offset}
+            self._collection("router_partitions").replace_one({"_id": partition}, place, upsert=True)
+
+    def skip(self, partition: int, offset: int, reason: str) -> None:
+        """Leave an input out."""
+        row = {"_id": f"{partition}/{offset}", "partition": partition, "offset": offset, "reason": reason}
+        with _as_unavailable():
+            self._collection("router_skipped").replace_one({"_id": row["_id"]}, row, upsert=True)
+
+    def _collection(self, name: str) -> "Collection[dict[str, Any]]":
+        database: Database[dict[str, Any]] = self._client.get_default_database(DEFAULT_DATABASE)
+        return database[name]
+
+
+class MemorySnapshots:
+    """The same in memory."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[int, int] = {}
+        self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
+        self._skipped: set[tuple[int, int]] = set()
+
+    def load(self, partition: int) -> PartitionSnapshot:
+        """Return the newest snapshot."""
+        return PartitionSnapshot(
+            self._offsets.get(partition, 0),
+            [tenant for (number, _), tenant in self._tenants.items() if number == partition],
+            frozenset(offset for number, offset in self._skipped if number == partition),
+        )
+
+    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
+        """Keep a snapshot."""
+        for tenant in changed:
+            self._tenants[partition, tenant.tenant_id] = tenant
+        self._offsets[partition] = next_offset
+
+    def skip(self, partition: int, offset: int, reason: str) -> None:  # noqa: ARG002 - the port's signature
+        """Leave an input out."""
+        self._skipped.add((partition, offset))
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise SnapshotsUnavailable(f"the document store fails: {type(error).__name__}") from error

@@ -1,0 +1,29 @@
+"""Everything the router measures."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+INPUTS = Counter("ringmaster_router_inputs_total", "Inputs decided, by what they are.", ["kind"])
+REPLAYED = Counter("ringmaster_router_replayed_inputs_total", "Inputs taken in again after a start, without outputs.")
+COMMANDS = Counter("ringmaster_router_commands_total", "Commands sent, by action.", ["action"])
+EVENTS = Counter("ringmaster_router_events_total", "Public events sent.")
+DEAD_LETTERS = Counter("ringmaster_router_dead_letters_total", "Inputs put aside, by reason.", ["reason"])
+DECIDE_SECONDS = Histogram(
+    "ringmaster_router_decide_seconds",
+    "Time to decide one input.",
+    buckets=(0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05),
+)
+INPUT_AGE_SECONDS = Histogram(
+    "ringmaster_router_input_age_seconds",
+    "Platform time from an input's timestamp to its decision.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+TIMERS_FIRED = Counter("ringmaster_router_timers_fired_total", "Timers that became due.")
+SNAPSHOT_SECONDS = Histogram(
+    "ringmaster_router_snapshot_seconds",
+    "Time to write a snapshot of one partition.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+SNAPSHOT_FAILURES = Counter("ringmaster_router_snapshot_failures_total", "Snapshots that could not be written.")
+LIVE_CALLS = Gauge("ringmaster_router_live_calls", "Calls that are not over.")
+WAITING_CALLERS = Gauge("ringmaster_router_waiting_callers", "Callers in queues.")
+SESSIONS = Counter("ringmaster_router_sessions_total", "Times that the log was taken up, the first included.")

@@ -1,0 +1,121 @@
+"""One partition of the log in memory: its tenants' states, its timers, and how far it has been read. No I/O."""
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import orjson
+from google.protobuf.message import DecodeError
+
+from services.router.adapters.snapshots import PartitionSnapshot, TenantSnapshot
+from services.router.domain.decide import Outputs, decide
+from services.router.domain.errors import UnreadableInput
+from services.router.domain.model import TenantState
+from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.turn import Position, SetTimer
+from services.shared.bus.record import Record
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    """A timer whose moment has come."""
+
+    tenant_id: str
+    timer_id: str
+    due_ms: int
+
+
+class Partition:
+    """Takes records in; `emit_from` is the first offset whose outputs were perhaps not sent by whoever read before."""
+
+    def __init__(self, number: int, snapshot: PartitionSnapshot, emit_from: int) -> None:
+        self.number = number
+        self.emit_from = max(emit_from, snapshot.next_offset)
+        self.next_offset = snapshot.next_offset
+        self.inputs_since_snapshot = 0
+        self.states: dict[str, TenantState] = {}
+        self._known_until: dict[str, int] = {}
+        self._skipped = snapshot.skipped
+        self._changed: set[str] = set()
+        self._heap: list[tuple[int, str, str]] = []
+        for tenant in snapshot.tenants:
+            state = from_snapshot(orjson.loads(tenant.data))
+            self.states[tenant.tenant_id] = state
+            self._known_until[tenant.tenant_id] = tenant.next_offset
+            for timer_id, due_ms in state.timers.items():
+                heappush(self._heap, (due_ms, tenant.tenant_id, timer_id))
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether everything that was decided before has been taken in again."""
+        return self.next_offset >= self.emit_from
+
+    def emits(self, offset: int) -> bool:
+        """Whether the outputs of an input are to be sent."""
+        return offset >= self.emit_from
+
+    def take(self, record: Record) -> Outputs | None:
+        """Decide a record; None for one that the state knows already or that must be left out.
+
+        Raises RefusedInput for one that changes nothing and never will; after any other error the partition is spoilt
+        and must be built again.
+        """
+        self.next_offset = record.offset + 1
+        if record.offset in self._skipped or record.offset < self._known_until.get(record.key, 0):
+            return None
+        given = _parse(record)
+        state = self.states.get(record.key)
+        if state is None:
+            state = self.states[record.key] = TenantState(record.key)
+        self.inputs_since_snapshot += 1
+        self._changed.add(record.key)
+        outputs = decide(state, Position(self.number, record.offset), record.timestamp_ms, given)
+        for timer in outputs.timers:
+            if isinstance(timer, SetTimer):
+                heappush(self._heap, (timer.due_ms, record.key, timer.timer_id))
+        return outputs
+
+    def due(self, now_ms: int) -> list[DueTimer]:
+        """Return the timers that became due, each once in the life of this object; cancelled ones are dropped."""
+        found = []
+        while self._heap and self._heap[0][0] <= now_ms:
+            due_ms, tenant_id, timer_id = heappop(self._heap)
+            if self.states[tenant_id].timers.get(timer_id) == due_ms:
+                found.append(DueTimer(tenant_id, timer_id, due_ms))
+        return found
+
+    def next_due_ms(self) -> int | None:
+        """Return when to look for due timers again."""
+        return self._heap[0][0] if self._heap else None
+
+    def capture(self) -> list[TenantSnapshot]:
+        """Return the tenants that changed since the last capture, as they are now."""
+        return [
+            TenantSnapshot(tenant_id, self.next_offset, orjson.dumps(to_snapshot(self.states[tenant_id])))
+            for tenant_id in sorted(self._changed)
+            if tenant_id in self.states
+        ]
+
+    def captured(self) -> None:
+        """Take note that what was captured is kept."""
+        self._changed.clear()
+        self.inputs_since_snapshot = 0
+        self._drop_stale_timers()
+
+    def _drop_stale_timers(self) -> None:
+        """Build the heap again: timers set anew leave their former entries behind."""
+        self._heap = sorted(
+            (due_ms, tenant_id, timer_id)
+            for due_ms, tenant_id, timer_id in set(self._heap)
+            if self.states[tenant_id].timers.get(timer_id) == due_ms
+        )
+
+
+def _parse(record: Record) -> Input:
+    try:
+        given = Input.FromString(record.value)
+    except DecodeError as error:
+        raise UnreadableInput("the record is no Input") from error
+    if not record.key or given.tenant_id != record.key:
+        raise UnreadableInput("the input's tenant is not the record's key")
+    return given

@@ -1,0 +1,16 @@
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The router's settings, each from RINGMASTER_<NAME>. Seconds here are wall time."""
+
+    kafka_bootstrap: str
+    mongodb_uri: str
+    http_host: str = "127.0.0.1"
+    http_port: int = 8082
+    router_name: str = "router-1"
+    """Names this process in its group: started again under the same name it gets its partitions back at once."""
+    router_snapshot_seconds: float = 20.0
+    router_snapshot_inputs: int = 50_000
+    """A snapshot is written after so long, or after so many inputs, whichever comes first."""

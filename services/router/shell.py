@@ -1,0 +1,324 @@
+"""Feeds the core: reads the log, sends what follows, keeps snapshots, brings timers back (DESIGN rules 3 and 4).
+
+Order within one input: outputs are sent (commands first), acknowledged, then the offset is committed, then a snapshot
+may be written. So a snapshot is never newer than the committed offset, and a kill at any point repeats outputs at most,
+under the same ids.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import gevent
+import structlog
+from gevent.event import Event as Flag
+
+from services.router import metrics
+from services.router.adapters.bus import Bus, ClosingReader, ClosingSender, Places
+from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
+from services.router.domain.decide import Outputs
+from services.router.domain.errors import RefusedInput
+from services.router.domain.model import TenantState
+from services.router.partition import Partition
+from services.shared.bus.errors import BusError
+from services.shared.bus.events import publish_event
+from services.shared.bus.ports import ReceiptPort
+from services.shared.bus.record import Record
+from services.shared.bus.topics import COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
+
+POLL_SECONDS = 0.1
+COMMIT_SECONDS = 0.2
+ACKNOWLEDGE_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+YIELD_SECONDS = 0.004
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A record's outputs on their way to the broker."""
+
+    partition: int
+    next_offset: int
+    receipts: list[ReceiptPort]
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often snapshots are written."""
+
+    snapshot_seconds: float
+    snapshot_inputs: int
+
+
+class Shell:
+    """The router's one loop. `run` lives through an absent broker or document store by starting a new session."""
+
+    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, stopping: Flag) -> None:
+        self._bus = bus
+        self._snapshots = snapshots
+        self._clock = clock
+        self._pace = pace
+        self._stopping = stopping
+        self.trouble = "the log has not been taken up yet"
+
+    def run(self) -> None:
+        """Follow the log until stopped."""
+        while not self._stopping.is_set():
+            try:
+                self._session()
+            except (BusError, SnapshotsUnavailable) as error:
+                self.trouble = str(error)
+                log.warning("log_not_followed", reason=str(error), advice="calls that are bridged go on without us")
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _session(self) -> None:
+        metrics.SESSIONS.inc()
+        session = Session(self._bus, self._snapshots, self._clock, self._pace)
+        try:
+            while not self._stopping.is_set():
+                session.step(POLL_SECONDS)
+                self.trouble = session.trouble()
+            session.hand_over()
+        finally:
+            session.close()
+
+
+class Session:
+    """One membership in the group, from joining to the first trouble."""
+
+    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace) -> None:
+        self._snapshots = snapshots
+        self._clock = clock
+        self._pace = pace
+        self._lost: set[int] = set()
+        self.partitions: dict[int, Partition] = {}
+        self._sent: deque[_Sent] = deque()
+        self._committed_at = self._snapshot_at = time.monotonic()
+        self._sender: ClosingSender = bus.sender()
+        try:
+            self._reader: ClosingReader = bus.reader(self._revoked)
+        except BusError:
+            self._sender.close()
+            raise
+
+    def step(self, timeout_seconds: float) -> None:
+        """Read and decide one batch. Raises BusError and SnapshotsUnavailable: then the session is over."""
+        records = self._reader.poll(self._patience(timeout_seconds))
+        fresh = self._follow_assignment()
+        self._decide_all([record for record in records if record.partition not in fresh])
+        self._fire_timers()
+        now = time.monotonic()
+        if now - self._committed_at >= COMMIT_SECONDS:
+            self._committed_at = now
+            self.settle()
+        if self._wants_snapshot(now):
+            self._snapshot_at = now
+            self.snapshot()
+
+    def trouble(self) -> str:
+        """Return why this session is not ready, empty when it is."""
+        if not self.partitions:
+            return "no partition is assigned yet"
+        late = [partition.number for partition in self.partitions.values() if not partition.is_caught_up]
+        return f"partitions {late} are being replayed" if late else ""
+
+    def settle(self, *, wait: bool = False) -> None:
+        """Commit the offsets whose outputs are acknowledged; wait for all of them when asked to."""
+        positions: dict[tuple[str, int], int] = {}
+        while self._sent and self._is_acknowledged(self._sent[0], wait=wait):
+            sent = self._sent.popleft()
+            if sent.partition in self.partitions:
+                positions[INPUTS, sent.partition] = sent.next_offset
+        if positions:
+            self._reader.commit(positions)
+
+    def snapshot(self) -> None:
+        """Keep the state of all partitions that changed. A document store that is away only makes recovery longer."""
+        self.settle(wait=True)
+        for partition in self.partitions.values():
+            if not partition.inputs_since_snapshot or not partition.is_caught_up:
+                continue
+            try:
+                with metrics.SNAPSHOT_SECONDS.time():
+                    self._snapshots.save(partition.number, partition.next_offset, partition.capture())
+                partition.captured()
+            except SnapshotsUnavailable as error:
+                metrics.SNAPSHOT_FAILURES.inc()
+                log.warning("snapshot_not_kept", partition=partition.number, reason=str(error))
+        metrics.LIVE_CALLS.set(sum(len(state.calls) for state in self._states()))
+        metrics.WAITING_CALLERS.set(
+            sum(len(index.waiting) for state in self._states() for index in state.indexes.values())
+        )
+
+    def hand_over(self) -> None:
+        """Leave everything so that the next router, of whatever version, starts from a snapshot."""
+        try:
+            self.snapshot()
+        except BusError as error:
+            log.warning("hand_over_incomplete", reason=str(error))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._reader.close()
+        self._sender.close()
+
+    # -- partitions --------------------------------------------------------------------------------------------------
+
+    def _revoked(self, places: Places) -> None:
+        self._lost.update(number for _, number in places)
+
+    def _follow_assignment(self) -> set[int]:
+        """Drop what was taken from us, load what was given; returns the loaded ones, whose records come again."""
+        for number in self._lost:
+            self.partitions.pop(number, None)
+        self._lost.clear()
+        fresh = {number for _, number in self._reader.assignment()} - self.partitions.keys()
+        for number in sorted(fresh):
+            self._load(number)
+        return fresh
+
+    def _load(self, number: int) -> None:
+        snapshot = self._snapshots.load(number)
+        committed = self._reader.committed(INPUTS, number) or 0
+        self.partitions[number] = Partition(number, snapshot, committed)
+        self._reader.seek(INPUTS, number, snapshot.next_offset)
+        log.info("partition_taken_up", partition=number, snapshot=snapshot.next_offset, committed=committed)
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _decide_all(self, records: list[Record]) -> None:
+        spoilt: set[int] = set()
+        began = time.monotonic()
+        for record in records:
+            if record.partition in spoilt or record.partition not in self.partitions:
+                continue
+            if not self._decide(record):
+                spoilt.add(record.partition)
+            if time.monotonic() - began > YIELD_SECONDS:
+                gevent.idle()
+                began = time.monotonic()
+        for number in sorted(spoilt):
+            self._load(number)
+
+    def _decide(self, record: Record) -> bool:
+        """Decide one record and send what follows; False when the partition must be built again without it."""
+        partition = self.partitions[record.partition]
+        receipts: list[ReceiptPort] = []
+        began = time.perf_counter()
+        try:
+            outputs = partition.take(record)
+        except RefusedInput as refused:
+            outputs = None
+            if partition.emits(record.offset):
+                receipts.append(self._bury(record, str(refused)))
+        except Exception as bug:  # noqa: BLE001 - the boundary: one bad input may not stop all tenants for ever
+            self._leave_out(record, bug)
+            return False
+        metrics.DECIDE_SECONDS.observe(time.perf_counter() - began)
+        if not partition.emits(record.offset):
+            metrics.REPLAYED.inc()
+            return True
+        if outputs is not None:
+            receipts += self._send(record, outputs)
+        self._sent.append(_Sent(record.partition, record.offset + 1, receipts, time.monotonic()))
+        return True
+
+    def _send(self, record: Record, outputs: Outputs) -> list[ReceiptPort]:
+        """Send commands first: somebody waits for them."""
+        now_ms, generation = self._clock.now_ms(), self._reader.generation()
+        receipts = []
+        for command in outputs.commands:
+            command.fence_partition = record.partition
+            command.fence_generation = generation
+            receipts.append(self._sender.send(COMMANDS, command.node, command.SerializeToString(), timestamp_ms=now_ms))
+            metrics.COMMANDS.labels(command.WhichOneof("action") or "none").inc()
+        receipts.extend(
+            self._sender.send(REPLIES, record.key, reply.SerializeToString(), timestamp_ms=now_ms)
+            for reply in outputs.replies
+        )
+        receipts.extend(publish_event(self._sender, event) for event in outputs.events)
+        metrics.EVENTS.inc(len(outputs.events))
+        metrics.INPUT_AGE_SECONDS.observe(max(0, now_ms - record.timestamp_ms) / 1000)
+        return receipts
+
+    def _bury(self, record: Record, reason: str) -> ReceiptPort:
+        metrics.DEAD_LETTERS.labels("refused").inc()
+        log.warning("input_refused", partition=record.partition, offset=record.offset, reason=reason)
+        return self._send_dead(record, reason)
+
+    def _leave_out(self, record: Record, bug: Exception) -> None:
+        """Put an input aside on which the core failed: never half-applied, never met again."""
+        metrics.DEAD_LETTERS.labels("failed").inc()
+        reason = f"{type(bug).__name__}: {bug}"
+        log.error(
+            "input_failed",
+            tenant_id=record.key,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            exc_info=bug,
+        )
+        self._snapshots.skip(record.partition, record.offset, reason)
+        if self.partitions[record.partition].emits(record.offset):
+            receipt = self._send_dead(record, reason)
+            self._sent.append(_Sent(record.partition, record.offset + 1, [receipt], time.monotonic()))
+        self.settle(wait=True)
+
+    def _send_dead(self, record: Record, reason: str) -> ReceiptPort:
+        headers = {
+            "reason": reason[:500],
+            "topic": record.topic,
+            "partition": str(record.partition),
+            "offset": str(record.offset),
+        }
+        return self._sender.send(
+            DEAD_LETTERS, record.key or "none", record.value, timestamp_ms=record.timestamp_ms, headers=headers
+        )
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _fire_timers(self) -> None:
+        """Bring due timers back as inputs. After a restart one may come twice: the second one is ignored."""
+        now_ms = self._clock.now_ms()
+        for partition in self.partitions.values():
+            if not partition.is_caught_up:
+                continue
+            for timer in partition.due(now_ms):
+                fired = TimerFired(timer_id=timer.timer_id, due_ms=timer.due_ms)
+                value = Input(tenant_id=timer.tenant_id, timer=fired).SerializeToString()
+                receipt = self._sender.send(INPUTS, timer.tenant_id, value, timestamp_ms=now_ms)
+                # It holds back no offset of its own, but a broker that does not take it ends the session.
+                self._sent.append(_Sent(partition.number, partition.next_offset, [receipt], time.monotonic()))
+                metrics.TIMERS_FIRED.inc()
+
+    def _patience(self, timeout_seconds: float) -> float:
+        """Return how long to wait for records: until the next timer at most."""
+        dues = [due for partition in self.partitions.values() if (due := partition.next_due_ms()) is not None]
+        if not dues:
+            return timeout_seconds
+        left = self._clock.wall_seconds((min(dues) - self._clock.now_ms()) / 1000)
+        return min(timeout_seconds, max(0.0, left))
+
+    def _wants_snapshot(self, now: float) -> bool:
+        return now - self._snapshot_at >= self._pace.snapshot_seconds or any(
+            partition.inputs_since_snapshot >= self._pace.snapshot_inputs and partition.is_caught_up
+            for partition in self.partitions.values()
+        )
+
+    def _is_acknowledged(self, sent: _Sent, *, wait: bool) -> bool:
+        if all(receipt.acknowledged for receipt in sent.receipts):
+            return True
+        overdue = time.monotonic() - sent.sent_at > ACKNOWLEDGE_SECONDS
+        if not wait and not overdue:
+            return False
+        for receipt in sent.receipts:
+            receipt.wait(0.001 if overdue else ACKNOWLEDGE_SECONDS)
+        return True
+
+    def _states(self) -> list[TenantState]:
+        return [state for partition in self.partitions.values() for state in partition.states.values()]
