@@ -1,8 +1,8 @@
-"""From the event socket to Kafka's acknowledgement: our listener beside one of stock greenswitch and stock kafka-python.
+"""From the event socket to Kafka's acknowledgement: our listener beside one of stock greenswitch and kafka-python.
 
 `python -m bench.listener [--events N] [--rounds R] [--memory-events N]`. A process of its own replays calls captured
 from a real FreeSWITCH, each time with new leg ids; the broker is RINGMASTER_KAFKA_BOOTSTRAP or one started for the run.
-Both publish one record for each event that is a fact, and are measured from the first event to the last acknowledgement.
+Both publish one record for each event that is a fact; measured from the first event to the last acknowledgement.
 """
 
 from gevent import monkey
@@ -44,11 +44,11 @@ _NAME = re.compile(rb"\nEvent-Name: ([A-Z_]+)\n")
 _NO_FACT = ("CHANNEL_EXECUTE_COMPLETE", "BACKGROUND_JOB", "HEARTBEAT", "CUSTOM")
 
 
-# -- the replayed switch, a process of its own ---------------------------------------------------------------------------
+# -- the replayed switch, a process of its own ------------------------------------------------------------------------
 
 
 def corpus() -> list[bytes]:
-    """The captured events that the listener subscribes to."""
+    """Return the captured events that the listener subscribes to."""
     wanted = {name.encode() for name in (*EVENTS, "CUSTOM", "HEARTBEAT", "BACKGROUND_JOB")}
     return [_owned(frame) for frame in frames("plain") if (name := _NAME.search(b"\n" + frame)) and name[1] in wanted]
 
@@ -138,7 +138,7 @@ def _answer(command: bytes) -> bytes:
     return b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n"
 
 
-# -- what each contestant measures of itself -----------------------------------------------------------------------------
+# -- what each contestant measures of itself --------------------------------------------------------------------------
 
 
 class Figures:
@@ -193,7 +193,7 @@ def _resident_mb() -> float:
 
 
 def run_ours(port: int, bootstrap: str, events: int) -> None:
-    """The listener as it runs in production, without its web server."""
+    """Run the listener as it runs in production, without its web server."""
     from services.listener.adapters.bus import KafkaBus  # noqa: PLC0415 - only in its own process
     from services.listener.bootstrap import build  # noqa: PLC0415
     from services.listener.domain.directory import TenantEntry  # noqa: PLC0415
@@ -222,7 +222,7 @@ def run_ours(port: int, bootstrap: str, events: int) -> None:
 
 
 def run_stock(port: int, bootstrap: str, events: int) -> None:
-    """What one writes with the two libraries' own documentation: a handler an event, a JSON record, default settings."""
+    """Run what one writes by the two libraries' documentation: a handler, a JSON record, default settings."""
     import greenswitch  # noqa: PLC0415 - only in its own process; the peer that is measured
     from kafka import KafkaProducer  # noqa: PLC0415
 
@@ -255,7 +255,7 @@ def run_stock(port: int, bootstrap: str, events: int) -> None:
     os._exit(0)  # its stop() waits for ever for a reader that waits for bytes
 
 
-# -- the table -----------------------------------------------------------------------------------------------------------
+# -- the table --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class Listener:
         self.supervisor.spawn("kafka-connector", self.publisher.keep_connected)
         self.supervisor.spawn("tenants", self.tenants.run)
         self.supervisor.spawn("pump", self._pump)
+        self.supervisor.spawn("second-look", self.pump.look_again, self.supervisor.stopping)
         self.supervisor.spawn("executor", self.executor.run)
         self.supervisor.spawn("observer", self._observe)
         self.supervisor.spawn("stopper", self._stop_client)

@@ -18,6 +18,8 @@ from services.shared.esl.client import Connected, Disconnected, EslClient, Event
 from services.shared.esl.errors import NotSent, OutcomeUnknown
 
 log = structlog.get_logger()
+LAG_SECONDS = 1.0
+"""FreeSWITCH's lists lag 30-160 ms (wire truth 19)."""
 PACE_SECONDS = 0.02
 PACE_STEP_SECONDS = 0.001
 _MICROSECONDS = 1_000_000
@@ -51,6 +53,7 @@ class Pump:
         self._gap_reason = ""
         self._is_discarding = False
         self._said = ""
+        self._look_again = Flag()
         self.ready = Flag()
         self.trouble = "not connected with FreeSWITCH yet"
 
@@ -62,6 +65,25 @@ class Pump:
         for batch in self._client.events():
             self._batch(batch)
             self._pace()
+
+    def look_again(self, stopping: Flag) -> None:
+        """Take a second look a while after each reconciliation: legs born just before it were not listed yet."""
+        while not stopping.is_set():
+            if not self._look_again.wait(LAG_SECONDS):
+                continue
+            self._look_again.clear()
+            if stopping.wait(LAG_SECONDS) or not self.ready.is_set() or self._is_discarding:
+                continue
+            try:
+                picture = take_picture(self._switch, self._reconciler)
+            except (NotSent, OutcomeUnknown) as error:
+                log.warning("second_look_failed", reason=str(error))
+                self._look_again.set()
+                continue
+            told = self._reconciler.newcomers(picture, self._clock.now_us())
+            metrics.RECONCILED.inc(len(told))
+            self._publish(told)
+            self.keep()
 
     def keep(self) -> None:
         """Write what changed of the legs."""
@@ -183,6 +205,7 @@ class Pump:
         self._gap_from_us, self._gap_reason, self.trouble = 0, "", ""
         self._seen_us = max(self._seen_us, now_us)
         self.ready.set()
+        self._look_again.set()
 
     def _tenants(self) -> list[str]:
         return list(dict.fromkeys([*self._directory.tenants, *(leg.tenant_id for leg in self._legs.live.values())]))

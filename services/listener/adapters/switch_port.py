@@ -76,9 +76,9 @@ def take_picture(switch: SwitchPort, reconciler: Reconciler) -> Picture:
         registered = read_registrations(registrations)
     except (ValueError, KeyError, TypeError) as error:
         raise OutcomeUnknown(f"FreeSWITCH's lists can't be read: {error}") from error
-    missing = reconciler.missing(listed)
-    alive = _ask(switch, [("uuid_exists", leg_id) for leg_id in missing])
-    gone = frozenset(leg_id for leg_id, text in zip(missing, alive, strict=True) if text == "false")
+    doubtful = reconciler.doubtful(listed)
+    alive = _ask(switch, [("uuid_exists", leg_id) for leg_id in doubtful])
+    gone = frozenset(leg_id for leg_id, text in zip(doubtful, alive, strict=True) if text == "false")
     return Picture(listed, bridges, registered, gone, _variables(switch, reconciler.unknown(listed)))
 
 

@@ -1,6 +1,7 @@
 """What was missed: the difference between what was told of the legs and what FreeSWITCH lists now (SPEC 10.3).
 
-FreeSWITCH's lists lag (wire truth 19): a leg missing from them is gone only when `uuid_exists` says so too.
+FreeSWITCH's lists lag (wire truth 19): a leg is missing from them at its birth and still there after its end, so that
+`uuid_exists` decides what lives. What ends after that question is in the events, which are subscribed by then.
 """
 
 import json
@@ -59,7 +60,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What FreeSWITCH says lives now. `gone` are legs that were told and that `uuid_exists` denies."""
+    """What FreeSWITCH says lives now. `gone` are legs, told or listed, that `uuid_exists` denies."""
 
     legs: tuple[ListedLeg, ...]
     bridges: tuple[tuple[str, str], ...]
@@ -115,69 +116,81 @@ class Reconciler:
 
     def __init__(self, normaliser: Normaliser) -> None:
         self.normaliser = normaliser
-        self._facts = normaliser.facts
-        self._legs = normaliser.legs
+        self.facts = normaliser.facts
+        self.legs = normaliser.legs
 
-    def missing(self, listed: Iterable[ListedLeg]) -> list[str]:
-        """Return told legs that the list lacks: ask `uuid_exists` for each."""
-        present = {each.leg_id for each in listed}
-        return [leg_id for leg_id in self._legs.live if leg_id not in present]
+    def doubtful(self, listed: Iterable[ListedLeg]) -> list[str]:
+        """Return every leg, told or listed: ask `uuid_exists` for each, because the list lags both ways."""
+        return list(dict.fromkeys([*self.legs.live, *(each.leg_id for each in listed)]))
 
     def unknown(self, listed: Iterable[ListedLeg]) -> list[str]:
         """Return listed legs that were never told: ask for their own variables."""
-        return [each.leg_id for each in listed if self._legs.find(each.leg_id) is None]
+        return [each.leg_id for each in listed if self.legs.find(each.leg_id) is None]
 
     def restarted(self, core_uuid: str, tenants: Iterable[str], now_us: int) -> list[Input]:
         """Tell that another FreeSWITCH process answers: all former legs are gone (wire truth 24)."""
-        former, self._legs.core_uuid = self._legs.core_uuid, core_uuid
+        former, self.legs.core_uuid = self.legs.core_uuid, core_uuid
         if not former or former == core_uuid:
             return []
         told = []
         for tenant_id in tenants:
-            restarted = self._facts.of_switch(tenant_id, now_us)
+            restarted = self.facts.of_switch(tenant_id, now_us)
             restarted.fact.switch_restarted.former_core_uuid = former
             told.append(restarted)
-        return told + [self._lost(leg, now_us, CAUSE_RESTARTED) for leg in list(self._legs.live.values())]
+        return told + [self._lost(leg, now_us, CAUSE_RESTARTED) for leg in list(self.legs.live.values())]
 
     def difference(self, picture: Picture, now_us: int) -> list[Input]:
         """Tell everything in which the picture differs from what was told: hang-ups first, they free people."""
-        told = [self._lost(self._legs.live[leg_id], now_us, CAUSE_MISSED) for leg_id in sorted(picture.gone)]
+        lost = [self.legs.live[leg_id] for leg_id in sorted(picture.gone) if leg_id in self.legs.live]
+        told = [self._lost(leg, now_us, CAUSE_MISSED) for leg in lost]
         for each in picture.legs:
-            told += self._leg(each, picture, now_us)
+            if each.leg_id not in picture.gone:
+                told += self._leg(each, picture, now_us)
         told += self._bridges(picture, now_us)
         if picture.registered is not None:
             told += self._phones(picture.registered, now_us)
         return told
 
+    def newcomers(self, picture: Picture, now_us: int) -> list[Input]:
+        """Tell only listed legs that were never told: the second look, for those that the list lacked at their birth.
+
+        Other differences are left alone: events have gone on while the picture was taken, and they are newer.
+        """
+        told: list[Input] = []
+        for each in picture.legs:
+            if each.leg_id not in picture.gone and self.legs.find(each.leg_id) is None:
+                told += self._leg(each, picture, now_us)
+        return told
+
     def _lost(self, leg: Leg, now_us: int, cause: str) -> Input:
-        told = self._facts.of_leg(leg, 0, now_us)
+        told = self.facts.of_leg(leg, 0, now_us)
         hung_up = told.fact.leg_hung_up
         hung_up.cause = cause
         hung_up.created_us, hung_up.answered_us, hung_up.ended_us = leg.created_us, leg.answered_us, now_us
         hung_up.reconciled = True
-        self._legs.end(leg)
+        self.legs.end(leg)
         return told
 
     def _leg(self, listed: ListedLeg, picture: Picture, now_us: int) -> list[Input]:
         told: list[Input] = []
-        leg = self._legs.live.get(listed.leg_id)
+        leg = self.legs.live.get(listed.leg_id)
         if leg is None:
-            if self._legs.find(listed.leg_id) is not None:
+            if self.legs.find(listed.leg_id) is not None:
                 return []  # ended, the list lags
             leg = self._meet(listed, picture.variables.get(listed.leg_id, OwnVariables()), told)
         if leg is None:
             return []
         if listed.is_answered and not leg.answered_us:
             leg.answered_us = now_us
-            told.append(self._facts.of_leg(leg, 0, now_us))
+            told.append(self.facts.of_leg(leg, 0, now_us))
             told[-1].fact.leg_answered.SetInParent()
         if listed.is_parked and not leg.is_parked:
             leg.is_parked = leg.is_restated = True
-            told.append(self._facts.of_leg(leg, 0, now_us))
+            told.append(self.facts.of_leg(leg, 0, now_us))
             told[-1].fact.leg_parked.line = leg.line
         if listed.application not in _ASKING:
             told += self._ended_asks(leg, now_us)
-        self._legs.touch(leg)
+        self.legs.touch(leg)
         return told
 
     def _meet(self, listed: ListedLeg, own: OwnVariables, told: list[Input]) -> Leg | None:
@@ -198,7 +211,7 @@ class Reconciler:
         for command_id, asked in leg.asked.items():
             if asked is Asked.MUSIC:
                 continue
-            ended = self._facts.of_leg(leg, 0, now_us)
+            ended = self.facts.of_leg(leg, 0, now_us)
             if asked is Asked.PLAYBACK:
                 ended.fact.playback_finished.command_id = command_id
                 ended.fact.playback_finished.error = ERROR_MISSED
@@ -213,33 +226,33 @@ class Reconciler:
         other_of = dict(picture.bridges) | {b: a for a, b in picture.bridges}
         told: list[Input] = []
         done: set[str] = set()
-        for leg in list(self._legs.live.values()):
+        for leg in list(self.legs.live.values()):
             now_with = other_of.get(leg.leg_id, "")
             if leg.leg_id in done or leg.other_leg_id == now_with:
                 continue
             if leg.other_leg_id:
                 done |= {leg.other_leg_id}
-                told.append(self._facts.of_leg(leg, 0, now_us))
+                told.append(self.facts.of_leg(leg, 0, now_us))
                 told[-1].fact.leg_unbridged.other_leg_id = leg.other_leg_id
                 self._set_pair(leg.leg_id, leg.other_leg_id, joined=False)
             if now_with:
                 done |= {now_with}
-                told.append(self._facts.of_leg(leg, 0, now_us))
+                told.append(self.facts.of_leg(leg, 0, now_us))
                 told[-1].fact.leg_bridged.other_leg_id = now_with
                 self._set_pair(leg.leg_id, now_with, joined=True)
         return told
 
     def _set_pair(self, one_id: str, other_id: str, *, joined: bool) -> None:
-        for leg, other in ((self._legs.live.get(one_id), other_id), (self._legs.live.get(other_id), one_id)):
+        for leg, other in ((self.legs.live.get(one_id), other_id), (self.legs.live.get(other_id), one_id)):
             if leg is not None:
                 leg.other_leg_id = other if joined else ""
                 leg.is_restated = leg.is_restated and not joined
-                self._legs.touch(leg)
+                self.legs.touch(leg)
 
     def _phones(self, registered: Iterable[Registered], now_us: int) -> list[Input]:
         told: list[Input] = []
         present = {each.address for each in registered}
-        for address in [address for address in self._legs.registered if address not in present]:
+        for address in [address for address in self.legs.registered if address not in present]:
             told += self.normaliser.phone_unregistered(address, now_us, expired=True)
         for each in registered:
             seconds = max(0, each.expires_us - now_us) // _MICROSECONDS

@@ -83,6 +83,9 @@ class SwitchProcess:
     def move_phone(self, leg_id: str, **fields: Any) -> None:
         self._post(f"/legs/{leg_id}", fields)
 
+    def change_agent(self, agent: str, **fields: Any) -> None:
+        self._post(f"/agents/{agent}", fields)
+
     def status(self) -> dict[str, Any]:
         return dict(self._open("/status"))
 
@@ -97,7 +100,7 @@ class SwitchProcess:
         return dict(self._open(path, json.dumps(fields).encode()))
 
     def _open(self, path: str, data: bytes | None = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.http_port}{path}", data=data, headers={"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own loopback address
@@ -143,6 +146,19 @@ class Platform:
         if session is not None:
             session._events.stop()
             session._commands.stop()
+
+    def is_ready(self) -> bool:
+        return self.listener is not None and self.listener.ready()[0]
+
+    def call_in(self) -> str:
+        """Let somebody call once the listener is ready; return the leg when it is parked."""
+        wait_until(self.is_ready, "the listener is ready")
+        leg = self.switch.call()
+        assert self.fact(leg, "leg_parked").leg_parked.line == LINE
+        return leg
+
+    def of_switch(self, kind: str) -> list[Any]:
+        return [told.fact for told in self.inputs() if told.fact.WhichOneof("fact") == kind]
 
     def inputs(self) -> list[Input]:
         return [Input.FromString(record.value) for record in self.bus.records(INPUTS)]

@@ -1,18 +1,14 @@
 """One whole call through a simulated FreeSWITCH in a process of its own: our commands in, the tenant's facts out."""
 
-from typing import TYPE_CHECKING
-
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
-
-if TYPE_CHECKING:
-    from tests.integration.listener.conftest import Platform, SwitchProcess
+from tests.integration.listener.conftest import Platform
 
 AGENT_LEG = "agent-leg-1"
 
 
-def test_a_call_is_answered_asked_bridged_recorded_and_ended(platform: "Platform", switch: "SwitchProcess") -> None:
+def test_a_call_is_answered_asked_bridged_recorded_and_ended(platform: Platform) -> None:
     platform.start()
-    leg = _call_in(platform, switch)
+    leg = platform.call_in()
 
     platform.command(command_id="c1", call_id=leg, leg_id=leg, lease_leg=pb.LeaseLeg(seconds=20))
     platform.command(command_id="c2", call_id=leg, leg_id=leg, answer_leg=pb.AnswerLeg())
@@ -51,14 +47,3 @@ def test_a_call_is_answered_asked_bridged_recorded_and_ended(platform: "Platform
     for each in (leg, AGENT_LEG):
         sequences = [told.fact.leg_sequence for told in platform.inputs() if told.fact.leg_id == each]
         assert sequences == list(range(1, len(sequences) + 1))
-
-
-def _call_in(platform: "Platform", switch: "SwitchProcess") -> str:
-    assert platform.listener is not None
-    from tests.integration.listener.conftest import wait_until
-
-    wait_until(lambda: platform.listener and platform.listener.pump.ready.is_set(), "the listener is ready")
-    leg = switch.call()
-    parked = platform.fact(leg, "leg_parked")
-    assert parked.leg_parked.line == "+442079460001"
-    return leg

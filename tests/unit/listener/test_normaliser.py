@@ -152,7 +152,7 @@ def _owned(event: Event) -> Event:
 
 
 def test_callers_who_abandon_are_told_once_each(world: World) -> None:
-    """Run 04b: five ways to give up, in ringing, during a prompt, parked, during a dialplan bridge, during originate."""
+    """Run 04b: in ringing, during a prompt, parked, during a dialplan bridge, during an originate."""
     told = world.feed(captured("04b-caller-abandons.plain"))
     ends = [each.fact.leg_hung_up for each in told if each.fact.HasField("leg_hung_up")]
     assert [(end.cause, end.party) for end in ends] == [

@@ -96,7 +96,7 @@ def picture(world: World, truth: Truth) -> Picture:
     ]
     calls = [dict(zip(("uuid", "b_uuid"), sorted(pair), strict=True)) for pair in truth.pairs]
     listed = read_channels(json.dumps({"row_count": len(rows), "rows": rows}))
-    missing = Reconciler(world.normaliser).missing(listed)
+    missing = set(Reconciler(world.normaliser).doubtful(listed)) - set(truth.parked)
     phones = tuple(Registered(address, NOW_US + 60_000_000) for address in truth.phones)
     return Picture(listed, read_calls(json.dumps({"rows": calls})), phones, frozenset(missing), {})
 
@@ -141,6 +141,24 @@ def test_a_leg_that_only_the_list_lacks_is_not_ended(world: World) -> None:
     told = Reconciler(world.normaliser).difference(Picture((), (), None, frozenset(), {}), NOW_US)
     assert told == []
     assert "a" in world.legs.live
+
+
+def test_a_leg_that_is_still_listed_but_does_not_exist_is_ended(world: World) -> None:
+    born(world, "a")
+    rows = [{"uuid": each, "direction": "inbound", "dest": "1000", "application": "park"} for each in ("a", "b")]
+    listed = read_channels(json.dumps({"rows": rows}))
+    told = Reconciler(world.normaliser).difference(Picture(listed, (), None, frozenset({"a", "b"}), {}), NOW_US)
+    assert kinds_of(told, "a") == ["leg_hung_up"]
+    assert kinds_of(told, "b") == []
+
+
+def test_the_second_look_tells_only_who_was_never_told(world: World) -> None:
+    born(world, "a")
+    rows = [{"uuid": each, "direction": "inbound", "dest": "1000", "callstate": "ACTIVE"} for each in ("a", "b")]
+    listed = read_channels(json.dumps({"rows": rows}))
+    told = Reconciler(world.normaliser).newcomers(Picture(listed, (), None, frozenset(), {}), NOW_US)
+    assert kinds_of(told, "a") == []
+    assert kinds_of(told, "b") == ["leg_created", "leg_answered"]
 
 
 def test_a_vanished_leg_is_hung_up_and_marked_as_reconciled(world: World) -> None:

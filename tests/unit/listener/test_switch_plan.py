@@ -37,7 +37,12 @@ def test_a_lease_never_runs_out_early_and_replaces_the_former_one() -> None:
 
 
 def test_the_tenants_prompt_goes_before_the_shared_one() -> None:
-    prompts = [pb.Prompt(name="hello"), pb.Prompt(name="bye"), pb.Prompt(name="bye", language="en"), pb.Prompt(silence_ms=500)]
+    prompts = [
+        pb.Prompt(name="hello"),
+        pb.Prompt(name="bye"),
+        pb.Prompt(name="bye", language="en"),
+        pb.Prompt(silence_ms=500),
+    ]
     (play,) = wire(play_prompt=pb.PlayPrompt(prompts=prompts))
     assert (
         "file_string:///prompts/acme/uk/hello.wav!/prompts/default/uk/bye.wav!/prompts/default/en/bye.wav"
@@ -50,7 +55,9 @@ def test_a_question_flushes_what_was_typed_before() -> None:
     ask = pb.CollectDigits(prompts=[pb.Prompt(name="hello")], max_digits=1, tries=2, timeout_ms=3000, valid=["1", "*"])
     steps = wire(collect_digits=ask)
     assert steps[1] == "api uuid_flush_dtmf leg"
-    assert "1 1 2 3000 none '/prompts/acme/uk/hello.wav' 'silence_stream://1' ringmaster_digits ^(1|[*])$ 3000" in steps[2]
+    assert (
+        "1 1 2 3000 none '/prompts/acme/uk/hello.wav' 'silence_stream://1' ringmaster_digits ^(1|[*])$ 3000" in steps[2]
+    )
 
 
 def test_after_a_bridge_each_leg_does_what_the_command_says() -> None:
@@ -92,7 +99,10 @@ def test_spoken_text_never_leaves_its_place(text: str) -> None:
     assert not re.search(r"[$'\"\\]", argument)
 
 
-@given(st.lists(st.text(alphabet="0123456789*#AB|)x.", max_size=4), max_size=5), st.text(alphabet="0123456789*#", max_size=4))
+@given(
+    st.lists(st.text(alphabet="0123456789*#AB|)x.", max_size=4), max_size=5),
+    st.text(alphabet="0123456789*#", max_size=4),
+)
 def test_the_answer_pattern_accepts_exactly_the_valid_answers(valid: list[str], pressed: str) -> None:
     spelled = [each for each in valid if each and set(each) <= set("0123456789*#ABCD")]
     pattern = answer_pattern(valid, 4)

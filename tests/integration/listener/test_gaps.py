@@ -1,0 +1,86 @@
+"""The listener, the switch and the connection die at bad moments; the tenant's log tells the truth afterwards."""
+
+from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from tests.integration.listener.conftest import Platform, SwitchProcess, wait_until
+
+
+def test_what_happened_while_the_listener_was_dead_is_told_by_its_next_life(
+    platform: Platform, switch: SwitchProcess
+) -> None:
+    platform.start()
+    ending, staying = platform.call_in(), platform.call_in()
+    platform.crash()
+    switch.move_phone(ending, does="hang_up")
+    wait_until(lambda: switch.status()["legs"] == 1, "the leg has ended")
+    coming = switch.call()
+    platform.start()
+    assert platform.fact(ending, "leg_hung_up").leg_hung_up.reconciled
+    assert platform.fact(coming, "leg_created").leg_created.reconciled
+    assert platform.fact(coming, "leg_parked").leg_parked.line == "+442079460001"
+    wait_until(platform.is_ready, "the listener is ready again")
+    assert platform.kinds(staying) == ["leg_created", "leg_parked"]
+    assert platform.of_switch("switch_gap")
+    switch.move_phone(staying, does="hang_up")
+    assert not platform.fact(staying, "leg_hung_up").leg_hung_up.reconciled
+
+
+def test_a_switch_that_dies_takes_its_legs_along_and_says_so_when_it_is_back(
+    platform: Platform, switch: SwitchProcess
+) -> None:
+    platform.start()
+    leg = platform.call_in()
+    former = platform.of_switch("switch_connected")[0].core_uuid
+    switch.kill()
+    wait_until(lambda: platform.of_switch("switch_disconnected"), "the loss is told")
+    switch.start()
+    hung_up = platform.fact(leg, "leg_hung_up").leg_hung_up
+    assert (hung_up.cause, hung_up.reconciled) == ("SYSTEM_SHUTDOWN", True)
+    assert platform.of_switch("switch_restarted")[0].switch_restarted.former_core_uuid == former
+    wait_until(platform.is_ready, "the listener is ready again")
+    assert platform.kinds(platform.call_in())[:2] == ["leg_created", "leg_parked"]
+
+
+def test_a_phone_that_vanished_during_the_gap_is_told(platform: Platform, switch: SwitchProcess) -> None:
+    platform.start()
+    wait_until(lambda: platform.of_switch("phone_registered"), "anna's phone is told")
+    platform.crash()
+    switch.change_agent("anna@acme.example", registered=False)
+    platform.start()
+    gone = wait_until(lambda: platform.of_switch("phone_unregistered"), "its end is told")
+    assert gone[0].phone_unregistered.address == "anna@acme.example"
+
+
+def test_nobody_rings_again_when_the_listener_dies_while_a_phone_rings(
+    platform: Platform, switch: SwitchProcess
+) -> None:
+    switch.change_agent("anna@acme.example", answer=2.0)
+    platform.start()
+    leg = platform.call_in()
+    ring = pb.OriginateLeg(phone="anna@acme.example", ring_timeout_ms=20_000)
+    platform.command(command_id="c1", call_id=leg, leg_id="agent-leg", originate_leg=ring)
+    platform.fact("agent-leg", "leg_progressed")
+    platform.crash()
+    platform.start()
+    assert platform.result("c1").outcome == pb.COMMAND_OUTCOME_UNKNOWN
+    platform.fact("agent-leg", "leg_answered")
+    assert platform.kinds("agent-leg").count("leg_created") == 1
+
+
+def test_a_ringing_phone_stops_when_its_leg_is_hung_up(platform: Platform, switch: SwitchProcess) -> None:
+    switch.change_agent("anna@acme.example", answer=30.0)
+    platform.start()
+    leg = platform.call_in()
+    ring = pb.OriginateLeg(phone="anna@acme.example", ring_timeout_ms=25_000)
+    platform.command(command_id="c1", call_id=leg, leg_id="agent-leg", originate_leg=ring)
+    platform.command(command_id="c2", call_id=leg, leg_id="agent-leg", hang_up_leg=pb.HangUpLeg(cause="LOSE_RACE"))
+    assert platform.fact("agent-leg", "leg_hung_up").leg_hung_up.cause == "LOSE_RACE"
+    assert platform.result("c2").outcome == pb.COMMAND_OUTCOME_DONE
+    result = platform.result("c1")
+    assert (result.outcome, result.cause) == (pb.COMMAND_OUTCOME_FAILED, "LOSE_RACE")
+
+
+def test_a_wrong_password_is_said_and_tried_again(platform: Platform) -> None:
+    listener = platform.start(password="wrong")
+    wait_until(lambda: "password" in listener.ready()[1], "the sentence about the password")
+    assert not listener.ready()[0]
+    assert platform.inputs() == []
