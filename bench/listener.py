@@ -36,7 +36,7 @@ from services.shared.bus.topics import INPUTS
 
 OURS, STOCK = "ringmaster listener", "greenswitch + kafka-python"
 LINES = ("1000", "1100", "1200", "85072")
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 400.0
 QUIET_SECONDS = 1.0
 TICK_SECONDS = 0.001
 _LEG_ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
