@@ -18,9 +18,10 @@ UNMASK = "unmask"
 def accept(turn: Turn, offer: Offer) -> None:
     """Connect the caller with the agent who answered first."""
     call = turn.state.calls[offer.call_id]
+    # First of all: a caller who still waited would be opened for new offers when the last loser's ends.
+    calls.to_stage(call, CallStage.CONNECTING)
     offers.accept(turn, offer)
     turn.cancel_timer("retry", call.call_id)
-    calls.to_stage(call, CallStage.CONNECTING)
     call.agent_id = offer.agent_id
     bridge(turn, call, offer.leg_id)
     _start_recording(turn, call)
