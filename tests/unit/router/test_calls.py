@@ -1,11 +1,11 @@
 import pytest
-from tests.unit.router.world import LINE, Log, document
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.unit.router.world import LINE, Log, document
 
 
 @pytest.fixture

@@ -1,0 +1,243 @@
+"""Anything may happen in any order: what must hold nevertheless."""
+
+from collections import Counter
+
+import orjson
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.router.domain.decide import Outputs, decide
+from services.router.domain.lifecycle import AgentState
+from services.router.domain.model import LegRole, TenantState
+from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.turn import Position
+from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.unit.router.world import AGENTS, START_MS, TENANT, Log, document
+
+CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])
+CAUSES = st.sampled_from(["NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_TEMPORARY_FAILURE"])
+OFFER_ENDS = frozenset(
+    {
+        "offer_accepted",
+        "offer_rejected",
+        "offer_missed",
+        "offer_cancelled",
+        "offer_lost_race",
+        "offer_failed",
+    }
+)
+BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING})
+
+
+def _bytes(outputs: Outputs) -> list[object]:
+    messages = [*outputs.commands, *outputs.events, *outputs.replies]
+    return [*(message.SerializeToString(deterministic=True) for message in messages), *map(repr, outputs.timers)]
+
+
+class Routing(RuleBasedStateMachine):
+    """Callers, agents, phones, results, timers and documents in any order, also nonsensical ones."""
+
+    @initialize(strategy=st.sampled_from([tn.STRATEGY_LONGEST_IDLE, tn.STRATEGY_ROUND_ROBIN, tn.STRATEGY_RING_ALL]))
+    def begin(self, strategy: "tn.Strategy.ValueType") -> None:
+        self.strategy = strategy
+        self.log = Log(document(strategy=strategy))
+        self.log.ready("olena", "taras")
+
+    @rule(call_id=CALLS, digit=st.sampled_from(["1", "1", "1", "2", "3", ""]))
+    def caller_arrives(self, call_id: str, digit: str) -> None:
+        if call_id in self.log.state.calls or call_id in self.log.state.ended:
+            return
+        self.log.arrive(call_id)
+        if self.log.state.calls[call_id].step_type == "menu":
+            self.log.press(call_id, digit)
+
+    @rule(call_id=CALLS, reconciled=st.booleans())
+    def caller_leaves(self, call_id: str, *, reconciled: bool) -> None:
+        self.log.hangs_up(call_id, "SYSTEM_SHUTDOWN" if reconciled else "NORMAL_CLEARING", reconciled=reconciled)
+
+    @rule(call_id=CALLS)
+    def switch_falls_back(self, call_id: str) -> None:
+        self.log.fact(call_id, leg_fell_back=sw.LegFellBack())
+
+    @rule(data=st.data(), what=st.sampled_from(["rings", "answers", "parks", "bridges", "parts", "holds", "resumes"]))
+    def leg_moves(self, data: st.DataObject, what: str) -> None:
+        legs = [leg for leg in self.log.state.legs.values() if leg.role is not LegRole.CUSTOMER]
+        if not legs:
+            return
+        leg = data.draw(st.sampled_from(legs))
+        bodies = {
+            "rings": {"leg_progressed": sw.LegProgressed()},
+            "answers": {"leg_answered": sw.LegAnswered()},
+            "parks": {"leg_parked": sw.LegParked()},
+            "bridges": {"leg_bridged": sw.LegBridged(other_leg_id=leg.call_id)},
+            "parts": {"leg_unbridged": sw.LegUnbridged(other_leg_id=leg.call_id)},
+            "holds": {"leg_held": sw.LegHeld()},
+            "resumes": {"leg_resumed": sw.LegResumed()},
+        }
+        self.log.fact(leg.leg_id, leg.call_id, **bodies[what])
+
+    @rule(data=st.data(), cause=CAUSES)
+    def leg_ends(self, data: st.DataObject, cause: str) -> None:
+        legs = [leg for leg in self.log.state.legs.values() if leg.role is not LegRole.CUSTOMER]
+        if legs:
+            self.log.hangs_up(data.draw(st.sampled_from(legs)).leg_id, cause)
+
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from([cm.COMMAND_OUTCOME_DONE, cm.COMMAND_OUTCOME_FAILED, cm.COMMAND_OUTCOME_EXPIRED]),
+        cause=CAUSES,
+    )
+    def command_ends(self, data: st.DataObject, outcome: "cm.CommandOutcome.ValueType", cause: str) -> None:
+        commands = self.log.commands()[-8:]
+        if commands:
+            self.log.result(data.draw(st.sampled_from(commands)), outcome, cause)
+
+    @rule(agent_id=st.sampled_from(AGENTS), status=st.sampled_from([1, 2, 2, 3]))
+    def agent_chooses(self, agent_id: str, status: int) -> None:
+        ask = rq.SetAgentStatus(agent_id=agent_id, status=rq.AgentStatus.ValueType(status))
+        self.log.request(f"r{len(self.log.inputs)}", set_agent_status=ask)
+
+    @rule(agent_id=st.sampled_from(AGENTS), call_id=CALLS, what=st.integers(0, 3))
+    def somebody_asks(self, agent_id: str, call_id: str, what: int) -> None:
+        request_id = f"r{len(self.log.inputs)}"
+        offer_id = self.log.state.agents[agent_id].offer_id if agent_id in self.log.state.agents else ""
+        if what == 0:
+            self.log.request(request_id, reject_offer=rq.RejectOffer(agent_id=agent_id, offer_id=offer_id))
+        elif what == 1:
+            self.log.request(request_id, end_wrap_up=rq.EndWrapUp(agent_id=agent_id))
+        elif what == 2:
+            self.log.request(request_id, hang_up_call=rq.HangUpCall(call_id=call_id))
+        else:
+            self.log.request(request_id, hold_call=rq.HoldCall(call_id=call_id, held=True))
+
+    @rule(agent_id=st.sampled_from(AGENTS), here=st.booleans())
+    def phone_comes_or_goes(self, agent_id: str, *, here: bool) -> None:
+        address = f"phone-{agent_id}@acme.example"
+        if here:
+            self.log.fact("", phone_registered=sw.PhoneRegistered(address=address))
+        else:
+            self.log.fact("", phone_unregistered=sw.PhoneUnregistered(address=address))
+
+    @rule(seconds=st.sampled_from([0.02, 1, 6, 16, 130]))
+    def time_passes(self, seconds: float) -> None:
+        self.log.wait(seconds)
+
+    @rule(without=st.sampled_from(["", "olena", "sales"]))
+    def document_changes(self, without: str) -> None:
+        newer = document(version=self.log.state.version + 1, strategy=self.strategy)
+        if without == "sales":
+            del newer.queues[:]
+        elif without:
+            del newer.agents[0]
+            del newer.queues[0].tiers[0]
+        self.log.feed(Input(tenant_id=TENANT, document=newer))
+
+    @rule()
+    def facts_come_again(self) -> None:
+        for given in [given for _, given in self.log.inputs if given.WhichOneof("input") == "fact"][-3:]:
+            if given.fact.leg_id in self.log.state.legs:
+                assert not self.log.feed(given).events
+
+    @invariant()
+    def an_agent_has_at_most_one_offer_and_one_call(self) -> None:
+        state = self.log.state
+        offers = Counter(offer.agent_id for offer in state.offers.values())
+        assert all(count == 1 for count in offers.values())
+        for agent in state.agents.values():
+            assert (agent.agent_id in offers) == bool(agent.offer_id)
+            if agent.state in BUSY:
+                assert agent.call_id
+        connected = Counter(call.other_leg_id for call in state.calls.values() if call.other_leg_id)
+        assert all(count == 1 for count in connected.values())
+
+    @invariant()
+    def the_orders_say_what_the_records_say(self) -> None:
+        state = self.log.state
+        for queue_id, index in state.indexes.items():
+            waiting = {call.call_id for call in state.calls.values() if call.is_waiting and call.queue_id == queue_id}
+            assert {entry[3] for entry in index.waiting} == waiting
+            assert {entry[3] for entry in index.unoffered} <= waiting
+            idle = {key[2] for keys in index.idle.values() for key in keys}
+            assert idle <= {agent.agent_id for agent in state.agents.values() if agent.state is AgentState.IDLE}
+
+    @invariant()
+    def nobody_waits_while_an_agent_who_may_take_the_call_is_idle(self) -> None:
+        state = self.log.state
+        for index in state.indexes.values():
+            for entry in index.unoffered:
+                refused = state.calls[entry[3]].refused
+                idle = {key[2] for keys in index.idle.values() for key in keys}
+                assert idle <= refused.keys()
+
+    @invariant()
+    def timers_belong_to_somebody(self) -> None:
+        state = self.log.state
+        owners = {"ring": state.offers, "wrap": state.agents, "reach": state.agents, "gone": state.legs}
+        for timer_id in state.timers:
+            kind, _, subject = timer_id.partition(":")
+            assert subject in owners.get(kind, state.calls), timer_id
+
+    def teardown(self) -> None:
+        if not hasattr(self, "log"):
+            return
+        for call_id in list(self.log.state.calls):
+            self.log.hangs_up(call_id)
+        self.log.wait(300)
+        self._everything_ended_once()
+        self._replay_is_equal()
+
+    def _everything_ended_once(self) -> None:
+        state = self.log.state
+        started = Counter(event.call_id for event in self.log.events("call_started"))
+        ended = Counter(event.call_id for event in self.log.events("call_ended"))
+        assert started == ended
+        assert all(count == 1 for count in ended.values())
+        created = [event.offer_created.offer_id for event in self.log.events("offer_created")]
+        ends = [
+            getattr(event, body).offer_id
+            for event in self.log.all_events()
+            if (body := event.WhichOneof("body") or "") in OFFER_ENDS
+        ]
+        assert sorted(created) == sorted(ends)
+        joined = Counter(event.call_id for event in self.log.events("queue_joined"))
+        assert joined == Counter(event.call_id for event in self.log.events("queue_left"))
+        assert not state.calls
+        assert not state.offers
+        assert state.timers == {}
+        assert state.calls_of_version == {}
+        assert all(agent.state not in BUSY for agent in state.agents.values())
+        bridged = [command.leg_id for command in self.log.commands("bridge_legs")]
+        accepted = {event.call_id for event in self.log.events("offer_accepted")}
+        assert set(bridged) - accepted <= {
+            c.call_id for c in self.log.commands("originate_leg") if c.originate_leg.number
+        }
+        for subject, sequences in self._sequences().items():
+            assert sequences == list(range(1, len(sequences) + 1)), subject
+
+    def _sequences(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for event in self.log.all_events():
+            found.setdefault(event.subject, []).append(event.sequence)
+        return found
+
+    def _replay_is_equal(self) -> None:
+        """The same log gives the same bytes, also when it goes through a snapshot in the middle."""
+        straight, resumed = TenantState(TENANT), TenantState(TENANT)
+        middle = len(self.log.inputs) // 2
+        for offset, (time_ms, given) in enumerate(self.log.inputs):
+            assert time_ms >= START_MS
+            if offset == middle:
+                resumed = from_snapshot(orjson.loads(orjson.dumps(to_snapshot(resumed))))
+            expected = _bytes(self.log.outputs[offset])
+            assert _bytes(decide(straight, Position(0, offset), time_ms, given)) == expected
+            assert _bytes(decide(resumed, Position(0, offset), time_ms, given)) == expected
+        assert orjson.dumps(to_snapshot(straight)) == orjson.dumps(to_snapshot(resumed))
+
+
+TestRouting = Routing.TestCase
+TestRouting.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
