@@ -35,9 +35,9 @@ class Follower:
         while not stopping.is_set():
             try:
                 ends = self._ends() if ends is None else ends
+                self.is_current = self.is_current or self._has_reached(ends)
                 for record in self._reader.poll(POLL_SECONDS):
                     self._read(record)
-                self.is_current = self.is_current or self._has_reached(ends)
             except BusUnavailable as error:
                 log.warning("topic_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)

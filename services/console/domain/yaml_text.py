@@ -13,6 +13,7 @@ _INTEGER = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOLEAN = "tag:yaml.org,2002:bool"
 _NULL = "tag:yaml.org,2002:null"
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class UnreadableText(ValueError):
@@ -95,6 +96,8 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _value(node: yaml.Node) -> Any:
+    if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+        raise _tagged(node)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node)
     if isinstance(node, yaml.SequenceNode):
@@ -126,8 +129,12 @@ def _scalar(node: yaml.Node) -> str | int | float | bool | None:
             return text == "true"
         case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" as tag:
             return _number(node, text, int if tag == _INTEGER else float)
-        case tag:
-            raise UnreadableText(f"{_where(node)} has the tag {str(tag)[:60]!r}; tags are not read.")
+        case _:
+            raise _tagged(node)
+
+
+def _tagged(node: yaml.Node) -> UnreadableText:
+    return UnreadableText(f"{_where(node)} has the tag {str(node.tag)[:60]!r}; tags are not read.")
 
 
 def _number(node: yaml.Node, text: str, kind: type[int] | type[float]) -> int | float:

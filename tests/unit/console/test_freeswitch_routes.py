@@ -1,0 +1,142 @@
+import hashlib
+from base64 import b64encode
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.console.domain.directory import Directory
+from services.console.domain.switch_xml import line_xml
+from services.console.domain.translation import to_contract
+from services.console.domain.validation import sound_document
+from tests.unit.console.conftest import ROOT, Office, demo_text
+
+GUARD = "ringmaster_fallback=${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} fallback XML ringmaster)}"
+PROOF = "Basic " + b64encode(b"freeswitch:directory-password").decode()
+
+
+@pytest.fixture
+def open_office(office: Office, acme: dict[str, Any], borealis: dict[str, Any]) -> Office:
+    office.console.tenancy.apply(acme, "test")
+    office.console.tenancy.apply(borealis, "test")
+    office.start()
+    return office
+
+
+def ask(office: Office, path: str, proof: str = PROOF, **fields: str) -> Element:
+    answer = office.client.post(
+        path,
+        data=urlencode(fields),
+        headers={"Authorization": proof, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 200
+    return fromstring(answer.data)  # noqa: S314 - our own answer
+
+
+def dialplan(office: Office, number: str, context: str = "public") -> list[tuple[str, str]]:
+    fields = {"section": "dialplan", "Hunt-Context": context, "Hunt-Destination-Number": number}
+    document = ask(office, "/freeswitch/dialplan", **fields)
+    return [(action.attrib["application"], action.attrib.get("data", "")) for action in document.iter("action")]
+
+
+def test_a_phone_of_a_tenant_gets_the_hash_that_its_password_makes(open_office: Office) -> None:
+    document = ask(open_office, "/freeswitch/directory", user="olena", domain="acme.example", action="sip_auth")
+    params = {param.attrib["name"]: param.attrib["value"] for param in document.iter("param")}
+    phone = open_office.ask("GET", "/v1/tenants/acme/agents/olena/phone", "acme-olena").get_json()
+    expected = hashlib.md5(f"olena:acme.example:{phone['password']}".encode()).hexdigest()  # noqa: S324 - RFC 2617
+    assert params["a1-hash"] == expected
+    assert params["dial-string"] == "${sofia_contact(internal/olena@acme.example)}"
+    assert [user.attrib["id"] for user in document.iter("user")] == ["olena"]
+    other = open_office.ask("GET", "/v1/tenants/borealis/agents/emma/phone", "borealis-admin").get_json()
+    assert other["password"] != phone["password"]
+    assert len(phone["password"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("user", "domain"),
+    [
+        ("emma", "acme.example"),
+        ("olena", "borealis.example"),
+        ("olena", "nowhere.example"),
+        ("", ""),
+        ("olena'\"><user id='x'", "acme.example"),
+        ("*", "acme.example"),
+    ],
+)
+def test_nobody_else_is_found(open_office: Office, user: str, domain: str) -> None:
+    document = ask(open_office, "/freeswitch/directory", user=user, domain=domain)
+    assert [result.attrib["status"] for result in document.iter("result")] == ["not found"]
+
+
+@pytest.mark.parametrize(
+    "proof", ["", "Basic ", "Basic !!!", "Bearer root", "Basic " + b64encode(b"freeswitch:x").decode()]
+)
+@pytest.mark.parametrize("path", ["/freeswitch/directory", "/freeswitch/dialplan"])
+def test_only_the_switch_may_ask(open_office: Office, path: str, proof: str) -> None:
+    answer = open_office.client.post(path, data="user=olena&domain=acme.example", headers={"Authorization": proof})
+    assert answer.status_code == 401
+    assert b"a1-hash" not in answer.data
+
+
+def test_a_line_is_handed_over_with_a_guard_and_the_tenants_number(open_office: Office) -> None:
+    actions = dialplan(open_office, "442071000001")
+    assert actions == [
+        ("export", "ringmaster_line=+442071000001"),
+        ("set", "ringmaster_fallback_number=+442079460000"),
+        (
+            "set",
+            GUARD,
+        ),
+        ("park", ""),
+    ]
+    assert ("set", "ringmaster_fallback_number=+442079460000") not in dialplan(open_office, "+380441000001")
+
+
+def test_a_number_that_is_nobodys_is_refused(open_office: Office) -> None:
+    assert dialplan(open_office, "+442071000009") == [("hangup", "UNALLOCATED_NUMBER")]
+
+
+def test_other_contexts_are_the_switchs_own(open_office: Office) -> None:
+    assert dialplan(open_office, "fallback", "ringmaster") == []
+
+
+def test_a_console_that_knows_no_lines_yet_leaves_the_call_to_the_switchs_own_files(office: Office) -> None:
+    assert dialplan(office, "+442071000001") == []
+
+
+DIRECTORY = Directory()
+DIRECTORY.put(to_contract(sound_document(demo_text("borealis").encode()), 1))
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_dialled_only_a_line_finds_a_line(dialled: str) -> None:
+    line = DIRECTORY.line(dialled)
+    assert (line is not None) == (dialled in ("442071000001", "+442071000001"))
+    if line is not None:
+        assert b"ringmaster_line=+442071000001" in line_xml(line)
+
+
+def test_a_given_up_line_and_an_older_document_are_forgotten() -> None:
+    directory = Directory()
+    document = sound_document(demo_text("acme").encode())
+    directory.put(to_contract(document, 2))
+    del document["lines"][1]
+    directory.put(to_contract(document, 1))
+    assert directory.line("+380441000002") is not None
+    directory.put(to_contract(document, 3))
+    assert directory.line("+380441000002") is None
+    directory.remove("acme")
+    assert directory.phone("olena", "acme.example") is None
+
+
+def test_the_consoles_dialplan_says_the_same_as_the_switchs_own_file(open_office: Office) -> None:
+    document = fromstring((ROOT / "freeswitch/conf/dialplan/public.xml").read_text())  # noqa: S314 - our own file
+    extension = document.find("./context/extension[@name='line']/condition")
+    assert extension is not None
+    own = [(action.attrib["application"], action.attrib.get("data", "")) for action in extension]
+    asked = [(name, data.replace("+442071000001", "+$1")) for name, data in dialplan(open_office, "442071000001")]
+    without_number = [action for action in asked if "fallback_number" not in action[1]]
+    assert without_number == [(name, data.replace("$${", "${")) for name, data in own]

@@ -1,0 +1,212 @@
+import copy
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.console.domain.shape import MAX_FAULTS
+from services.console.domain.validation import BadDocument, faults_of, sound_document
+
+Document = dict[str, Any]
+
+
+def paths(document: Any) -> list[str]:
+    return [fault.path for fault in faults_of(document)]
+
+
+def test_the_demo_tenants_are_sound(acme: Document, borealis: Document) -> None:
+    assert (faults_of(acme), faults_of(borealis)) == ([], [])
+
+
+def set_in(document: Document, path: tuple[str | int, ...], value: Any) -> Document:
+    changed = copy.deepcopy(document)
+    place: Any = changed
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    return changed
+
+
+BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
+    (("tenant_id",), "acme\n", "tenant_id", "lower-case letters"),
+    (("tenant_id",), "a/b", "tenant_id", "lower-case letters"),
+    (("time_zone",), "Europe/Atlantis", "time_zone", "not an IANA time zone"),
+    (("time_zone",), "../../etc/passwd", "time_zone", "not an IANA time zone"),
+    (("languages",), [], "languages", "at least 1"),
+    (("domain",), "Acme", "domain", "domain name"),
+    (("lines", 0, "number"), "+38044", "lines[0].number", "too few or too many"),
+    (("lines", 0, "number"), "+9990441000001", "lines[0].number", "not a number"),
+    (("lines", 0, "number"), "380441000001", "lines[0].number", "E.164"),
+    (("lines", 1, "number"), "+380441000001", "lines[1].number", "the same as in lines[0]"),
+    (("lines", 0, "flow"), "other", "lines[0].flow", "no flow other"),
+    (("queues", 0, "strategy"), "longest_iddle", "queues[0].strategy", "Did you mean longest_idle"),
+    (("queues", 0, "tiers", 0, "agent_id"), "nobody", "queues[0].tiers[0].agent_id", "no agent nobody"),
+    (("queues", 0, "tiers", 1, "agent_id"), "olena", "queues[0].tiers[1].agent_id", "the same as"),
+    (("queues", 1, "queue_id"), "sales", "queues[1].queue_id", "the same as in queues[0]"),
+    (("queues", 0, "ring_timeout_seconds"), 0, "queues[0].ring_timeout_seconds", "at least 5"),
+    (("queues", 0, "ring_timeout_seconds"), "20", "queues[0].ring_timeout_seconds", "whole number"),
+    (("queues", 0, "ring_timeout_secs"), 20, "queues[0].ring_timeout_secs", "Did you mean ring_timeout_seconds"),
+    (("agents", 1, "phone"), "olena", "agents[1].phone", "the same as in agents[0]"),
+    (("agents", 0, "skills"), {"sales": 101}, "agents[0].skills.sales", "at most 100"),
+    (("flows", 0, "start"), "nowhere", "flows[0].start", "no step nowhere"),
+    (("flows", 0, "steps", 0, "check_list", "list_id"), "white", "flows[0].steps[0].check_list.list_id", "no list"),
+    (("flows", 0, "steps", 2, "schedule", "schedule_id"), "x", "flows[0].steps[2].schedule.schedule_id", "no schedule"),
+    (("flows", 0, "steps", 4, "queue", "queue_id"), "x", "flows[0].steps[4].queue.queue_id", "no queue x"),
+    (("flows", 0, "steps", 3, "exits", "1"), "x", "flows[0].steps[3].exits.1", "no step x"),
+    (("flows", 0, "steps", 3, "exits", "12"), "sales", "flows[0].steps[3].exits.12", "no such exit"),
+    (("flows", 0, "steps", 2, "play"), {"prompts": ["x"]}, "flows[0].steps[2]", "exactly one of"),
+    (("schedules", 0, "open", 0, "until"), "00:00", "schedules[0].open[0].until", "later than from"),
+    (("schedules", 0, "open", 0, "until"), "25:00", "schedules[0].open[0].until", "HH:MM"),
+    (("schedules", 0, "open", 0, "days"), [8], "schedules[0].open[0].days[0]", "at most 7"),
+    (("schedules", 0, "holidays"), ["2026-02-30"], "schedules[0].holidays[0]", "not a day"),
+    (("lists", 0, "numbers", 0), "+38*0", "lists[0].numbers[0]", "prefix"),
+    (("webhooks", 0, "url"), "ftp://example.com/x", "webhooks[0].url", "http"),
+    (("webhooks", 0, "url"), "http://user:pass@example.com/", "webhooks[0].url", "user or a password"),
+    (("webhooks", 0, "url"), "http://example.com/\r\nX: y", "webhooks[0].url", "control characters"),
+    (("webhooks", 0, "url"), "http:///nowhere", "webhooks[0].url", "name a host"),
+    (("webhooks", 0, "events"), ["call.finished"], "webhooks[0].events[0]", "not known"),
+    (("recording", "mode"), "some", "recording.mode", "not known"),
+    (("recording", "name_template"), "{date}/{x}/{recording_id}", "recording.name_template", "{x} is not known"),
+    (("recording", "name_template"), "../{recording_id}", "recording.name_template", "may hold letters"),
+    (("recording", "name_template"), "{date}", "recording.name_template", "{recording_id}"),
+    (("fallback_number",), "+442079460000", "fallback_number", "allowed_prefixes"),
+    (("fallback_number",), "+380441000002", "fallback_number", "a line of this tenant"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected_path", "words"), BROKEN, ids=lambda value: str(value)[:40])
+def test_one_broken_thing_is_one_fault_that_names_it(
+    acme: Document, path: tuple[str | int, ...], value: Any, expected_path: str, words: str
+) -> None:
+    faults = faults_of(set_in(acme, path, value))
+    assert any(fault.path == expected_path and words in fault.message for fault in faults), faults
+
+
+def remove_exit(step: int, name: str) -> Callable[[Document], None]:
+    return lambda document: document["flows"][0]["steps"][step]["exits"].pop(name)
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "path"),
+    [
+        (0, "listed", "flows[0].steps[0].exits.listed"),
+        (2, "closed", "flows[0].steps[2].exits.closed"),
+        (3, "timeout", "flows[0].steps[3].exits.timeout"),
+        (3, "invalid", "flows[0].steps[3].exits.invalid"),
+        (4, "timeout", "flows[0].steps[4].exits.timeout"),
+        (4, "full", "flows[0].steps[4].exits.full"),
+        (6, "next", "flows[0].steps[6].exits.next"),
+    ],
+)
+def test_a_missing_exit_is_named(acme: Document, step: int, name: str, path: str) -> None:
+    remove_exit(step, name)(acme)
+    assert path in paths(acme)
+
+
+def test_a_schedule_with_holidays_needs_the_holiday_exit(acme: Document) -> None:
+    acme["schedules"][0]["holidays"] = ["2026-01-01"]
+    assert paths(acme) == ["flows[0].steps[2].exits.holiday"]
+
+
+def test_a_step_that_no_call_reaches_is_named(acme: Document) -> None:
+    acme["flows"][0]["steps"].append({"step_id": "island", "hangup": {}})
+    assert paths(acme) == ["flows[0].steps[9]"]
+
+
+def test_a_circle_without_an_input_is_named_once_with_its_way(acme: Document) -> None:
+    acme["flows"][0]["steps"][3] = {"step_id": "menu", "play": {"prompts": ["x"]}, "exits": {"next": "sales"}}
+    acme["flows"][0]["steps"][4]["exits"]["full"] = "hours"
+    circles = [fault for fault in faults_of(acme) if "circles" in fault.message]
+    assert [str(fault) for fault in circles] == [
+        "flows[0].steps[2]: a call could run in circles without an input: hours -> menu -> sales -> hours."
+    ]
+
+
+def test_a_circle_through_a_menu_or_a_wait_is_no_fault(acme: Document) -> None:
+    acme["flows"][0]["steps"][3]["exits"]["timeout"] = "menu"
+    acme["flows"][0]["steps"][4]["exits"]["timeout"] = "menu"
+    assert faults_of(acme) == []
+
+
+def test_every_fault_is_listed_at_once() -> None:
+    with pytest.raises(BadDocument) as raised:
+        sound_document(b"tenant_id: A B\nqueues: 3\nfoo: 1\nlines: [{number: +38, flow: x, lable: 2}]")
+    assert [fault.path for fault in raised.value.faults] == [
+        "agents",
+        "domain",
+        "flows",
+        "foo",
+        "languages",
+        "lines[0].lable",
+        "lines[0].number",
+        "name",
+        "queues",
+        "tenant_id",
+        "time_zone",
+    ]
+
+
+def test_a_flood_of_faults_ends() -> None:
+    assert len(faults_of({"lines": [{"a": n} for n in range(10_000)]})) <= 2 * MAX_FAULTS
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(json_like)
+def test_any_value_is_judged_without_an_accident(document: Any) -> None:
+    assert faults_of(document)
+
+
+@given(st.data())
+def test_a_sound_document_with_one_thing_replaced_is_judged_without_an_accident(data: st.DataObject) -> None:
+    document = sound_document(SOUND)
+    place: Any = document
+    while isinstance(place, dict | list) and place:
+        keys: list[Any] = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
+            place[key] = data.draw(json_like)
+            break
+        place = place[key]
+    for fault in faults_of(document):
+        assert fault.message.endswith(".")
+
+
+SOUND = b"""
+tenant_id: t
+name: T
+time_zone: UTC
+languages: [en]
+domain: t.example
+lines: [{number: "+442071000001", flow: f}]
+agents: [{agent_id: a, name: A, phone: a}]
+queues: [{queue_id: q, strategy: random, tiers: [{agent_id: a}]}]
+schedules: [{schedule_id: s, open: [{days: [1], from: "08:00", until: "09:00"}]}]
+lists: [{list_id: l, numbers: ["+44*"]}]
+webhooks: [{endpoint_id: e, url: "https://example.com/", secret_ref: s, events: ["call.*"]}]
+flows:
+  - flow_id: f
+    start: a
+    steps:
+      - {step_id: a, schedule: {schedule_id: s}, exits: {open: b, closed: z}}
+      - {step_id: b, check_list: {list_id: l}, exits: {listed: z, not_listed: c}}
+      - {step_id: c, queue: {queue_id: q}}
+      - {step_id: z, hangup: {}}
+"""
+
+
+def test_a_large_sound_document_is_judged_in_seconds() -> None:
+    document = sound_document(SOUND)
+    document["agents"] = [{"agent_id": f"a{n}", "name": "A", "phone": f"p{n}"} for n in range(2_000)]
+    document["queues"][0]["tiers"] = [{"agent_id": f"a{n}"} for n in range(2_000)]
+    began = time.perf_counter()
+    assert faults_of(document) == []
+    assert time.perf_counter() - began < 20

@@ -1,0 +1,105 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+
+from local.switch.dialplan import CONTEXT, FALLBACK, Dialplan
+from services.listener.adapters.switch_plan import DIALPLAN_CONTEXT
+from services.listener.domain.normaliser import FALLBACK_EXTENSION, LINE_VARIABLE
+
+CONF = Path(__file__).resolve().parents[3] / "freeswitch" / "conf"
+FILES = sorted(CONF.rglob("*.xml"))
+
+
+def read(path: str) -> Element:
+    return fromstring((CONF / path).read_text(encoding="utf-8"))  # noqa: S314 - our own file
+
+
+def params(element: Element) -> dict[str, str]:
+    return {param.attrib["name"]: param.attrib["value"] for param in element.iter("param")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+def test_the_analyser_finds_nothing(path: Path) -> None:
+    program = Path(sys.executable).with_name("frslint")
+    done = subprocess.run(  # noqa: S603 - the analyser of the development tools
+        [str(program), "analyze", str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, "No issues found" in done.stdout) == (0, True), done.stdout
+
+
+def test_the_event_socket_is_on_loopback_and_has_no_password_that_anybody_knows() -> None:
+    socket = params(read("configuration/event_socket.xml"))
+    assert socket["listen-ip"] == "127.0.0.1"
+    assert socket["apply-inbound-acl"] == "event_socket"
+    variables = (CONF / "vars.xml").read_text(encoding="utf-8")
+    assert re.findall(r'data="event_socket_password=([^"]*)"', variables) == [
+        "$${core_uuid}",
+        "$RINGMASTER_ESL_PASSWORD",
+    ]
+    assert "ClueCon" not in "".join(path.read_text(encoding="utf-8") for path in FILES)
+
+
+def test_every_list_of_networks_denies_by_default() -> None:
+    assert {one.attrib["default"] for one in read("configuration/acl.xml").iter("list")} == {"deny"}
+
+
+def test_a_carrier_is_known_by_network_and_a_phone_by_password_and_neither_may_transfer() -> None:
+    profiles = {profile.attrib["name"]: params(profile) for profile in read("configuration/sofia.xml").iter("profile")}
+    assert set(profiles) == {"carrier", "internal"}
+    carrier, internal = profiles["carrier"], profiles["internal"]
+    assert (carrier["apply-inbound-acl"], carrier["disable-register"], carrier["context"]) == (
+        "carriers",
+        "true",
+        "public",
+    )
+    assert (internal["auth-calls"], internal["accept-blind-reg"], internal["context"]) == ("true", "false", "agents")
+    assert {carrier["disable-transfer"], internal["disable-transfer"]} == {"true"}
+
+
+def test_phones_can_call_nobody() -> None:
+    actions = [action.attrib for action in read("dialplan/agents.xml").iter("action")]
+    assert actions == [{"application": "hangup", "data": "CALL_REJECTED"}]
+
+
+def test_every_variable_that_is_used_is_set() -> None:
+    text = {path: path.read_text(encoding="utf-8") for path in FILES}
+    used = {name for each in text.values() for name in re.findall(r"\$\$\{(\w+)\}", each)}
+    known = set(re.findall(r'cmd="set" data="(\w+)=', text[CONF / "vars.xml"])) | {"core_uuid"}
+    assert used <= known
+
+
+def test_every_number_that_is_taken_is_only_digits() -> None:
+    expressions = [one.attrib["expression"] for one in read("dialplan/public.xml").iter("condition")]
+    line = re.compile(expressions[0])
+    assert all(line.search(number) for number in ("380441000001", "+442071000001"))
+    hostile = ("fallback", "1", "+1,2", "380441000001;x=y", "380441000001@x", "${uuid}", "x380441000001", "0" * 40)
+    assert not any(line.search(number) for number in hostile)
+
+
+def test_the_simulated_switch_and_the_listener_mean_the_same_extension_context_and_variable() -> None:
+    assert (CONTEXT, FALLBACK) == (DIALPLAN_CONTEXT, FALLBACK_EXTENSION)
+    actions = {
+        one.attrib["application"]: one.attrib.get("data", "") for one in read("dialplan/public.xml").iter("action")
+    }
+    assert actions["export"] == f"{LINE_VARIABLE}=+$1"
+    assert actions["set"].startswith(
+        "ringmaster_fallback=${sched_api(+$${fallback_seconds} ${uuid} uuid_transfer ${uuid} "
+    )
+    assert actions["set"].endswith(f" {FALLBACK} XML {CONTEXT})}}")
+    defaults = re.findall(r'data="fallback_seconds=(\d+)"', (CONF / "vars.xml").read_text(encoding="utf-8"))
+    assert [int(seconds) for seconds in defaults] == [Dialplan().fallback_seconds]
+
+
+def test_an_unclaimed_call_ends_as_in_the_simulated_switch() -> None:
+    context = read("dialplan/ringmaster.xml").find("context")
+    assert context is not None
+    assert context.attrib["name"] == CONTEXT
+    apology = context.findall("extension")[-1]
+    names = [action.attrib["application"] for action in apology.iter("action")]
+    simulated = [name for name, _ in Dialplan()._fallback()]
+    assert names == simulated
+    assert [action.attrib.get("data") for action in apology.iter("action")][-1] == Dialplan()._fallback()[-1][1]
