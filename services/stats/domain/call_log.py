@@ -1,0 +1,54 @@
+"""From public events to the call log: what each event writes into its call's document (DESIGN rule 9)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
+
+# Fields to set in the call's document, or None for an event that the log does not keep.
+Fields = dict[str, Any]
+
+
+def fields_of(event: Event) -> Fields | None:
+    """Return what an event says of its call. Each field is said by one event only: order and repetition change nothing."""
+    writer = _WRITERS.get(event.WhichOneof("body") or "")
+    return None if writer is None or not event.call_id else writer(event)
+
+
+def _started(event: Event) -> Fields:
+    body = event.call_started
+    return {
+        "line": body.line,
+        "caller_number": body.caller.number,
+        "started_ms": event.time.ToMilliseconds(),
+        "started": True,
+    }
+
+
+def _answered(event: Event) -> Fields:
+    body = event.call_answered
+    return {"answered": True, "answered_by": body.agent_id, "wait_ms": body.wait_ms, "answered_queue": body.queue_id}
+
+
+def _ended(event: Event) -> Fields:
+    body = event.call_ended
+    return {
+        "ended": True,
+        "exit": CallExit.Name(body.exit).removeprefix("CALL_EXIT_").lower(),
+        "ended_ms": event.time.ToMilliseconds(),
+        "talk_ms": body.talk_ms,
+        "hangup_cause": body.hangup_cause,
+    }
+
+
+def _stored(event: Event) -> Fields:
+    body = event.recording_stored
+    return {f"recordings.{body.recording_id.replace('.', '_')}": {"key": body.key, "duration_ms": body.duration_ms}}
+
+
+_WRITERS: dict[str, Callable[[Event], Fields]] = {
+    "call_started": _started,
+    "call_answered": _answered,
+    "call_ended": _ended,
+    "recording_stored": _stored,
+}

@@ -1,0 +1,13 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the statistics service is told by its environment."""
+
+    kafka_bootstrap: str
+    mongodb_uri: str
+    api_tokens: Path
+    http_host: str = "127.0.0.1"
+    http_port: int = 8085
