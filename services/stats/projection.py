@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def follow(supervisor: Supervisor, reader: Reader, calls: CallLog) -> None:
-    """Write public events into the call log; the offset follows the effect, so a kill repeats only what is no change."""
+    """Write public events to the call log; the offset follows, so a kill repeats only what changes nothing."""
     while not supervisor.stopping.is_set():
         try:
             records = reader.poll(POLL_SECONDS)

@@ -10,7 +10,7 @@ Fields = dict[str, Any]
 
 
 def fields_of(event: Event) -> Fields | None:
-    """Return what an event says of its call. Each field is said by one event only: order and repetition change nothing."""
+    """Return what an event says of its call. Each field is said by one event only; order and repeats change nothing."""
     writer = _WRITERS.get(event.WhichOneof("body") or "")
     return None if writer is None or not event.call_id else writer(event)
 
