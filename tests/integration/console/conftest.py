@@ -52,7 +52,7 @@ class RunningConsole:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - the command is our own
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.console"], env=self.environment, cwd=ROOT, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
@@ -81,12 +81,14 @@ class RunningConsole:
             timeout=60,
         )
 
-    def ask(self, method: str, path: str, body: bytes | None = None, token: str = "", **headers: str) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, token: str = "", **headers: str
+    ) -> tuple[int, Any]:
         """Return (status, JSON or text); (0, "") when nobody answers."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(  # noqa: S310 - loopback only
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers, method=method
         )
         try:

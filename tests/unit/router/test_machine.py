@@ -1,6 +1,7 @@
 """Anything may happen in any order: what must hold nevertheless."""
 
 from collections import Counter
+from typing import Any
 
 import orjson
 from hypothesis import settings
@@ -70,7 +71,7 @@ class Routing(RuleBasedStateMachine):
         if not legs:
             return
         leg = data.draw(st.sampled_from(legs))
-        bodies = {
+        bodies: dict[str, dict[str, Any]] = {
             "rings": {"leg_progressed": sw.LegProgressed()},
             "answers": {"leg_answered": sw.LegAnswered()},
             "parks": {"leg_parked": sw.LegParked()},
@@ -177,7 +178,12 @@ class Routing(RuleBasedStateMachine):
     @invariant()
     def timers_belong_to_somebody(self) -> None:
         state = self.log.state
-        owners = {"ring": state.offers, "wrap": state.agents, "reach": state.agents, "gone": state.legs}
+        owners: dict[str, dict[str, Any]] = {
+            "ring": state.offers,
+            "wrap": state.agents,
+            "reach": state.agents,
+            "gone": state.legs,
+        }
         for timer_id in state.timers:
             kind, _, subject = timer_id.partition(":")
             assert subject in owners.get(kind, state.calls), timer_id
