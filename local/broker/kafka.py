@@ -22,7 +22,7 @@ def ensure_jars() -> None:
     if any(JARS.glob("kafka_2.13-*.jar")):
         return
     if shutil.which("mvn") is None:
-        raise BrokerMissing("Maven is missing: install it (Debian: maven) or set KAFKA_BOOTSTRAP to a cluster you have")
+        raise BrokerMissing("Maven is missing: install it (Debian: maven)")
     partial = JARS.with_name("jars.partial")
     command = [
         "mvn",
