@@ -179,6 +179,8 @@ def converse(a: Leg, b: Leg) -> Steps:
     for leg in (a, b):
         leg.catch_up_recordings()
     bridge.is_over = True
+    if a.hung_up_holding:
+        _drop_the_held(a, b)
     _part(a, b, lead)
 
 
@@ -191,6 +193,7 @@ def _part(a: Leg, b: Leg, lead: str) -> None:
     a.variables.set("last_bridge_role", "originator" if a.is_up else None)
     a.emit("CHANNEL_UNBRIDGE", lead)
     a.switch.note_unbridge(a, b)
+    b.wake()
     a.bridge = None
     a.far_end.on_unbridged(a)
     if a.is_up and a.state in {State.EXECUTE, State.SOFT_EXECUTE}:
@@ -211,6 +214,20 @@ def _stay_after_bridge(leg: Leg, cause: str, *, hang_up: bool) -> None:
         leg.hangup(cause)
 
 
+def _drop_the_held(holder: Leg, held: Leg) -> None:
+    """Hang up whoever is on hold when the holder leaves: park_after_bridge doesn't help.
+
+    Only `hold_hangup_xfer_exten` on the holder's leg does: then the held leg is transferred.
+    """
+    extension = holder.variables.get("hold_hangup_xfer_exten")
+    if extension:
+        held.variables.set("transfer_after_bridge", extension)
+        held.break_playback = held.playing is not None
+        held.wake()
+    else:
+        held.hangup("NORMAL_CLEARING")
+
+
 def exchange_media(b: Leg) -> Steps:
     """Run B's side of a conversation."""
     bridge: Bridge | None = b.bridge
@@ -227,6 +244,8 @@ def exchange_media(b: Leg) -> Steps:
         if cause is not None:
             b.variables.set_many([("last_bridge_hangup_cause", cause), ("bridge_hangup_cause", cause)])
         b.far_end.on_unbridged(b)
+        if b.hung_up_holding:
+            _drop_the_held(b, bridge.a)
         if b.is_up:
             b.bridge = None
         if b.is_up and b.state == State.EXCHANGE_MEDIA:

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from local.switch.channel import SilentPhone
-from local.switch.scenario import HOSTILE_NAMES, CallerKind
+from local.switch.scenario import HOSTILE_NAMES, CallerKind, ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,6 +155,8 @@ class Traffic:
         uuid: str | None = None,
     ) -> Leg:
         """Let somebody call a line now."""
+        for text in (line, number, name, *(headers or {}).values()):
+            check_writable(text)
         drawn_number, drawn_name = self._pool.draw()
         caller = Caller(self._switch, kind or CallerKind(), random.Random(self._dice.random()))
         self._ports += 1
@@ -170,6 +172,14 @@ class Traffic:
         )
         caller.wait_for_help(leg)
         return leg
+
+
+def check_writable(text: str) -> None:
+    """Refuse text that no wire could have brought: half a character pair. Raises ScenarioError."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ScenarioError(f"{text!r} is no text that a phone could send") from error
 
 
 class Pool:

@@ -107,6 +107,7 @@ class Leg:
         "held",
         "hit_dialplan",
         "hold_spans",
+        "hung_up_holding",
         "is_bridge_originator",
         "is_redirected",
         "media_bugs",
@@ -154,7 +155,7 @@ class Leg:
         self.event_locked = False
         self.digits: deque[str] = deque()
         self.digits_dialed = ""
-        self.break_playback = self.was_broken = False
+        self.break_playback = self.was_broken = self.hung_up_holding = False
         self.is_redirected = self.is_bridge_originator = False
         self.uuid_bridge_to: str | None = None
         self.extension: list[tuple[str, str]] = []
@@ -311,6 +312,11 @@ class Leg:
         """End the leg; the event comes at once, the rest when the strand notices. Only the first cause counts."""
         if not self.is_up:
             return
+        if self.held:
+            self.hung_up_holding = True
+            self.held = False
+            self.set_callstate(CallState.UNHELD)
+            self.emit("CHANNEL_UNHOLD", origin="CHANNEL_UNHOLD phone")
         self.hangup_cause = cause
         self.state = State.HANGUP
         self.profile.times.hungup = self.now_us()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from local.switch.clock import MICROSECONDS, TICK_US, floor_tick
 from local.switch.dialplan import Dialplan
 from local.switch.encoding import header
 from local.switch.events import Event, EventBus, Identity
+from local.switch.expansion import expand
 from local.switch.legvars import set_inbound_variables
 from local.switch.profile import CallerProfile
 from local.switch.registrations import Registrations
@@ -39,7 +39,6 @@ HEARTBEAT_SECONDS = 20
 # How long `show channels` lags behind the live table (wire truth 19).
 TABLE_LAG_US = 100_000
 VERSION = "1.10.12-release"
-_EXPANSION = re.compile(r"\$\{([^{}]*)\}")
 
 
 class Switch:
@@ -89,8 +88,9 @@ class Switch:
     # -- legs ----------------------------------------------------------------------------------------------------
 
     def find(self, uuid: str) -> Leg | None:
-        """Return the live leg with this uuid."""
-        return self.legs.get(uuid)
+        """Return the leg with this uuid while it is up: one that is hung up can't be found, though it still lives."""
+        leg = self.legs.get(uuid)
+        return leg if leg is not None and leg.is_up else None
 
     def call_in(
         self,
@@ -180,19 +180,18 @@ class Switch:
         return f"{leg.now_us() // MICROSECONDS}:{uuid4()}:{what}"
 
     def expand(self, leg: Leg, text: str) -> str:
-        """Replace `${variable}` and `${api(arguments)}`, innermost first."""
-        for _ in range(8):
-            if "${" not in text:
-                break
-            text = _EXPANSION.sub(lambda match: self._expanded(leg, match[1]), text)
-        return text
+        """Return an application's argument with the leg's variables and api commands put in."""
+        if "$" not in text and "\\" not in text:
+            return text
 
-    def _expanded(self, leg: Leg, name: str) -> str:
-        if name.endswith(")") and "(" in name:
-            command, _, argument = name[:-1].partition("(")
+        def look_up(name: str) -> str:
+            return leg.variables.look_up(name) or self.globals.get(name, "")
+
+        def run(command: str, argument: str) -> str:
             result = self.api.run(command, argument)
             return result if isinstance(result, str) else ""
-        return leg.variables.look_up(name) or self.globals.get(name, "")
+
+        return expand(text, look_up, run)
 
     def send_digits(self, leg: Leg, data: str) -> None:
         """Send digits to a leg's phone; a simulated phone doesn't listen to them."""
@@ -265,9 +264,10 @@ class Switch:
         days, rest = divmod(rest, 86_400)
         hours, rest = divmod(rest, 3_600)
         minutes, seconds = divmod(rest, 60)
-        return (
-            f"{years} years, {days} days, {hours} hours, {minutes} minutes, {seconds} seconds, "
-            f"{microseconds // 1000 % 1000} milliseconds, {microseconds % 1000} microseconds"
+        counts = (years, days, hours, minutes, seconds, microseconds // 1000 % 1000, microseconds % 1000)
+        units = ("year", "day", "hour", "minute", "second", "millisecond", "microsecond")
+        return ", ".join(
+            f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in zip(counts, units, strict=True)
         )
 
     def _beat(self) -> None:

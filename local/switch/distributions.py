@@ -83,9 +83,8 @@ def parse_distribution(text: object) -> Distribution:
 
 
 def _checked(distribution: Distribution) -> Distribution:
-    values = [getattr(distribution, name) for name in distribution.__dataclass_fields__]  # type: ignore[attr-defined]
-    if any(not math.isfinite(value) or value < 0 for value in values) or (
-        isinstance(distribution, Exponential) and not values[0]
-    ):
+    values = [getattr(distribution, name) for name in distribution.__dataclass_fields__]  # type: ignore[attr-defined] # dataclasses all
+    must_be_positive = isinstance(distribution, Exponential | LogNormal) and not values[0]
+    if must_be_positive or any(not math.isfinite(value) or value < 0 for value in values):
         raise DistributionError(f"{distribution} has a negative or endless length")
     return distribution

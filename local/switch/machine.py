@@ -75,8 +75,11 @@ def _finish(leg: Leg) -> Steps:
     set_statistics(leg)
     leg.emit("CHANNEL_HANGUP_COMPLETE", f"Hangup-Cause: {leg.hangup_cause}\n")
     leg.wake()
-    # Whoever shares the call (the bridge's other thread, the originating thread) lets go one frame later.
+    # Whoever shares the call (the bridge's other thread, the originating thread) lets go one frame later, or when the
+    # other leg has finished what a broadcast made it play.
     yield FRAME_SECONDS if leg.bridge is not None or leg.direction == "outbound" else 0.0
+    while leg.bridge is not None and leg.bridge.b is leg and not leg.bridge.is_over:
+        yield None
     leg.state = State.DESTROY
     leg.emit("CHANNEL_DESTROY")
     leg.enter(State.DESTROY)

@@ -130,7 +130,7 @@ def call_out(
 ) -> Steps:
     """Call a destination and wait until it is answered, refuses, rings out, or the originator gives up."""
     uuid = dial.value("origination_uuid") or str(uuid4())
-    if switch.find(uuid) is not None:
+    if uuid in switch.legs:
         attempt.cause = "DESTINATION_OUT_OF_ORDER"
         return
     found = switch.directory.find(dial.endpoint, dial.address) if switch.directory else "SUBSCRIBER_ABSENT"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from local.switch.arguments import separate
-from local.switch.clock import MICROSECONDS
+from local.switch.clock import MICROSECONDS, TICK_US
 from local.switch.encoding import header
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 8_000
 STEP_BYTES = 65_536
+FRAME_SAMPLES = 160
 HEADER_BYTES = 44
 USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
 _EXTENSIONS = {".wav"}
@@ -62,7 +63,10 @@ class Recording:
         self._paused_us: int | None = None
         self._step: Timer | None = None
         self._limit: Timer | None = None
+        # The switch keeps up to one step in memory; a crash loses it.
+        self._waiting = bytearray()
         file.write(wav_header(0, self._channels))
+        file.flush()
         if limit_seconds:
             self._limit = leg.switch.scheduler.after(limit_seconds, self.stop)
         self._arm()
@@ -76,11 +80,14 @@ class Recording:
         """Leave time out of the file from now on, or go on writing."""
         self.catch_up()
         now_us = self.leg.switch.scheduler.clock.now_us()
-        if on:
+        if on and self._paused_us is None:
             self._paused_us = now_us
-        elif self._paused_us is not None:
+            if self._step is not None:
+                self._step.cancel()
+        elif not on and self._paused_us is not None:
             self._started_us += now_us - self._paused_us
             self._paused_us = None
+            self._arm()
 
     def stop(self, *, by_hangup: bool = False) -> None:
         """Finish the file and raise RECORD_STOP and MEDIA_BUG_STOP; the file is complete before the event."""
@@ -89,6 +96,7 @@ class Recording:
             return
         self.catch_up()
         data_bytes = self._samples * self._channels * 2
+        self._file.write(self._waiting)
         self._file.seek(0)
         self._file.write(wav_header(data_bytes, self._channels))
         self._close()
@@ -121,8 +129,9 @@ class Recording:
         self._file.close()
 
     def _arm(self) -> None:
-        samples = STEP_BYTES // (self._channels * 2)
-        due_us = self._started_us + (self._samples + samples) * MICROSECONDS // SAMPLE_RATE
+        missing = (STEP_BYTES - len(self._waiting)) // (self._channels * 2)
+        frames = -(-(self._samples + missing) // FRAME_SAMPLES)
+        due_us = self._started_us + frames * FRAME_SAMPLES * MICROSECONDS // SAMPLE_RATE
         self._step = self.leg.switch.scheduler.at(due_us, self._take_step)
 
     def _take_step(self) -> None:
@@ -135,7 +144,7 @@ class Recording:
             return
         now_us = self.leg.switch.scheduler.clock.now_us()
         # Media moves in frames of 20 ms.
-        until = (now_us - self._started_us) // 20_000 * 160
+        until = (now_us - self._started_us) // TICK_US * FRAME_SAMPLES
         count = until - self._samples
         if count <= 0:
             return
@@ -145,9 +154,13 @@ class Recording:
             frames[:, 0], frames[:, 1] = own, heard
         else:
             frames = np.clip(own.astype(np.int32) + heard, -32_768, 32_767).astype("<i2")
-        self._file.write(frames.tobytes())
-        self._file.flush()
         self._samples = until
+        self._waiting += frames.tobytes()
+        whole = len(self._waiting) // STEP_BYTES * STEP_BYTES
+        if whole:
+            self._file.write(self._waiting[:whole])
+            self._file.flush()
+            del self._waiting[:whole]
 
     def _sound(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         voices = self.leg.switch.voices

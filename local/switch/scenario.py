@@ -128,7 +128,7 @@ def read_scenario(path: Path) -> Scenario:
 
 def parse_scenario(document: Any) -> Scenario:
     """Read a scenario from the plain data of its document."""
-    top = _Fields(document or {}, "scenario")
+    top = _Fields({} if document is None else document, "scenario")
     domain = top.take("domain", str, "")
     default = _caller_kind(_Fields(top.take("callers", dict, {}), "callers"), CallerKind())
     scenario = Scenario(

@@ -8,10 +8,10 @@ under the same ids.
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import gevent
 import structlog
-from gevent.event import Event as Flag
 
 from services.router import metrics
 from services.router.adapters.bus import Bus, ClosingReader, ClosingSender, Places
@@ -47,6 +47,16 @@ class _Sent:
     sent_at: float
 
 
+class Stopping(Protocol):
+    """The supervisor's flag: the process shall end."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def wait(self, timeout: float) -> object:
+        """Wait until it is set, or for so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often snapshots are written."""
@@ -58,7 +68,7 @@ class Pace:
 class Shell:
     """The router's one loop. `run` lives through an absent broker or document store by starting a new session."""
 
-    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, stopping: Flag) -> None:
+    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, stopping: Stopping) -> None:
         self._bus = bus
         self._snapshots = snapshots
         self._clock = clock

@@ -247,6 +247,56 @@ def test_the_other_leg_hangs_up_when_a_bridge_ends_and_nothing_else_is_asked(
     events.event_of(caller, "CHANNEL_DESTROY")
 
 
+def talk_with_park_after_bridge(bench: Bench, commands: EventSocket, events: EventSocket) -> tuple[str, str]:
+    """Return a caller who would park, and an agent, who have talked for a second."""
+    caller, agent = parked_caller(bench, events), answered(bench, commands, events)
+    commands.api(f"uuid_setvar {caller} park_after_bridge true")
+    commands.api(f"uuid_bridge {caller} {agent}")
+    events.event_of(agent, "CHANNEL_STATE", Channel_State="CS_EXCHANGE_MEDIA")
+    commands.let_pass(2)
+    return caller, agent
+
+
+@pytest.mark.parametrize("by_phone", [True, False])
+def test_a_caller_on_hold_is_hung_up_with_the_agent_in_spite_of_park_after_bridge(
+    bench: Bench, commands: EventSocket, events: EventSocket, *, by_phone: bool
+) -> None:
+    caller, agent = talk_with_park_after_bridge(bench, commands, events)
+    if by_phone:
+        bench.hold(agent, on=True)
+    else:
+        commands.api(f"uuid_hold {agent}")
+    events.event_of(caller, "PLAYBACK_START")
+    commands.let_pass(1)
+    bench.hang_up(agent)
+    for leg in (caller, agent):
+        events.event_of(leg, "CHANNEL_DESTROY")
+    names = [event["Event-Name"] for event in events.of_leg(agent)]
+    assert names.index("CHANNEL_UNHOLD") < names.index("CHANNEL_HANGUP")
+    parks = [event for event in events.of_leg(caller) if event["Event-Name"] == "CHANNEL_PARK"]
+    assert len(parks) == 1
+
+
+def test_a_bridge_ends_only_when_the_callers_broadcast_ends(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    caller, agent = talk_with_park_after_bridge(bench, commands, events)
+    commands.api(f"uuid_broadcast {caller} silence_stream://-1 aleg")
+    events.event_of(caller, "PLAYBACK_START")
+    commands.let_pass(1)
+    bench.hang_up(agent)
+    events.event_of(agent, "CHANNEL_HANGUP_COMPLETE")
+    commands.let_pass(2)
+    # The agent's leg is not destroyed yet, but a leg that is hung up can't be found any more.
+    assert commands.api(f"uuid_exists {agent}") == "false"
+    assert "CHANNEL_DESTROY" not in {event["Event-Name"] for event in events.of_leg(agent)}
+    assert "CHANNEL_UNBRIDGE" not in {event["Event-Name"] for event in events.of_leg(caller)}
+    commands.api(f"uuid_break {caller}")
+    events.event_of(caller, "CHANNEL_PARK", Channel_State="CS_PARK")
+    events.event_of(agent, "CHANNEL_DESTROY")
+    ends(commands, events, caller)
+
+
 def test_transfer_after_bridge_sends_the_caller_on(bench: Bench, commands: EventSocket, events: EventSocket) -> None:
     caller, agent = parked_caller(bench, events), answered(bench, commands, events)
     commands.api(f"uuid_setvar {caller} transfer_after_bridge 1300:XML:default")

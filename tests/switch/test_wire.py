@@ -108,9 +108,8 @@ def test_an_empty_table_has_a_blank_in_its_json(commands: EventSocket, events: E
 
 def test_status_has_the_lines_of_a_real_status(commands: EventSocket) -> None:
     lines = commands.api("status").split("\n")
-    assert re.fullmatch(
-        r"UP 0 years, 0 days, \d+ hours, \d+ minutes?, \d+ seconds?, \d+ milliseconds?, \d+ microseconds?", lines[0]
-    )
+    units = ("year", "day", "hour", "minute", "second", "millisecond", "microsecond")
+    assert re.fullmatch("UP " + ", ".join(rf"\d+ {unit}s?" for unit in units), lines[0])
     assert lines[1] == "FreeSWITCH (Version 1.10.12-release  64bit) is ready"
     assert re.fullmatch(r"\d+ session\(s\) since startup", lines[2])
     assert re.fullmatch(r"\d+ session\(s\) - peak \d+, last 5min \d+ ", lines[3])

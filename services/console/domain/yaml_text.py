@@ -63,7 +63,9 @@ def read_text(raw: bytes) -> Any:
 
 def _check_events(text: str) -> None:
     depth = aliases = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if count > 2 * MAX_NODES:
+            raise UnreadableText(f"The text holds more than {MAX_NODES} values.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

@@ -64,6 +64,10 @@ class MongoSnapshots:
             w="majority",
         )
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
         with _as_unavailable():

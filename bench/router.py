@@ -1,0 +1,158 @@
+"""How many inputs a second the router's core decides: `python -m bench.router`. Whole call lives, one core."""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from services.router.domain.decide import decide
+from services.router.domain.model import TenantState
+from services.router.domain.turn import Position
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+
+TENANT = "acme"
+LINE = "+380441000001"
+ROUNDS = 5
+
+
+def tenant(agents: int, queues: int) -> tn.TenantDocument:
+    """Return a document with agents spread over queues, each agent in one."""
+    document = tn.TenantDocument(tenant_id=TENANT, version=1, time_zone="Europe/Kyiv", domain="acme.example")
+    for queue in range(queues):
+        tiers = [tn.Tier(agent_id=f"a{agent}", level=1, position=agent) for agent in range(queue, agents, queues)]
+        document.queues.add(
+            queue_id=f"q{queue}",
+            strategy=tn.STRATEGY_LONGEST_IDLE,
+            tiers=tiers,
+            ring_timeout_seconds=20,
+            wrap_up_seconds=10,
+            max_wait_seconds=600,
+        )
+        line = f"+38044{queue:07d}"
+        document.lines.add(number=line, flow=f"f{queue}")
+        flow = document.flows.add(flow_id=f"f{queue}", start="ask")
+        flow.steps.add(step_id="ask", menu=tn.MenuStep(prompts=["hello"])).exits["1"] = "wait"
+        flow.steps.add(step_id="wait", queue=tn.QueueStep(queue_id=f"q{queue}"))
+    for agent in range(agents):
+        document.agents.add(agent_id=f"a{agent}", name=f"Agent {agent}", phone=f"p{agent}")
+    return document
+
+
+class Feeder:
+    """Plays calls against the core and counts only the time inside `decide`."""
+
+    def __init__(self, agents: int, queues: int) -> None:
+        self.state = TenantState(TENANT)
+        self.now_ms = 1_700_000_000_000
+        self.offset = 0
+        self.seconds = 0.0
+        self.slowest = 0.0
+        self._sequence = 0
+        self._queues = queues
+        self.feed(Input(tenant_id=TENANT, document=tenant(agents, queues)))
+        for agent in range(agents):
+            ask = rq.SetAgentStatus(agent_id=f"a{agent}", status=rq.AGENT_STATUS_READY)
+            self.feed(Input(tenant_id=TENANT, request=rq.Request(request_id=f"r{agent}", set_agent_status=ask)))
+        self.seconds, self.offset, self.slowest = 0.0, 0, 0.0
+
+    def feed(self, given: Input) -> object:
+        """Decide one input, read from its bytes as the shell does."""
+        value = given.SerializeToString()
+        self.now_ms += 1
+        self.offset += 1
+        began = time.perf_counter()
+        outputs = decide(self.state, Position(0, self.offset), self.now_ms, Input.FromString(value))
+        took = time.perf_counter() - began
+        self.seconds += took
+        self.slowest = max(self.slowest, took)
+        self.commands = outputs.commands
+        return outputs
+
+    def fact(self, leg_id: str, call_id: str, **body: object) -> None:
+        """Tell a fact."""
+        self._sequence += 1
+        fact = sw.SwitchFact(
+            node="fs1", core_uuid="core", switch_sequence=self._sequence, leg_id=leg_id, call_id=call_id
+        )
+        for name, message in body.items():
+            getattr(fact, name).CopyFrom(message)
+        self.feed(Input(tenant_id=TENANT, fact=fact))
+
+    def arrive(self, call_id: str, number: int) -> str:
+        """Bring a caller into a queue; return the agent's leg, empty when the caller waits."""
+        line = f"+38044{number % self._queues:07d}"
+        created = sw.LegCreated(direction=sw.DIRECTION_INBOUND, line=line, caller_number="+380501112233")
+        self.fact(call_id, "", leg_created=created)
+        self.fact(call_id, "", leg_parked=sw.LegParked(line=line))
+        ask = next(command for command in self.commands if command.WhichOneof("action") == "collect_digits")
+        self.fact(call_id, "", leg_answered=sw.LegAnswered())
+        digits = sw.DigitsCollected(command_id=ask.command_id, digits="1", outcome=sw.COLLECT_OUTCOME_MATCHED)
+        self.fact(call_id, "", digits_collected=digits)
+        return self.rung()
+
+    def rung(self) -> str:
+        """Return the leg that the last decision rings, empty when it rings nobody."""
+        return next((one.leg_id for one in self.commands if one.WhichOneof("action") == "originate_leg"), "")
+
+    def live(self, call_id: str, leg_id: str) -> str:
+        """Play a call from the ringing to the end of the wrap-up; return the freed agent's next leg."""
+        agent_id = self.state.legs[leg_id].agent_id
+        self.fact(leg_id, call_id, leg_created=sw.LegCreated(direction=sw.DIRECTION_OUTBOUND))
+        self.fact(leg_id, call_id, leg_progressed=sw.LegProgressed())
+        self.fact(leg_id, call_id, leg_answered=sw.LegAnswered())
+        recording_id = self.state.calls[call_id].recording_id
+        path = f"{TENANT}/{call_id}/{recording_id}.wav"
+        self.fact(leg_id, call_id, leg_parked=sw.LegParked())
+        self.fact(call_id, "", leg_bridged=sw.LegBridged(other_leg_id=leg_id))
+        self.fact(call_id, "", recording_began=sw.RecordingBegan(recording_id=recording_id, path=path))
+        self.fact(call_id, "", leg_unbridged=sw.LegUnbridged(other_leg_id=leg_id))
+        self.fact(leg_id, call_id, leg_hung_up=sw.LegHungUp(cause="NORMAL_CLEARING"))
+        self.fact(call_id, "", recording_finished=sw.RecordingFinished(recording_id=recording_id, path=path))
+        self.fact(call_id, "", leg_hung_up=sw.LegHungUp(cause="NORMAL_CLEARING"))
+        ask = rq.Request(request_id=f"e-{call_id}", end_wrap_up=rq.EndWrapUp(agent_id=agent_id))
+        self.feed(Input(tenant_id=TENANT, request=ask))
+        return self.rung()
+
+
+def measure(agents: int, queues: int, waiting: int, calls: int) -> tuple[float, float, float]:
+    """Return inputs a second, mean microseconds and the slowest input's milliseconds."""
+    feeder = Feeder(agents, queues)
+    legs: list[tuple[str, str]] = []
+    for number in range((agents if waiting else 0) + waiting):
+        leg_id = feeder.arrive(f"w{number}", number)
+        if leg_id:
+            legs.append((f"w{number}", leg_id))
+    feeder.seconds, feeder.offset, feeder.slowest = 0.0, 0, 0.0
+    for number in range(calls):
+        leg_id = feeder.arrive(f"c{number}", number)
+        if waiting:
+            call_id, leg_id = legs.pop(0)
+        else:
+            call_id = f"c{number}"
+        following = feeder.live(call_id, leg_id)
+        if following:
+            legs.append((feeder.state.legs[following].call_id, following))
+    return feeder.offset / feeder.seconds, feeder.seconds / feeder.offset * 1e6, feeder.slowest * 1e3
+
+
+def main() -> int:
+    rows = []
+    for agents, queues, waiting in ((100, 4, 0), (2000, 20, 0), (2000, 20, 1000)):
+        results = [measure(agents, queues, waiting, 400) for _ in range(ROUNDS)]
+        rate, mean, slowest = (statistics.median(column) for column in zip(*results, strict=True))
+        rows.append({"agents": agents, "queues": queues, "waiting": waiting, "inputs_per_second": round(rate)})
+        print(
+            f"{agents:5d} agents {queues:3d} queues {waiting:5d} waiting   "
+            f"{rate:8.0f} inputs/s   mean {mean:5.1f} us   slowest {slowest:5.2f} ms"
+        )
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(json.dumps(rows, indent=2), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""One suite for the store in memory and the store in MongoDB: what holds for one holds for the other."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from services.console.adapters.memory import MemoryTenantStore
+from services.console.adapters.mongo import MongoTenantStore, open_database
+from services.console.store import Holder, StoreUnavailable, TenantStore, Version, VersionTaken
+from tests.integration.console.conftest import free_port
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def store(request: pytest.FixtureRequest) -> Iterator[TenantStore]:
+    if request.param == "memory":
+        yield MemoryTenantStore()
+        return
+    database = open_database(f"{request.getfixturevalue('mongodb_uri')}/store_{uuid4().hex[:12]}")
+    store = MongoTenantStore(database)
+    store.prepare()
+    yield store
+    database.client.close()
+
+
+def version(number: int, tenant_id: str = "acme") -> Version:
+    # A key with a dot and a dollar sign: words of a tenant, not of the store.
+    return Version(tenant_id, number, {"a.b": {"$set": [1, None]}, "name": "Олена"}, b"\x00\xff", "anna", 1_700)
+
+
+def test_versions_come_back_as_they_were_newest_first(store: TenantStore) -> None:
+    for number in (1, 2, 10):
+        store.append(version(number))
+    store.append(version(1, "borealis"))
+    assert store.head("acme") == version(10)
+    assert store.version("acme", 2) == version(2)
+    assert [one.number for one in store.history("acme", 2)] == [10, 2]
+    assert store.tenants() == ["acme", "borealis"]
+    assert (store.head("nobody"), store.version("acme", 3), store.history("nobody", 5)) == (None, None, [])
+
+
+def test_a_number_is_given_once(store: TenantStore) -> None:
+    store.append(version(1))
+    with pytest.raises(VersionTaken):
+        store.append(version(1))
+
+
+def test_a_version_is_unpublished_until_it_is_marked(store: TenantStore) -> None:
+    store.append(version(1))
+    store.append(version(2))
+    assert store.unpublished() == [("acme", 1), ("acme", 2)]
+    store.mark_published("acme", [1])
+    assert store.unpublished() == [("acme", 2)]
+    head = store.version("acme", 1)
+    assert head is not None
+    assert head.is_published
+
+
+def test_a_claim_changes_hands_only_from_the_one_who_is_known_to_hold_it(store: TenantStore) -> None:
+    first, second, third = Holder("acme", 1), Holder("borealis", 2), Holder("acme", 3)
+    assert store.take_claim("line:+1", None, first)
+    assert not store.take_claim("line:+1", None, second)
+    assert store.take_claim("line:+1", first, second)
+    assert not store.take_claim("line:+1", first, third)
+    assert store.holder("line:+1") == second
+    assert store.holder("line:+2") is None
+
+
+def test_a_store_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.console.adapters.mongo.WAIT_MS", 200)
+    database = open_database(f"mongodb://127.0.0.1:{free_port()}/nothing")
+    store = MongoTenantStore(database)
+    with pytest.raises(StoreUnavailable):
+        store.tenants()
+    database.client.close()

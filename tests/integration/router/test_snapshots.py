@@ -1,0 +1,54 @@
+"""One suite for both keepers of snapshots."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.router.adapters.snapshots import (
+    MemorySnapshots,
+    MongoSnapshots,
+    PartitionSnapshot,
+    Snapshots,
+    SnapshotsUnavailable,
+    TenantSnapshot,
+)
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def snapshots(request: pytest.FixtureRequest) -> Iterator[Snapshots]:
+    if request.param == "memory":
+        yield MemorySnapshots()
+        return
+    snapshots = MongoSnapshots(request.getfixturevalue("mongodb_uri"))
+    yield snapshots
+    snapshots.close()
+
+
+def test_without_a_snapshot_everything_is_read_from_the_beginning(snapshots: Snapshots) -> None:
+    assert snapshots.load(90) == PartitionSnapshot(0, [], frozenset())
+
+
+def test_what_is_saved_is_loaded_and_each_tenant_keeps_its_own_offset(snapshots: Snapshots) -> None:
+    snapshots.save(91, 5, [TenantSnapshot("acme", 5, b"one"), TenantSnapshot("beta", 5, b"x" * 500_000)])
+    snapshots.save(91, 9, [TenantSnapshot("acme", 9, b"two")])
+    loaded = snapshots.load(91)
+    assert loaded.next_offset == 9
+    assert sorted((tenant.tenant_id, tenant.next_offset, len(tenant.data)) for tenant in loaded.tenants) == [
+        ("acme", 9, 3),
+        ("beta", 5, 500_000),
+    ]
+
+
+def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -> None:
+    for _ in range(2):
+        snapshots.skip(92, 17, "KeyError: a fault of ours")
+    assert snapshots.load(92).skipped == frozenset({17})
+    assert snapshots.load(93).skipped == frozenset()
+
+
+def test_a_document_store_that_is_away_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.router.adapters.snapshots.WAIT_SECONDS", 0.2)
+    snapshots = MongoSnapshots("mongodb://127.0.0.1:1")
+    with pytest.raises(SnapshotsUnavailable):
+        snapshots.load(0)
+    snapshots.close()
