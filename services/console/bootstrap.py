@@ -7,7 +7,7 @@ from flask import Flask
 from gevent.event import Event as Flag
 
 from services.console import metrics
-from services.console.adapters.mongo import MongoTenantStore, open_database
+from services.console.adapters.mongo import MongoTenantStore
 from services.console.adapters.tokens_file import read_tokens
 from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
@@ -30,6 +30,7 @@ from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.web import serve, service_app
@@ -116,7 +117,7 @@ class Console:
 def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BusUnavailable, BadTokens, OSError."""
     supervisor = Supervisor()
-    store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri)), settings.kafka_bootstrap
+    store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri, "console")), settings.kafka_bootstrap
     outside = Outside(
         store=store,
         tokens=read_tokens(settings.api_tokens),

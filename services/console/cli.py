@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.console.adapters.mongo import MongoTenantStore, open_database
+from services.console.adapters.mongo import MongoTenantStore
 from services.console.domain.claims import faults_between
 from services.console.domain.schema import SCHEMA
 from services.console.domain.validation import BadDocument, sound_document
@@ -22,6 +22,7 @@ from services.console.tenancy import Tenancy
 from services.shared.bus.errors import BusError
 from services.shared.bus.producer import Producer
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError, read_settings
 
 EXIT_DONE: Final = 0
@@ -111,7 +112,7 @@ def _apply(documents: Documents) -> int:
 def _tenancy() -> Iterator[Tenancy]:
     settings = read_settings(StoreSettings, os.environ)
     clock = Clock.from_environment(os.environ)
-    store = MongoTenantStore(open_database(settings.mongodb_uri))
+    store = MongoTenantStore(open_database(settings.mongodb_uri, "console-cli"))
     store.prepare()
     producer = Producer(settings.kafka_bootstrap, "console-cli")
     try:

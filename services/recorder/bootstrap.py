@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 
 from flask import Flask
-from pymongo.errors import PyMongoError
 
 from services.recorder import metrics
 from services.recorder.adapters.announcer import Announcer
@@ -95,11 +94,7 @@ def _stores(settings: Settings) -> tuple[ObjectStore, RecordingDocuments]:
         )
     except ValueError as error:
         raise SettingsError([f"RINGMASTER_S3_ENDPOINT: {error}"]) from error
-    try:
-        return store, RecordingDocuments(settings.mongodb_uri)
-    except PyMongoError as error:
-        # The address holds a password, so it is not repeated.
-        raise SettingsError([f"RINGMASTER_MONGODB_URI is not usable: {type(error).__name__}"]) from error
+    return store, RecordingDocuments(settings.mongodb_uri)
 
 
 def _check(settings: Settings) -> None:

@@ -11,10 +11,11 @@ from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.documents import open_database
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.web import serve, service_app
 from services.webhooks.adapters.connection import EndpointConnection, Limits, Outside
-from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom, open_database
+from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
@@ -152,7 +153,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
         Limits(settings.webhook_connect_seconds, settings.webhook_timeout_seconds),
         settings.webhook_ca_file,
     )
-    database = open_database(settings.mongodb_uri)
+    database = open_database(settings.mongodb_uri, "webhooks")
     room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
     supervisor.spawn("indexes", _prepare, room, log_store, supervisor.stopping)
     parts = Parts(

@@ -3,23 +3,15 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import orjson
-from pymongo import ASCENDING, DESCENDING, MongoClient
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from services.console.store import Holder, StoreUnavailable, Version, VersionTaken
+from services.shared.chassis.documents import sentence_of
 
-WAIT_MS = 5_000
 Document = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def open_database(uri: str) -> Any:
-    """Return the database that a URI names, `ringmaster` without a name. Connects when it is first used."""
-    client: MongoClient[Document] = MongoClient(
-        uri, serverSelectionTimeoutMS=WAIT_MS, connectTimeoutMS=WAIT_MS, socketTimeoutMS=2 * WAIT_MS, appname="console"
-    )
-    return client.get_default_database("ringmaster")
 
 
 def _store(function: Callable[P, R]) -> Callable[P, R]:
@@ -30,7 +22,7 @@ def _store(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except PyMongoError as error:
-            raise StoreUnavailable(f"the document store fails: {type(error).__name__}: {str(error)[:200]}") from error
+            raise StoreUnavailable(sentence_of(error)) from error
 
     return guarded
 

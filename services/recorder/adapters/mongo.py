@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ASCENDING, MongoClient, ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from services.recorder.errors import DocumentsFailed, Hostile
+from services.shared.chassis.documents import open_database, sentence_of
 
-DOCUMENTS_SECONDS = 10
 COLLECTION = "recordings"
-DEFAULT_DATABASE = "ringmaster"
 LIST_LIMIT = 200
 
 
@@ -44,13 +44,7 @@ class RecordingDocuments:
     """The collection `recordings`. Every method raises DocumentsFailed when the database is away or refuses."""
 
     def __init__(self, uri: str) -> None:
-        self._client: MongoClient[dict[str, Any]] = MongoClient(
-            uri,
-            serverSelectionTimeoutMS=DOCUMENTS_SECONDS * 1000,
-            connectTimeoutMS=DOCUMENTS_SECONDS * 1000,
-            socketTimeoutMS=DOCUMENTS_SECONDS * 1000,
-            w="majority",
-        )
+        self._database: Database[dict[str, Any]] = open_database(uri, "recorder")
         self._has_index = False
 
     def find(self, recording_id: str) -> RecordingDocument | None:
@@ -94,7 +88,7 @@ class RecordingDocuments:
         return kept
 
     def _recordings(self) -> "Collection[dict[str, Any]]":
-        recordings = self._client.get_default_database(DEFAULT_DATABASE)[COLLECTION]
+        recordings = self._database[COLLECTION]
         if not self._has_index:
             recordings.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)])
             self._has_index = True
@@ -116,4 +110,4 @@ def _as_documents_failed() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise DocumentsFailed(f"the document store fails: {type(error).__name__}") from error
+        raise DocumentsFailed(sentence_of(error)) from error

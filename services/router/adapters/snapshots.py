@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-WAIT_SECONDS = 10
-DEFAULT_DATABASE = "ringmaster"
+from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
+
 _FASTEST = 1
 
 
@@ -54,19 +53,12 @@ class Snapshots(Protocol):
 class MongoSnapshots:
     """Collections router_states, router_partitions, router_skipped."""
 
-    def __init__(self, uri: str) -> None:
-        self._client: MongoClient[dict[str, Any]] = MongoClient(
-            uri,
-            serverSelectionTimeoutMS=WAIT_SECONDS * 1000,
-            connectTimeoutMS=WAIT_SECONDS * 1000,
-            socketTimeoutMS=WAIT_SECONDS * 1000,
-            connect=False,
-            w="majority",
-        )
+    def __init__(self, uri: str, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._database: Database[dict[str, Any]] = open_database(uri, "router", wait_seconds)
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._client.close()
+        self._database.client.close()
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
@@ -102,8 +94,7 @@ class MongoSnapshots:
             self._collection("router_skipped").replace_one({"_id": row["_id"]}, row, upsert=True)
 
     def _collection(self, name: str) -> "Collection[dict[str, Any]]":
-        database: Database[dict[str, Any]] = self._client.get_default_database(DEFAULT_DATABASE)
-        return database[name]
+        return self._database[name]
 
 
 class MemorySnapshots:
@@ -138,4 +129,4 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise SnapshotsUnavailable(f"the document store fails: {type(error).__name__}") from error
+        raise SnapshotsUnavailable(sentence_of(error)) from error

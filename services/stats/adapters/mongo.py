@@ -1,19 +1,17 @@
 from typing import Any
 
-from pymongo import MongoClient, UpdateOne
+from pymongo import UpdateOne
+
+from services.shared.chassis.documents import open_database
 
 CALLS = "calls"
-SECONDS = 10_000
 
 
 class CallLog:
     """The call log in MongoDB: a document a call, keyed by tenant and call; a repeated event changes nothing."""
 
     def __init__(self, uri: str) -> None:
-        client: MongoClient[dict[str, Any]] = MongoClient(
-            uri, serverSelectionTimeoutMS=SECONDS, tz_aware=True, serverMonitoringMode="poll"
-        )
-        self._calls = client.get_database("ringmaster")[CALLS]
+        self._calls = open_database(uri, "stats")[CALLS]
         self._calls.create_index([("tenant_id", 1), ("started_ms", -1)])
 
     def write(self, updates: list[tuple[str, str, dict[str, Any]]]) -> None:

@@ -3,36 +3,22 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from pymongo import ASCENDING, MongoClient, UpdateOne
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import PyMongoError
 
+from services.shared.chassis.documents import sentence_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.waiting import Gone, StoreUnavailable, endpoint_of, name_of
 
 Document = dict[str, Any]
-WAIT_MS = 5_000
 # A delivery's log keeps its last tries only.
 LOGGED_ATTEMPTS = 20
 DAY_SECONDS = 86_400
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def open_database(uri: str) -> Any:
-    """Return the database that a URI names, `ringmaster` without a name. Connects when it is first used."""
-    client: MongoClient[Document] = MongoClient(
-        uri,
-        serverSelectionTimeoutMS=WAIT_MS,
-        connectTimeoutMS=WAIT_MS,
-        socketTimeoutMS=2 * WAIT_MS,
-        # Streaming keeps a monitor in a read that a closing client waits for.
-        serverMonitoringMode="poll",
-        appname="webhooks",
-    )
-    return client.get_default_database("ringmaster")
 
 
 def _store(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,7 +29,7 @@ def _store(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except PyMongoError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
+            raise StoreUnavailable(sentence_of(error)) from error
 
     return guarded
 

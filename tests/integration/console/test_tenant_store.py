@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 
 from services.console.adapters.memory import MemoryTenantStore
-from services.console.adapters.mongo import MongoTenantStore, open_database
+from services.console.adapters.mongo import MongoTenantStore
 from services.console.store import Holder, StoreUnavailable, TenantStore, Version, VersionTaken
+from services.shared.chassis.documents import open_database
 from tests.integration.console.conftest import free_port
 
 
@@ -16,7 +17,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[TenantStore]:
     if request.param == "memory":
         yield MemoryTenantStore()
         return
-    database = open_database(f"{request.getfixturevalue('mongodb_uri')}/store_{uuid4().hex[:12]}")
+    database = open_database(f"{request.getfixturevalue('mongodb_uri')}/store_{uuid4().hex[:12]}", "test")
     store = MongoTenantStore(database)
     store.prepare()
     yield store
@@ -66,9 +67,8 @@ def test_a_claim_changes_hands_only_from_the_one_who_is_known_to_hold_it(store: 
     assert store.holder("line:+2") is None
 
 
-def test_a_store_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.console.adapters.mongo.WAIT_MS", 200)
-    database = open_database(f"mongodb://127.0.0.1:{free_port()}/nothing")
+def test_a_store_that_is_not_there_says_so() -> None:
+    database = open_database(f"mongodb://127.0.0.1:{free_port()}/nothing", "test", wait_seconds=0.5)
     store = MongoTenantStore(database)
     with pytest.raises(StoreUnavailable):
         store.tenants()

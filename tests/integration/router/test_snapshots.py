@@ -46,9 +46,8 @@ def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -
     assert snapshots.load(93).skipped == frozenset()
 
 
-def test_a_document_store_that_is_away_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.router.adapters.snapshots.WAIT_SECONDS", 0.2)
-    snapshots = MongoSnapshots("mongodb://127.0.0.1:1")
+def test_a_document_store_that_is_away_is_named_as_such() -> None:
+    snapshots = MongoSnapshots("mongodb://127.0.0.1:1", wait_seconds=0.2)
     with pytest.raises(SnapshotsUnavailable):
         snapshots.load(0)
     snapshots.close()

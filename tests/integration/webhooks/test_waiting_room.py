@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
+from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom, open_database
+from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.outcome import Attempt
@@ -65,7 +66,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def database(store_uri: str) -> Iterator[object]:
     """Give an empty database."""
-    database = open_database(store_uri.rstrip("/") + f"/webhooks_{uuid4().hex[:8]}")
+    database = open_database(store_uri.rstrip("/") + f"/webhooks_{uuid4().hex[:8]}", "test")
     yield database
     database.client.close()
 
@@ -173,9 +174,8 @@ def _entry(number: int, state: str) -> LogEntry:
     return LogEntry("acme", "evt-1.crm", "crm", "call.ended", "call-1", state, number, number, Attempt(503, 4), "")
 
 
-def test_a_store_that_is_not_there_is_one_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.webhooks.adapters.mongo.WAIT_MS", 200)
-    database = open_database(f"mongodb://127.0.0.1:{_free_port()}")
+def test_a_store_that_is_not_there_is_one_named_error() -> None:
+    database = open_database(f"mongodb://127.0.0.1:{_free_port()}", "test", wait_seconds=0.5)
     calls: list[Callable[[], object]] = [
         lambda: MongoWaitingRoom(database).put([delivery("one", 1)]),
         lambda: MongoWaitingRoom(database).claim(1, 2, 3, []),
