@@ -5,7 +5,7 @@ from services.shared.chassis.documents import open_database, sentence_of
 from services.shared.chassis.settings import SettingsError
 
 
-@pytest.mark.parametrize("uri", ["", "nonsense", "http://127.0.0.1", "mongodb://user:hush@:x/", "mongodb://h:70000"])
+@pytest.mark.parametrize("uri", ["", "nonsense://", "http://127.0.0.1", "mongodb://user:hush@:x/", "mongodb://h:70000"])
 def test_an_address_that_is_none_is_a_fault_of_the_settings_and_keeps_its_password(uri: str) -> None:
     with pytest.raises(SettingsError, match="RINGMASTER_MONGODB_URI") as refused:
         open_database(uri, "test")
