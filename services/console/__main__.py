@@ -7,8 +7,8 @@ import sys  # noqa: E402
 
 from services.console import cli  # noqa: E402
 from services.console.bootstrap import run  # noqa: E402
-from services.console.domain.access import BadTokens  # noqa: E402
 from services.console.settings import Settings  # noqa: E402
+from services.shared.access import BadTokens  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402

@@ -8,14 +8,12 @@ from gevent.event import Event as Flag
 
 from services.console import metrics
 from services.console.adapters.mongo import MongoTenantStore
-from services.console.adapters.tokens_file import read_tokens
 from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
 from services.console.api.calls import call_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
-from services.console.domain.access import Tokens
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
 from services.console.domain.phone_password import SHORTEST_SECRET
@@ -24,6 +22,7 @@ from services.console.publishing import Publisher
 from services.console.settings import Settings
 from services.console.store import StoreUnavailable, TenantStore
 from services.console.tenancy import Tenancy
+from services.shared.access import Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.errors import BusError
 from services.shared.bus.ports import Reader, Sender
@@ -33,6 +32,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
 
 REPAIR_SECONDS: Final = 5.0
@@ -49,7 +49,7 @@ class Outside:
     replies: Reader
     calls: Reader
     tenants: Reader
-    tokens: Tokens
+    tokens: Holders
     clock: Clock
     switch: SwitchAccess | None = None
     prepare: Callable[[], None] = lambda: None
@@ -120,7 +120,7 @@ def run(settings: Settings, clock: Clock) -> int:
     store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri, "console")), settings.kafka_bootstrap
     outside = Outside(
         store=store,
-        tokens=read_tokens(settings.api_tokens),
+        tokens=TokensFile(settings.api_tokens),
         sender=Producer(bootstrap, "console"),
         replies=Consumer(bootstrap, None, [REPLIES], "console-replies", from_beginning=False),
         calls=Consumer(bootstrap, None, [CALLS], "console-calls"),

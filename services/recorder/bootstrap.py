@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask
 
@@ -10,7 +11,6 @@ from services.recorder.adapters.announcer import Announcer
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.adapters.s3 import ObjectStore
 from services.recorder.api.recordings import recordings_api
-from services.recorder.api.tokens import Tokens
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.location import Location
@@ -19,12 +19,14 @@ from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
 from services.recorder.stopped import StoppedEvents
 from services.recorder.storing import Limits, Storing
+from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
 
 
@@ -70,7 +72,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     )
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher))
     if settings.api_tokens is not None:
-        app.register_blueprint(recordings_api(documents, store, Tokens(settings.api_tokens)))
+        app.register_blueprint(recordings_api(documents, store, _tokens(settings.api_tokens)))
     return Recorder(dispatcher, scanner, stopped_events, app)
 
 
@@ -97,6 +99,13 @@ def _stores(settings: Settings) -> tuple[ObjectStore, RecordingDocuments]:
     return store, RecordingDocuments(settings.mongodb_uri)
 
 
+def _tokens(path: Path) -> Holders:
+    try:
+        return TokensFile(path)
+    except BadTokens as error:
+        raise SettingsError([f"RINGMASTER_API_TOKENS: {error}"]) from error
+
+
 def _check(settings: Settings) -> None:
     faults = []
     if not settings.recordings_dir.is_dir():
@@ -105,8 +114,6 @@ def _check(settings: Settings) -> None:
         faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} can't be written by this user")
     if settings.recorder_workers < 1:
         faults.append("RINGMASTER_RECORDER_WORKERS must be at least 1")
-    if settings.api_tokens is not None and not settings.api_tokens.is_file():
-        faults.append(f"RINGMASTER_API_TOKENS: {settings.api_tokens} is not a file")
     if faults:
         raise SettingsError(faults)
 

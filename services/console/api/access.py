@@ -7,12 +7,12 @@ from flask import Flask, Response, request
 from jsonschema import Draft202012Validator
 
 from services.console import metrics
-from services.console.domain.access import Action, Principal, Tokens
 from services.console.domain.fault import Fault
 from services.console.domain.shape import faults_of_shape
+from services.shared.access import Action, Holders, Principal
 from services.shared.chassis.problems import problem
+from services.shared.chassis.tokens import bearer_token
 
-MAX_TOKEN: Final = 512
 _TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -40,13 +40,12 @@ def refuse(status: int, kind: str, detail: str, **extra: object) -> Refusal:
 class Gate:
     """Knows who asks and whether he may; each route asks it first (SPEC 5.3)."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Holders) -> None:
         self._tokens = tokens
 
     def principal(self) -> Principal:
         """Return who asks. Raises Refusal (401)."""
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        holder = self._tokens.holder(token) if kind.lower() == "bearer" and 0 < len(token) <= MAX_TOKEN else None
+        holder = self._tokens.holder(bearer_token(request.headers.get("Authorization", "")))
         if holder is None:
             metrics.DENIED.labels("token").inc()
             refusal = refuse(401, "unauthorized", "A valid bearer token is needed.")

@@ -7,10 +7,10 @@ from flask import Blueprint, Response
 from services.console.api.access import Gate, json_answer, read_body, refuse
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
-from services.console.domain.access import Action, Principal, Role
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live, SeenAgent
 from services.console.domain.shape import validator_of
+from services.shared.access import Action, Principal, Role
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AgentStatus,
     EndWrapUp,

@@ -9,9 +9,9 @@ from services.console.api.access import Gate, json_answer, read_body, refuse
 from services.console.api.agents import may_control
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
-from services.console.domain.access import Action, Principal
 from services.console.domain.live import Live
 from services.console.domain.shape import validator_of
+from services.shared.access import Action, Principal
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     ControlRecording,
     HangUpCall,

@@ -6,10 +6,10 @@ from flask import Blueprint, Response, request
 
 from services.console import metrics
 from services.console.api.access import Gate, json_answer, refuse
-from services.console.domain.access import Action
 from services.console.domain.directory import Directory
 from services.console.domain.phone_password import phone_password
 from services.console.domain.switch_xml import PUBLIC_CONTEXT, line_xml, no_line_xml, not_found_xml, user_xml
+from services.shared.access import Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from flask import Blueprint, Response, request
 
 from services.console import metrics
 from services.console.api.access import Gate, Refusal, json_answer, listed, refuse
-from services.console.domain.access import EVERY_TENANT, Action
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.store import StoreUnavailable, Version, VersionTaken
 from services.console.tenancy import Applied, NoSuchVersion, Tenancy, another_tenant
+from services.shared.access import EVERY_TENANT, Action
 
 MAX_HISTORY = 100
 

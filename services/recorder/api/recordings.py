@@ -1,6 +1,5 @@
 """GET /v1/recordings: which recordings a call has, and a short-lived link to one. A tenant sees its own alone."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -8,13 +7,11 @@ import orjson
 from flask import Blueprint, Response, request
 
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.tokens import Caller, Tokens
 from services.recorder.errors import RecorderError
+from services.shared.access import EVERY_TENANT, Action, Holders
 from services.shared.chassis.problems import problem
+from services.shared.chassis.tokens import bearer_token
 
-LISTENING_ROLES = frozenset({"admin", "supervisor", "analyst", "integration"})
-EVERY_TENANT = "*"
-"""The tenant of the platform's own people: they name one in each request."""
 _MAX_ID = 80
 
 
@@ -35,27 +32,27 @@ class Links(Protocol):
         """Return a short-lived address."""
 
 
-def recordings_api(documents: Documents, links: Links, tokens: Tokens) -> Blueprint:
+def recordings_api(documents: Documents, links: Links, tokens: Holders) -> Blueprint:
     """Make the routes."""
     api = Blueprint("recordings", __name__, url_prefix="/v1/recordings")
 
     @api.get("")
     def of_call() -> Response:
-        caller = _admitted(tokens)
-        if isinstance(caller, Response):
-            return caller
+        tenant_id = _admitted(tokens)
+        if isinstance(tenant_id, Response):
+            return tenant_id
         call_id = request.args.get("call_id", "")
         if not 0 < len(call_id) <= _MAX_ID:
             return problem(400, "bad-request", "The parameter call_id is needed.")
-        found = documents.of_call(caller.tenant_id, call_id)
+        found = documents.of_call(tenant_id, call_id)
         return _json({"recordings": [_public(document) for document in found]})
 
     @api.get("/<recording_id>")
     def one(recording_id: str) -> Response:
-        caller = _admitted(tokens)
-        if isinstance(caller, Response):
-            return caller
-        document = documents.find_for(caller.tenant_id, recording_id)
+        tenant_id = _admitted(tokens)
+        if isinstance(tenant_id, Response):
+            return tenant_id
+        document = documents.find_for(tenant_id, recording_id)
         if document is None:
             return problem(404, "not-found", "There is no such recording.")
         link = links.link(document.key, f"{document.recording_id}.wav")
@@ -68,21 +65,19 @@ def recordings_api(documents: Documents, links: Links, tokens: Tokens) -> Bluepr
     return api
 
 
-def _admitted(tokens: Tokens) -> Caller | Response:
-    """Return who asks, or the refusal."""
-    caller = tokens.caller(request.headers.get("Authorization", ""))
-    if caller is None:
+def _admitted(tokens: Holders) -> str | Response:
+    """Return the tenant whose recordings are asked for, or the refusal. The platform's own people name one."""
+    holder = tokens.holder(bearer_token(request.headers.get("Authorization", "")))
+    if holder is None:
         refusal = problem(401, "unauthorized", "A valid bearer token is needed.")
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
-    if caller.role not in LISTENING_ROLES:
-        return problem(403, "forbidden", "This role may not listen to recordings.")
-    if caller.tenant_id != EVERY_TENANT:
-        return caller
-    tenant_id = request.args.get("tenant", "")
+    tenant_id = holder.tenant if holder.tenant != EVERY_TENANT else request.args.get("tenant", "")
     if not tenant_id:
         return problem(400, "bad-request", "The parameter tenant is needed with this token.")
-    return replace(caller, tenant_id=tenant_id)
+    if not holder.may(Action.LISTEN, tenant_id):
+        return problem(403, "forbidden", "This role may not listen to recordings.")
+    return tenant_id
 
 
 def _public(document: RecordingDocument) -> dict[str, object]:

@@ -21,9 +21,9 @@ from gevent import pywsgi, socket
 from services.console.adapters.memory import MemoryTenantStore
 from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
-from services.console.domain.access import Tokens
 from services.console.domain.phone_password import phone_password
 from services.console.domain.validation import sound_document
+from services.shared.access import Tokens
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor

@@ -14,8 +14,8 @@ from services.console import desk, following
 from services.console.adapters.memory import MemoryTenantStore
 from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
-from services.console.domain.access import tokens_of
 from services.console.domain.validation import sound_document
+from services.shared.access import tokens_of
 from services.shared.bus.topics import CALLS, INPUTS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from services.console.domain.access import Action, BadTokens, Principal, Role, tokens_of
+from services.shared.access import Action, BadTokens, Principal, Role, tokens_of
 
 DIGEST = sha256(b"secret").hexdigest()
 ENTRY = {"tenant": "acme", "role": "agent", "actor": "olena"}
@@ -40,12 +40,13 @@ def test_a_bad_file_of_tokens_is_refused_without_showing_a_token(document: Any) 
 
 # Who may do what, written down from SPEC 5.3: admin everything, supervisor runs the floor, agent himself, analyst
 # looks, integration looks and acts for a CRM.
+READING = {Action.READ_DOCUMENT, Action.READ_LIVE, Action.READ_CALLS, Action.LISTEN}
 PERMITTED = {
     Role.ADMIN: set(Action),
-    Role.SUPERVISOR: {Action.READ_DOCUMENT, Action.READ_LIVE, Action.ACT_FOR_AGENT, Action.CONTROL_CALL},
+    Role.SUPERVISOR: {Action.ACT_FOR_AGENT, Action.CONTROL_CALL} | READING,
     Role.AGENT: {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE},
-    Role.ANALYST: {Action.READ_DOCUMENT, Action.READ_LIVE},
-    Role.INTEGRATION: {Action.READ_DOCUMENT, Action.READ_LIVE, Action.ACT_FOR_AGENT, Action.CONTROL_CALL},
+    Role.ANALYST: READING,
+    Role.INTEGRATION: {Action.ACT_FOR_AGENT, Action.CONTROL_CALL} | READING,
 }
 
 

@@ -1,9 +1,11 @@
+"""Who somebody is and what he may do (SPEC 5.3): one table for every container that answers people. It does no I/O."""
+
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 EVERY_TENANT: Final = "*"
 
@@ -31,16 +33,19 @@ class Action(Enum):
     ACT_FOR_AGENT = "act for an agent"
     CONTROL_CALL = "control a call"
     READ_PHONE = "read a phone's password"
+    READ_CALLS = "read the call log"
+    LISTEN = "listen to recordings"
 
 
 _EVERYTHING: Final = frozenset(Action)
+_READING: Final = frozenset({Action.READ_DOCUMENT, Action.READ_LIVE, Action.READ_CALLS, Action.LISTEN})
 _PERMITTED: Final[dict[Role, frozenset[Action]]] = {
     Role.ADMIN: _EVERYTHING,
     Role.SUPERVISOR: _EVERYTHING - {Action.CHANGE_DOCUMENT, Action.READ_PHONE},
     # For himself and his own call only; the route says whose it is.
     Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE}),
-    Role.ANALYST: frozenset({Action.READ_DOCUMENT, Action.READ_LIVE}),
-    Role.INTEGRATION: frozenset({Action.READ_DOCUMENT, Action.READ_LIVE, Action.ACT_FOR_AGENT, Action.CONTROL_CALL}),
+    Role.ANALYST: _READING,
+    Role.INTEGRATION: _READING | {Action.ACT_FOR_AGENT, Action.CONTROL_CALL},
 }
 
 
@@ -59,6 +64,13 @@ class Principal:
     def is_only(self, agent_id: str) -> bool:
         """Whether this one may act for an agent: an agent for himself only."""
         return self.role is not Role.AGENT or self.actor == agent_id
+
+
+class Holders(Protocol):
+    """What knows who holds a token: a file that may be replaced, or a fixed table."""
+
+    def holder(self, token: str) -> Principal | None:
+        """Return who holds a token, None for nobody."""
 
 
 class Tokens:
