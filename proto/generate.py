@@ -20,7 +20,9 @@ def generate(target: Path) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={target}"]
     command += [f"--plugin=protoc-gen-mypy={Path(sys.executable).with_name('protoc-gen-mypy')}"]
     subprocess.run([*command, f"--mypy_out=quiet:{target}", *sources], check=True, cwd=PROTO)  # noqa: S603 - our files
-    for path in (target / "ringmaster").rglob("*.py*"):
+    for path in (target / "ringmaster").rglob("*_pb2.py*"):
+        if path.suffix == ".pyc":
+            continue
         # protoc imports siblings from the proto root; ours live below services.shared.contracts.
         text = path.read_text(encoding="utf-8")
         path.write_text(

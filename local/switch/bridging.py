@@ -154,7 +154,7 @@ def converse(a: Leg, b: Leg) -> Steps:
     """Run the conversation on A's thread until one leg leaves, then decide what A does next."""
     bridge = Bridge(a, b)
     for leg in (a, b):
-        leg.catch_up_recordings()
+        leg.note_bridge(on=True)
     a.bridge = b.bridge = bridge
     b.call_uuid = a.uuid
     lead = header("Bridge-A-Unique-ID", a.uuid) + header("Bridge-B-Unique-ID", b.uuid)
@@ -177,7 +177,7 @@ def converse(a: Leg, b: Leg) -> Steps:
         b.wake()
         yield FRAME_SECONDS
     for leg in (a, b):
-        leg.catch_up_recordings()
+        leg.note_bridge(on=False)
     bridge.is_over = True
     if a.hung_up_holding:
         _drop_the_held(a, b)

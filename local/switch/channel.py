@@ -346,6 +346,12 @@ class Leg:
         for recording in self.recordings.values():
             recording.catch_up()
 
+    def note_bridge(self, *, on: bool) -> None:
+        """Tell the leg's recordings that a bridge begins or ends now."""
+        for recording in self.recordings.values():
+            recording.catch_up()
+            recording.note_bridge(on=on)
+
     def queue_command(self, command: PrivateCommand) -> None:
         """Add to the private queue, which every media application looks at."""
         self.private_commands.append(command)

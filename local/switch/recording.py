@@ -2,7 +2,8 @@
 
 Left is the recorded leg's own voice, right what the leg hears (truth 26). The file grows in 64 KiB steps and its
 header says zero bytes until the recording stops, so a killed switch leaves such a file behind (truth 25). Masking
-writes silence, keeps the length and raises no event. 8 kHz, 16 bit; one channel unless RECORD_STEREO is set.
+writes silence, keeps the length and raises no event. 8 kHz, 16 bit; one channel unless RECORD_STEREO is set. With
+RECORD_BRIDGE_REQ only what is heard in a bridge is written. A file into which nothing was written is removed.
 """
 
 from __future__ import annotations
@@ -52,14 +53,16 @@ def wav_header(data_bytes: int, channels: int) -> bytes:
 class Recording:
     """One file that is being written."""
 
-    def __init__(self, leg: Leg, path: str, file: BinaryIO, *, stereo: bool, limit_seconds: int = 0) -> None:
+    def __init__(self, leg: Leg, path: str, file: BinaryIO, limit_seconds: int = 0) -> None:
         self.leg = leg
         self.path = path
         self._file = file
-        self._channels = 2 if stereo else 1
+        self._channels = 2 if leg.variables.is_true("RECORD_STEREO") else 1
+        self._needs_bridge = leg.variables.is_true("RECORD_BRIDGE_REQ")
         self._started_us = leg.switch.scheduler.clock.now_us()
         self._samples = 0
         self._masked = False
+        self._held_up_by: set[str] = set()
         self._paused_us: int | None = None
         self._step: Timer | None = None
         self._limit: Timer | None = None
@@ -70,6 +73,7 @@ class Recording:
         if limit_seconds:
             self._limit = leg.switch.scheduler.after(limit_seconds, self.stop)
         self._arm()
+        self.note_bridge(on=leg.bridge is not None)
 
     def mask(self, *, on: bool) -> None:
         """Write silence from now on, or sound again."""
@@ -78,13 +82,22 @@ class Recording:
 
     def pause(self, *, on: bool) -> None:
         """Leave time out of the file from now on, or go on writing."""
+        self._hold_up("a command", on=on)
+
+    def note_bridge(self, *, on: bool) -> None:
+        """Learn that the leg is in a bridge from now on, or is not any more."""
+        if self._needs_bridge:
+            self._hold_up("no bridge", on=not on)
+
+    def _hold_up(self, reason: str, *, on: bool) -> None:
         self.catch_up()
+        (self._held_up_by.add if on else self._held_up_by.discard)(reason)
         now_us = self.leg.switch.scheduler.clock.now_us()
-        if on and self._paused_us is None:
+        if self._held_up_by and self._paused_us is None:
             self._paused_us = now_us
             if self._step is not None:
                 self._step.cancel()
-        elif not on and self._paused_us is not None:
+        elif not self._held_up_by and self._paused_us is not None:
             self._started_us += now_us - self._paused_us
             self._paused_us = None
             self._arm()
@@ -103,6 +116,10 @@ class Recording:
         milliseconds = self._samples * 1000 // SAMPLE_RATE
         # The cause misleads (truth 26): a stop by command says success-maxtime, a hang-up success-silence.
         cause = "success-silence" if by_hangup else "success-maxtime"
+        if not self._samples:
+            leg.switch.recording_path(self.path).unlink()
+            leg.variables.set("RECORD_DISCARDED", "true")
+            cause = "empty-file"
         leg.variables.set_many(
             [
                 ("record_file_size", data_bytes + HEADER_BYTES),
@@ -116,7 +133,8 @@ class Recording:
         if not leg.switch.swallows("RECORD_STOP"):
             leg.emit("RECORD_STOP", tail=f"{lines}Record-Completion-Cause: {cause}\n")
         leg.emit("MEDIA_BUG_STOP", "Media-Bug-Function: session_record\n" + header("Media-Bug-Target", self.path))
-        leg.switch.note_recording(leg, self.path, data_bytes + HEADER_BYTES)
+        if self._samples:
+            leg.switch.note_recording(leg, self.path, data_bytes + HEADER_BYTES)
 
     def abandon(self) -> None:
         """Leave the file as a crash leaves it."""
@@ -185,8 +203,7 @@ def start_recording(leg: Leg, path: str, limit_seconds: int = 0) -> bool:
         return False
     if not leg.has_media:
         leg.pre_answer()
-    stereo = leg.variables.is_true("RECORD_STEREO")
-    leg.recordings[path] = Recording(leg, path, file, stereo=stereo, limit_seconds=limit_seconds)
+    leg.recordings[path] = Recording(leg, path, file, limit_seconds)
     leg.emit("RECORD_START", tail=header("Record-File-Path", path))
     leg.emit("MEDIA_BUG_START", "Media-Bug-Function: session_record\n" + header("Media-Bug-Target", path))
     return True

@@ -99,4 +99,6 @@ class StoppedEvents:
         if self._is_there(location):
             self._offer(location)
             return "offered"
+        if not stopped.duration_ms:
+            return "empty"
         return "lost" if self._note_missing(location) is Outcome.QUARANTINED else "stored_before"

@@ -206,6 +206,43 @@ def test_a_stopped_recording_is_a_complete_file(
     events.event_of(agent, "CHANNEL_DESTROY")
 
 
+def test_a_recording_that_asks_for_a_bridge_holds_the_talk_only(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    caller, agent = parked_caller(bench, events), answered(bench, commands, events)
+    commands.api(f"uuid_setvar {caller} RECORD_BRIDGE_REQ true")
+    path = bench.recordings / "bridge.wav"
+    assert commands.api(f"uuid_record {caller} start {path}") == "+OK Success\n"
+    events.event_of(caller, "RECORD_START")
+    commands.let_pass(4)
+    commands.api(f"uuid_bridge {caller} {agent}")
+    events.event_of(agent, "CHANNEL_STATE", Channel_State="CS_EXCHANGE_MEDIA")
+    commands.let_pass(2)
+    bench.hang_up(agent)
+    stopped = events.event_of(caller, "RECORD_STOP")
+    assert 1.0 * 8000 < int(stopped.first["variable_record_samples"]) < 3.5 * 8000
+    with wave.open(str(path)) as file:
+        assert file.getnframes() == int(stopped.first["variable_record_samples"])
+    events.event_of(caller, "CHANNEL_DESTROY")
+
+
+def test_a_recording_that_asks_for_a_bridge_and_gets_none_leaves_no_file(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    caller = parked_caller(bench, events)
+    commands.api(f"uuid_setvar {caller} RECORD_BRIDGE_REQ true")
+    path = bench.recordings / "nobody.wav"
+    assert commands.api(f"uuid_record {caller} start {path}") == "+OK Success\n"
+    events.event_of(caller, "RECORD_START")
+    commands.let_pass(2)
+    ends(commands, events, caller)
+    stopped = events.event_of(caller, "RECORD_STOP")
+    assert stopped.get("Record-File-Path") == str(path)
+    assert stopped.get("Record-Completion-Cause") == "empty-file"
+    assert stopped.get("variable_record_ms") == "0"
+    assert not path.exists()
+
+
 def test_a_growing_recording_says_zero_bytes_in_its_header(
     bench: Bench, commands: EventSocket, events: EventSocket
 ) -> None:

@@ -188,11 +188,12 @@ def _resume(_planner: Planner, command: pb.Command) -> list[Step]:
 
 
 def _start_recording(planner: Planner, command: pb.Command) -> list[Step]:
+    """Record what is heard in bridges only: nobody agreed to be recorded while waiting, and no talk leaves no file."""
     action = command.start_recording
     path = planner.recording(command, action.recording_id)
     limit = [str(action.limit_seconds)] if action.limit_seconds else []
     return [
-        Step(esl.set_variables(command.leg_id, {"RECORD_STEREO": "true"})),
+        Step(esl.set_variables(command.leg_id, {"RECORD_STEREO": "true", "RECORD_BRIDGE_REQ": "true"})),
         Step(esl.api("uuid_record", command.leg_id, "start", path, *limit)),
     ]
 

@@ -235,5 +235,6 @@ def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung
     body.hold_ms = call.hold_ms
     body.hangup_cause = hung_up.cause
     body.hangup_party = hung_up.party
-    body.recording_ids.extend(call.recordings)
+    if call.answered_ms:  # else they hold nothing
+        body.recording_ids.extend(call.recordings)
     body.disposition = call.disposition

@@ -95,7 +95,7 @@ _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "ring": _rang_out,
     "wrap": _wrapped_up,
     "reach": _rested,
-    "gone": offers.forget_leg,
+    "gone": offers.order_release,
 }
 _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "fact": lambda turn, given: facts.take(turn, given.fact),

@@ -12,6 +12,8 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 
 _UNSETTLED = frozenset({cm.COMMAND_OUTCOME_FENCED, cm.COMMAND_OUTCOME_UNKNOWN})
 """These say nothing about the leg: its facts, or a guard timer, will."""
+_NO_SUCH_LEG = "NO_SUCH_LEG"
+"""What the listener says when a command's leg does not live."""
 _CUT = frozenset({"SYSTEM_SHUTDOWN", "CRASH"})
 
 
@@ -44,6 +46,8 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
     leg = turn.state.legs.get(result.leg_id)
     if leg is not None and leg.command_id == result.command_id:
         _leg_ended(turn, leg, result.cause or "DESTINATION_OUT_OF_ORDER")
+    elif leg is not None and leg.release_command_id == result.command_id and result.cause == _NO_SUCH_LEG:
+        offers.forget_leg(turn, leg.leg_id)
     elif call is not None and result.command_id == call.bridge_command_id:
         talking.bridge_failed(turn, call)
         flow.forward_failed(turn, call, "the legs could not be connected")
@@ -202,8 +206,11 @@ def _recording_began(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
 
 def _recording_finished(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     call = turn.state.calls.get(leg.call_id)
-    if call is not None:
-        _tell_stopped(turn, call, fact)
+    if call is None:
+        return
+    if not fact.recording_finished.duration_ms and fact.recording_finished.recording_id in call.recordings:
+        call.recordings.remove(fact.recording_finished.recording_id)
+    _tell_stopped(turn, call, fact)
 
 
 def _recording_finished_late(turn: Turn, fact: sw.SwitchFact) -> None:

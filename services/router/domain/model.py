@@ -30,8 +30,10 @@ class Leg:
     offer_id: str = ""
     command_id: str = ""
     is_answered: bool = False
-    is_released: bool = False
-    """Its hang-up was ordered and nothing else of it matters."""
+    release_tries: int = 0
+    """How often its hang-up was ordered; from the first on nothing else of it matters."""
+    release_cause: str = ""
+    release_command_id: str = ""
     core_uuid: str = ""
     sequence: int = 0
     kinds: list[str] = field(default_factory=list)

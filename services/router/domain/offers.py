@@ -15,7 +15,9 @@ RETRY_MS = 10_000
 REST_MS = 10_000
 """A phone that could not be rung is not rung for anybody for so long, unless it registers."""
 GONE_MS = 10_000
-"""A leg whose hang-up was ordered is taken for gone after so long."""
+"""A hang-up whose effect was not told in this time is ordered again."""
+RELEASE_TRIES = 6
+"""After so many a leg is taken for gone, so that no agent is out of reach for ever. Earlier its phone may still ring."""
 UNTIL_ALL_TRIED = 0
 REJECTING = frozenset({"USER_BUSY", "CALL_REJECTED"})
 RINGING_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT", "ORIGINATOR_CANCEL", "RECOVERY_ON_TIMER_EXPIRE"})
@@ -135,10 +137,22 @@ def rang_out(turn: Turn, offer: Offer) -> None:
 def release_leg(turn: Turn, leg_id: str, cause: str) -> None:
     """Order the end of a leg, once; whoever waits for its end is not kept longer than GONE_MS."""
     leg = turn.state.legs.get(leg_id)
-    if leg is None or leg.is_released:
+    if leg is None or leg.release_tries:
         return
-    leg.is_released = True
-    turn.command_to(leg.node, leg.call_id, leg_id).hang_up_leg.cause = cause
+    leg.release_cause = cause
+    order_release(turn, leg_id)
+
+
+def order_release(turn: Turn, leg_id: str) -> None:
+    """Order the hang-up of a released leg, once more if need be; after RELEASE_TRIES it is taken for gone."""
+    leg = turn.state.legs[leg_id]
+    if leg.release_tries >= RELEASE_TRIES:
+        forget_leg(turn, leg_id)
+        return
+    leg.release_tries += 1
+    command = turn.command_to(leg.node, leg.call_id, leg_id)
+    command.hang_up_leg.cause = leg.release_cause
+    leg.release_command_id = command.command_id
     turn.set_timer("gone", leg_id, GONE_MS)
 
 

@@ -23,8 +23,9 @@ def accept(turn: Turn, offer: Offer) -> None:
     offers.accept(turn, offer)
     turn.cancel_timer("retry", call.call_id)
     call.agent_id = offer.agent_id
-    bridge(turn, call, offer.leg_id)
+    # Before the bridge, so that not a word is lost; the switch writes nothing until they hear each other.
     _start_recording(turn, call)
+    bridge(turn, call, offer.leg_id)
 
 
 def bridge(turn: Turn, call: Call, leg_id: str) -> None:

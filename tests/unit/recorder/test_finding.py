@@ -222,10 +222,19 @@ class Heard:
         self.missing.append(place)
         return Outcome.QUARANTINED
 
-    def stopped(self, path: str, node: str = "fs-1", tenant: str = "acme", recording: str = "rec-1") -> None:
+    def stopped(
+        self,
+        path: str,
+        node: str = "fs-1",
+        tenant: str = "acme",
+        recording: str = "rec-1",
+        duration_ms: int = 10_000,
+    ) -> None:
         event = Event(event_id=path, tenant_id=tenant, call_id="call-1")
         event.time.FromMilliseconds(1)
-        event.recording_stopped.CopyFrom(RecordingStopped(recording_id=recording, node=node, path=path))
+        event.recording_stopped.CopyFrom(
+            RecordingStopped(recording_id=recording, node=node, path=path, duration_ms=duration_ms)
+        )
         publish_event(self.bus.producer(), event)
 
     def until_read(self) -> None:
@@ -257,3 +266,11 @@ def test_an_event_whose_file_is_nowhere_is_looked_into(node: Node) -> None:
     heard.stopped(PLACE.path)
     heard.until_read()
     assert heard.missing == [PLACE]
+
+
+def test_an_event_of_a_recording_that_nothing_was_written_into_misses_no_file(node: Node) -> None:
+    heard = Heard(node)
+    heard.stopped(PLACE.path, duration_ms=0)
+    heard.until_read()
+    assert not heard.missing
+    assert not heard.offered

@@ -317,6 +317,22 @@ def test_a_recording_is_told_when_it_begins_and_when_it_is_complete_even_after_t
     assert [event.recording_stopped.duration_ms for event in log.events("recording_stopped")] == [900]
 
 
+def test_a_call_whose_bridge_never_came_has_no_recording(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    leg_id = log.rings("c1").leg_id
+    log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
+    orders = [command.WhichOneof("action") for command in log.outputs[-1].commands]
+    assert orders.index("start_recording") < orders.index("bridge_legs")
+    recording_id = log.last_command("start_recording").start_recording.recording_id
+    path = f"acme/c1/{recording_id}.wav"
+    log.fact("c1", recording_began=sw.RecordingBegan(recording_id=recording_id, path=path))
+    log.hangs_up("c1", "ORIGINATOR_CANCEL")
+    log.fact("c1", recording_finished=sw.RecordingFinished(recording_id=recording_id, path=path))
+    assert list(log.events("call_ended")[0].call_ended.recording_ids) == []
+    assert log.events("recording_stopped")[0].recording_stopped.duration_ms == 0
+
+
 def test_calls_keep_the_flow_that_they_started_with(log: Log) -> None:
     log.arrive("c1")
     newer = document(version=2)

@@ -115,6 +115,45 @@ def test_an_answer_after_the_offer_ended_bridges_nobody(log: Log) -> None:
     assert log.commands("bridge_legs") == []
 
 
+def test_a_leg_whose_end_is_not_told_is_hung_up_again_and_its_agent_waits_for_it(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    leg_id = log.rings("c1").leg_id
+    log.hangs_up("c1")
+    log.queue("c2")
+    log.wait(25)
+    hang_ups = [command for command in log.commands("hang_up_leg") if command.leg_id == leg_id]
+    assert len(hang_ups) == len({command.command_id for command in hang_ups}) == 3
+    assert _rung(log) == ["olena"]
+    log.hangs_up(leg_id)
+    assert _rung(log) == ["olena", "olena"]
+
+
+@pytest.mark.parametrize("outcome", [cm.COMMAND_OUTCOME_FAILED, cm.COMMAND_OUTCOME_EXPIRED])
+def test_an_agent_is_free_when_the_switch_says_that_the_leg_is_not_there(
+    log: Log, outcome: "cm.CommandOutcome.ValueType"
+) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    log.rings("c1")
+    log.hangs_up("c1")
+    is_there = outcome == cm.COMMAND_OUTCOME_EXPIRED
+    log.result(log.last_command("hang_up_leg"), outcome, "too late" if is_there else "NO_SUCH_LEG")
+    assert _state(log, "olena") is (AgentState.RINGING if is_there else AgentState.IDLE)
+
+
+def test_an_agent_is_not_out_of_reach_for_ever_when_a_leg_never_ends(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    log.rings("c1")
+    log.hangs_up("c1")
+    log.wait(59)
+    assert _state(log, "olena") is AgentState.RINGING
+    log.wait(2)
+    assert _state(log, "olena") is AgentState.IDLE
+    assert log.state.legs == {}
+
+
 def test_ring_all_rings_the_whole_level_and_the_losers_missed_nothing() -> None:
     log = Log(document(strategy=tn.STRATEGY_RING_ALL))
     log.ready("olena", "taras", "ivan")

@@ -1823,7 +1823,7 @@ class RecordingStopped(_message.Message):
     recording_id: _builtins.str
     """The recording."""
     duration_ms: _builtins.int
-    """Milliseconds of sound."""
+    """Milliseconds of sound; 0 = the two never heard each other, and there is no file."""
     node: _builtins.str
     """The FreeSWITCH node."""
     path: _builtins.str

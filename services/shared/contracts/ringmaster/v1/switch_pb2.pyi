@@ -628,7 +628,7 @@ class RecordingFinished(_message.Message):
     path: _builtins.str
     """Path below the node's recording folder."""
     duration_ms: _builtins.int
-    """Length of the sound, milliseconds."""
+    """Length of the sound, milliseconds; 0 = the two never heard each other, and FreeSWITCH kept no file."""
     def __init__(
         self,
         *,
