@@ -13,6 +13,7 @@ from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
+from services.shared.chassis.supervisor import leave  # noqa: E402
 
 
 def main() -> int:
@@ -31,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -4,7 +4,6 @@ monkey.patch_all()
 
 # ruff: noqa: E402 - the sockets must be gevent's before anything imports them
 import os
-import sys
 
 import structlog
 
@@ -13,7 +12,7 @@ from services.router.settings import Settings
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.logs import configure_logs
 from services.shared.chassis.settings import SettingsError, read_settings
-from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.supervisor import Supervisor, leave
 
 EXIT_SETTINGS = 2
 
@@ -35,4 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,6 +9,7 @@ from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
+from services.shared.chassis.supervisor import leave  # noqa: E402
 from services.webhooks.adapters.secrets_file import SecretsUnreadable  # noqa: E402
 from services.webhooks.bootstrap import run  # noqa: E402
 from services.webhooks.domain.address import BadNetwork  # noqa: E402
@@ -33,4 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

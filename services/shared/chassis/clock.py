@@ -2,7 +2,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from services.shared.chassis.settings import SettingsError, read_settings
+
 MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _ClockSettings:
+    clock_speed: float = 1.0
+    clock_epoch: float = 0.0
+    clock_wall0: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +29,11 @@ class Clock:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Clock":
-        """Read RINGMASTER_CLOCK_SPEED, _EPOCH and _WALL0; without them it is the wall clock."""
-        speed = float(environ.get("RINGMASTER_CLOCK_SPEED", "1"))
-        epoch = float(environ.get("RINGMASTER_CLOCK_EPOCH", "0"))
-        wall0 = float(environ.get("RINGMASTER_CLOCK_WALL0", "0"))
-        if speed <= 0:
-            raise ValueError("RINGMASTER_CLOCK_SPEED must be above 0")
-        return cls(speed, epoch, wall0)
+        """Read RINGMASTER_CLOCK_SPEED, _EPOCH and _WALL0; without them it is the wall clock. Raises SettingsError."""
+        given = read_settings(_ClockSettings, environ)
+        if given.clock_speed <= 0:
+            raise SettingsError(["RINGMASTER_CLOCK_SPEED must be above 0"])
+        return cls(given.clock_speed, given.clock_epoch, given.clock_wall0)
 
     def now_us(self) -> int:
         """Platform time, microseconds since 1970 UTC."""

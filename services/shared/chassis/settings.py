@@ -1,10 +1,12 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
+from math import isfinite
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 PREFIX = "RINGMASTER_"
+HIGHEST_PORT = 65_535
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off"}
 SettingsType = TypeVar("SettingsType")
@@ -21,7 +23,8 @@ class SettingsError(ValueError):
 def read_settings(settings: type[SettingsType], environ: Mapping[str, str]) -> SettingsType:
     """Build a settings dataclass from the environment: field `http_port` is read from RINGMASTER_HTTP_PORT.
 
-    Types are str, int, float, bool and Path, each perhaps `| None`. Raises SettingsError with every fault at once.
+    Types are str, int, float, bool and Path, each perhaps `| None`; a whole number named `*_port` must be a port.
+    Raises SettingsError with every fault at once.
     """
     hints = get_type_hints(settings)
     values: dict[str, Any] = {}
@@ -58,12 +61,21 @@ def _parse(variable: str, text: str, kind: Any) -> Any:
         word = text.lower()
         if word in TRUE_WORDS or word in FALSE_WORDS:
             return word in TRUE_WORDS
-        raise ValueError(f"{variable} must be true or false")
+        raise ValueError(f"{variable} must be true or false, not {text[:40]!r}")
     if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            raise ValueError(f"{variable} must be a number") from None
+        return _number(variable, text, kind)
     if kind is Path:
         return Path(text)
     return text
+
+
+def _number(variable: str, text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise ValueError(f"{variable} must be a {'whole ' if kind is int else ''}number, not {text[:40]!r}") from None
+    if not isfinite(number):
+        raise ValueError(f"{variable} must be a number with an end")
+    if variable.endswith("_PORT") and not 0 <= number <= HIGHEST_PORT:
+        raise ValueError(f"{variable} must be a port, 0 to {HIGHEST_PORT}, not {number}")
+    return number

@@ -1,6 +1,8 @@
+import os
 import signal
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 import structlog
@@ -57,3 +59,14 @@ class Supervisor:
         log.error("greenlet_died", greenlet=name, reason=reason)
         self._exit_code = EXIT_DIED
         self._done.set()
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process now: everything has been told to stop, and what still runs has been killed.
+
+    An ordinary exit would finalise kafka-python's half-run coroutines after gevent's hub is gone, and each of them
+    writes a traceback that looks like a fault to whoever reads the log.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 
 import structlog
@@ -54,7 +55,8 @@ def serve(supervisor: Supervisor, app: Flask, host: str, port: int) -> pywsgi.WS
     try:
         server.start()
     except OSError as error:
-        raise OSError(error.errno, f"can't listen on {host}:{port}: {error.strerror}") from error
+        why = os.strerror(error.errno or 0)
+        raise OSError(f"can't listen on {host}:{port} (RINGMASTER_HTTP_HOST, RINGMASTER_HTTP_PORT): {why}") from error
     supervisor.spawn("web", _until_stopped, supervisor, server)
     return server
 

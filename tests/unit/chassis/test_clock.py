@@ -1,7 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.settings import SettingsError
 
 
 def test_without_settings_it_is_the_wall_clock() -> None:
@@ -14,3 +16,9 @@ def test_a_simulated_second_takes_its_share_of_a_real_one(speed: float, seconds:
     clock = Clock(speed, epoch=0, wall0=50, wall=lambda: 50 + clock_seconds)
     clock_seconds = clock.wall_seconds(seconds)
     assert abs(clock.now_us() / 1e6 - seconds) < 0.01
+
+
+@pytest.mark.parametrize("speed", ["fast", "0", "-1", "nan"])
+def test_a_clock_that_could_not_go_is_a_fault_of_the_settings(speed: str) -> None:
+    with pytest.raises(SettingsError, match="RINGMASTER_CLOCK_SPEED"):
+        Clock.from_environment({"RINGMASTER_CLOCK_SPEED": speed})

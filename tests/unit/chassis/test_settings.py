@@ -24,6 +24,18 @@ def test_every_fault_is_told_at_once() -> None:
         read_settings(Example, {"RINGMASTER_IS_OPEN": "perhaps", "RINGMASTER_LIMIT": "much"})
     assert error.value.faults == [
         "RINGMASTER_HTTP_PORT is not set",
-        "RINGMASTER_IS_OPEN must be true or false",
-        "RINGMASTER_LIMIT must be a number",
+        "RINGMASTER_IS_OPEN must be true or false, not 'perhaps'",
+        "RINGMASTER_LIMIT must be a number, not 'much'",
     ]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "eighty", "8.5", "inf"])
+def test_what_is_no_port_is_refused_before_anything_listens(port: str) -> None:
+    with pytest.raises(SettingsError, match="RINGMASTER_HTTP_PORT must be a"):
+        read_settings(Example, {"RINGMASTER_HTTP_PORT": port})
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf"])
+def test_a_number_without_an_end_is_refused(limit: str) -> None:
+    with pytest.raises(SettingsError, match="RINGMASTER_LIMIT"):
+        read_settings(Example, {"RINGMASTER_HTTP_PORT": "1", "RINGMASTER_LIMIT": limit})
