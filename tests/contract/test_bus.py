@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.ports import BatchSender, Outgoing, Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import DEAD_LETTERS
 from services.shared.testing.memory_bus import MemoryBus
@@ -17,7 +17,7 @@ MakeReader = Callable[..., Any]
 
 
 class Bus:
-    def __init__(self, sender: Sender, reader: MakeReader) -> None:
+    def __init__(self, sender: BatchSender, reader: MakeReader) -> None:
         self.sender = sender
         self.reader = reader
         self.group = f"group-{uuid.uuid4()}"
@@ -67,6 +67,40 @@ def test_records_of_a_key_come_in_order_with_all_that_was_sent(bus: Bus) -> None
     assert records[7].timestamp_ms == 1007
     assert records[7].headers == {"ce_id": "7"}
     assert len({record.partition for record in records}) == 1
+
+
+def test_records_sent_together_come_in_order_between_those_sent_alone(bus: Bus) -> None:
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    together: list[Outgoing] = [
+        (other if number % 3 else one, b"%d" % number, 2000 + number, {"ce_id": str(number)} if number % 2 else None)
+        for number in range(200)
+    ]
+    bus.sender.send(DEAD_LETTERS, one, b"before", timestamp_ms=1999)
+    receipt = bus.sender.send_many(DEAD_LETTERS, together)
+    bus.sender.send(DEAD_LETTERS, one, b"after", timestamp_ms=2200).wait(10)
+    receipt.wait(10)
+    assert receipt.acknowledged
+    assert not receipt.failed
+    reader = bus.reader(bus.group, [DEAD_LETTERS])
+    records: list[Record] = []
+    deadline = time.monotonic() + WAIT_SECONDS
+    while len(records) < 202 and time.monotonic() < deadline:
+        records += [record for record in reader.poll(0.5) if record.key in {one, other}]
+    for key, expected in (
+        (one, [(b"before", 1999, {}), *_sent(together, one), (b"after", 2200, {})]),
+        (other, _sent(together, other)),
+    ):
+        assert [(each.value, each.timestamp_ms, each.headers) for each in records if each.key == key] == expected
+
+
+def _sent(records: list[Outgoing], key: str) -> list[tuple[bytes, int, dict[str, str]]]:
+    return [(value, timestamp_ms, dict(headers or {})) for name, value, timestamp_ms, headers in records if name == key]
+
+
+def test_nothing_sent_together_is_acknowledged_at_once(bus: Bus) -> None:
+    receipt = bus.sender.send_many(DEAD_LETTERS, [])
+    receipt.wait(10)
+    assert receipt.acknowledged
 
 
 def test_a_new_reader_of_the_group_goes_on_from_the_committed_offset(bus: Bus) -> None:

@@ -1,23 +1,14 @@
 """How the listener reaches the bus: Kafka, or its twin in memory for tests."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from services.shared.bus.consumer import Consumer
-from services.shared.bus.ports import Reader, ReceiptPort
+from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
 
 
-class ClosingSender(Protocol):
+class ClosingSender(BatchSender, Protocol):
     """A sender that can be given up."""
-
-    def send(
-        self, topic: str, key: str, value: bytes, *, timestamp_ms: int, headers: Mapping[str, str] | None = None
-    ) -> ReceiptPort:
-        """Hand a record to the broker; raise BusUnavailable when it can't take it."""
-
-    def flush(self, timeout_seconds: float) -> None:
-        """Wait until everything sent is acknowledged."""
 
     def close(self) -> None:
         """Give up what is not acknowledged."""

@@ -1,7 +1,10 @@
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from services.shared.bus.record import Record
+
+Outgoing: TypeAlias = tuple[str, bytes, int, Mapping[str, str] | None]
+"""Key, value, timestamp_ms, headers. A plain tuple: an object for each costs as much as its encoding."""
 
 
 class ReceiptPort(Protocol):
@@ -15,6 +18,21 @@ class ReceiptPort(Protocol):
         """Return the record's offset; raise NotDelivered when it is not acknowledged in time."""
 
 
+class BatchReceiptPort(Protocol):
+    """The promise that all records of one call get acknowledged."""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the broker has acknowledged every one."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether some record never will be."""
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return once everything is acknowledged; raise NotDelivered when it is not in time."""
+
+
 class Sender(Protocol):
     """What can send records: the producer, or its twin in memory. Order is kept per key; duplicates are possible."""
 
@@ -25,6 +43,13 @@ class Sender(Protocol):
 
     def flush(self, timeout_seconds: float) -> None:
         """Wait until everything sent is acknowledged."""
+
+
+class BatchSender(Sender, Protocol):
+    """A sender for hot paths."""
+
+    def send_many(self, topic: str, records: Sequence[Outgoing]) -> BatchReceiptPort:
+        """Hand records to the broker together, in order; raise BusUnavailable when it can't take them."""
 
 
 class Reader(Protocol):

@@ -1,9 +1,10 @@
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import gevent
 from gevent.event import Event
 
+from services.shared.bus.ports import Outgoing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import partition_of
 
@@ -33,6 +34,16 @@ class MemoryReceipt:
     def wait(self, timeout_seconds: float) -> int:  # noqa: ARG002 - the port's signature
         """Return the offset."""
         return self._offset
+
+
+class MemoryBatchReceipt:
+    """Records in memory are acknowledged at once."""
+
+    acknowledged = True
+    failed = False
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Everything is there already."""
 
 
 class MemoryBus:
@@ -84,6 +95,12 @@ class MemoryProducer:
         log.append(Record(topic, partition, len(log), timestamp_ms, key, value, dict(headers or {})))
         self._bus.changed.set()
         return MemoryReceipt(len(log) - 1)
+
+    def send_many(self, topic: str, records: Sequence[Outgoing]) -> MemoryBatchReceipt:
+        """Append records."""
+        for key, value, timestamp_ms, headers in records:
+            self.send(topic, key, value, timestamp_ms=timestamp_ms, headers=headers)
+        return MemoryBatchReceipt()
 
     def flush(self, timeout_seconds: float) -> None:
         """Everything is there already."""

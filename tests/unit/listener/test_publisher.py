@@ -1,6 +1,6 @@
 """Kafka comes and goes; what was put comes out in order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from services.listener.adapters import publisher as publisher_module
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.spool import Spool
 from services.shared.bus.errors import BusUnavailable, NotDelivered
+from services.shared.bus.ports import Outgoing
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
 
@@ -25,10 +26,13 @@ class FakeReceipt:
     def acknowledged(self) -> bool:
         return self._is_in
 
-    def wait(self, timeout_seconds: float) -> int:
+    @property
+    def failed(self) -> bool:
+        return False
+
+    def wait(self, timeout_seconds: float) -> None:
         if not self._is_in:
             raise NotDelivered("no answer")
-        return 0
 
 
 class FakeBroker:
@@ -49,10 +53,13 @@ class FakeBroker:
 
     def send(
         self, topic: str, key: str, value: bytes, *, timestamp_ms: int, headers: Mapping[str, str] | None = None
-    ) -> FakeReceipt:
+    ) -> Any:
+        raise NotImplementedError("the publisher sends batches")
+
+    def send_many(self, topic: str, records: Sequence[Outgoing]) -> FakeReceipt:
         if self.is_up:
-            self.log.append(Input.FromString(value).timer.timer_id)
-            self.times.append(timestamp_ms)
+            self.log += [Input.FromString(value).timer.timer_id for _, value, _, _ in records]
+            self.times += [timestamp_ms for _, _, timestamp_ms, _ in records]
         return FakeReceipt(self)
 
     def flush(self, timeout_seconds: float) -> None:
