@@ -21,7 +21,13 @@ _PORTS = (
     "webhooks",
     "stats",
     "console",
+    "carriers",
+    "telephones",
 )
+# SIPp's ports, UDP but for its control port, which is one higher. They are looked at by nobody else.
+_PHONE_PORTS = {"callers": 20, "agents": 22}
+# Sound of calls, as offsets too: far from the ports above, and from the object store's.
+_MEDIA_PORTS = {"switch": 2_000, "phones": 3_000}
 DEFAULT_BASE_PORT = 18100
 
 
@@ -39,7 +45,11 @@ class Layout:
 
     def port(self, name: str) -> int:
         """Return the port of a part."""
-        return self.base_port + _PORTS.index(name)
+        return self.base_port + (_PHONE_PORTS[name] if name in _PHONE_PORTS else _PORTS.index(name))
+
+    def media_port(self, name: str) -> int:
+        """Return the first of a thousand UDP ports for sound; SIPp takes the next thousand too."""
+        return self.base_port + _MEDIA_PORTS[name]
 
     def ports(self) -> dict[str, int]:
         """Return every port by the name of its part."""

@@ -5,15 +5,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from local.broker import kafka
+from local.stack import real_switch
 from local.stack.layout import ROOT, Layout
 from local.stack.part import Part, answers, listens
+from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
 
 NODE = "fs-1"
 BUCKET = "recordings"
 S3_ACCESS_KEY = "ringmaster"
 # Secrets of a stack on loopback: they guard nothing and are the same each time, so that a person can type them.
 S3_SECRET_KEY = "ringmaster-local"  # noqa: S105 - see above
-ESL_PASSWORD = "ringmaster-local"  # noqa: S105 - see above
 WEBHOOK_SECRET = "whsec_cmluZ21hc3Rlci1sb2NhbC13ZWJob29rcw=="  # noqa: S105 - see above
 ADMIN_TOKEN = "local-admin"  # noqa: S105 - see above
 SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
@@ -21,8 +22,12 @@ TENANTS = ("acme", "borealis")
 
 
 def infrastructure(layout: Layout) -> list[Part]:
-    """Return broker, document store and object store."""
-    return [_broker(layout), _documents(layout), _objects(layout)]
+    """Return broker, document store and object store, and a real FreeSWITCH where one is asked for."""
+    parts = [_broker(layout), _documents(layout), _objects(layout)]
+    real = real_switch.asked_for(layout)
+    if real is not None and real.program is not None:
+        parts.append(real_switch.freeswitch(layout, real))
+    return parts
 
 
 def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
@@ -47,7 +52,10 @@ def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
 
 
 def switch(layout: Layout, clock: dict[str, str], scenario: Path) -> Part:
-    """Return the simulated FreeSWITCH with its callers and agents."""
+    """Return the callers and agents: inside the simulated FreeSWITCH, or by SIPp in front of a real one."""
+    real = real_switch.asked_for(layout)
+    if real is not None:
+        return real_switch.phones(layout, real, scenario)
     command = [sys.executable, "-m", "local.switch"]
     options = {
         "port": layout.port("event_socket"),
@@ -134,6 +142,8 @@ class _Healthy:
 
 def _environment(layout: Layout) -> dict[str, str]:
     folder = layout.folder
+    real = real_switch.asked_for(layout)
+    recordings = (real and real.recordings) or str(folder / "recordings")
     return {
         "PYTHONPATH": str(ROOT),
         "RINGMASTER_KAFKA_BOOTSTRAP": layout.address("kafka"),
@@ -144,12 +154,14 @@ def _environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_S3_SECRET_KEY": S3_SECRET_KEY,
         "RINGMASTER_HTTP_HOST": "127.0.0.1",
         "RINGMASTER_NODE": NODE,
-        "RINGMASTER_RECORDINGS_DIR": str(folder / "recordings"),
+        "RINGMASTER_RECORDINGS_DIR": recordings,
         "RINGMASTER_SPOOL_DIR": str(folder / "spool"),
         "RINGMASTER_PROMPTS_DIR": str(folder / "prompts"),
-        "RINGMASTER_ESL_HOST": "127.0.0.1",
-        "RINGMASTER_ESL_PORT": str(layout.port("event_socket")),
-        "RINGMASTER_ESL_PASSWORD": ESL_PASSWORD,
+        "RINGMASTER_ESL_HOST": real.host if real else "127.0.0.1",
+        "RINGMASTER_ESL_PORT": str(real.event_socket_port if real else layout.port("event_socket")),
+        "RINGMASTER_ESL_PASSWORD": real.password if real else ESL_PASSWORD,
+        "RINGMASTER_DIRECTORY_PASSWORD": DIRECTORY_PASSWORD,
+        "RINGMASTER_PHONE_SECRET": PHONE_SECRET,
         "RINGMASTER_API_TOKENS": str(folder / "secrets" / "tokens.json"),
         "RINGMASTER_WEBHOOK_SECRETS": str(folder / "secrets" / "webhooks.json"),
         "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1/32",
