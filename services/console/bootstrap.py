@@ -33,6 +33,7 @@ from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
+from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
 REPAIR_SECONDS: Final = 5.0
@@ -53,6 +54,9 @@ class Outside:
     clock: Clock
     switch: SwitchAccess | None = None
     prepare: Callable[[], None] = lambda: None
+    needed: tuple[Watch, ...] = ()
+    """Without one of these no request can be answered."""
+    watches: tuple[Watch, ...] = ()
 
 
 class Console:
@@ -75,9 +79,13 @@ class Console:
         supervisor.spawn("calls", self._calls.run, stopping)
         supervisor.spawn("tenants", self._tenants.run, stopping)
         supervisor.spawn("outbox", self._repair, stopping)
+        for watch in (*self._outside.needed, *self._outside.watches):
+            supervisor.spawn(f"{watch.dependency} watch", watch.run, stopping)
 
     def ready(self) -> tuple[bool, str]:
         """Whether requests can be answered and the live view is whole."""
+        if trouble := trouble_of(*self._outside.needed):
+            return False, trouble
         if not self.desk.is_listening:
             return False, "the router's replies are not read yet"
         return self._tenants.is_current and self._calls.is_current, "documents or events are not read to their end yet"
@@ -117,7 +125,8 @@ class Console:
 def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BusUnavailable, BadTokens, OSError."""
     supervisor = Supervisor()
-    store, bootstrap = MongoTenantStore(open_database(settings.mongodb_uri, "console")), settings.kafka_bootstrap
+    database, bootstrap = open_database(settings.mongodb_uri, "console"), settings.kafka_bootstrap
+    store = MongoTenantStore(database)
     outside = Outside(
         store=store,
         tokens=TokensFile(settings.api_tokens),
@@ -128,6 +137,9 @@ def run(settings: Settings, clock: Clock) -> int:
         clock=clock,
         switch=_switch_access(settings),
         prepare=store.prepare,
+        needed=(watch_broker(bootstrap),),
+        # Without documents agents work on; only applying one is refused.
+        watches=(watch_documents(database),),
     )
     console = Console(outside)
     serve(supervisor, console.application(), settings.http_host, settings.http_port)

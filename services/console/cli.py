@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
 
 
 def load(files: list[str]) -> Documents:
-    """Read and check files, each alone and all together; raise Refused with every fault, OSError."""
+    """Read and check files, each alone and all together; raise Refused with every fault."""
     complaints: list[str] = []
     documents: Documents = []
     for name in files:
@@ -68,6 +68,8 @@ def load(files: list[str]) -> Documents:
                 documents.append((name, sound_document(file.read(MAX_BYTES + 1))))
         except BadDocument as error:
             complaints += [f"{name}: {fault}" for fault in error.faults]
+        except OSError as error:
+            complaints.append(f"{name}: the file can't be read: {error.strerror}")
     complaints += [f"{name}: {fault}" for name, fault in faults_between(documents)]
     if complaints:
         raise Refused(complaints)

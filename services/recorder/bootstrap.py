@@ -27,6 +27,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
+from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
 
@@ -38,6 +39,8 @@ class Recorder:
     scanner: Scanner
     stopped_events: StoppedEvents
     app: Flask
+    broker: Watch
+    documents: Watch
 
 
 def build(settings: Settings, clock: Clock) -> Recorder:
@@ -70,10 +73,11 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         lambda location: _is_there(settings, location),
         storing.note_missing,
     )
-    app = service_app("recorder", lambda: _readiness(scanner, dispatcher))
+    broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
+    app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
     if settings.api_tokens is not None:
         app.register_blueprint(recordings_api(documents, store, _tokens(settings.api_tokens)))
-    return Recorder(dispatcher, scanner, stopped_events, app)
+    return Recorder(dispatcher, scanner, stopped_events, app, broker, database)
 
 
 def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> None:
@@ -83,6 +87,8 @@ def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> Non
         supervisor.spawn(f"worker-{number}", recorder.dispatcher.work, supervisor.stopping)
     supervisor.spawn("scanner", recorder.scanner.run, supervisor.stopping)
     supervisor.spawn("stopped-events", recorder.stopped_events.run, supervisor.stopping)
+    supervisor.spawn("broker-watch", recorder.broker.run, supervisor.stopping)
+    supervisor.spawn("documents-watch", recorder.documents.run, supervisor.stopping)
 
 
 def _stores(settings: Settings) -> tuple[ObjectStore, RecordingDocuments]:
@@ -126,6 +132,6 @@ def _measure_step(step: Step, seconds: float) -> None:
     metrics.STEP_SECONDS.labels(step.value).observe(seconds)
 
 
-def _readiness(scanner: Scanner, dispatcher: Dispatcher) -> tuple[bool, str]:
-    trouble = scanner.trouble or dispatcher.trouble()
+def _readiness(scanner: Scanner, dispatcher: Dispatcher, *watches: Watch) -> tuple[bool, str]:
+    trouble = scanner.trouble or trouble_of(*watches) or dispatcher.trouble()
     return not trouble, trouble

@@ -24,8 +24,8 @@ def main() -> int:
     supervisor = Supervisor()
     try:
         settings = read_settings(Settings, os.environ)
-        shell = build(settings, Clock.from_environment(os.environ), supervisor)
-        start(shell, settings, supervisor)
+        router = build(settings, Clock.from_environment(os.environ), supervisor)
+        start(router, settings, supervisor)
     except (SettingsError, OSError) as error:
         log.error("router_cannot_start", reason=str(error))  # noqa: TRY400 - one sentence for a person, no traceback
         return EXIT_SETTINGS

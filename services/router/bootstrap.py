@@ -1,5 +1,7 @@
 """Builds the router from its settings; the only place where the parts meet."""
 
+from dataclasses import dataclass
+
 from services.router.adapters.bus import KafkaBus
 from services.router.adapters.snapshots import MongoSnapshots
 from services.router.settings import Settings
@@ -7,11 +9,21 @@ from services.router.shell import Pace, Shell
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
 
-def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Shell:
-    """Build the shell without touching the network. Raises SettingsError when a setting can't work."""
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The parts that run. Without snapshots it works on and only starts more slowly, so that is no unreadiness."""
+
+    shell: Shell
+    broker: Watch
+    documents: Watch
+
+
+def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Router:
+    """Build everything without touching the network. Raises SettingsError when a setting can't work."""
     faults = []
     if settings.router_snapshot_seconds <= 0:
         faults.append("RINGMASTER_ROUTER_SNAPSHOT_SECONDS must be above 0")
@@ -19,17 +31,26 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Shell:
         faults.append("RINGMASTER_ROUTER_SNAPSHOT_INPUTS must be at least 1")
     if faults:
         raise SettingsError(faults)
-    return Shell(
+    snapshots = MongoSnapshots(settings.mongodb_uri)
+    shell = Shell(
         KafkaBus(settings.kafka_bootstrap, settings.router_name),
-        MongoSnapshots(settings.mongodb_uri),
+        snapshots,
         clock,
         Pace(settings.router_snapshot_seconds, settings.router_snapshot_inputs),
         supervisor.stopping,
     )
+    return Router(shell, watch_broker(settings.kafka_bootstrap), watch_documents(snapshots.database))
 
 
-def start(shell: Shell, settings: Settings, supervisor: Supervisor) -> None:
+def start(router: Router, settings: Settings, supervisor: Supervisor) -> None:
     """Start every greenlet. Raises OSError when the port is taken."""
-    app = service_app("router", lambda: (not shell.trouble, shell.trouble))
+    app = service_app("router", lambda: _readiness(router))
     serve(supervisor, app, settings.http_host, settings.http_port)
-    supervisor.spawn("shell", shell.run)
+    supervisor.spawn("shell", router.shell.run)
+    supervisor.spawn("broker-watch", router.broker.run, supervisor.stopping)
+    supervisor.spawn("documents-watch", router.documents.run, supervisor.stopping)
+
+
+def _readiness(router: Router) -> tuple[bool, str]:
+    trouble = trouble_of(router.broker) or router.shell.trouble
+    return not trouble, trouble

@@ -13,6 +13,7 @@ from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENA
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 from services.webhooks.adapters.connection import EndpointConnection, Limits, Outside
 from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
@@ -92,6 +93,7 @@ class Parts:
     concurrency: int = 8
     queue_limit: int = 512
     lease_seconds: float = LEASE_SECONDS
+    watches: tuple[Watch, ...] = ()
 
 
 class Webhooks:
@@ -128,10 +130,13 @@ class Webhooks:
         spawn("retry scheduler", self._scheduler.run, stopping)
         spawn("delivery log", self._delivery_log.run, stopping)
         spawn("secrets", self._watch_secrets, stopping)
+        for watch in self._parts.watches:
+            spawn(f"{watch.dependency} watch", watch.run, stopping)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether endpoints are known."""
-        return self.directory.is_current, "the tenants' documents are not read yet"
+        """Whether endpoints are known and what deliveries wait in answers."""
+        trouble = trouble_of(*self._parts.watches)
+        return self.directory.is_current and not trouble, trouble or "the tenants' documents are not read yet"
 
     def _try_first(self, stopping: Flag) -> None:
         self.directory.catch_up(CATCH_UP_SECONDS)
@@ -165,6 +170,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
         clock,
         settings.webhook_concurrency,
         settings.webhook_queue_limit,
+        watches=(watch_broker(settings.kafka_bootstrap), watch_documents(database)),
     )
     return Webhooks(parts, supervisor)
 

@@ -45,7 +45,7 @@ def read_text(raw: bytes) -> Any:
     object, a key stands once in its mapping. Raises UnreadableText.
     """
     if len(raw) > MAX_BYTES:
-        raise UnreadableText(f"The text has {len(raw)} bytes; at most {MAX_BYTES} are read.")
+        raise UnreadableText(f"The text is longer than {MAX_BYTES} bytes.")
     try:
         text = raw.decode("utf-8")
         _check_events(text)
@@ -152,5 +152,6 @@ def _where(marked: Any) -> str:
 
 def _words(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it can't be parsed"
+    # A reader's error, of a character that may not be there, has a reason in place of a problem.
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be parsed"
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)

@@ -44,7 +44,7 @@ class RecordingDocuments:
     """The collection `recordings`. Every method raises DocumentsFailed when the database is away or refuses."""
 
     def __init__(self, uri: str) -> None:
-        self._database: Database[dict[str, Any]] = open_database(uri, "recorder")
+        self.database: Database[dict[str, Any]] = open_database(uri, "recorder")
         self._has_index = False
 
     def find(self, recording_id: str) -> RecordingDocument | None:
@@ -88,7 +88,7 @@ class RecordingDocuments:
         return kept
 
     def _recordings(self) -> "Collection[dict[str, Any]]":
-        recordings = self._database[COLLECTION]
+        recordings = self.database[COLLECTION]
         if not self._has_index:
             recordings.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)])
             self._has_index = True

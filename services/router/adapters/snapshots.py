@@ -54,11 +54,11 @@ class MongoSnapshots:
     """Collections router_states, router_partitions, router_skipped."""
 
     def __init__(self, uri: str, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._database: Database[dict[str, Any]] = open_database(uri, "router", wait_seconds)
+        self.database: Database[dict[str, Any]] = open_database(uri, "router", wait_seconds)
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._database.client.close()
+        self.database.client.close()
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
@@ -94,7 +94,7 @@ class MongoSnapshots:
             self._collection("router_skipped").replace_one({"_id": row["_id"]}, row, upsert=True)
 
     def _collection(self, name: str) -> "Collection[dict[str, Any]]":
-        return self._database[name]
+        return self.database[name]
 
 
 class MemorySnapshots:
