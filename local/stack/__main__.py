@@ -5,7 +5,9 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse  # noqa: E402 - the patch comes first
+import signal  # noqa: E402
 import sys  # noqa: E402
+from contextlib import suppress  # noqa: E402
 
 from local.broker.kafka import BrokerMissing  # noqa: E402
 from local.stack import demo, up  # noqa: E402
@@ -13,10 +15,14 @@ from local.stack.layout import Layout  # noqa: E402
 from local.stack.part import PartFailed, listens  # noqa: E402
 from local.stack.stack import stop_former  # noqa: E402
 
+# What a shell reports of a program that Ctrl-C has ended.
+EXIT_INTERRUPTED = 130
+
 
 def say(line: str) -> None:
-    """Tell the person in front of the terminal."""
-    print(line, flush=True)
+    """Tell the person in front of the terminal; one who has closed it keeps nothing from being stopped."""
+    with suppress(OSError):
+        print(line, flush=True)
 
 
 def status(layout: Layout) -> int:
@@ -35,6 +41,9 @@ def down(layout: Layout) -> int:
 
 def main() -> int:
     """Do what was asked; returns the exit code."""
+    # `make down`, a closed terminal and Ctrl-C shall end in the same orderly way.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="local.stack")
     parser.add_argument("what", choices=("up", "down", "status", "demo"))
     asked = parser.parse_args().what
@@ -48,6 +57,9 @@ def main() -> int:
     except (PartFailed, BrokerMissing) as error:
         say(f"\n{error}")
         return 1
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return EXIT_INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,21 @@ LAST_LINES = 12
 
 class PartFailed(Exception):
     """A part of the stack did not start; the message says which, why, and where its log is."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put a Ctrl-C or SIGTERM off until the block has ended: what is just being started or stopped is not forgotten."""
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, lambda number, _frame: asked.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if asked:
+        raise KeyboardInterrupt
 
 
 @dataclass(slots=True)
@@ -33,7 +49,7 @@ class Part:
     def start(self) -> None:
         """Start the process in a session of its own, so that Ctrl-C reaches only the stack."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, uninterrupted():
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -65,20 +81,26 @@ class Part:
         return self.process.returncode if self.process else None
 
     def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
+        """End it, and what it has started, as a power cut would (SIGKILL)."""
         if self.process:
-            self.process.kill()
+            # Its session is its own, so its group is what it has started and nothing else.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def ask_to_stop(self) -> None:
+        """Ask it to end (SIGTERM); `stop` waits for that."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
-        """Ask it to end (SIGTERM), and kill it when it does not."""
-        if self.process is None or self.process.poll() is not None:
+        """Ask it to end, and kill it when it does not, with whatever it leaves behind."""
+        if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
+        self.ask_to_stop()
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def last_words(self) -> str:
         """Return the end of its log."""

@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import yaml
 
 from local.stack import workday
 from local.stack.layout import ROOT, Layout
-from local.stack.part import Part, PartFailed, answers, listens
+from local.stack.part import LAST_LINES, Part, PartFailed, answers, listens, uninterrupted
 from local.stack.parts import SERVICES, infrastructure, services, switch
 from local.stack.web import post
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
+from services.shared.bus.errors import BusError
 
 TENANTS = ROOT / "local" / "demo" / "tenants"
 APPLY_SECONDS = 60
@@ -42,6 +44,10 @@ class Stack:
 
     def start(self) -> None:
         """Start everything in order, saying what happens. Raises PartFailed or kafka.BrokerMissing."""
+        with _told_plainly():
+            self._start_all()
+
+    def _start_all(self) -> None:
         self._refuse_taken_ports()
         for part in infrastructure(self.layout):
             self._start(part)
@@ -64,8 +70,9 @@ class Stack:
             if part.starts > MOST_RESTARTS:
                 raise PartFailed(f"{part.name} ends again and again. Its log is {part.log}:\n{part.last_words()}")
             self.say(f"{part.name} ended with code {part.exit_code}; starting it again")
-            part.start()
-            self._write_down()
+            with _told_plainly():
+                part.start()
+                self._write_down()
         return [part.name for part in ended]
 
     def part(self, name: str) -> Part:
@@ -73,10 +80,14 @@ class Stack:
         return next(part for part in self.parts if part.name == name)
 
     def stop(self) -> None:
-        """Stop everything, the last started first."""
-        for part in reversed(self.parts):
-            part.stop()
-        self._pids_file().unlink(missing_ok=True)
+        """Stop everything, however impatient the person is: the services together, then the rest, the last first."""
+        with uninterrupted():
+            for part in self.parts:
+                if part.name in SERVICES:
+                    part.ask_to_stop()
+            for part in reversed(self.parts):
+                part.stop()
+            self._pids_file().unlink(missing_ok=True)
 
     def _start(self, part: Part) -> None:
         began = time.monotonic()
@@ -102,7 +113,7 @@ class Stack:
             command, check=False, capture_output=True, text=True, env=environment, timeout=APPLY_SECONDS
         )
         if done.returncode != 0:
-            raise PartFailed(f"The demo tenants were refused:\n{done.stdout}{done.stderr}")
+            raise PartFailed(f"The demo's tenants could not be applied:\n{done.stdout}{done.stderr}")
         self.say(f"  tenants     {len(files)} applied")
         return [yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in files]
 
@@ -129,7 +140,34 @@ class Stack:
 
     def _write_down(self) -> None:
         pids = {part.name: part.process.pid for part in self.parts if part.process}
-        self._pids_file().write_text(json.dumps(pids), encoding="utf-8")
+        draft = self._pids_file().with_suffix(".draft")
+        draft.write_text(json.dumps(pids), encoding="utf-8")
+        draft.rename(self._pids_file())
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn what the machine refuses (a full disk, a missing program, a broker that hangs) into PartFailed."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise PartFailed(f"This machine refuses something the stack needs: {where}{error.strerror or error}") from error
+    except subprocess.CalledProcessError as error:
+        words = _text(error.stderr) or _text(error.stdout) or "it says nothing"
+        program = " ".join(map(str, error.cmd[-4:]))
+        raise PartFailed(f"… {program} ended with code {error.returncode}:\n{words}") from error
+    except subprocess.TimeoutExpired as error:
+        program = " ".join(map(str, error.cmd[-4:]))
+        raise PartFailed(f"… {program} did not end within {error.timeout:.0f} s") from error
+    except BusError as error:
+        raise PartFailed(f"The broker does not take the topics: {error}") from error
+
+
+def _text(output: bytes | str | None) -> str:
+    """Return the last lines of what a program has said."""
+    text = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+    return "\n".join(text.strip().splitlines()[-LAST_LINES:])
 
 
 def stop_former(layout: Layout, say: Say) -> int:

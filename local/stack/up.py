@@ -1,5 +1,3 @@
-import signal
-
 import gevent
 from gevent.event import Event as Signal
 
@@ -18,8 +16,6 @@ WATCH_SECONDS = 1.0
 def run(layout: Layout, say: Say) -> int:
     """Start everything, tell the story of the calls, and stop everything on Ctrl-C."""
     stopping = Signal()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, stopping.set)
     stop_former(layout, say)
     say("Starting Ringmaster on this machine …")
     stack = Stack(layout, {}, SCENARIO, say)
@@ -27,14 +23,24 @@ def run(layout: Layout, say: Say) -> int:
         stack.start()
         say(_welcome(layout))
         story = gevent.spawn(_tell_story, layout, stopping, say)
-        while not stopping.wait(WATCH_SECONDS):
-            stack.watch()
+        _watch(stack)
+        stopping.set()
         story.join(timeout=2)
     finally:
         say("\nStopping …")
         stack.stop()
     say("Stopped. The data stays in .run/stack; `make up` goes on from there.")
     return 0
+
+
+def _watch(stack: Stack) -> None:
+    """Start again what ends, until the person has had enough (KeyboardInterrupt, see __main__)."""
+    try:
+        while True:
+            stack.watch()
+            gevent.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return
 
 
 def _tell_story(layout: Layout, stopping: Signal, say: Say) -> None:
