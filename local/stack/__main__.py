@@ -4,10 +4,16 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import argparse  # noqa: E402 - the patch comes first
-import signal  # noqa: E402
+import signal  # noqa: E402 - the patch comes first
+
+# What follows takes a moment to import. Nothing runs yet, so Ctrl-C just ends it, without a word.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse  # noqa: E402
 import sys  # noqa: E402
 from contextlib import suppress  # noqa: E402
+
+import gevent  # noqa: E402
 
 from local.broker.kafka import BrokerMissing  # noqa: E402
 from local.stack import demo, up  # noqa: E402
@@ -44,6 +50,9 @@ def main() -> int:
     # `make down`, a closed terminal and Ctrl-C shall end in the same orderly way.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    # gevent hands it on to this greenlet, but would first write it out as an error.
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
     parser = argparse.ArgumentParser(prog="local.stack")
     parser.add_argument("what", choices=("up", "down", "status", "demo"))
     asked = parser.parse_args().what

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 STOP_SECONDS = 12.0
 LAST_LINES = 12
+# With less room than this a part that fails most likely fails for want of it, and seldom says so in its last lines.
+LITTLE_ROOM_MB = 64
 
 
 class PartFailed(Exception):
@@ -109,7 +112,11 @@ class Part:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
 
     def _failure(self, what: str) -> str:
-        return f"{self.name} {what}. Its log is {self.log}; the last lines are:\n{self.last_words()}"
+        told = f"{self.name} {what}. Its log is {self.log}; the last lines are:\n{self.last_words()}"
+        free_mb = shutil.disk_usage(self.log.parent).free // 1024**2
+        if free_mb >= LITTLE_ROOM_MB:
+            return told
+        return f"{told}\nThe disk under {self.log.parent} is full, {free_mb} MB are free: make room and try again."
 
 
 def listens(port: int) -> bool:
