@@ -4,10 +4,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the statistics service is told by its environment."""
+    """What the statistics service is told by its environment; seconds are wall time."""
 
     kafka_bootstrap: str
     mongodb_uri: str
     api_tokens: Path
     http_host: str = "127.0.0.1"
     http_port: int = 8085
+    stats_snapshot_seconds: float = 15.0

@@ -1,0 +1,37 @@
+import orjson
+from flask import Blueprint, Response, request
+
+from services.shared.access import Action
+from services.shared.chassis.problems import problem
+from services.stats.api.admission import Admission
+from services.stats.store import Store, StoreUnavailable
+
+MOST_CALLS = 500
+
+
+def call_routes(admission: Admission, store: Store) -> Blueprint:
+    """Make the routes of the call log; a token sees its own tenant, a token of all every one or the one it names."""
+    api = Blueprint("calls", __name__, url_prefix="/v1")
+
+    @api.get("/summary")
+    def summary() -> Response:
+        return json_answer(store.summary(admission.tenant_or_all(Action.READ_CALLS)))
+
+    @api.get("/calls")
+    def calls() -> Response:
+        tenant_id = admission.tenant_or_all(Action.READ_CALLS)
+        limit = request.args.get("limit", 50, type=int)
+        if not 1 <= limit <= MOST_CALLS:
+            return problem(400, "bad-limit", f"limit is a number from 1 to {MOST_CALLS}")
+        return json_answer({"calls": store.newest(tenant_id, limit)})
+
+    @api.errorhandler(StoreUnavailable)
+    def unavailable(error: StoreUnavailable) -> Response:
+        return problem(503, "unavailable", str(error))
+
+    return api
+
+
+def json_answer(body: object) -> Response:
+    """Answer with JSON that no cache keeps."""
+    return Response(orjson.dumps(body), mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,89 @@
+"""Builds the statistics service from its settings; the only place where the parts meet."""
+
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask
+from gevent.event import Event as Flag
+from prometheus_client import REGISTRY
+
+from services.shared.access import Holders
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.topics import CALLS, TENANTS
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.tokens import TokensFile
+from services.shared.chassis.web import serve, service_app
+from services.stats.adapters.mongo import MongoStore
+from services.stats.api.admission import Admission, answer_refusals
+from services.stats.api.calls import call_routes
+from services.stats.api.live import live_routes
+from services.stats.api.page import page_routes
+from services.stats.domain.board import Board
+from services.stats.feed import Feed
+from services.stats.following import Events, Profiles
+from services.stats.metrics import LiveCollector
+from services.stats.settings import Settings
+from services.stats.store import Store
+from services.stats.writing import Writer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs, but for the broker's readers."""
+
+    board: Board
+    feed: Feed
+    writer: Writer
+    events: Events
+
+
+def build(store: Store, clock: Clock, snapshot_seconds: float) -> Parts:
+    """Build what does not need the network."""
+    board = Board()
+    feed, writer = Feed(board, clock), Writer(store)
+    return Parts(board, feed, writer, Events(board, store, writer, clock, snapshot_seconds, feed.notify))
+
+
+def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
+    """Return the web application."""
+    app = service_app("stats", lambda: _readiness(parts))
+    admission = Admission(tokens)
+    answer_refusals(app)
+    app.register_blueprint(call_routes(admission, store))
+    app.register_blueprint(live_routes(admission, parts.board, parts.feed, stopping))
+    app.register_blueprint(page_routes(admission))
+    return app
+
+
+def run(settings: Settings, clock: Clock) -> int:
+    """Run the service until it is stopped. Raises SettingsError, BadTokens, BusUnavailable, OSError."""
+    supervisor = Supervisor()
+    tokens = TokensFile(settings.api_tokens)
+    store = MongoStore(settings.mongodb_uri)
+    parts = build(store, clock, settings.stats_snapshot_seconds)
+    events, bootstrap = parts.events, settings.kafka_bootstrap
+    calls = Consumer(
+        bootstrap,
+        "stats",
+        [CALLS],
+        "stats",
+        on_assigned=lambda places: events.assigned(list(places)),
+        on_revoked=lambda places: events.revoked(list(places)),
+    )
+    profiles = Profiles(Consumer(bootstrap, None, [TENANTS], "stats-tenants"), parts.board, parts.feed.notify)
+    REGISTRY.register(LiveCollector(parts.board, clock.now_ms))
+    app = application(parts, store, tokens, supervisor.stopping)
+    serve(supervisor, app, settings.http_host, settings.http_port)
+    supervisor.spawn("writer", parts.writer.run, supervisor.stopping)
+    supervisor.spawn("profiles", profiles.run, supervisor.stopping)
+    supervisor.spawn("events", events.run, supervisor.stopping, calls, profiles.current)
+    log.info("stats_started", http_port=settings.http_port)
+    return supervisor.run()
+
+
+def _readiness(parts: Parts) -> tuple[bool, str]:
+    """Live numbers are served while the document store is away; its absence is a metric, not a reason to be taken out."""
+    return parts.events.is_current, "the log is not read to its end yet"

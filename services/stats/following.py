@@ -1,0 +1,244 @@
+"""Reads the topics: documents into profiles; events into live numbers at once and into the call log by the writer."""
+
+import time
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+import orjson
+import structlog
+from gevent.event import Event as Flag
+from google.protobuf.message import DecodeError
+
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.ports import Reader
+from services.shared.bus.record import Record
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.stats import metrics
+from services.stats.domain.board import Board
+from services.stats.domain.call_log import fields_of
+from services.stats.domain.live import Outcome
+from services.stats.domain.profile import profile_of
+from services.stats.domain.snapshot import from_document, to_document
+from services.stats.store import CallFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
+from services.stats.writing import Batch, Writer, snapshot_batch
+
+POLL_SECONDS: Final = 0.25
+PAUSE_SECONDS: Final = 1.0
+COMMIT_SECONDS: Final = 1.0
+CATCHING_UP: Final = "catching_up"
+_FASTEST: Final = 1
+Place = tuple[str, int]
+
+log = structlog.get_logger()
+
+
+class Profiles:
+    """Follows ringmaster.tenants from its beginning."""
+
+    def __init__(self, reader: Reader, board: Board, notify: Callable[[], None]) -> None:
+        self._reader = reader
+        self._board = board
+        self._notify = notify
+        self._positions: dict[Place, int] = {}
+        self.current = Flag()
+
+    def run(self, stopping: Flag) -> None:
+        """Follow until stopped."""
+        ends: dict[Place, int] | None = None
+        while not stopping.is_set():
+            try:
+                if ends is None:
+                    ends = {place: self._reader.end_offset(*place) for place in self._reader.assignment()}
+                if all(self._positions.get(place, 0) >= end for place, end in ends.items()):
+                    self.current.set()
+                for record in self._reader.poll(POLL_SECONDS):
+                    self._take(record)
+            except BusUnavailable as error:
+                log.warning("tenants_unreadable", reason=str(error))
+                stopping.wait(PAUSE_SECONDS)
+
+    def _take(self, record: Record) -> None:
+        self._positions[record.topic, record.partition] = record.offset + 1
+        try:
+            profile = profile_of(TenantDocument.FromString(record.value)) if record.value else None
+        except DecodeError:
+            metrics.INVALID.labels(record.topic).inc()
+            log.warning("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
+            return
+        self._board.put_profile(record.key, profile)
+        self._notify()
+
+
+class Events:
+    """Follows ringmaster.calls. A partition that becomes ours begins at its snapshot, or at the log's beginning.
+
+    What a snapshot holds is never folded again, and the calls of every event before its offset were written before it
+    was: a kill at any moment repeats only what changes nothing.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        store: Store,
+        writer: Writer,
+        clock: Clock,
+        snapshot_seconds: float,
+        notify: Callable[[], None],
+    ) -> None:
+        self._board = board
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        self._snapshot_seconds = snapshot_seconds
+        self._notify = notify
+        self._ours: set[Place] = set()
+        self._new: set[Place] = set()
+        self._positions: dict[Place, int] = {}
+        self._targets: dict[Place, int] = {}
+        self._first_offsets: dict[str, int] = {}
+        self._places: dict[str, Place] = {}
+        self._changed: set[str] = set()
+        self._committed: dict[Place, int] = {}
+        self._commit_at = self._snapshot_at = 0.0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything that was in the log when we began is in the numbers."""
+        return bool(self._ours) and not self._new and not self._targets
+
+    def assigned(self, places: "list[Place]") -> None:
+        """Take note of partitions that are ours now; the broker's callback, so nothing waits here."""
+        self._new |= set(places) - self._ours
+
+    def revoked(self, places: "list[Place]") -> None:
+        """Let partitions go."""
+        lost = set(places)
+        self._ours -= lost
+        self._new -= lost
+        for known in (self._positions, self._targets, self._committed):
+            for place in lost:
+                known.pop(place, None)
+        tenants = [tenant_id for tenant_id, place in self._places.items() if place in lost]
+        self._board.forget_live(tenants)
+        for tenant_id in tenants:
+            del self._places[tenant_id]
+            self._first_offsets.pop(tenant_id, None)
+        self._changed -= set(tenants)
+
+    def run(self, stopping: Flag, reader: Reader, profiles: Flag) -> None:
+        """Follow until stopped; thresholds come first, so that no caller is measured by a wrong one."""
+        self._tell_trouble()
+        while not stopping.is_set():
+            try:
+                if not profiles.wait(POLL_SECONDS):
+                    continue
+                self._load(reader)
+                records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._ours]
+                self._take(records)
+                self._commit(reader)
+            except (BusUnavailable, StoreUnavailable) as error:
+                log.warning("events_unreadable", reason=str(error))
+                stopping.wait(PAUSE_SECONDS)
+            if time.monotonic() >= self._snapshot_at:
+                self._snapshot()
+        self._snapshot()
+        self._writer.end()
+
+    def _load(self, reader: Reader) -> None:
+        for place in sorted(self._new & set(reader.assignment())):
+            end = reader.end_offset(*place)
+            snapshot = self._store.load(place[1])
+            if snapshot.next_offset > end:
+                log.warning("snapshot_of_another_log", partition=place[1], next_offset=snapshot.next_offset, end=end)
+                snapshot = PartitionSnapshot(0, [])
+            next_offset = self._restore(place, snapshot)
+            reader.seek(*place, next_offset)
+            self._positions[place] = next_offset
+            if next_offset < end:
+                self._targets[place] = end
+            self._new.discard(place)
+            self._ours.add(place)
+            log.info("partition_begun", partition=place[1], next_offset=next_offset, end=end)
+        self._tell_trouble()
+
+    def _restore(self, place: Place, snapshot: PartitionSnapshot) -> int:
+        """Put a snapshot's tenants in place; return where to read on: the beginning where one can't be read."""
+        for tenant in snapshot.tenants:
+            live = from_document(orjson.loads(zlib.decompress(tenant.data)))
+            if live is None:
+                return 0
+            self._board.put_live(tenant.tenant_id, live)
+            self._first_offsets[tenant.tenant_id] = tenant.next_offset
+            self._places[tenant.tenant_id] = place
+        return snapshot.next_offset
+
+    def _take(self, records: list[Record]) -> None:
+        calls: CallFields = {}
+        now_ms = self._clock.now_ms()
+        for record in records:
+            self._take_one(record, now_ms, calls)
+            self._positions[record.topic, record.partition] = record.offset + 1
+        if not records:
+            return
+        self._writer.put(
+            Batch(calls, {place: self._positions[place] for place in {(r.topic, r.partition) for r in records}})
+        )
+        for place in [each for each, end in self._targets.items() if self._positions[each] >= end]:
+            del self._targets[place]
+        self._tell_trouble()
+        self._notify()
+        gevent.idle()
+
+    def _take_one(self, record: Record, now_ms: int, calls: CallFields) -> None:
+        try:
+            event = Event.FromString(record.value)
+        except DecodeError:
+            metrics.INVALID.labels(record.topic).inc()
+            log.warning("event_unreadable", partition=record.partition, offset=record.offset)
+            return
+        fields = fields_of(event)
+        if fields is not None:
+            key = (event.tenant_id, event.call_id)
+            calls[key] = calls.get(key, {}) | fields
+        if record.offset < self._first_offsets.get(event.tenant_id, 0):
+            return
+        outcome = self._board.fold(event, now_ms)
+        metrics.EVENTS.labels(outcome.name.lower()).inc()
+        self._places[event.tenant_id] = (record.topic, record.partition)
+        self._changed.add(event.tenant_id)
+        if outcome is Outcome.TAKEN and not self._targets:
+            metrics.EVENT_AGE_SECONDS.observe(max(0, now_ms - event.time.ToMilliseconds()) / 1000)
+
+    def _commit(self, reader: Reader) -> None:
+        """Say what was written. The start does not depend on it, a snapshot says where; lag and people do."""
+        if time.monotonic() < self._commit_at:
+            return
+        self._commit_at = time.monotonic() + COMMIT_SECONDS
+        written = self._writer.written
+        news = {place: at for place, at in written.items() if place in self._ours and self._committed.get(place) != at}
+        if news:
+            reader.commit(news)
+            self._committed |= news
+
+    def _snapshot(self) -> None:
+        self._snapshot_at = time.monotonic() + self._snapshot_seconds
+        for place in self._ours:
+            changed = [each for each in self._changed if self._places.get(each) == place]
+            if changed:
+                next_offset = self._positions[place]
+                self._writer.put(
+                    snapshot_batch(place, next_offset, [self._state(each, next_offset) for each in changed])
+                )
+                self._changed -= set(changed)
+
+    def _state(self, tenant_id: str, next_offset: int) -> TenantSnapshot:
+        document = orjson.dumps(to_document(self._board.live(tenant_id)))
+        return TenantSnapshot(tenant_id, next_offset, zlib.compress(document, _FASTEST))
+
+    def _tell_trouble(self) -> None:
+        self._board.trouble = "" if self.is_current else CATCHING_UP
+        metrics.CATCHING_UP.set(int(not self.is_current))

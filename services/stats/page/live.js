@@ -1,0 +1,276 @@
+// Puts the live numbers on the page. Whatever somebody named is written as text, never as markup.
+
+import { bar, day, gauge, spark } from "./draw.js";
+import { follow } from "./stream.js";
+import { clockTime, count, duration, language, percent, say, writeWords } from "./words.js";
+
+const GOAL = 0.8;
+const LOW = 0.6;
+const STATES = ["talking", "holding", "ringing", "reserved", "wrap_up", "idle", "away", "unreachable", "offline"];
+const AT_WORK = new Set(["talking", "holding", "ringing", "reserved", "wrap_up", "idle", "away", "unreachable"]);
+const ON_CALL = new Set(["talking", "holding"]);
+
+const address = new URL(location.href);
+const isWall = address.searchParams.has("wall");
+const $ = (id) => document.getElementById(id);
+let view = null, receivedAt = 0, contact = "connecting";
+
+/** Platform time now: the server's, counted on by our own clock at the platform's speed. */
+const now = () => view.now_ms + (performance.now() - receivedAt) * view.speed;
+const since = (ms) => (ms === null ? null : now() - ms);
+const zone = () => view.tenant.time_zone;
+
+/** Write only what changed, so that nothing flickers and a reader's selection lives. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+/** Keep one child a key, in order, and let `fill` write into it. */
+function keep(parent, items, key, create, fill) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, i) => {
+    const name = key(item);
+    let child = known.get(name);
+    if (!child) {
+      child = create(item);
+      child.dataset.key = name;
+    }
+    known.delete(name);
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+    fill(child, item);
+  });
+  for (const child of known.values()) child.remove();
+}
+
+const judgeLevel = (ratio) => (ratio === null ? "none" : ratio >= GOAL ? "good" : ratio >= LOW ? "fair" : "bad");
+
+function judgeWait(ms, thresholdSeconds) {
+  if (ms === null) return "none";
+  return ms <= thresholdSeconds * 1000 ? "good" : ms <= 3 * thresholdSeconds * 1000 ? "fair" : "bad";
+}
+
+/** The worst of all queues: each is measured by its own threshold. */
+function worstWait() {
+  const order = ["none", "good", "fair", "bad"];
+  const judged = view.queues.map((queue) => judgeWait(since(queue.longest_waiting_since_ms), queue.threshold_seconds));
+  return judged.reduce((worst, each) => (order.indexOf(each) > order.indexOf(worst) ? each : worst), "none");
+}
+
+function showTiles() {
+  const recent = view.queue_totals.last_15_min, whole = view.queue_totals.today, calls = view.today.calls;
+  write($("waiting"), count(view.calls.waiting));
+  const trend = view.series.waiting_by_minute;
+  spark($("waiting-trend"), trend, say("waitingTrend", { most: count(Math.max(...trend)) }));
+  write($("level"), percent(recent.service_level));
+  write($("level-today"), percent(whole.service_level));
+  const judged = judgeLevel(recent.service_level);
+  $("tile-level").dataset.judged = judged;
+  gauge($("level-gauge"), recent.service_level, GOAL, judged, `${percent(recent.service_level)}, ${say("goal", { goal: percent(GOAL) })}`);
+  write($("calls"), count(calls.started));
+  write($("in-progress"), count(view.calls.in_progress));
+  const split = ["answered", "abandoned", "other"].map((name) => ({ className: name, value: calls[name] }));
+  bar($("calls-bar"), split, split.map((part) => `${say(part.className)} ${part.value}`).join(", "));
+  legend($("calls-split"), split.map((part) => [part.className, `${say(part.className)} ${count(part.value)}`]));
+  write($("mean-wait"), duration(recent.mean_wait_ms));
+  write($("mean-wait-today"), duration(whole.mean_wait_ms));
+  write($("mean-talk"), duration(recent.mean_talk_ms));
+  write($("mean-talk-today"), duration(whole.mean_talk_ms));
+}
+
+function showAgentsTile() {
+  const states = view.agents_by_state;
+  const sum = (wanted) => Object.entries(states).reduce((all, [state, n]) => all + (wanted.has(state) ? n : 0), 0);
+  write($("free"), count(states.idle ?? 0));
+  write($("on-call"), count(sum(ON_CALL)));
+  write($("present"), count(sum(AT_WORK)));
+  const parts = STATES.map((state) => ({ className: `state-${state}`, value: states[state] ?? 0 }));
+  const spoken = STATES.filter((state) => states[state]).map((state) => `${say(`state_${state}`)} ${states[state]}`);
+  bar($("agents-bar"), parts, spoken.join(", ") || say("none"));
+}
+
+function legend(list, entries) {
+  keep(list, entries, (entry) => entry[0], (entry) => element("li", entry[0]), (child, entry) => write(child, entry[1]));
+}
+
+function makeQueueRow() {
+  const row = element("tr");
+  const head = element("th");
+  head.scope = "row";
+  head.append(element("span", "name"), element("small"));
+  row.append(head);
+  for (let i = 0; i < 8; i += 1) row.append(element("td", "number"));
+  const level = row.children[3];
+  level.className = "level";
+  const meter = element("span", "meter");
+  meter.append(element("i"));
+  level.append(element("b"), meter);
+  return row;
+}
+
+function fillQueueRow(row, queue) {
+  const cells = row.children, recent = queue.last_15_min, whole = queue.today;
+  write(cells[0].firstChild, queue.id);
+  cells[0].firstChild.title = queue.id;
+  write(cells[0].lastChild, say("threshold", { seconds: queue.threshold_seconds }));
+  write(cells[1], count(queue.waiting));
+  cells[3].dataset.judged = judgeLevel(recent.service_level);
+  write(cells[3].firstChild, percent(recent.service_level));
+  cells[3].lastChild.firstChild.style.width = `${Math.round(100 * (recent.service_level ?? 0))}%`;
+  write(cells[4], percent(whole.service_level));
+  write(cells[5], count(whole.answered));
+  write(cells[6], count(whole.abandoned));
+  write(cells[7], duration(recent.mean_wait_ms));
+  const served = Object.values(queue.agents_by_state).reduce((sum, n) => sum + n, 0);
+  write(cells[8], say("of", { part: count(queue.agents_by_state.idle ?? 0), whole: count(served) }));
+}
+
+function makeAgentCard() {
+  const card = element("li");
+  const words = element("div");
+  words.append(element("b"), element("span"));
+  card.append(element("i"), words, element("time"));
+  return card;
+}
+
+function fillAgentCard(card, agent) {
+  card.className = `person state-${agent.state}`;
+  const [name, doing] = card.children[1].children;
+  write(name, agent.name);
+  name.title = agent.name;
+  const reason = agent.state === "away" ? agent.reason : agent.queue_id;
+  write(doing, [say(`state_${agent.state}`), reason].filter(Boolean).join(" · "));
+}
+
+function showQueues() {
+  keep($("queue-rows"), view.queues, (queue) => queue.id, makeQueueRow, fillQueueRow);
+  $("no-queues").hidden = view.queues.length > 0;
+  document.querySelector("#queues .scroll").hidden = !view.queues.length;
+}
+
+function showAgents() {
+  const rank = (agent) => STATES.indexOf(agent.state) * 2;
+  const sorted = [...view.agents].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, language));
+  keep($("agent-cards"), sorted, (agent) => agent.id, makeAgentCard, fillAgentCard);
+  $("no-agents").hidden = view.agents.length > 0;
+}
+
+function showDay() {
+  const calls = view.today.calls;
+  const isEmpty = !calls.started && !view.queue_totals.today.offered;
+  $("no-calls").hidden = !isEmpty;
+  $("day-chart").toggleAttribute("hidden", isEmpty);
+  $("day-legend").hidden = isEmpty;
+  const names = [...["answered", "abandoned", "other"].map((name) => [name, say(name)]), ["level-key", say("levelLine")]];
+  legend($("day-legend"), names);
+  if (!isEmpty) day($("day-chart"), view, (ms) => clockTime(ms, zone()), percent, say("perQuarter", calls));
+}
+
+/** Everything that moves with time alone. */
+function showTimes() {
+  if (!view) return;
+  write($("clock"), clockTime(now(), zone(), true));
+  write($("longest"), duration(since(view.calls.longest_waiting_since_ms)));
+  $("tile-waiting").dataset.judged = worstWait();
+  for (const [i, queue] of view.queues.entries()) {
+    const cells = $("queue-rows").children[i]?.children;
+    if (!cells) continue;
+    write(cells[2], duration(since(queue.longest_waiting_since_ms)));
+    cells[1].dataset.judged = cells[2].dataset.judged = judgeWait(since(queue.longest_waiting_since_ms), queue.threshold_seconds);
+  }
+  const agents = new Map(view.agents.map((agent) => [agent.id, agent]));
+  for (const card of $("agent-cards").children) {
+    const agent = agents.get(card.dataset.key);
+    write(card.lastChild, agent && agent.state !== "offline" ? duration(since(agent.since_ms)) : "");
+  }
+}
+
+function showNotice() {
+  const told = [];
+  if (contact === "stale") told.push(say("stale", { time: view ? clockTime(view.now_ms, zone(), true) : "–" }));
+  if (["refused", "forbidden", "busy"].includes(contact)) told.push(say(contact));
+  for (const mark of view?.completeness.marks ?? []) {
+    const at = (ms) => (ms === null ? "…" : clockTime(ms, zone(), true));
+    told.push(say(mark.kind, { node: mark.node, from: at(mark.from_ms), until: at(mark.until_ms) }));
+  }
+  $("notice").hidden = !told.length;
+  write($("notice"), told.join(" "));
+}
+
+function showContact(state) {
+  contact = state;
+  $("contact").dataset.state = state;
+  document.body.classList.toggle("is-stale", !["live", "connecting"].includes(state));
+  write($("contact-text"), state === "live" || state === "connecting" ? say(state) : say(state, { time: "" }).split(/[:.]/)[0]);
+  showNotice();
+}
+
+function show(next) {
+  view = next;
+  receivedAt = performance.now();
+  write($("tenant"), view.tenant.name);
+  document.title = `${view.calls.waiting ? `(${view.calls.waiting}) ` : ""}${view.tenant.name} · Ringmaster`;
+  showTiles();
+  showAgentsTile();
+  showQueues();
+  showAgents();
+  showDay();
+  showTimes();
+  showNotice();
+  write($("formula"), say("formula", view.service_level));
+  write($("last-event"), view.last_event_ms ? say("lastEvent", { time: clockTime(view.last_event_ms, zone(), true) }) : say("noEvent"));
+}
+
+/** Return this page's address with other parameters; null takes one away. */
+function elsewhere(changes) {
+  const next = new URL(address);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) next.searchParams.delete(name);
+    else next.searchParams.set(name, value);
+  }
+  return next.pathname + next.search.replace(/=(?=&|$)/g, "");
+}
+
+async function chooseTenant() {
+  const answer = await fetch("/v1/live/tenants");
+  const tenants = answer.ok ? (await answer.json()).tenants : [];
+  const asked = address.searchParams.get("tenant");
+  const chosen = asked ?? tenants[0]?.id ?? "";
+  if (tenants.length > 1) {
+    const select = $("tenants");
+    select.setAttribute("aria-label", say("company"));
+    select.replaceChildren(...tenants.map((tenant) => new Option(tenant.name, tenant.id, false, tenant.id === chosen)));
+    select.hidden = false;
+    select.addEventListener("change", () => location.assign(elsewhere({ tenant: select.value })));
+  }
+  return chosen;
+}
+
+async function start() {
+  writeWords();
+  document.body.classList.toggle("wall", isWall);
+  $("language").href = elsewhere({ lang: language === "uk" ? "en" : "uk" });
+  $("language").textContent = say("otherLanguage");
+  $("language").lang = language === "uk" ? "en" : "uk";
+  $("wall").href = elsewhere({ wall: isWall ? null : "" });
+  $("wall").textContent = say(isWall ? "wallOff" : "wallOn");
+  showContact("connecting");
+  let tenantId = null;
+  while (tenantId === null) {
+    try {
+      tenantId = await chooseTenant();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+  setInterval(showTimes, 250);
+  follow(tenantId, show, showContact);
+}
+
+start();

@@ -1,0 +1,48 @@
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# Fields to set, by (tenant, call).
+CallFields = dict[tuple[str, str], dict[str, Any]]
+
+
+class StoreUnavailable(Exception):
+    """The document store does not answer or refuses. Who catches it tries again later: the log still has everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSnapshot:
+    """One tenant's live state before the event at `next_offset`."""
+
+    tenant_id: str
+    next_offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSnapshot:
+    """All tenants of a partition whose events begin before `next_offset`."""
+
+    next_offset: int
+    tenants: list[TenantSnapshot]
+
+
+class Store(Protocol):
+    """Keeps the call log and snapshots of live numbers. Each method raises StoreUnavailable."""
+
+    def prepare(self) -> None:
+        """Make the indexes."""
+
+    def write(self, calls: CallFields) -> None:
+        """Set fields of calls; to set them again changes nothing."""
+
+    def load(self, partition: int) -> PartitionSnapshot:
+        """Return the newest snapshot; one of offset 0 without tenants when there is none."""
+
+    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
+        """Keep the changed tenants, then the partition's offset: a kill in between leaves a usable older snapshot."""
+
+    def summary(self, tenant_id: str | None) -> dict[str, Any]:
+        """Return totals of a tenant, or of all."""
+
+    def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the newest calls of a tenant, or of all."""

@@ -1,0 +1,115 @@
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from gevent.event import Event as Flag
+from gevent.queue import Queue
+
+from services.stats import metrics
+from services.stats.store import CallFields, Store, StoreUnavailable, TenantSnapshot
+
+# Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
+MOST_BATCHES = 200
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Batch:
+    """What was read together: fields of calls, and the offsets that are done once these are written."""
+
+    __slots__ = ("calls", "partition", "positions", "snapshot")
+
+    def __init__(self, calls: CallFields, positions: dict[tuple[str, int], int]) -> None:
+        self.calls = calls
+        self.positions = positions
+        self.partition = -1
+        self.snapshot: list[TenantSnapshot] | None = None
+
+
+def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[TenantSnapshot]) -> Batch:
+    """Return a batch that keeps a snapshot; it waits its turn, so the calls before its offset are written first."""
+    batch = Batch({}, {place: next_offset})
+    batch.partition, batch.snapshot = place[1], changed
+    return batch
+
+
+class Writer:
+    """Writes batches in order, again and again until the store takes them. `written` is what may be committed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._batches: Queue[Batch | None] = Queue(MOST_BATCHES)
+        self.written: dict[tuple[str, int], int] = {}
+        self.trouble = ""
+
+    def put(self, batch: Batch) -> None:
+        """Hand in a batch; waits while too many are waiting."""
+        self._batches.put(batch)
+        metrics.BATCHES_WAITING.set(self._batches.qsize())
+
+    def end(self) -> None:
+        """Hand in nothing more."""
+        self._batches.put(None)
+
+    def run(self, stopping: Flag) -> None:
+        """Write until `end`; after the stop the store gets one more try for each batch."""
+        if not self._keep(stopping, self._store.prepare):
+            return
+        while (batch := self._batches.get()) is not None:
+            batch, following = self._merge(batch)
+            if not self._keep(stopping, partial(self._store.write, batch.calls)):
+                return
+            metrics.DOCUMENTS.inc(len(batch.calls))
+            self._done(batch)
+            if following is None:
+                continue
+            if following.snapshot is not None and not self._save(stopping, following):
+                return
+            self._done(following)
+
+    def _merge(self, batch: Batch) -> tuple[Batch, Batch | None]:
+        """Take what else waits, up to a snapshot: one big write is a third of the work of many small ones."""
+        if batch.snapshot is not None:
+            return Batch({}, {}), batch
+        while not self._batches.empty():
+            more = self._batches.peek()
+            if more is None:
+                break
+            self._batches.get()
+            if more.snapshot is not None:
+                return batch, more
+            for key, fields in more.calls.items():
+                batch.calls[key] = batch.calls.get(key, {}) | fields
+            batch.positions |= more.positions
+        return batch, None
+
+    def _save(self, stopping: Flag, batch: Batch) -> bool:
+        next_offset = next(iter(batch.positions.values()))
+        changed = batch.snapshot or []
+        if not self._keep(stopping, lambda: self._store.save(batch.partition, next_offset, changed)):
+            return False
+        metrics.SNAPSHOTS.inc(len(changed))
+        return True
+
+    def _done(self, batch: Batch) -> None:
+        self.written |= batch.positions
+        metrics.BATCHES_WAITING.set(self._batches.qsize())
+
+    def _keep(self, stopping: Flag, work: Callable[[], None]) -> bool:
+        """Do something with the store until it succeeds; False when the service stops before that."""
+        while True:
+            try:
+                work()
+            except StoreUnavailable as error:
+                metrics.STORE_FAILURES.inc()
+                if not self.trouble:
+                    log.warning("store_unavailable", reason=str(error))
+                self.trouble = str(error)
+                if stopping.wait(RETRY_SECONDS):
+                    return False
+            else:
+                if self.trouble:
+                    log.info("store_is_back")
+                self.trouble = ""
+                return True
