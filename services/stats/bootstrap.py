@@ -85,5 +85,5 @@ def run(settings: Settings, clock: Clock) -> int:
 
 
 def _readiness(parts: Parts) -> tuple[bool, str]:
-    """Live numbers are served while the document store is away; its absence is a metric, not a reason to be taken out."""
+    """Live numbers are served while the document store is away: that is a metric, not a reason to be taken out."""
     return parts.events.is_current, "the log is not read to its end yet"

@@ -63,7 +63,8 @@ def page_routes(admission: Admission, folder: Path = FILES) -> Blueprint:
         answer = Response(files[name], content_type=_MEDIA_TYPES[Path(name).suffix], headers=HEADERS)
         answer.set_etag(sha256(files[name]).hexdigest()[:16])
         answer.headers["Cache-Control"] = "no-cache"
-        return answer.make_conditional(request)
+        answer.make_conditional(request)
+        return answer
 
     return api
 

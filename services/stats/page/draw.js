@@ -64,7 +64,10 @@ function niceTop(most) {
 /** Draw a day: stacked calls a quarter hour, service level as a line over them. */
 export function day(svg, view, clock, percent, label) {
   const quarters = view.series.quarters;
-  const width = 640, height = 220, left = 34, right = 40, top = 10, bottom = 24;
+  // One unit is one pixel, so that figures keep their size on a phone and on a wall.
+  const width = svg.clientWidth || 640, height = svg.clientHeight || 220;
+  const letter = parseFloat(getComputedStyle(svg).fontSize) * 0.75;
+  const left = 3 * letter, right = 4.6 * letter, top = letter, bottom = 2 * letter;
   const [from, until] = shownHours(view, quarters);
   const most = niceTop(Math.max(1, ...quarters.map((q) => q.answered + q.abandoned + q.other)));
   const x = (ms) => left + ((width - left - right) * (ms - from)) / (until - from);
@@ -83,8 +86,9 @@ export function day(svg, view, clock, percent, label) {
       base += value;
     }
   }
-  pieces.push(...levelLine(quarters, (q) => x(q.from_ms + QUARTER_MS / 2), (ratio) => y(ratio * most)));
+  pieces.push(...levelLine(quarters, (q) => x(Math.min(view.now_ms, q.from_ms + QUARTER_MS / 2)), (ratio) => y(ratio * most)));
   pieces.push(make("line", { x1: x(view.now_ms), x2: x(view.now_ms), y1: top, y2: height - bottom, class: "now" }));
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("aria-label", label);
   svg.replaceChildren(...pieces);
 }
@@ -112,10 +116,11 @@ function scale(most, y, left, right, percent) {
 }
 
 function hours(from, until, x, height, clock) {
-  const step = Math.max(1, Math.ceil((until - from) / 3600000 / 8)) * 3600000;
+  const room = Math.max(2, Math.floor((x(until) - x(from)) / 70));
+  const step = Math.max(1, Math.ceil((until - from) / 3600000 / room)) * 3600000;
   const pieces = [];
   for (let at = from; at <= until; at += step) {
-    pieces.push(make("text", { x: x(at), y: height - 7, class: "hour" }, clock(at)));
+    pieces.push(make("text", { x: x(at), y: height - 4, class: "hour" }, clock(at)));
   }
   return pieces;
 }

@@ -6,6 +6,7 @@ import { clockTime, count, duration, language, percent, say, writeWords } from "
 
 const GOAL = 0.8;
 const LOW = 0.6;
+const MANY_QUEUES = 5;
 const STATES = ["talking", "holding", "ringing", "reserved", "wrap_up", "idle", "away", "unreachable", "offline"];
 const AT_WORK = new Set(["talking", "holding", "ringing", "reserved", "wrap_up", "idle", "away", "unreachable"]);
 const ON_CALL = new Set(["talking", "holding"]);
@@ -49,7 +50,12 @@ function keep(parent, items, key, create, fill) {
   for (const child of known.values()) child.remove();
 }
 
-const judgeLevel = (ratio) => (ratio === null ? "none" : ratio >= GOAL ? "good" : ratio >= LOW ? "fair" : "bad");
+/** Judge the figure that is shown: what reads as 80 % is 80 %. */
+function judgeLevel(ratio) {
+  if (ratio === null) return "none";
+  const shown = Math.round(100 * ratio) / 100;
+  return shown >= GOAL ? "good" : shown >= LOW ? "fair" : "bad";
+}
 
 function judgeWait(ms, thresholdSeconds) {
   if (ms === null) return "none";
@@ -152,6 +158,7 @@ function showQueues() {
   keep($("queue-rows"), view.queues, (queue) => queue.id, makeQueueRow, fillQueueRow);
   $("no-queues").hidden = view.queues.length > 0;
   document.querySelector("#queues .scroll").hidden = !view.queues.length;
+  document.querySelector("main").classList.toggle("many", view.queues.length > MANY_QUEUES);
 }
 
 function showAgents() {
@@ -247,6 +254,7 @@ async function chooseTenant() {
     select.setAttribute("aria-label", say("company"));
     select.replaceChildren(...tenants.map((tenant) => new Option(tenant.name, tenant.id, false, tenant.id === chosen)));
     select.hidden = false;
+    document.body.classList.add("many-tenants");
     select.addEventListener("change", () => location.assign(elsewhere({ tenant: select.value })));
   }
   return chosen;
@@ -270,6 +278,7 @@ async function start() {
     }
   }
   setInterval(showTimes, 250);
+  addEventListener("resize", () => view && showDay());
   follow(tenantId, show, showContact);
 }
 

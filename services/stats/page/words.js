@@ -2,10 +2,10 @@
 
 const ENGLISH = {
   skip: "Skip to the queues", overview: "Overview", waiting: "Waiting", longest: "Longest wait",
-  level: "Service level, 15 min", levelToday: "Today", today: "Today", agents: "Agents", freeNow: "free",
+  level: "Service level, 15 min", levelShort: "Service level", meanWaitShort: "Mean wait", levelToday: "Today", today: "Today", agents: "Agents", freeNow: "free",
   onCall: "on a call", present: "at work", callsToday: "Calls today", inProgress: "in progress",
   meanWait: "Mean wait, 15 min", meanTalk: "Mean talk, 15 min", queues: "Queues", queue: "Queue",
-  answeredToday: "Answered", abandonedToday: "Abandoned", freeAgents: "Free agents", noQueues: "No queues yet.",
+  answeredToday: "Answered", abandonedToday: "Abandoned", freeAgents: "Free", noQueues: "No queues yet.",
   dayChart: "Calls of the day", noCalls: "No calls today yet.", noAgents: "No agents yet.", logout: "Sign out",
   answered: "Answered", abandoned: "Abandoned", other: "Other", levelLine: "Service level", company: "Company",
   wallOn: "Wall", wallOff: "Leave the wall", otherLanguage: "Українська", token: "Access token",
@@ -16,21 +16,21 @@ const ENGLISH = {
   switch_gap: "Facts of switch {node} may be missing from {from} to {until}: numbers may be too low.",
   switch_away: "Switch {node} has been out of contact since {from}: its calls go on, numbers may be out of date.",
   late_events: "Some facts came too late or were too many to be counted today.",
-  lastEvent: "Last event {time}", noEvent: "No event yet", within: "{level} within {seconds} s",
+  lastEvent: "Last event {time}", noEvent: "No event yet",
   formula: "Service level {variant} = {formula}. A answered, B abandoned, T within the queue’s threshold.",
-  threshold: "threshold {seconds} s", of: "{part} of {whole}", waitingTrend: "Waiting callers over the last hour, at most {most}",
+  threshold: "within {seconds} s", of: "{part} / {whole}", waitingTrend: "Waiting callers over the last hour, at most {most}",
   perQuarter: "Calls by quarter hour: {answered} answered, {abandoned} abandoned, {other} other", none: "none",
   state_offline: "Offline", state_idle: "Free", state_reserved: "Reserved", state_ringing: "Ringing",
   state_talking: "Talking", state_holding: "On hold", state_wrap_up: "Wrap-up", state_unreachable: "Unreachable",
-  state_away: "Away", state_unspecified: "Unknown", goal: "goal {goal}", hours: "h", minutes: "m", noFigures: "no calls",
+  state_away: "Away", state_unspecified: "Unknown", goal: "goal {goal}",
 };
 
 const UKRAINIAN = {
   skip: "Перейти до черг", overview: "Огляд", waiting: "Чекають", longest: "Найдовше чекання",
-  level: "Рівень сервісу, 15 хв", levelToday: "За день", today: "За день", agents: "Оператори", freeNow: "вільні",
+  level: "Рівень сервісу, 15 хв", levelShort: "Рівень сервісу", meanWaitShort: "Середнє чекання", levelToday: "За день", today: "За день", agents: "Оператори", freeNow: "вільні",
   onCall: "розмовляють", present: "на роботі", callsToday: "Дзвінки за день", inProgress: "тривають",
   meanWait: "Середнє чекання, 15 хв", meanTalk: "Середня розмова, 15 хв", queues: "Черги", queue: "Черга",
-  answeredToday: "Прийняті", abandonedToday: "Втрачені", freeAgents: "Вільні оператори", noQueues: "Черг ще немає.",
+  answeredToday: "Прийняті", abandonedToday: "Втрачені", freeAgents: "Вільні", noQueues: "Черг ще немає.",
   dayChart: "Дзвінки протягом дня", noCalls: "Сьогодні дзвінків ще не було.", noAgents: "Операторів ще немає.",
   logout: "Вийти", answered: "Прийняті", abandoned: "Втрачені", other: "Інші", levelLine: "Рівень сервісу",
   company: "Компанія", wallOn: "На стіну", wallOff: "Звичайний вигляд", otherLanguage: "English",
@@ -42,14 +42,13 @@ const UKRAINIAN = {
   switch_gap: "Факти вузла {node} з {from} до {until} можуть бути втрачені: числа можуть бути занижені.",
   switch_away: "З вузлом {node} немає зв’язку з {from}: дзвінки тривають, числа можуть відставати.",
   late_events: "Деякі факти надійшли запізно, або їх було забагато, щоб порахувати сьогодні.",
-  lastEvent: "Остання подія {time}", noEvent: "Подій ще не було", within: "{level} за {seconds} с",
+  lastEvent: "Остання подія {time}", noEvent: "Подій ще не було",
   formula: "Рівень сервісу {variant} = {formula}. A — прийняті, B — втрачені, T — у межах норми черги.",
-  threshold: "норма {seconds} с", of: "{part} з {whole}", waitingTrend: "Ті, хто чекав, за останню годину: найбільше {most}",
+  threshold: "норма {seconds} с", of: "{part} / {whole}", waitingTrend: "Ті, хто чекав, за останню годину: найбільше {most}",
   perQuarter: "Дзвінки за чверть години: прийняті {answered}, втрачені {abandoned}, інші {other}", none: "немає",
   state_offline: "Не на зв’язку", state_idle: "Вільний", state_reserved: "Обраний", state_ringing: "Дзвонить",
   state_talking: "Розмовляє", state_holding: "На утриманні", state_wrap_up: "Опрацювання",
   state_unreachable: "Недосяжний", state_away: "Відійшов", state_unspecified: "Невідомо", goal: "ціль {goal}",
-  hours: "год", minutes: "хв", noFigures: "немає дзвінків",
 };
 
 export const language = document.documentElement.lang === "uk" ? "uk" : "en";
