@@ -10,8 +10,8 @@ from services.shared.bus.producer import Producer
 class ClosingSender(BatchSender, Protocol):
     """A sender that can be given up."""
 
-    def close(self) -> None:
-        """Give up what is not acknowledged."""
+    def close(self, patience_seconds: float = ...) -> None:
+        """Give up what is not acknowledged in time."""
 
 
 class ClosingReader(Reader, Protocol):

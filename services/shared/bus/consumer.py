@@ -10,6 +10,8 @@ from services.shared.bus.record import Record
 
 # A larger batch starves the hub: 1.6 s pauses with 2000, under 54 ms with 100 (measured).
 MAX_POLL_RECORDS = 100
+# A broker that was away for long is found again within this; kafka-python's own is half a minute.
+RECONNECT_MS = 2_000
 Partitions = Collection[tuple[str, int]]
 PartitionsChanged = Callable[[Partitions], None]
 
@@ -45,6 +47,7 @@ class Consumer:
                 fetch_max_wait_ms=500,
                 session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 metrics_enabled=False,
                 allow_auto_create_topics=False,
             )

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gevent.event import Event
@@ -21,6 +22,9 @@ BATCH_BYTES = 256 * 1024
 MOST_RECORD_BYTES = 1024 * 1024
 # Keys whose partition is remembered; all are forgotten when there are more.
 KEYS_KEPT = 20_000
+CLOSE_SECONDS = 2.0
+# A broker that was away for long is found again within this; kafka-python's own is half a minute.
+RECONNECT_MS = 2_000
 
 
 class Receipt:
@@ -69,6 +73,7 @@ class Producer:
                 request_timeout_ms=10_000,
                 max_block_ms=int(SEND_SECONDS * 1000),
                 allow_auto_create_topics=False,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 metrics_enabled=False,
             )
         except KafkaError as error:
@@ -129,9 +134,14 @@ class Producer:
         except KafkaError as error:
             raise BusUnavailable(f"not everything was acknowledged: {error}") from error
 
-    def close(self) -> None:
-        """End the connection; what is in flight gets two seconds."""
-        self._kafka.close(timeout=2)
+    def close(self, patience_seconds: float = CLOSE_SECONDS) -> None:
+        """End the connection. What is in flight gets `patience_seconds`, then it is given up: its receipts fail."""
+        with suppress(KafkaError):
+            self._kafka.flush(timeout=patience_seconds)
+        # kafka-python's own close raises while something is in flight, and leaves its sender trying for ever.
+        self._kafka._sender.force_close()  # noqa: SLF001 - guarded by tests/contract/test_producer_close.py
+        with suppress(KafkaError):
+            self._kafka.close(timeout=CLOSE_SECONDS)
 
     def _partitions_of(self, topic: str) -> int:
         count = self._partitions.get(topic)

@@ -105,7 +105,7 @@ class MemoryProducer:
     def flush(self, timeout_seconds: float) -> None:
         """Everything is there already."""
 
-    def close(self) -> None:
+    def close(self, patience_seconds: float = 0.0) -> None:
         """Nothing to end."""
 
 

@@ -65,7 +65,7 @@ class FakeBroker:
     def flush(self, timeout_seconds: float) -> None:
         pass
 
-    def close(self) -> None:
+    def close(self, patience_seconds: float = 0.0) -> None:
         pass
 
 
