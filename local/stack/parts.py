@@ -62,6 +62,7 @@ def switch(layout: Layout, clock: dict[str, str], scenario: Path) -> Part:
         "password": ESL_PASSWORD,
         "http-port": layout.port("switch"),
         "recordings": layout.path("recordings"),
+        "call-records": layout.path("call-records"),
         "speed": clock.get("RINGMASTER_CLOCK_SPEED", "1"),
         "scenario": scenario,
     }
@@ -156,6 +157,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_NODE": NODE,
         "RINGMASTER_RECORDINGS_DIR": recordings,
         "RINGMASTER_SPOOL_DIR": str(folder / "spool"),
+        "RINGMASTER_CALL_RECORDS": str(folder / "call-records" / "cdr-csv" / "Master.csv"),
         "RINGMASTER_PROMPTS_DIR": str(folder / "prompts"),
         "RINGMASTER_ESL_HOST": real.host if real else "127.0.0.1",
         "RINGMASTER_ESL_PORT": str(real.event_socket_port if real else layout.port("event_socket")),

@@ -107,12 +107,13 @@ def _node_environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_CARRIER_PORT": str(layout.port("carriers")),
         "RINGMASTER_PHONE_PORT": str(layout.port("telephones")),
         "RINGMASTER_RTP_FIRST_PORT": str(layout.media_port("switch")),
-        "RINGMASTER_RTP_LAST_PORT": str(layout.media_port("switch") + 999),
+        "RINGMASTER_RTP_LAST_PORT": str(layout.media_port("switch") + 998),
         # Outside numbers are answered by the same phones as the agents' are.
         "RINGMASTER_GATEWAY_PROXY": layout.address("agents"),
         "RINGMASTER_CONSOLE_URL": layout.url("console"),
         "RINGMASTER_DIRECTORY_PASSWORD": DIRECTORY_PASSWORD,
         "RINGMASTER_MUSIC_DIR": str(layout.path("music")),
+        "RINGMASTER_CALL_RECORDS_DIR": str(layout.path("call-records")),
     }
 
 

@@ -148,6 +148,15 @@ def sofia_contact(switch: Switch, argument: str) -> str:
     return row.url if row is not None else "error/user_not_registered"
 
 
+def cdr_csv(switch: Switch, argument: str) -> str:
+    """Begin a new file of call records."""
+    if argument != "rotate" or switch.call_records is None:
+        return ""
+    moment = time.localtime(switch.scheduler.clock.now_us() // 1_000_000)
+    switch.call_records.rotate(time.strftime("%Y-%m-%d-%H-%M-%S", moment))
+    return "+OK"
+
+
 def strftime(switch: Switch, argument: str) -> str:
     """Print the switch's date by a format."""
     moment = time.localtime(switch.scheduler.clock.now_us() // MICROSECONDS)
@@ -218,6 +227,7 @@ CORE_COMMANDS: dict[str, Callable[[Switch, str], str | Pending]] = {
     "sofia": sofia,
     "sofia_contact": sofia_contact,
     "strftime": strftime,
+    "cdr_csv": cdr_csv,
     "strepoch": lambda switch, _argument: str(switch.scheduler.clock.now_us() // MICROSECONDS),
     "reloadxml": reload_xml,
     "reloadacl": _constant("+OK acl reloaded\n"),

@@ -25,6 +25,7 @@ from local.switch.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.switch.call_records import CallRecords
     from local.switch.channel import FarEnd
     from local.switch.clock import Clock
     from local.switch.observer import Observer
@@ -54,6 +55,7 @@ class Switch:
         voices: Voices | None = None,
         hostname: str = "ringmaster-switch",
         recordings: Path | None = None,
+        call_records: CallRecords | None = None,
     ) -> None:
         self.scheduler: Scheduler = Scheduler(clock)
         self._hostname = hostname
@@ -64,6 +66,7 @@ class Switch:
         self.voices = voices
         self.swallowed: set[str] = set()
         self._recordings = recordings
+        self.call_records = call_records
         self.registrations = Registrations(self)
         self.tasks = Tasks(self)
         self.api = Api(self)

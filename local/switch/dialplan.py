@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ Extension = list[tuple[str, str]]
 
 CONTEXT = "ringmaster"
 FALLBACK = "fallback"
+_PLAIN_CALLER = re.compile(r"\+?[0-9]{1,20}").fullmatch
 
 
 @dataclass(slots=True)
@@ -47,16 +49,20 @@ class Dialplan:
 
     def _hand_over(self, leg: Leg, line: str) -> Extension:
         task = f"sched_api(+{self.fallback_seconds} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
+        caller = leg.profile.caller_id_number
+        notes = [("set", f"ringmaster_caller={caller}")] if _PLAIN_CALLER(caller) else []
         return [
+            *notes,
             ("export", f"ringmaster_line={line}"),
             ("set", f"ringmaster_fallback=${{{task}}}"),
             ("park", ""),
         ]
 
     def _fallback(self) -> Extension:
+        fell_back = ("set", "ringmaster_fell_back=true")
         if self.fallback_number:
-            return [("set", "hangup_after_bridge=true"), ("bridge", self.fallback_number), ("hangup", "")]
-        return [("answer", ""), ("playback", self.apology), ("hangup", "NORMAL_TEMPORARY_FAILURE")]
+            return [fell_back, ("set", "hangup_after_bridge=true"), ("bridge", self.fallback_number), ("hangup", "")]
+        return [fell_back, ("answer", ""), ("playback", self.apology), ("hangup", "NORMAL_TEMPORARY_FAILURE")]
 
 
 def _inline(text: str) -> Extension:

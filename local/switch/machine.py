@@ -73,6 +73,8 @@ def _finish(leg: Leg) -> Steps:
     else:
         leg.variables.set_many(report_variables(leg))
     set_statistics(leg)
+    if leg.direction == "inbound" and leg.switch.call_records is not None:
+        leg.switch.call_records.write(leg)
     leg.emit("CHANNEL_HANGUP_COMPLETE", f"Hangup-Cause: {leg.hangup_cause}\n")
     leg.wake()
     # Whoever shares the call (the bridge's other thread, the originating thread) lets go one frame later, or when the

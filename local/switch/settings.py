@@ -21,6 +21,7 @@ class Settings:
     password: str
     http_port: int
     recordings: Path
+    call_records: Path | None
     speed: float
     epoch: float | None
     wall0: float | None
@@ -42,6 +43,7 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
     ("password", str, "ClueCon", "event-socket password"),
     ("http-port", int, 8022, "port of the control API; 0 takes a free one"),
     ("recordings", Path, Path(".run/recordings"), "folder of recordings that are named without a folder"),
+    ("call-records", Path, None, "folder below which calls that end are written down, in cdr-csv/Master.csv"),
     ("speed", float, 1.0, "how many times faster than real time"),
     ("epoch", float, None, "Unix second at which simulated time begins; now by default"),
     ("wall0", float, None, "real Unix second that corresponds to the epoch; the start by default"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from local.switch import holding
+from local.switch.call_records import CallRecords
 from local.switch.callers import Traffic
 from local.switch.clock import MICROSECONDS, SimulatedClock
 from local.switch.core import Switch
@@ -58,6 +59,7 @@ class World:
             voices=self.voices,
             hostname=settings.hostname,
             recordings=settings.recordings,
+            call_records=CallRecords(settings.call_records) if settings.call_records else None,
         )
         domain = self.scenario.domain or settings.domain
         self.switch.globals["domain"] = domain

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.listener import metrics
 from services.listener.adapters.bus import Bus
+from services.listener.adapters.call_records import CallRecordAudit, RecordFile
 from services.listener.adapters.executor import Executor
 from services.listener.adapters.gate import Gate
 from services.listener.adapters.ledger_log import LedgerLog
@@ -16,6 +17,7 @@ from services.listener.adapters.spool import Spool
 from services.listener.adapters.switch_plan import Planner
 from services.listener.adapters.switch_port import Switch
 from services.listener.adapters.tenants import TenantReader
+from services.listener.domain.call_records import Auditor
 from services.listener.domain.directory import Directory
 from services.listener.domain.facts import FactBuilder
 from services.listener.domain.legs import LegTable
@@ -39,6 +41,7 @@ class Listener:
     publisher: Publisher
     pump: Pump
     executor: Executor
+    audit: CallRecordAudit | None
     tenants: TenantReader
     directory: Directory
     legs: LegTable
@@ -51,6 +54,8 @@ class Listener:
         self.supervisor.spawn("tenants", self.tenants.run)
         self.supervisor.spawn("pump", self._pump)
         self.supervisor.spawn("second-look", self.pump.look_again, self.supervisor.stopping)
+        if self.audit is not None:
+            self.supervisor.spawn("call-records", self.audit.run, self.supervisor.stopping)
         self.supervisor.spawn("executor", self.executor.run)
         self.supervisor.spawn("observer", self._observe)
         self.supervisor.spawn("stopper", self._stop_client)
@@ -103,7 +108,11 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep)
     ledger = LedgerLog(folder / "commands.log")
     executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
-    return Listener(supervisor, client, publisher, pump, executor, tenants, directory, legs, seen_us)
+    audit = None
+    if settings.call_records is not None:
+        file = RecordFile(settings.call_records, folder / "call-records.mark")
+        audit = CallRecordAudit(file, Auditor(normaliser), pump.tell, pump.ready.is_set, switch)
+    return Listener(supervisor, client, publisher, pump, executor, audit, tenants, directory, legs, seen_us)
 
 
 def _client(settings: Settings, supervisor: Supervisor) -> EslClient:

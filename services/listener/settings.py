@@ -32,6 +32,8 @@ class Settings:
     """Gateway for outside numbers when a command names none."""
     speech: str = "flite|kal"
     """Engine and voice of spoken text."""
+    call_records: Path | None = None
+    """FreeSWITCH's file of call records, Master.csv; without it, calls of which no event was seen stay unknown."""
 
     def __post_init__(self) -> None:
         faults = []

@@ -11,6 +11,9 @@ PUBLIC_CONTEXT: Final = "public"
 # scheduled task is the leg's id: the listener takes it away, or renews it, by that name.
 _GUARD: Final = "${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} fallback XML ringmaster)}"
 
+# A call's record names its caller by digits only: what a record holds is expanded once more when it is written.
+_PLAIN_CALLER: Final = {"field": "caller_id_number", "expression": r"^(\+?[0-9]{1,20})$", "break": "never"}
+
 
 def user_xml(phone: Phone, password: str) -> bytes:
     """Return the directory entry of one phone."""
@@ -31,7 +34,7 @@ def line_xml(line: LineEntry) -> bytes:
     actions = [("export", f"ringmaster_line={line.number}")]
     if line.fallback_number:
         actions.append(("set", f"ringmaster_fallback_number={line.fallback_number}"))
-    return _dialplan("line", [*actions, ("set", f"ringmaster_fallback={_GUARD}"), ("park", "")])
+    return _dialplan("line", [*actions, ("set", f"ringmaster_fallback={_GUARD}"), ("park", "")], notes_caller=True)
 
 
 def no_line_xml() -> bytes:
@@ -51,11 +54,15 @@ def _document(section: str) -> tuple[Element, Element]:
     return document, SubElement(document, "section", name=section)
 
 
-def _dialplan(name: str, actions: list[tuple[str, str]]) -> bytes:
+def _dialplan(name: str, actions: list[tuple[str, str]], *, notes_caller: bool = False) -> bytes:
     document, section = _document("dialplan")
     context = SubElement(section, "context", name=PUBLIC_CONTEXT)
     # The one extension of this answer: it matches whatever was dialled, which is so never written into it.
-    condition = SubElement(SubElement(context, "extension", name=name), "condition")
+    extension = SubElement(context, "extension", name=name)
+    if notes_caller:
+        number = SubElement(extension, "condition", _PLAIN_CALLER)
+        SubElement(number, "action", application="set", data="ringmaster_caller=$1")
+    condition = SubElement(extension, "condition")
     for application, data in actions:
         SubElement(condition, "action", application=application, data=data)
     return tostring(document)

@@ -36,6 +36,8 @@ class LegJournal:
         for name, entry in newest.items():
             if entry:
                 _restore(legs, name, entry)
+            elif " " not in name:
+                legs.ended_before.add(name)
         self._seen_us = int(newest.get(_SWITCH, {}).get("seen", 0))
         legs.changed.clear()
         return self._seen_us

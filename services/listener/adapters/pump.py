@@ -85,6 +85,11 @@ class Pump:
             self._publish(told)
             self.keep()
 
+    def tell(self, told: list[Input]) -> None:
+        """Publish facts that were derived beside the events, and write down what they changed."""
+        self._publish(told)
+        self.keep()
+
     def keep(self) -> None:
         """Write what changed of the legs."""
         self._journal.save(self._legs, self._seen_us)

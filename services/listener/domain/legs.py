@@ -58,6 +58,8 @@ class LegTable:
         self.changed: dict[str, None] = {}
         """Legs, calls and addresses to be written down, in order of change."""
         self._ended: OrderedDict[str, Leg] = OrderedDict()
+        self.ended_before: set[str] = set()
+        """Legs whose end a former life told; nothing more is known of them."""
 
     def find(self, leg_id: str) -> Leg | None:
         """Return a leg, live or ended not long ago."""

@@ -17,7 +17,7 @@ REST_MS = 10_000
 GONE_MS = 10_000
 """A hang-up whose effect was not told in this time is ordered again."""
 RELEASE_TRIES = 6
-"""After so many a leg is taken for gone, so that no agent is out of reach for ever. Earlier its phone may still ring."""
+"""After so many a leg is taken for gone: no agent is out of reach for ever. Earlier its phone may still ring."""
 UNTIL_ALL_TRIED = 0
 REJECTING = frozenset({"USER_BUSY", "CALL_REJECTED"})
 RINGING_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT", "ORIGINATOR_CANCEL", "RECOVERY_ON_TIMER_EXPIRE"})

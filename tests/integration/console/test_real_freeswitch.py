@@ -23,6 +23,7 @@ from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
 from services.console.domain.phone_password import phone_password
 from services.console.domain.validation import sound_document
+from services.listener.domain.call_records import read_record
 from services.shared.access import Tokens
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
@@ -68,6 +69,7 @@ class Node:
             "RINGMASTER_CONSOLE_URL": f"http://127.0.0.1:{self.ports['console']}",
             "RINGMASTER_DIRECTORY_PASSWORD": "directory-password",
             "RINGMASTER_MUSIC_DIR": str(self.folder / "music"),
+            "RINGMASTER_CALL_RECORDS_DIR": str(self.folder / "records"),
         }
         with (self.folder / "out.log").open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
@@ -247,6 +249,13 @@ def test_a_call_to_a_line_waits_parked_and_falls_back_when_nobody_takes_it(node:
     assert 4.0 <= time.monotonic() - began < 8.0
     node.wait_for(lambda: ",fallback," in node.api("show channels"), "the switch's list shows the fallback")
     node.api(f"uuid_kill {uuid}")
+    records = node.folder / "records" / "cdr-csv" / "Master.csv"
+    node.wait_for(lambda: records.is_file() and uuid in records.read_text(), "the call's record is written")
+    record = read_record(next(line for line in records.read_bytes().split(b"\n") if uuid.encode() in line))
+    assert record is not None
+    assert (record.leg_id, record.line, record.caller) == (uuid, "+380441000001", "+380501112233")
+    assert record.has_fallen_back
+    assert record.created_us < record.answered_us < record.ended_us
 
 
 def test_a_claimed_call_does_not_fall_back(node: Node, carrier: Telephone) -> None:

@@ -60,7 +60,8 @@ class SwitchProcess:
 
     def start(self) -> None:
         arguments = ("--port", str(self.port), "--http-port", str(self.http_port), "--password", PASSWORD)
-        files = ("--scenario", str(self.folder / "scenario.yaml"), "--recordings", str(self.folder / "rec"))
+        files = ["--scenario", str(self.folder / "scenario.yaml"), "--recordings", str(self.folder / "rec")]
+        files += ["--call-records", str(self.folder / "records")]
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "local.switch", *arguments, *files],
             cwd=ROOT,
@@ -126,6 +127,7 @@ class Platform:
             recordings_dir=str(self.folder / "rec"),
             esl_port=self.switch.port,
             prompts_dir=str(self.folder / "prompts"),
+            call_records=self.folder / "records" / "cdr-csv" / "Master.csv",
         )
         self.supervisor = Supervisor()
         self.listener = build(settings, MemoryBusOfListener(self.bus), self.supervisor, Clock())
@@ -149,6 +151,14 @@ class Platform:
 
     def is_ready(self) -> bool:
         return self.listener is not None and self.listener.ready()[0]
+
+    def let_records_be_read(self) -> None:
+        """Wait until the records of calls are told to their end and nothing of them is pending."""
+        listener, records = self.listener, self.folder / "records" / "cdr-csv" / "Master.csv"
+        assert listener is not None
+        audit = listener.audit
+        assert audit is not None
+        wait_until(lambda: audit._kept.place == records.stat().st_size, "the records are settled")
 
     def call_in(self) -> str:
         """Let somebody call once the listener is ready; return the leg when it is parked."""

@@ -24,6 +24,36 @@ def test_what_happened_while_the_listener_was_dead_is_told_by_its_next_life(
     assert not platform.fact(staying, "leg_hung_up").leg_hung_up.reconciled
 
 
+def test_a_call_that_came_and_went_while_the_listener_was_dead_is_told_once(
+    platform: Platform, switch: SwitchProcess
+) -> None:
+    platform.start()
+    before = platform.call_in()
+    switch.move_phone(before, does="hang_up")
+    platform.fact(before, "leg_hung_up")
+    platform.crash()
+    missed = switch.call(number="+380501112233", name="${system(id)}, Ltd", patience=0.2)
+    fallen_back = switch.call(number="a,b,${uuid}", patience=8)
+    wait_until(lambda: switch.status()["legs"] == 0, "both are over")
+    platform.start()
+    hung_up = platform.fact(missed, "leg_hung_up").leg_hung_up
+    assert hung_up.reconciled
+    assert 0 < hung_up.created_us < hung_up.ended_us
+    created = platform.fact(missed, "leg_created").leg_created
+    assert (created.line, created.caller_number, created.reconciled) == ("+442079460001", "+380501112233", True)
+    platform.fact(fallen_back, "leg_hung_up")
+    assert platform.kinds(fallen_back) == ["leg_created", "leg_fell_back", "leg_hung_up"]
+    assert platform.fact(fallen_back, "leg_created").leg_created.caller_number == ""
+    platform.crash()
+    platform.start()
+    later = platform.call_in()
+    switch.move_phone(later, does="hang_up")
+    platform.fact(later, "leg_hung_up")
+    platform.let_records_be_read()
+    for leg_id, kinds in ((missed, 2), (fallen_back, 3), (before, 3), (later, 3)):
+        assert len(platform.kinds(leg_id)) == kinds
+
+
 def test_a_switch_that_dies_takes_its_legs_along_and_says_so_when_it_is_back(
     platform: Platform, switch: SwitchProcess
 ) -> None:
