@@ -286,7 +286,7 @@ def test_a_part_that_ignores_its_end_is_killed_with_all_that_it_has_started(
 ) -> None:
     monkeypatch.setattr("local.stack.part.STOP_SECONDS", 0.2)
     port = free_port()
-    serve = f"import socket; s = socket.create_server(('127.0.0.1', {port})); s.accept(); s.accept()"
+    serve = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(30)"
     deaf = (
         "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         f'subprocess.run([sys.executable, "-c", "{serve}"])'
@@ -296,7 +296,7 @@ def test_a_part_that_ignores_its_end_is_killed_with_all_that_it_has_started(
     part.wait_until_ready()
     part.stop()
     assert part.exit_code == -signal.SIGKILL
-    wait_until(lambda: not listens(port), "the port's release")
+    wait_until(lambda: not listens(port), "the port's release", seconds=3)
 
 
 def test_a_ctrl_c_while_a_part_is_being_started_waits_until_it_is_written_down() -> None:
