@@ -65,6 +65,8 @@ class Consumer:
             batches = self._kafka.poll(timeout_ms=int(timeout_seconds * 1000))
         except KafkaError as error:
             raise BusUnavailable(f"the broker does not answer: {error}") from error
+        if self._group is not None:
+            self._finish_joining()
         return [_record(message) for batch in batches.values() for message in batch]
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
@@ -108,6 +110,17 @@ class Consumer:
     def close(self) -> None:
         """Leave the group."""
         self._kafka.close(autocommit=False)
+
+    def _finish_joining(self) -> None:
+        """Ask for another join when kafka-python has forgotten the one under way (3.0.12, coordinator/consumer.py).
+
+        As the group's leader it joins again when the topics' partitions are not those that it shared out last. It takes
+        over the new ones in the middle of that join: when the poll's time is over before its end, nothing says any more
+        that there is a join to wait for. The member then beats no more, reads nothing for ever and never pauses.
+        """
+        coordinator = self._kafka._coordinator  # noqa: SLF001 - it shows this nowhere else
+        if coordinator._join_task is not None and not coordinator.need_rejoin():  # noqa: SLF001 - the same
+            coordinator.request_rejoin()
 
     def _assign_all(self, topics: list[str]) -> None:
         places = [
