@@ -1,0 +1,73 @@
+"""Public events as the router tells them, for tests."""
+
+from typing import Any
+
+from google.protobuf.message import Message
+
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+
+TENANT = "acme"
+
+
+def event(time_ms: int, sequence: int, call_id: str = "", tenant_id: str = TENANT, **body: Message) -> ev.Event:
+    """Return one event; the body is given by its field's name."""
+    ((name, message),) = body.items()
+    subject = call_id or f"agent:{getattr(message, 'agent_id', '')}"
+    told = ev.Event(
+        event_id=f"{tenant_id}/{subject}/{sequence}",
+        tenant_id=tenant_id,
+        call_id=call_id,
+        subject=subject,
+        sequence=sequence,
+    )
+    told.time.FromMilliseconds(time_ms)
+    getattr(told, name).CopyFrom(message)
+    return told
+
+
+def ended(call_exit: int, started_ms: int, answered_ms: int = 0, **fields: Any) -> ev.CallEnded:
+    """Return the body of call.ended."""
+    body = ev.CallEnded(exit=ev.CallExit.ValueType(call_exit), **fields)
+    body.started_at.FromMilliseconds(started_ms)
+    if answered_ms:
+        body.answered_at.FromMilliseconds(answered_ms)
+    return body
+
+
+def answered_call(call_id: str, at_ms: int, wait_ms: int, talk_ms: int, queue_id: str = "sales") -> list[ev.Event]:
+    """Return the life of a call that is answered."""
+    answer = at_ms + wait_ms
+    left = ev.QueueLeft(
+        queue_id=queue_id, exit=ev.QUEUE_EXIT_ANSWERED, wait_ms=wait_ms, within_service_level=wait_ms <= 20_000
+    )
+    over = ended(ev.CALL_EXIT_ANSWERED, at_ms, answer, queue_id=queue_id, talk_ms=talk_ms, wait_ms=wait_ms)
+    return [
+        event(at_ms, 1, call_id, call_started=ev.CallStarted(line="+380441000001")),
+        event(at_ms, 2, call_id, queue_joined=ev.QueueJoined(queue_id=queue_id)),
+        event(answer, 3, call_id, queue_left=left),
+        event(answer, 4, call_id, call_answered=ev.CallAnswered(queue_id=queue_id, agent_id="olena")),
+        event(answer + talk_ms, 5, call_id, call_ended=over),
+    ]
+
+
+def abandoned_call(call_id: str, at_ms: int, wait_ms: int, queue_id: str = "sales") -> list[ev.Event]:
+    """Return the life of a call that is given up; under 5 seconds it is short."""
+    is_short = wait_ms < 5_000
+    left = ev.QueueLeft(
+        queue_id=queue_id,
+        exit=ev.QUEUE_EXIT_SHORT_ABANDONED if is_short else ev.QUEUE_EXIT_ABANDONED,
+        wait_ms=wait_ms,
+        within_service_level=wait_ms <= 20_000,
+    )
+    call_exit = ev.CALL_EXIT_SHORT_ABANDONED if is_short else ev.CALL_EXIT_ABANDONED
+    return [
+        event(at_ms, 1, call_id, call_started=ev.CallStarted(line="+380441000001")),
+        event(at_ms, 2, call_id, queue_joined=ev.QueueJoined(queue_id=queue_id)),
+        event(at_ms + wait_ms, 3, call_id, queue_left=left),
+        event(at_ms + wait_ms, 4, call_id, call_ended=ended(call_exit, at_ms, queue_id=queue_id)),
+    ]
+
+
+def state(agent_id: str, time_ms: int, sequence: int, now: "ev.AgentState.ValueType") -> ev.Event:
+    """Return that an agent's state changed."""
+    return event(time_ms, sequence, agent_state_changed=ev.AgentStateChanged(agent_id=agent_id, state=now))
