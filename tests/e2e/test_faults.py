@@ -319,7 +319,7 @@ def test_a_stack_whose_port_is_taken_says_which_and_starts_nothing(tmp_path: Pat
         layout = Layout(tmp_path / "stack", occupant.getsockname()[1])
         stack = Stack(layout, {}, tmp_path / "scenario.yaml", lambda _line: None)
         with pytest.raises(PartFailed, match=f"Port {layout.base_port} .kafka. is in use"):
-            stack.start()
+            _start(stack)
     assert stack.parts == []
 
 
@@ -328,7 +328,7 @@ def test_a_folder_that_can_not_be_written_is_told_plainly(tmp_path: Path) -> Non
     layout = Layout(tmp_path / "stack", _free_range())
     stack = Stack(layout, {}, tmp_path / "scenario.yaml", lambda _line: None)
     with pytest.raises(PartFailed, match=r"refuses something the stack needs: .*stack"):
-        stack.start()
+        _start(stack)
 
 
 @pytest.mark.kafka
@@ -360,6 +360,15 @@ def test_ctrl_c_in_the_middle_of_the_start_ends_all_that_was_started(tmp_path: P
     assert "Traceback" not in "".join(said) + rest
     assert [name for name, port in layout.ports().items() if listens(port)] == []
     assert not layout.path("pids.json").exists()
+
+
+def _start(stack: Stack) -> None:
+    """Start what should not start, and leave nothing behind where it does."""
+    try:
+        stack.start()
+    finally:
+        for part in reversed(stack.parts):
+            part.stop()
 
 
 def _free_range() -> int:
