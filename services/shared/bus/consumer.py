@@ -5,6 +5,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from services.shared.bus.connecting import connected
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.record import Record
 
@@ -35,24 +36,19 @@ class Consumer:
         on_assigned: PartitionsChanged | None = None,
         on_revoked: PartitionsChanged | None = None,
     ) -> None:
-        try:
-            self._kafka = KafkaConsumer(
-                bootstrap_servers=bootstrap,
-                client_id=client_id,
-                group_id=group,
-                group_instance_id=client_id if group else None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest" if from_beginning else "latest",
-                max_poll_records=MAX_POLL_RECORDS,
-                fetch_max_wait_ms=500,
-                session_timeout_ms=10_000,
-                heartbeat_interval_ms=2_000,
-                reconnect_backoff_max_ms=RECONNECT_MS,
-                metrics_enabled=False,
-                allow_auto_create_topics=False,
-            )
-        except KafkaError as error:
-            raise BusUnavailable(f"no broker answers at {bootstrap}: {error}") from error
+        self._kafka = connected(
+            KafkaConsumer,
+            bootstrap,
+            client_id=client_id,
+            group_id=group,
+            group_instance_id=client_id if group else None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest" if from_beginning else "latest",
+            max_poll_records=MAX_POLL_RECORDS,
+            fetch_max_wait_ms=500,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+        )
         self._group = group
         if group is None:
             self._assign_all(topics)

@@ -7,6 +7,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from services.shared.bus.connecting import connected
 from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.ports import Outgoing
 from services.shared.bus.record_batch import BatchReceipt, Row, append_batches, encoded_key
@@ -23,8 +24,6 @@ MOST_RECORD_BYTES = 1024 * 1024
 # Keys whose partition is remembered; all are forgotten when there are more.
 KEYS_KEPT = 20_000
 CLOSE_SECONDS = 2.0
-# A broker that was away for long is found again within this; kafka-python's own is half a minute.
-RECONNECT_MS = 2_000
 
 
 class Receipt:
@@ -60,24 +59,19 @@ class Producer:
     """
 
     def __init__(self, bootstrap: str, client_id: str, *, max_in_flight: int = MAX_IN_FLIGHT) -> None:
-        try:
-            self._kafka = KafkaProducer(
-                bootstrap_servers=bootstrap,
-                client_id=client_id,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                batch_size=BATCH_BYTES,
-                max_request_size=MOST_RECORD_BYTES,
-                delivery_timeout_ms=DELIVERY_MS,
-                request_timeout_ms=10_000,
-                max_block_ms=int(SEND_SECONDS * 1000),
-                allow_auto_create_topics=False,
-                reconnect_backoff_max_ms=RECONNECT_MS,
-                metrics_enabled=False,
-            )
-        except KafkaError as error:
-            raise BusUnavailable(f"no broker answers at {bootstrap}: {error}") from error
+        self._kafka = connected(
+            KafkaProducer,
+            bootstrap,
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            batch_size=BATCH_BYTES,
+            max_request_size=MOST_RECORD_BYTES,
+            delivery_timeout_ms=DELIVERY_MS,
+            request_timeout_ms=10_000,
+            max_block_ms=int(SEND_SECONDS * 1000),
+        )
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._room = Event()

@@ -1,0 +1,64 @@
+"""Makes kafka-python's clients, and leaves nothing behind when they can't be made.
+
+A KafkaProducer or KafkaConsumer whose broker is away raises from its constructor and keeps its selector, its sockets
+and its thread for ever: about five descriptors a try, so that trying for an hour ends the process.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+
+from services.shared.bus.errors import BusUnavailable
+
+Client = TypeVar("Client")
+# After this a broker that takes the connection and does not answer is said to be away; its user tries again.
+BOOTSTRAP_MS = 5_000
+# A broker that was away for long is found again within this; kafka-python's own is half a minute.
+RECONNECT_MS = 2_000
+PROBE_SECONDS = 2.0
+
+
+def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> Client:
+    """Return a client of the brokers at `host:port[,host:port…]`; raise BusUnavailable, one sentence, without."""
+    _must_listen(bootstrap)
+    begun: list[Any] = []
+
+    def client(**configs: Any) -> Any:
+        begun.append(KafkaNetClient(**configs))
+        return begun[-1]
+
+    try:
+        return make(
+            bootstrap_servers=bootstrap,
+            kafka_client=client,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            reconnect_backoff_max_ms=RECONNECT_MS,
+            metrics_enabled=False,
+            allow_auto_create_topics=False,
+            **settings,
+        )
+    except KafkaError as error:
+        for each in begun:
+            with suppress(KafkaError, OSError):
+                each.close()
+        raise BusUnavailable(f"no broker answers at {bootstrap}: {error}") from error
+
+
+def _must_listen(bootstrap: str) -> None:
+    """Look whether anybody listens before a client is made: the common outage, told within moments."""
+    reasons = []
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not port.isdigit():
+            raise BusUnavailable(f"{address!r} is not the host:port of a broker")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS).close()
+        except OSError as error:
+            reasons.append(error.strerror or str(error))
+        else:
+            return
+    raise BusUnavailable(f"no broker answers at {bootstrap}: {', '.join(dict.fromkeys(reasons))}")

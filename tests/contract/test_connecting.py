@@ -1,0 +1,52 @@
+"""A broker that is away: one sentence, soon, and nothing left behind however often it is tried."""
+
+import gc
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from services.shared.bus import connecting
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import INPUTS
+
+
+def _descriptors() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _try_both(address: str) -> list[str]:
+    said = []
+    with pytest.raises(BusUnavailable) as found:
+        Producer(address, "test")
+    said.append(str(found.value))
+    with pytest.raises(BusUnavailable) as found:
+        Consumer(address, None, [INPUTS], "test")
+    return [*said, str(found.value)]
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    assert _try_both(address) == [f"no broker answers at {address}: Connection refused"] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts the descriptors that Linux shows")
+def test_who_listens_and_is_no_broker_costs_no_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "BOOTSTRAP_MS", 200)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        assert all(address in sentence for sentence in _try_both(address))
+        before = _descriptors()
+        for _ in range(5):
+            _try_both(address)
+        assert _descriptors() <= before + 2
+
+
+def test_an_address_without_a_port_is_named() -> None:
+    with pytest.raises(BusUnavailable, match="'broker' is not the host:port"):
+        Producer("broker", "test")
