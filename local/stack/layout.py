@@ -40,8 +40,9 @@ class Layout:
 
     @classmethod
     def from_environment(cls, folder: str = "stack") -> "Layout":
-        """Take `.run/<folder>` and RINGMASTER_BASE_PORT."""
-        return cls(ROOT / ".run" / folder, int(os.environ.get("RINGMASTER_BASE_PORT", DEFAULT_BASE_PORT)))
+        """Take RINGMASTER_BASE_PORT and `.run/<folder>`; stacks on other ports than usual have folders of their own."""
+        port = int(os.environ.get("RINGMASTER_BASE_PORT", DEFAULT_BASE_PORT))
+        return cls(ROOT / ".run" / (folder if port == DEFAULT_BASE_PORT else f"{folder}-{port}"), port)
 
     def port(self, name: str) -> int:
         """Return the port of a part."""
