@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from local.phones.telephone_events import KEYS
 from local.switch.scenario import HOSTILE_NAMES, Line, Scenario
 from services.console.domain.phone_password import phone_password
 
@@ -31,8 +32,8 @@ def caller_rows(scenario: Scenario, seed: int, *, by_events: bool) -> Iterator[s
     yield "SEQUENTIAL"
     for number in range(ROWS):
         line = dice.choices(scenario.lines, rates)[0]
-        events = by_events and number % 2 == 0
         digits = [_draw(dice, line, menu) for menu in range(2)]
+        events = by_events and number % 2 == 0 and set("".join(digits)) <= set(KEYS)
         stay = min(_PROMPT_SECONDS + line.callers.patience.draw(dice), _LONGEST_STAY_SECONDS)
         fields = (
             line.number,

@@ -39,7 +39,7 @@ class Sipp:
 
     def start(self) -> None:
         """Start it. Where `setpriv` is there the kernel ends it with its parent: no caller outlives the stack."""
-        log = self.folder / f"{self.name}-{len(self.logs) + 1}.log"
+        log = self.folder / f"{self.name}-{time.time_ns() // 1_000_000}.log"
         self.logs.append(log)
         self.started = time.monotonic()
         setpriv = shutil.which("setpriv")
@@ -84,8 +84,9 @@ class Sipp:
         return errors.read_text(encoding="utf-8", errors="replace")[-300:] if errors.exists() else "no reason given"
 
     def lines(self) -> list[str]:
-        """Return everything that it has logged."""
-        found = [log.read_text(encoding="utf-8", errors="replace") for log in self.logs if log.exists()]
+        """Return everything that it and its former lives have logged."""
+        logs = sorted(self.folder.glob(f"{self.name}-*.log"))
+        found = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
         return "".join(found).splitlines()
 
 
@@ -125,6 +126,17 @@ def may_send_events() -> bool:
 
 def _addresses(place: Place, port: int, media_port: int) -> list[str]:
     return [
-        *("-i", place.local_host, "-p", str(port), "-bind_local", "-mi", place.local_host, "-mp", str(media_port)),
+        *(
+            "-i",
+            place.local_host,
+            "-p",
+            str(port),
+            "-bind_local",
+            "-aa",
+            "-mi",
+            place.local_host,
+            "-mp",
+            str(media_port),
+        ),
         *("-cp", str(port + 1), "-deadcall_wait", "4000"),
     ]

@@ -7,13 +7,15 @@ from typing import Any
 import yaml
 from gevent.event import Event as Signal
 
-from local.phones import diary, people, sipp, voices
+from local.phones import diary, people, sipp, telephone_events, voices
 from local.switch.scenario import Scenario
 from local.voices.clips import find_speech
 
 REGISTER_SECONDS = 40.0
 WATCH_SECONDS = 1.0
 SHORTEST_LIFE_SECONDS = 3.0
+BEGUN = "begun"
+"""The file that says that the play has begun; whoever sets the stage takes it away."""
 
 
 class Stage:
@@ -33,11 +35,14 @@ class Stage:
         self._registered_at = 0.0
         self._began: float | None = None
         self._begin = Signal()
+        if (folder / BEGUN).exists():
+            self._begin.set()
         self._stopped = Signal()
         self._drains = False
 
     def begin(self) -> None:
-        """Let the phones register and the callers ring."""
+        """Let the phones register and the callers ring; a process that is started again goes on by itself."""
+        (self._folder / BEGUN).touch()
         self._begin.set()
 
     def drain(self) -> None:
@@ -79,6 +84,7 @@ class Stage:
 
     def _prepare(self) -> None:
         voices.write_voices(self._folder, find_speech())
+        telephone_events.write_events(self._folder)
         by_events = sipp.may_send_events()
         rows = people.caller_rows(self._scenario, self._scenario.seed or 1, by_events=by_events)
         text = "\n".join(rows) + "\n"

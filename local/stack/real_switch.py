@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.phones.stage import BEGUN
 from local.stack.layout import ROOT, Layout
 from local.stack.part import Part, PartFailed, answers, listens
 from local.voices.clips import SAMPLE_RATE, Samples, find_speech
@@ -121,8 +122,12 @@ def phones(layout: Layout, switch: RealSwitch, scenario: Path) -> Part:
     """Return SIPp's callers and agents. Raises PartFailed when SIPp is missing."""
     if shutil.which("sipp") is None:
         raise PartFailed("SIPp is missing, which plays the callers and agents: install it (Debian: sip-tester).")
+    folder = layout.path("phones")
+    folder.mkdir(exist_ok=True)
+    for old in (folder / BEGUN, *folder.glob("*.log"), *folder.glob("*.errors")):
+        old.unlink(missing_ok=True)
     options = {
-        "folder": layout.path("phones"),
+        "folder": folder,
         "tenants": layout.path("tenants"),
         "scenario": scenario,
         "switch": switch.host,
