@@ -1,7 +1,6 @@
 """A broker that is away: one sentence, soon, and nothing left behind however often it is tried."""
 
 import gc
-import os
 import socket
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from services.shared.bus.topics import INPUTS
 
 def _descriptors() -> int:
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _try_both(address: str) -> list[str]:

@@ -9,8 +9,9 @@ is room again. So the log of a tenant is always a true beginning followed by an 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import gevent
@@ -167,6 +168,7 @@ class Publisher:
             if not self._spool.is_empty:
                 self._drain(self._producer)
             else:
+                self._written()  # nothing needs the disk now
                 self._send_some(self._producer)
                 self._reap()
         self._wait()
@@ -244,15 +246,29 @@ class Publisher:
             self.settled += len(chunk)
             for _ in chunk:
                 self._queue.popleft()
-        self._spool_refuses = ""
-        self._spool.sync_when_due()
+        self._disk(self._spool.sync_when_due)
+
+    def _disk(self, work: Callable[[], None]) -> None:
+        """Do what may find the disk full after the records are safe: nothing is lost by it, so it is said and borne."""
+        try:
+            work()
+        except OSError as error:
+            self._refused(str(error))
+        else:
+            self._written()
+
+    def _written(self) -> None:
+        if self._spool_refuses:
+            log.info("spool_no_longer_refuses")
+            self._spool_refuses = ""
 
     def _refused(self, reason: str) -> None:
         if not self._spool_refuses:
-            log.warning(
-                "spool_not_written", reason=reason, advice="free disk space or bring Kafka back; events are lost"
+            log.error(
+                "spool_not_written",
+                reason=reason,
+                advice="free disk space or bring Kafka back; events are lost till then",
             )
-            gevent.sleep(0)
         self._spool_refuses = reason
 
     def _drain(self, producer: ClosingSender) -> None:
@@ -266,7 +282,7 @@ class Publisher:
             self._give_up(str(error))
             return
         if batch:
-            self._spool.take(batch[-1])
+            self._disk(partial(self._spool.take, batch[-1]))
 
     def _finish(self) -> None:
         """Give what is in flight a last chance, keep the rest on disk."""
@@ -283,4 +299,4 @@ class Publisher:
             if producer is not None:
                 producer.close()
         self._spool_all()
-        self._spool.close()
+        self._disk(self._spool.close)

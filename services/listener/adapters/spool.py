@@ -83,7 +83,6 @@ class Spool:
             raise
         self._sizes[self._write_segment] = before + len(data)
         self._is_unsynced = True
-        self.sync_when_due()
 
     def read(self, most: int) -> list[Spooled]:
         """Return the oldest records, without taking them."""
@@ -97,18 +96,21 @@ class Spool:
         return found
 
     def take(self, upto: Spooled) -> None:
-        """Note that everything up to this record was acknowledged, and delete segments that are read."""
+        """Note that everything up to this record was acknowledged, and delete segments that are read.
+
+        Raises OSError when the disk is full; then it counts for this life, and the next one tells some records again.
+        """
         self._read_segment, self._read_at = upto.segment, upto.end
         if upto.segment == self._write_segment and upto.end == self._sizes[upto.segment] and upto.end:
             self._next_segment()
             self._read_segment, self._read_at = self._write_segment, 0
+        self._drop_read_segments()  # before the note: it makes room for it
         beside = self._folder / f"{_POSITION}.new"
         beside.write_text(f"{self._read_segment} {self._read_at}", encoding="ascii")
         beside.replace(self._folder / _POSITION)
-        self._drop_read_segments()
 
     def sync_when_due(self) -> None:
-        """Bring what was written to the disk, at most once in SYNC_SECONDS."""
+        """Bring what was written to the disk, at most once in SYNC_SECONDS. Raises OSError."""
         if self._is_unsynced and monotonic() - self._synced_at >= SYNC_SECONDS:
             self.sync()
 
@@ -126,12 +128,13 @@ class Spool:
         return self._folder / f"{segment:012d}.spool"
 
     def _open(self, segment: int) -> int:
+        opened = os.open(self._path(segment), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         self._sizes.setdefault(segment, 0)
-        return os.open(self._path(segment), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        return opened
 
     def _next_segment(self) -> None:
-        opened = self._open(self._write_segment + 1)
         self.sync()
+        opened = self._open(self._write_segment + 1)
         os.close(self._file)
         self._write_segment += 1
         self._file = opened

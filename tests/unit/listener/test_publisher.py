@@ -1,5 +1,6 @@
 """Kafka comes and goes; what was put comes out in order."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,29 @@ def test_a_tenants_log_never_steps_back_in_time(tmp_path: Path) -> None:
     life.settled(3)
     life.stop()
     assert broker.times == [100_000, 100_000, 101_000]
+
+
+def test_a_disk_that_fills_up_while_the_spool_drains_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = FakeBroker()
+    broker.is_up = False
+    life = Life(broker, tmp_path)
+    life.put(*names(0, 30))
+    life.settled(30)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        broker.is_up = True
+        with gevent.Timeout(5):
+            while len(broker.log) < 30 or life.publisher.trouble:
+                gevent.sleep(0.002)
+        life.put(*names(30, 40))
+        life.settled(40)
+    assert life.publisher.has_room
+    assert broker.log == names(0, 40)
+    assert not any(greenlet.dead for greenlet in life.greenlets)
+    life.stop()
