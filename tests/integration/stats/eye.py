@@ -1,0 +1,88 @@
+"""A browser that does one thing a line: JSON in on stdin, JSON out on stdout, until stdin ends."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Where a policy forbids something the browser says so here; a fault of a script too.
+FAULTS: list[str] = []
+
+
+def watch(page: Page) -> None:
+    """Note whatever goes wrong on the page."""
+    page.on("console", lambda message: FAULTS.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: FAULTS.append(str(error)))
+
+    def refuse(dialog: Any) -> None:
+        FAULTS.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+
+
+def wait_text(page: Page, selector: str, text: str, ms: int) -> bool:
+    """Wait until an element shows exactly a text; the time-out's error says what it showed."""
+    found = page.locator(selector)
+    step_ms = 20
+    for _ in range(ms // step_ms):
+        if found.inner_text(timeout=ms) == text:
+            return True
+        page.wait_for_timeout(step_ms)
+    raise TimeoutError(f"{selector} shows {found.inner_text()!r}, not {text!r}, after {ms} ms")
+
+
+def serve(page: Page, folder: Path) -> None:
+    """Do what each line asks."""
+    doings: dict[str, Callable[..., Any]] = {
+        "open": lambda url: page.goto(url).status,  # type: ignore[union-attr]  # http always has an answer
+        "address": lambda: page.url,
+        "text": lambda selector: page.locator(selector).inner_text(),
+        "texts": lambda selector: page.locator(selector).all_inner_texts(),
+        "count": lambda selector: page.locator(selector).count(),
+        "attribute": lambda selector, name: page.locator(selector).get_attribute(name),
+        "see": lambda selector, ms: page.wait_for_selector(selector, timeout=ms) is not None,
+        "wait_text": lambda selector, text, ms: wait_text(page, selector, text, ms),
+        "size": lambda width, height: page.set_viewport_size({"width": width, "height": height}),
+        "scheme": lambda scheme: page.emulate_media(color_scheme=scheme),
+        "fill": page.fill,
+        "press": page.press,
+        "width": lambda: page.evaluate("document.documentElement.scrollWidth"),
+        "background": lambda: page.evaluate("getComputedStyle(document.body).backgroundColor"),
+        "picture": lambda name: str(page.screenshot(path=folder / name, full_page=True) and folder / name),
+        "faults": lambda: list(FAULTS),
+    }
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer: dict[str, Any] = {"is": doings[asked.pop("do")](**asked)}
+        except Exception as error:  # noqa: BLE001 - the process's boundary: whatever it was, the test is told
+            answer = {"fault": str(error)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Open a browser and serve."""
+    chromium, folder = sys.argv[1:]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
+        page = browser.new_context(locale="en-GB").new_page()
+        watch(page)
+        serve(page, Path(folder))
+        browser.close()
+
+
+main()

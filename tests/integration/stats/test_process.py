@@ -1,0 +1,62 @@
+"""The statistics as a process: killed in mid-day, its numbers and documents are as if it never had been."""
+
+import socket
+import time
+
+import pytest
+
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from tests.integration.stats.conftest import WAIT_SECONDS, Floor, Stats, wait_until
+from tests.unit.stats.events import abandoned_call, answered_call
+
+pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.timeout(180)]
+
+
+def lives(floor: Floor, count: int) -> list[ev.Event]:
+    now_ms = time.time_ns() // 1_000_000
+    events: list[ev.Event] = []
+    for number in range(count):
+        at = now_ms - 30_000 - 100 * number
+        call_id = f"{floor.tenant}-{number}"
+        events += answered_call(call_id, at, 3_000, 9_000) if number % 3 else abandoned_call(call_id, at, 7_000)
+    for event in events:
+        event.tenant_id = floor.tenant
+    return events
+
+
+def test_kills_lose_nothing_and_count_nothing_twice(stats: Stats, floor: Floor) -> None:
+    events = lives(floor, 60)
+    stats.start()
+    for start in range(0, len(events), 90):
+        floor.tell(*events[max(0, start - 5) : start + 90])
+        wait_until(lambda: stats.live()["today"]["calls"]["started"] > 0, WAIT_SECONDS, "the first call")
+        stats.kill()
+        stats.start()
+    wait_until(lambda: stats.live()["today"]["calls"]["answered"] == 40, WAIT_SECONDS, "every answered call")
+    shown = stats.live()
+    assert shown["today"]["calls"]["by_exit"] == {"answered": 40, "abandoned": 20}
+    assert shown["queue_totals"]["last_15_min"]["offered"] == 60
+    assert shown["calls"]["in_progress"] == 0
+    wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 60, WAIT_SECONDS, "every document")
+    assert stats.ask("/v1/summary")[1]["by_exit"] == {"answered": 40, "abandoned": 20}
+    assert stats.stop() == 0
+
+
+def test_a_stream_tells_a_change_within_half_a_second_of_its_acknowledgement(stats: Stats, floor: Floor) -> None:
+    stats.start()
+    with socket.create_connection(("127.0.0.1", stats.port), timeout=WAIT_SECONDS) as stream:
+        request = f"GET /v1/live/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stats.token}\r\n\r\n"
+        stream.sendall(request.encode())
+        seen = b""
+        while b"event: live" not in seen:
+            seen += stream.recv(65_536)
+        waits = []
+        for event in lives(floor, 3)[:6]:
+            floor.tell(event)
+            told = time.monotonic()
+            seen = b""
+            while b"event: live" not in seen:
+                seen += stream.recv(65_536)
+            waits.append(time.monotonic() - told)
+    assert sorted(waits)[len(waits) // 2] < 0.5
+    wait_until(lambda: "ringmaster_stats_streams 0.0" in stats.ask("/metrics")[1], WAIT_SECONDS, "the stream's end")

@@ -1,0 +1,75 @@
+"""One suite for both stores: the one in memory may not differ from the true one."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from services.stats.adapters.memory import MemoryStore
+from services.stats.adapters.mongo import MongoStore
+from services.stats.store import PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    store = MongoStore(request.getfixturevalue("mongodb_uri"))
+    store.prepare()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"acme-{uuid4().hex[:8]}"
+
+
+def test_fields_of_a_call_come_together_in_any_order_and_repeats_change_nothing(store: Store, tenant: str) -> None:
+    ended = {(tenant, "c1"): {"ended": True, "exit": "answered"}}
+    store.write({**ended, (tenant, "c2"): {"started": True, "started_ms": 2}})
+    for _ in range(2):
+        store.write(
+            {(tenant, "c1"): {"started": True, "started_ms": 1, "answered": True, "recordings.r1": {"key": "k"}}}
+        )
+    store.write(ended)
+    assert store.summary(tenant) == {
+        "calls_in": 2,
+        "calls_ended": 1,
+        "answered": 1,
+        "by_exit": {"answered": 1},
+        "recordings_stored": 1,
+    }
+    newest = store.newest(tenant, 10)
+    assert [call["call_id"] for call in newest] == ["c2", "c1"]
+    assert newest[1]["recordings"] == {"r1": {"key": "k"}}
+    assert len(store.newest(tenant, 1)) == 1
+
+
+def test_calls_of_another_tenant_are_not_seen_though_their_ids_are_equal(store: Store, tenant: str) -> None:
+    store.write({(tenant, "c1"): {"started": True}, (f"{tenant}-rival", "c1"): {"started": True}})
+    assert store.summary(tenant)["calls_in"] == 1
+    assert [call["tenant_id"] for call in store.newest(tenant, 10)] == [tenant]
+
+
+def test_a_snapshot_is_loaded_as_it_was_saved_and_each_tenant_keeps_its_offset(store: Store, tenant: str) -> None:
+    first, second = TenantSnapshot(tenant, 5, b"one"), TenantSnapshot(f"{tenant}-b", 5, b"\x00" * 300_000)
+    partition = hash(tenant) % 1_000_000
+    assert store.load(partition) == PartitionSnapshot(0, [])
+    store.save(partition, 5, [first, second])
+    store.save(partition, 9, [TenantSnapshot(tenant, 9, b"two")])
+    loaded = store.load(partition)
+    assert loaded.next_offset == 9
+    assert sorted(loaded.tenants, key=lambda each: each.tenant_id) == [TenantSnapshot(tenant, 9, b"two"), second]
+
+
+def test_nothing_to_write_is_no_fault(store: Store) -> None:
+    store.write({})
+
+
+def test_a_document_store_that_is_away_is_named_as_such() -> None:
+    store = MongoStore("mongodb://127.0.0.1:1", wait_seconds=0.2)
+    with pytest.raises(StoreUnavailable):
+        store.write({("acme", "c1"): {"started": True}})
+    store.close()
