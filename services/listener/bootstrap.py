@@ -1,7 +1,11 @@
 """Builds the listener of its parts, once."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic
+
+from gevent import sleep
 
 from services.listener import metrics
 from services.listener.adapters.bus import Bus
@@ -30,6 +34,9 @@ from services.shared.chassis.supervisor import Supervisor
 from services.shared.esl.client import EslClient, Subscription, Target
 
 OBSERVE_SECONDS = 1.0
+LAST_SECONDS = 5.0
+"""How long the end waits until what was told is safe; what is not is told again by the next life."""
+LAST_STEP_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,9 @@ class Listener:
                 return
         self.client.start()
         self.pump.run(self.seen_us)
+        deadline = monotonic() + LAST_SECONDS
+        while not self.publisher.is_settled and monotonic() < deadline:
+            sleep(LAST_STEP_SECONDS)
         self.pump.keep()
         if not stopping.is_set():
             raise RuntimeError("the event-socket client ended by itself")
@@ -86,6 +96,7 @@ class Listener:
     def _observe(self) -> None:
         while not self.supervisor.stopping.wait(OBSERVE_SECONDS):
             self.publisher.observe()
+            self.pump.keep()
             metrics.LEGS.set(len(self.legs.live))
             metrics.ESL_QUEUE.set(self.client.stats.queued_events)
 
@@ -100,12 +111,13 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     tenants = TenantReader(bus, directory, folder / "directory.json", stopping)
     tenants.load()
     publisher = Publisher(bus, Spool(folder / "inputs", settings.spool_max_bytes), clock, stopping)
+    publisher.on_settled = partial(journal.write, legs)
     normaliser = Normaliser(facts, directory, legs, settings.recordings_dir, metrics.UNKNOWN_LINES.inc)
     client = _client(settings, supervisor)
     switch = Switch(client)
     pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
     gate = Gate(pump.ready, stopping, clock)
-    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep)
+    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep_now)
     ledger = LedgerLog(folder / "commands.log")
     executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
     audit = None

@@ -1,6 +1,10 @@
-"""Keeps the table of legs over restarts: each change is a line, the last line of a name counts."""
+"""Keeps the table of legs over restarts: each change is a line, the last line of a name counts.
 
-from collections.abc import Iterator
+A line says that something was told, so it is written only once the telling is safe, in Kafka or on disk. After a kill
+the table is a little older than the truth, and the reconciliation tells the difference (again).
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,13 @@ _SWITCH = "switch"
 
 
 class LegJournal:
-    """Writes what changed in a table, and fills a table with what was written."""
+    """Writes what changed in a table, and fills a table with what was written. `_pending` is in the order of tokens."""
 
     def __init__(self, path: Path) -> None:
         self._log = AppendLog(path)
         self._is_failing = False
         self._seen_us = 0
+        self._pending: dict[str, tuple[int, bytes]] = {}
 
     def load(self, legs: LegTable) -> int:
         """Fill the table; return the moment (µs) of the last event that the former life saw, 0 when unknown."""
@@ -42,23 +47,51 @@ class LegJournal:
         legs.changed.clear()
         return self._seen_us
 
-    def save(self, legs: LegTable, seen_us: int) -> None:
-        """Write what changed. A full disk is said once; what is not written stays marked as changed."""
-        if not legs.changed and seen_us - self._seen_us < _SEEN_STEP_US:
-            return
-        lines = [_line(legs, name) for name in legs.changed]
-        lines.append(_dumps({"n": _SWITCH, "core": legs.core_uuid, "seen": seen_us}))
-        try:
-            self._log.append(lines)
-            self._seen_us = seen_us
+    def note(self, legs: LegTable, seen_us: int, token: int) -> None:
+        """Take up what changed; it may be written when everything up to this token of the publisher is safe."""
+        if legs.changed:
+            for name in legs.changed:
+                self._pending.pop(name, None)
+                self._pending[name] = token, _line(legs, name)
             legs.changed.clear()
-            if self._log.count > _SPARE_LINES + 4 * (len(legs.live) + len(legs.registered)):
-                self._log.rewrite(_everything(legs, seen_us))
-            self._is_failing = False
+        elif seen_us - self._seen_us < _SEEN_STEP_US:
+            return
+        self._pending.pop(_SWITCH, None)
+        self._pending[_SWITCH] = token, _dumps({"n": _SWITCH, "core": legs.core_uuid, "seen": seen_us})
+        self._seen_us = seen_us
+
+    def write(self, legs: LegTable, settled: int) -> None:
+        """Write what is safe. A full disk is said once; what is not written stays noted."""
+        ready = []
+        for name, (token, _) in self._pending.items():
+            if token > settled:
+                break
+            ready.append(name)
+        self._write(ready)
+        if not self._pending and self._log.count > _SPARE_LINES + 4 * (len(legs.live) + len(legs.registered)):
+            self._guarded(lambda: self._log.rewrite(_everything(legs, self._seen_us)))
+
+    def write_now(self, legs: LegTable, name: str) -> None:
+        """Write a leg, or `call <id>`, as it is: what is about to be asked of it must be known before the asking."""
+        legs.changed.pop(name, None)
+        self._pending[name] = 0, _line(legs, name)
+        self._write([name])
+
+    def _write(self, names: list[str]) -> None:
+        if names and self._guarded(lambda: self._log.append([self._pending[name][1] for name in names])):
+            for name in names:
+                del self._pending[name]
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        try:
+            work()
         except OSError as error:
             if not self._is_failing:
                 log.warning("leg_journal_not_written", reason=str(error), advice="free disk space; calls go on")
             self._is_failing = True
+        else:
+            self._is_failing = False
+        return not self._is_failing
 
     def close(self) -> None:
         """Close the file."""

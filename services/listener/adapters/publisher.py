@@ -76,11 +76,18 @@ class Publisher:
         self._spool_refuses = ""
         self.settled = 0
         """Every input whose token is not above this is in Kafka or on disk."""
+        self.on_settled: Callable[[int], None] = lambda _settled: None
+        """Called with `settled` whenever that has grown."""
 
     @property
     def has_room(self) -> bool:
         """Whether facts may be told; False means to discard events and to reconcile later."""
         return len(self._queue) < MAX_QUEUED and not self._spool_refuses and self._spool.has_room(SPARE_BYTES)
+
+    @property
+    def tokens(self) -> int:
+        """The token of the last input that was put."""
+        return self._tokens
 
     @property
     def is_settled(self) -> bool:
@@ -206,7 +213,7 @@ class Publisher:
     def _reap(self) -> None:
         """Settle what was acknowledged, in order."""
         in_flight = self._in_flight
-        now = monotonic()
+        now, before = monotonic(), self.settled
         if not in_flight:
             self._progressed_at = now
             return
@@ -215,6 +222,8 @@ class Publisher:
             self.settled += number
             self._in_flight_records -= number
             self._progressed_at = now
+        if self.settled > before:
+            self.on_settled(self.settled)
         if in_flight and in_flight[0].receipt.failed:
             self._give_up("Kafka refused a batch of inputs")
         elif now - self._progressed_at > STALL_SECONDS:
@@ -246,6 +255,7 @@ class Publisher:
             self.settled += len(chunk)
             for _ in chunk:
                 self._queue.popleft()
+            self.on_settled(self.settled)
         self._disk(self._spool.sync_when_due)
 
     def _disk(self, work: Callable[[], None]) -> None:

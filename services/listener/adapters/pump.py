@@ -91,8 +91,14 @@ class Pump:
         self.keep()
 
     def keep(self) -> None:
-        """Write what changed of the legs."""
-        self._journal.save(self._legs, self._seen_us)
+        """Note what changed of the legs; it is written down when it is told for sure."""
+        self._journal.note(self._legs, self._seen_us, self._publisher.tokens)
+        if self._publisher.is_settled:
+            self._journal.write(self._legs, self._publisher.settled)
+
+    def keep_now(self, name: str) -> None:
+        """Write a leg, or `call <id>`, down before something is asked of it."""
+        self._journal.write_now(self._legs, name)
 
     def _pace(self) -> None:
         """In a burst let Kafka catch up, never longer than PACE_SECONDS a batch: the socket is drained regardless."""

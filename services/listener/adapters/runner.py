@@ -36,16 +36,16 @@ _GONE = ("No such channel", "Cannot locate session", "invalid session id", "Inva
 
 
 class Runner:
-    """Knows how each action is done. `keep_legs` writes the table of legs down."""
+    """Knows how each action is done. `keep` writes a leg, or `call <id>`, down."""
 
     def __init__(
-        self, switch: SwitchPort, planner: Planner, legs: LegTable, gate: Gate, keep_legs: Callable[[], None]
+        self, switch: SwitchPort, planner: Planner, legs: LegTable, gate: Gate, keep: Callable[[str], None]
     ) -> None:
         self._switch = switch
         self._planner = planner
         self._legs = legs
         self._gate = gate
-        self._keep_legs = keep_legs
+        self._keep = keep
         self._originating: set[str] = set()
         self._special: dict[str, Callable[[Command], Ended]] = {
             "hang_up_leg": self._hang_up,
@@ -123,7 +123,7 @@ class Runner:
         """Start what has an end of its own. It is noted before it is sent, or its end could come unrecognised."""
         steps = self._steps(command)
         self._legs.ask(command.leg_id, event_id, asked)
-        self._keep_legs()
+        self._keep(command.leg_id)
         try:
             ended = self._write(steps)
         except NotSent:
@@ -137,7 +137,7 @@ class Runner:
         """Hide digits before the recording is masked, so that none slips between."""
         call, recording_id = _call_key(command), command.mask_recording.recording_id
         self._legs.mask(call, recording_id)
-        self._keep_legs()
+        self._keep(f"call {call}")
         ended = self._run(command)
         if ended.outcome == COMMAND_OUTCOME_FAILED:
             self._legs.unmask(call, recording_id)

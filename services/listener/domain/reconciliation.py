@@ -223,20 +223,18 @@ class Reconciler:
         return told
 
     def _bridges(self, picture: Picture, now_us: int) -> list[Input]:
+        """Tell every parting before every meeting: a leg may have changed its partner in the gap."""
         other_of = dict(picture.bridges) | {b: a for a, b in picture.bridges}
+        legs = list(self.legs.live.values())
         told: list[Input] = []
-        done: set[str] = set()
-        for leg in list(self.legs.live.values()):
-            now_with = other_of.get(leg.leg_id, "")
-            if leg.leg_id in done or leg.other_leg_id == now_with:
-                continue
-            if leg.other_leg_id:
-                done |= {leg.other_leg_id}
+        for leg in legs:
+            if leg.other_leg_id and leg.other_leg_id != other_of.get(leg.leg_id, ""):
                 told.append(self.facts.of_leg(leg, 0, now_us))
                 told[-1].fact.leg_unbridged.other_leg_id = leg.other_leg_id
                 self._set_pair(leg.leg_id, leg.other_leg_id, joined=False)
-            if now_with:
-                done |= {now_with}
+        for leg in legs:
+            now_with = other_of.get(leg.leg_id, "")
+            if now_with and leg.other_leg_id != now_with:
                 told.append(self.facts.of_leg(leg, 0, now_us))
                 told[-1].fact.leg_bridged.other_leg_id = now_with
                 self._set_pair(leg.leg_id, now_with, joined=True)
@@ -244,7 +242,7 @@ class Reconciler:
 
     def _set_pair(self, one_id: str, other_id: str, *, joined: bool) -> None:
         for leg, other in ((self.legs.live.get(one_id), other_id), (self.legs.live.get(other_id), one_id)):
-            if leg is not None:
+            if leg is not None and (joined or leg.other_leg_id == other):
                 leg.other_leg_id = other if joined else ""
                 leg.is_restated = leg.is_restated and not joined
                 self.legs.touch(leg)

@@ -140,8 +140,13 @@ class Platform:
         gevent.killall(list(self.supervisor._greenlets), timeout=5)
 
     def crash(self) -> None:
-        """End without a word: what is only in memory is lost, the socket closes."""
+        """End without a word: what is only in memory is lost, the socket closes.
+
+        What was told is acknowledged before: else the next life would rightly tell it twice.
+        """
         assert self.listener is not None
+        publisher = self.listener.publisher
+        wait_until(lambda: publisher.is_settled, "all that was told is safe")
         gevent.killall(list(self.supervisor._greenlets), timeout=5)
         gevent.killall(list(self.listener.executor._pool), timeout=5)
         session = self.listener.client._session
