@@ -32,7 +32,7 @@ import gevent
 from bench.esl.corpus import frames
 from bench.esl.measure import HEADERS
 from bench.report import Row, Target, show, write
-from services.listener.domain.normaliser import EVENTS, SUBCLASSES
+from services.listener.domain.headers import EVENTS, SUBCLASSES
 from services.shared.bus.topics import INPUTS
 
 OURS, STOCK = "ringmaster listener", "greenswitch + kafka-python"

@@ -24,8 +24,9 @@ from services.listener.adapters.tenants import TenantReader
 from services.listener.domain.call_records import Auditor
 from services.listener.domain.directory import Directory
 from services.listener.domain.facts import FactBuilder
+from services.listener.domain.headers import EVENTS, SUBCLASSES
 from services.listener.domain.legs import LegTable
-from services.listener.domain.normaliser import EVENTS, SUBCLASSES, Normaliser
+from services.listener.domain.normaliser import Normaliser
 from services.listener.domain.prompts import PromptLibrary
 from services.listener.domain.reconciliation import Reconciler
 from services.listener.settings import Settings
@@ -124,6 +125,7 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     if settings.call_records is not None:
         file = RecordFile(settings.call_records, folder / "call-records.mark")
         audit = CallRecordAudit(file, Auditor(normaliser), pump.tell, pump.ready.is_set, switch)
+        pump.records_of_ended = audit.of_ended
     return Listener(supervisor, client, publisher, pump, executor, audit, tenants, directory, legs, seen_us)
 
 

@@ -1,6 +1,7 @@
 """Drains FreeSWITCH's events into facts, and makes every gap honest: told, reconciled, told again as a difference."""
 
 from collections import Counter
+from collections.abc import Callable, Collection
 from time import monotonic
 
 import gevent
@@ -15,7 +16,7 @@ from services.listener.domain.reconciliation import Reconciler
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.esl.client import Connected, Disconnected, EslClient, Event, Item
-from services.shared.esl.errors import NotSent, OutcomeUnknown
+from services.shared.esl.errors import NotSent, OutcomeUnknown, Stopped, WrongPassword
 
 log = structlog.get_logger()
 LAG_SECONDS = 1.0
@@ -23,6 +24,7 @@ LAG_SECONDS = 1.0
 PACE_SECONDS = 0.02
 PACE_STEP_SECONDS = 0.001
 _MICROSECONDS = 1_000_000
+_SESSION_CHANGES = (Connected, Disconnected)
 _MOST_SECONDS = 3_600.0
 
 
@@ -54,6 +56,8 @@ class Pump:
         self._is_discarding = False
         self._said = ""
         self._look_again = Flag()
+        self.records_of_ended: Callable[[Collection[str]], list[Input]] = lambda _gone: []
+        """Tells what FreeSWITCH's records know of legs that ended unseen; none without records."""
         self.ready = Flag()
         self.trouble = "not connected with FreeSWITCH yet"
 
@@ -109,7 +113,7 @@ class Pump:
     def _batch(self, batch: list[Item]) -> None:
         inputs, told, events = self._normaliser.inputs, list[Input](), list[Event]()
         for item in batch:
-            if isinstance(item, Connected | Disconnected):
+            if isinstance(item, _SESSION_CHANGES):
                 self._publish(told)
                 told = []
                 self._session_changed(item)
@@ -177,9 +181,7 @@ class Pump:
         metrics.RECONNECTS.inc()
         self.trouble = str(disconnected.error)
         if self.trouble != self._said:
-            log.error(
-                "switch_not_connected", reason=self.trouble, retry_in_seconds=round(disconnected.retry_in_seconds, 2)
-            )
+            _say(disconnected)
             self._said = self.trouble
         if not disconnected.was_connected:
             return
@@ -209,7 +211,7 @@ class Pump:
                 told.fact.switch_gap.from_us, told.fact.switch_gap.until_us = self._gap_from_us, now_us
                 told.fact.switch_gap.reason = self._gap_reason[:200]
                 self._publish([told])
-        difference = self._reconciler.difference(picture, now_us)
+        difference = self.records_of_ended(picture.gone) + self._reconciler.difference(picture, now_us)
         metrics.RECONCILED.inc(len(difference))
         self._publish(difference)
         log.info("reconciled", legs=len(self._legs.live), facts=len(difference), gap=bool(self._gap_from_us))
@@ -224,3 +226,15 @@ class Pump:
     def _to_tenants(self, now_us: int) -> list[Input]:
         """Begin a fact of the switch for each tenant; the caller says what happened."""
         return [self._facts.of_switch(tenant_id, now_us) for tenant_id in self._tenants()]
+
+
+def _say(disconnected: Disconnected) -> None:
+    """Say why there is no session, what a person can do, and what happens by itself."""
+    reason = str(disconnected.error)
+    if isinstance(disconnected.error, Stopped):
+        log.info("switch_left", reason=reason)
+        return
+    advice = {}
+    if isinstance(disconnected.error, WrongPassword):
+        advice = {"advice": "set RINGMASTER_ESL_PASSWORD to the password in FreeSWITCH's event_socket.conf.xml"}
+    log.error("switch_not_connected", reason=reason, retry_in_seconds=round(disconnected.retry_in_seconds, 2), **advice)

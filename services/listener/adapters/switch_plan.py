@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from services.listener.domain.directory import Directory
-from services.listener.domain.normaliser import (
+from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
     DIGITS_VARIABLE,

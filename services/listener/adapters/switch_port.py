@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from services.listener.domain.normaliser import (
+from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
     LINE_VARIABLE,

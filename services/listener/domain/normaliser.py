@@ -5,10 +5,23 @@ our own legs by what our originate set, never by anything that a caller can send
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from services.listener.domain.directory import Directory, canonical_line
 from services.listener.domain.facts import FactBuilder
+from services.listener.domain.headers import (
+    BASE,
+    BIRTH,
+    BRIDGE,
+    EXECUTED,
+    FALLBACK_EXTENSION,
+    HANGUP,
+    MASKED_DIGIT,
+    PHONE,
+    SUBCLASSES,
+    SwitchEvent,
+    number,
+)
 from services.listener.domain.legs import Asked, Leg, LegTable
 from services.listener.domain.recordings import recording_of
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -25,69 +38,11 @@ from services.shared.contracts.ringmaster.v1.switch_pb2 import (
     HangupParty,
 )
 
-EVENTS = (
-    "CHANNEL_CREATE",
-    "CHANNEL_PARK",
-    "CHANNEL_PROGRESS",
-    "CHANNEL_PROGRESS_MEDIA",
-    "CHANNEL_ANSWER",
-    "CHANNEL_BRIDGE",
-    "CHANNEL_UNBRIDGE",
-    "CHANNEL_HOLD",
-    "CHANNEL_UNHOLD",
-    "CHANNEL_HANGUP_COMPLETE",
-    "CHANNEL_EXECUTE_COMPLETE",
-    "DTMF",
-    "RECORD_START",
-    "RECORD_STOP",
-)
-SUBCLASSES = ("sofia::register", "sofia::unregister", "sofia::expire")
-
-FALLBACK_EXTENSION = "fallback"
-"""Where our dialplan sends a call that nobody claimed (SPEC 2.4)."""
-TENANT_VARIABLE = "ringmaster_tenant"
-CALL_VARIABLE = "ringmaster_call"
-COMMAND_VARIABLE = "ringmaster_command"
-LINE_VARIABLE = "ringmaster_line"
-DIGITS_VARIABLE = "ringmaster_digits"
-MASKED_DIGIT = "?"
-
-_BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")
-_BIRTH = (
-    *_BASE,
-    "Call-Direction",
-    f"variable_{LINE_VARIABLE}",
-    f"variable_{TENANT_VARIABLE}",
-    f"variable_{CALL_VARIABLE}",
-    f"variable_{COMMAND_VARIABLE}",
-    "Caller-Caller-ID-Number",
-    "Caller-Caller-ID-Name",
-    "variable_sip_call_id",
-    "Caller-Network-Addr",
-)
 _MATCHED_WORD = "success"
 _PLAYED_WORD = "FILE PLAYED"
 
 Inputs: TypeAlias = Sequence[Input]
 _NOTHING: Inputs = ()
-
-
-class SwitchEvent(Protocol):
-    """An event as the event-socket client hands it over."""
-
-    @property
-    def name(self) -> str:
-        """Event-Name."""
-
-    @property
-    def subclass(self) -> str:
-        """Event-Subclass."""
-
-    def get(self, header: str, default: str = "") -> str:
-        """Return one header."""
-
-    def select(self, headers: Sequence[str]) -> list[str]:
-        """Return several headers, "" for an absent one."""
 
 
 class Normaliser:
@@ -131,7 +86,7 @@ class Normaliser:
         if leg is None:
             if self.legs.find(values[0]) is not None:
                 return _NOTHING
-            told = list(self._born(event.select(_BIRTH)))
+            told = list(self._born(event.select(BIRTH)))
             leg = self.legs.live.get(values[0])
             if leg is None:
                 return _NOTHING
@@ -141,7 +96,7 @@ class Normaliser:
             return told
         leg.is_parked = True
         self.legs.touch(leg)
-        parked = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        parked = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         parked.fact.leg_parked.SetInParent()
         if leg.line:
             parked.fact.leg_parked.line = leg.line
@@ -153,7 +108,7 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_progressed.SetInParent()
         if early_media:
             told.fact.leg_progressed.early_media = True
@@ -167,19 +122,19 @@ class Normaliser:
         fallen = self._fell_back(leg, values)
         if leg.answered_us:
             return fallen
-        leg.answered_us = _number(values[2])
+        leg.answered_us = number(values[2])
         self.legs.touch(leg)
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_answered.SetInParent()
         return (*fallen, told)
 
     def bridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
-        """CHANNEL_BRIDGE: once, on one of the two legs (wire truth 12)."""
+        """CHANNELBRIDGE: once, on one of the two legs (wire truth 12)."""
         leg, other_id = self._pair(values)
         if leg is None or leg.other_leg_id == other_id:
             return _NOTHING
         self._join(leg, other_id)
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_bridged.other_leg_id = other_id
         return (told,)
 
@@ -189,7 +144,7 @@ class Normaliser:
         if leg is None:
             return _NOTHING
         self._part(leg, other_id)
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_unbridged.other_leg_id = other_id
         return (told,)
 
@@ -198,7 +153,7 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_held.SetInParent()
         return (told,)
 
@@ -207,7 +162,7 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_resumed.SetInParent()
         return (told,)
 
@@ -216,14 +171,14 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         hung_up = told.fact.leg_hung_up
         hung_up.cause = values[4]
-        hung_up.sip_status = _number(values[5]) or _number(values[6])
+        hung_up.sip_status = number(values[5]) or number(values[6])
         hung_up.party = hangup_party(values[7])
-        hung_up.created_us = _number(values[8])
-        hung_up.answered_us = _number(values[9])
-        hung_up.ended_us = _number(values[10])
+        hung_up.created_us = number(values[8])
+        hung_up.answered_us = number(values[9])
+        hung_up.ended_us = number(values[10])
         self.legs.end(leg)
         return (told,)
 
@@ -237,7 +192,7 @@ class Normaliser:
         fallen = self._fell_back(leg, values)
         if not leg.asked:
             return fallen
-        command_id, response, result, digits = event.select(_EXECUTED)
+        command_id, response, result, digits = event.select(EXECUTED)
         asked = leg.asked.pop(command_id, None)
         if asked is None:
             return fallen
@@ -245,7 +200,7 @@ class Normaliser:
             self.legs.touch(leg)
         if asked is Asked.MUSIC:
             return fallen
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         if asked is Asked.PLAYBACK:
             finished = told.fact.playback_finished
             finished.command_id = command_id
@@ -268,7 +223,7 @@ class Normaliser:
         if Asked.DIGITS in leg.asked.values():
             leg.has_pressed = True
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4][:1]
         return (told,)
 
@@ -277,7 +232,7 @@ class Normaliser:
         leg, place = self.legs.find(values[0]), recording_of(values[4], self._recordings_root)
         if leg is None or place is None:
             return _NOTHING
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.recording_began.recording_id, told.fact.recording_began.path = place
         return (told,)
 
@@ -287,10 +242,10 @@ class Normaliser:
         if leg is None or place is None:
             return _NOTHING
         self.legs.unmask(leg.call_key, place[0])
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         finished = told.fact.recording_finished
         finished.recording_id, finished.path = place
-        finished.duration_ms = _number(values[5])
+        finished.duration_ms = number(values[5])
         return (told,)
 
     # -- phones ------------------------------------------------------------------------------------------------------
@@ -299,12 +254,12 @@ class Normaliser:
         subclass = event.subclass
         if subclass not in SUBCLASSES:
             return _NOTHING
-        user, host, old_user, old_host, expires, agent, sequence, at = event.select(_PHONE)
+        user, host, old_user, old_host, expires, agent, sequence, at = event.select(PHONE)
         address = f"{user or old_user}@{host or old_host}"
         if subclass == "sofia::register":
-            return self.phone_registered(address, _number(expires), agent, _number(at), _number(sequence))
+            return self.phone_registered(address, number(expires), agent, number(at), number(sequence))
         expired = subclass == "sofia::expire"
-        return self.phone_unregistered(address, _number(at), _number(sequence), expired=expired)
+        return self.phone_unregistered(address, number(at), number(sequence), expired=expired)
 
     def phone_registered(
         self, address: str, expires_seconds: int, user_agent: str, occurred_us: int, sequence: int = 0
@@ -335,7 +290,7 @@ class Normaliser:
     def born(self, leg: Leg, values: list[str], *, reconciled: bool = False) -> Input:
         """Take a leg into the table and tell its creation; `values` are those of CHANNEL_CREATE."""
         self.legs.add(leg)
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         created = told.fact.leg_created
         created.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
         created.line = leg.line
@@ -346,7 +301,7 @@ class Normaliser:
 
     def identify(self, values: list[str]) -> Leg | None:
         """Say whose leg this is: by the line that was dialled, or by what our originate set on a leg that we made."""
-        leg_id, created_us = values[0], _number(values[2])
+        leg_id, created_us = values[0], number(values[2])
         if values[4] == "outbound":
             tenant_id, call_id, command_id = values[6:9]
             if not tenant_id:
@@ -374,7 +329,7 @@ class Normaliser:
             return []
         leg.has_fallen_back = True
         self.legs.touch(leg)
-        told = self.facts.of_leg(leg, _number(values[1]), _number(values[2]))
+        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_fell_back.SetInParent()
         told.fact.leg_fell_back.line = leg.line
         return [told]
@@ -417,11 +372,6 @@ def hangup_party(disposition: str) -> "HangupParty.ValueType":
     return HANGUP_PARTY_PLATFORM if disposition.startswith("send_") else HANGUP_PARTY_UNSPECIFIED
 
 
-def _number(text: str) -> int:
-    """Read a header that FreeSWITCH writes as a whole number; anything else is 0."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - fits 64 bits
-
-
 def _progress(normaliser: Normaliser, values: list[str], _event: SwitchEvent) -> Inputs:
     return normaliser.progressed(values, early_media=False)
 
@@ -430,35 +380,20 @@ def _early_media(normaliser: Normaliser, values: list[str], _event: SwitchEvent)
     return normaliser.progressed(values, early_media=True)
 
 
-_EXECUTED = ("Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}")
-_PHONE = ("from-user", "from-host", "user", "host", "expires", "user-agent", "Event-Sequence", "Event-Date-Timestamp")
-_BRIDGE = (*_BASE, "Bridge-A-Unique-ID", "Bridge-B-Unique-ID", "Other-Leg-Unique-ID")
 _Handler: TypeAlias = Callable[[Normaliser, list[str], SwitchEvent], Inputs]
 _TABLE: dict[str, tuple[_Handler, tuple[str, ...]]] = {
-    "CHANNEL_CREATE": (Normaliser.created, _BIRTH),
-    "CHANNEL_PARK": (Normaliser.parked, _BASE),
-    "CHANNEL_PROGRESS": (_progress, _BASE),
-    "CHANNEL_PROGRESS_MEDIA": (_early_media, _BASE),
-    "CHANNEL_ANSWER": (Normaliser.answered, _BASE),
-    "CHANNEL_BRIDGE": (Normaliser.bridged, _BRIDGE),
-    "CHANNEL_UNBRIDGE": (Normaliser.unbridged, _BRIDGE),
-    "CHANNEL_HOLD": (Normaliser.held, _BASE),
-    "CHANNEL_UNHOLD": (Normaliser.resumed, _BASE),
-    "CHANNEL_HANGUP_COMPLETE": (
-        Normaliser.hung_up,
-        (
-            *_BASE,
-            "Hangup-Cause",
-            "variable_sip_term_status",
-            "variable_sip_invite_failure_status",
-            "variable_sip_hangup_disposition",
-            "Caller-Channel-Created-Time",
-            "Caller-Channel-Answered-Time",
-            "Caller-Channel-Hangup-Time",
-        ),
-    ),
-    "CHANNEL_EXECUTE_COMPLETE": (Normaliser.executed, _BASE),
-    "DTMF": (Normaliser.pressed, (*_BASE, "DTMF-Digit")),
-    "RECORD_START": (Normaliser.recording_began, (*_BASE, "Record-File-Path")),
-    "RECORD_STOP": (Normaliser.recording_finished, (*_BASE, "Record-File-Path", "variable_record_ms")),
+    "CHANNEL_CREATE": (Normaliser.created, BIRTH),
+    "CHANNEL_PARK": (Normaliser.parked, BASE),
+    "CHANNEL_PROGRESS": (_progress, BASE),
+    "CHANNEL_PROGRESS_MEDIA": (_early_media, BASE),
+    "CHANNEL_ANSWER": (Normaliser.answered, BASE),
+    "CHANNELBRIDGE": (Normaliser.bridged, BRIDGE),
+    "CHANNEL_UNBRIDGE": (Normaliser.unbridged, BRIDGE),
+    "CHANNEL_HOLD": (Normaliser.held, BASE),
+    "CHANNEL_UNHOLD": (Normaliser.resumed, BASE),
+    "CHANNEL_HANGUP_COMPLETE": (Normaliser.hung_up, HANGUP),
+    "CHANNEL_EXECUTE_COMPLETE": (Normaliser.executed, BASE),
+    "DTMF": (Normaliser.pressed, (*BASE, "DTMF-Digit")),
+    "RECORD_START": (Normaliser.recording_began, (*BASE, "Record-File-Path")),
+    "RECORD_STOP": (Normaliser.recording_finished, (*BASE, "Record-File-Path", "variable_record_ms")),
 }

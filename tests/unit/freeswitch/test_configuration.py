@@ -8,7 +8,7 @@ import pytest
 
 from local.switch.dialplan import CONTEXT, FALLBACK, Dialplan
 from services.listener.adapters.switch_plan import DIALPLAN_CONTEXT
-from services.listener.domain.normaliser import FALLBACK_EXTENSION, LINE_VARIABLE
+from services.listener.domain.headers import FALLBACK_EXTENSION, LINE_VARIABLE
 
 CONF = Path(__file__).resolve().parents[3] / "freeswitch" / "conf"
 FILES = sorted(CONF.rglob("*.xml"))

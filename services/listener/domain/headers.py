@@ -1,0 +1,81 @@
+"""What is read of FreeSWITCH's events: their names, the headers of each, our own variables, numbers as it writes them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+EVENTS = (
+    "CHANNEL_CREATE",
+    "CHANNEL_PARK",
+    "CHANNEL_PROGRESS",
+    "CHANNEL_PROGRESS_MEDIA",
+    "CHANNEL_ANSWER",
+    "CHANNEL_BRIDGE",
+    "CHANNEL_UNBRIDGE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
+    "CHANNEL_HANGUP_COMPLETE",
+    "CHANNEL_EXECUTE_COMPLETE",
+    "DTMF",
+    "RECORD_START",
+    "RECORD_STOP",
+)
+SUBCLASSES = ("sofia::register", "sofia::unregister", "sofia::expire")
+
+FALLBACK_EXTENSION = "fallback"
+"""Where our dialplan sends a call that nobody claimed (SPEC 2.4)."""
+TENANT_VARIABLE = "ringmaster_tenant"
+CALL_VARIABLE = "ringmaster_call"
+COMMAND_VARIABLE = "ringmaster_command"
+LINE_VARIABLE = "ringmaster_line"
+DIGITS_VARIABLE = "ringmaster_digits"
+MASKED_DIGIT = "?"
+
+BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")
+BIRTH = (
+    *BASE,
+    "Call-Direction",
+    f"variable_{LINE_VARIABLE}",
+    f"variable_{TENANT_VARIABLE}",
+    f"variable_{CALL_VARIABLE}",
+    f"variable_{COMMAND_VARIABLE}",
+    "Caller-Caller-ID-Number",
+    "Caller-Caller-ID-Name",
+    "variable_sip_call_id",
+    "Caller-Network-Addr",
+)
+EXECUTED = ("Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}")
+PHONE = ("from-user", "from-host", "user", "host", "expires", "user-agent", "Event-Sequence", "Event-Date-Timestamp")
+BRIDGE = (*BASE, "Bridge-A-Unique-ID", "Bridge-B-Unique-ID", "Other-Leg-Unique-ID")
+HANGUP = (
+    *BASE,
+    "Hangup-Cause",
+    "variable_sip_term_status",
+    "variable_sip_invite_failure_status",
+    "variable_sip_hangup_disposition",
+    "Caller-Channel-Created-Time",
+    "Caller-Channel-Answered-Time",
+    "Caller-Channel-Hangup-Time",
+)
+
+
+class SwitchEvent(Protocol):
+    """An event as the event-socket client hands it over."""
+
+    @property
+    def name(self) -> str:
+        """Event-Name."""
+
+    @property
+    def subclass(self) -> str:
+        """Event-Subclass."""
+
+    def get(self, header: str, default: str = "") -> str:
+        """Return one header."""
+
+    def select(self, headers: Sequence[str]) -> list[str]:
+        """Return several headers, "" for an absent one."""
+
+
+def number(text: str) -> int:
+    """Read a header that FreeSWITCH writes as a whole number; anything else is 0."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - fits 64 bits
