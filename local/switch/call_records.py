@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FILE = "cdr-csv/Master.csv"
 TEMPLATE = (
     "ringmaster1,${uuid},${ringmaster_line},${start_uepoch},${answer_uepoch},${end_uepoch},${hangup_cause},"
-    "${ringmaster_fell_back},${ringmaster_caller}"
+    "${last_bridge_to},${ringmaster_fell_back},${ringmaster_caller}"
 )
 
 

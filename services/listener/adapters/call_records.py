@@ -6,7 +6,7 @@ harm: the router knows calls that it ended.
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -177,17 +177,32 @@ class CallRecordAudit:
 
     def look(self, now: float) -> None:
         """Read what is new, tell what is missing, remember how far all is told. Raises OSError."""
-        while lines := self._file.read():
-            for mark, line in lines:
-                record = read_record(line)
-                if record is not None:
-                    self._pending.append(_Pending(record, mark, now))
+        self._read(now)
         told_to = self._settle(now)
         if told_to != self._kept:
             self._file.keep(told_to)
             self._kept = told_to
         if not self._pending and told_to.place > LARGE_BYTES:
             self._rotate()
+
+    def of_ended(self, gone: Collection[str]) -> list[Input]:
+        """Tell the ends of legs that live for the table only: their records know more than that they are gone."""
+        try:
+            self._read(monotonic())
+        except OSError as error:
+            log.warning("call_records_not_read", reason=str(error), advice="their ends are told without a cause")
+        told: list[Input] = []
+        for pending in self._pending:
+            if pending.record.leg_id in gone and not self._auditor.is_told(pending.record):
+                told += self._auditor.missing(pending.record)
+        return told
+
+    def _read(self, now: float) -> None:
+        while lines := self._file.read():
+            for mark, line in lines:
+                record = read_record(line)
+                if record is not None:
+                    self._pending.append(_Pending(record, mark, now))
 
     def _settle(self, now: float) -> Mark:
         """In the order of the file: drop what was told, tell what is overdue, leave what may still be told."""

@@ -49,6 +49,7 @@ class Runner:
         self._originating: set[str] = set()
         self._special: dict[str, Callable[[Command], Ended]] = {
             "hang_up_leg": self._hang_up,
+            "bridge_legs": self._bridge,
             "play_prompt": self._play,
             "collect_digits": self._collect,
             "start_music": self._start_music,
@@ -77,10 +78,7 @@ class Runner:
     def recover(self, command: Command, on_sent: Callable[[], None]) -> Ended:
         """Say what became of a command that an earlier life had begun, by looking at what lives."""
         if command.WhichOneof("action") == "bridge_legs":
-            leg = self._legs.live.get(command.leg_id)
-            if leg is not None and leg.other_leg_id == command.bridge_legs.other_leg_id:
-                return Ended(COMMAND_OUTCOME_DONE)
-            return self.do(command, on_sent)  # they are not bridged: bridging them now is what was asked
+            return self.do(command, on_sent)
         try:
             exists = self._switch.exists(command.leg_id, REPLY_SECONDS)
         except (NotSent, OutcomeUnknown, UnsafeValue):
@@ -168,6 +166,13 @@ class Runner:
             return outcome_of(self._switch.bgapi(wire, seconds))
         finally:
             self._originating.discard(command.leg_id)
+
+    def _bridge(self, command: Command) -> Ended:
+        """Bridge two legs, unless they are: a second bridge of the same two would be heard as a break."""
+        leg = self._legs.live.get(command.leg_id)
+        if leg is not None and leg.other_leg_id == command.bridge_legs.other_leg_id:
+            return Ended(COMMAND_OUTCOME_DONE)
+        return self._run(command)
 
     def _hang_up(self, command: Command) -> Ended:
         """Hang up. A leg whose originate was just sent may not be there yet: ask again until it is, or has failed."""

@@ -1,7 +1,8 @@
 """FreeSWITCH's own record of each call that ended, one line each, held against what was told of it.
 
 The events of a call that came and went while nobody listened are lost, and no list names it any more; its line is there
-(freeswitch/conf/configuration/cdr_csv.xml). Fields: mark, leg, line, three moments in µs, cause, fallback, caller.
+(freeswitch/conf/configuration/cdr_csv.xml). Fields: mark, leg, line, three moments in µs, cause, the last
+leg it was bridged with, fallback, caller.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from services.listener.domain.normaliser import Normaliser
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 MARK = "ringmaster1"
-_FIELDS = 9
+_FIELDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class CallRecord:
     answered_us: int
     ended_us: int
     cause: str
+    other_leg_id: str
     has_fallen_back: bool
     caller: str
 
@@ -33,11 +35,12 @@ def read_record(text: bytes) -> CallRecord | None:
     fields = text.decode("utf-8", "replace").split(",")
     if len(fields) != _FIELDS or fields[0] != MARK or not fields[1] or not fields[2]:
         return None
-    _, leg_id, line, created, answered, ended, cause, fallen_back, caller = fields
+    _, leg_id, line, created, answered, ended, cause, other, fallen_back, caller = fields
     if not created.isascii() or not created.isdigit() or not ended.isascii() or not ended.isdigit():
         return None
     answered_us = int(answered) if answered.isascii() and answered.isdigit() else 0
-    return CallRecord(leg_id, line, int(created), answered_us, int(ended), cause, fallen_back == "true", caller)
+    has_fallen_back = fallen_back == "true"
+    return CallRecord(leg_id, line, int(created), answered_us, int(ended), cause, other, has_fallen_back, caller)
 
 
 class Auditor:
@@ -63,6 +66,9 @@ class Auditor:
             if leg is None:
                 return []
             told.append(self._normaliser.born(leg, values, reconciled=True))
+        if record.other_leg_id and leg.other_leg_id != record.other_leg_id:
+            told.append(self._normaliser.facts.of_leg(leg, 0, record.ended_us))
+            told[-1].fact.leg_bridged.other_leg_id = record.other_leg_id
         if record.has_fallen_back and not leg.has_fallen_back:
             leg.has_fallen_back = True
             told.append(self._normaliser.facts.of_leg(leg, 0, record.ended_us))

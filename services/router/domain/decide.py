@@ -62,8 +62,9 @@ def _wait_over(turn: Turn, call: Call) -> None:
 
 
 def _bridge_overdue(turn: Turn, call: Call) -> None:
-    talking.bridge_failed(turn, call)
-    flow.forward_failed(turn, call, "the connection was not told")
+    if not talking.bridge_overdue(turn, call):
+        talking.bridge_failed(turn, call)
+        flow.forward_failed(turn, call, "the connection was not told")
 
 
 def _silent(turn: Turn, call: Call) -> None:

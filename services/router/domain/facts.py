@@ -42,6 +42,8 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
     if call is not None and result.command_id in call.masking:
         talking.mask_ended(turn, call, result.command_id, is_done=is_done)
     if is_done:
+        if call is not None and result.command_id == call.bridge_command_id:
+            call.is_bridge_done = True
         return
     leg = turn.state.legs.get(result.leg_id)
     if leg is not None and leg.command_id == result.command_id:

@@ -126,6 +126,7 @@ def forward_failed(turn: Turn, call: Call, why: str) -> None:
         return
     turn.cancel_timer("bridge", call.call_id)
     leg_id, call.other_leg_id, call.bridge_command_id = call.other_leg_id, "", ""
+    call.bridge_tries, call.is_bridge_done = 0, False
     offers.release_leg(turn, leg_id, "NO_ANSWER")
     advance(turn, call, ("failed", why))
 

@@ -98,6 +98,9 @@ class Call:
     other_leg_id: str = ""
     """The leg it is, or shall be, bridged with."""
     bridge_command_id: str = ""
+    bridge_tries: int = 0
+    is_bridge_done: bool = False
+    """FreeSWITCH said that it bridged them; the fact that they are may still come."""
     queue_id: str = ""
     is_waiting: bool = False
     """In the queue, from queue.joined to queue.left."""

@@ -8,7 +8,8 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
 BRIDGE_MS = 20_000
-"""A bridge that was neither told nor refused in this time has failed."""
+"""A bridge that was neither told nor refused in this time is ordered again; FreeSWITCH's word for it counts as told."""
+BRIDGE_TRIES = 3
 UNBRIDGED_MS = 5_000
 """Both legs end with their bridge; a caller who is still there after this time would hear silence."""
 MASK = "mask"
@@ -34,7 +35,22 @@ def bridge(turn: Turn, call: Call, leg_id: str) -> None:
     command = turn.command(call, call.call_id, BRIDGE_MS)
     command.bridge_legs.other_leg_id = leg_id
     call.bridge_command_id = command.command_id
+    call.bridge_tries += 1
     turn.set_timer("bridge", call.call_id, BRIDGE_MS)
+
+
+def bridge_overdue(turn: Turn, call: Call) -> bool:
+    """Do what is left when the bridge was not told; False when that is nothing and it has failed.
+
+    Its fact may be lost with a listener, and the two may be talking: to give up would part them.
+    """
+    if call.is_bridge_done:
+        bridged(turn, call)
+    elif call.bridge_tries < BRIDGE_TRIES:
+        bridge(turn, call, call.other_leg_id)
+    else:
+        return False
+    return True
 
 
 def bridged(turn: Turn, call: Call) -> None:
@@ -66,6 +82,7 @@ def bridge_failed(turn: Turn, call: Call) -> None:
     turn.cancel_timer("bridge", call.call_id)
     offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
     call.other_leg_id = call.bridge_command_id = ""
+    call.bridge_tries, call.is_bridge_done = 0, False
     if call.recording_id:
         turn.command(call, call.call_id).stop_recording.recording_id = call.recording_id
         call.recording_id = ""

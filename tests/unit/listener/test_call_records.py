@@ -21,8 +21,8 @@ from services.shared.esl.client import Reply
 LINE = "+442079460001"
 
 
-def line(leg_id: str, *, fell_back: str = "", caller: str = "+380501112233") -> bytes:
-    return f"ringmaster1,{leg_id},{LINE},1000000,0,9000000,ORIGINATOR_CANCEL,{fell_back},{caller}\n".encode()
+def line(leg_id: str, *, fell_back: str = "", other: str = "", caller: str = "+380501112233") -> bytes:
+    return f"ringmaster1,{leg_id},{LINE},1000000,0,9000000,ORIGINATOR_CANCEL,{other},{fell_back},{caller}\n".encode()
 
 
 @dataclass
@@ -168,6 +168,15 @@ def test_of_a_call_whose_end_was_missed_only_the_end_is_told(disk: Disk) -> None
     assert [told.fact.WhichOneof("fact") for told in disk.told] == ["leg_hung_up"]
 
 
+def test_a_bridge_that_began_and_ended_unseen_is_told_before_the_end(disk: Disk) -> None:
+    disk.write(line("a", other="agent-leg"))
+    assert disk.audit.of_ended(["b"]) == []
+    told = disk.audit.of_ended(["a"])
+    assert [each.fact.WhichOneof("fact") for each in told] == ["leg_created", "leg_bridged", "leg_hung_up"]
+    assert told[1].fact.leg_bridged.other_leg_id == "agent-leg"
+    assert disk.look(GRACE_SECONDS) == []
+
+
 def test_the_record_of_a_line_that_is_nobodys_tells_nothing(disk: Disk) -> None:
     disk.write(line("a").replace(LINE.encode(), b"+15550000000"))
     disk.look()
@@ -184,10 +193,10 @@ def test_any_line_is_read_or_refused(text: bytes) -> None:
     "text",
     [
         b"",
-        b"ringmaster1,a,,1,0,2,X,,",
-        b"ringmaster1,a,+1,x,0,2,X,,",
-        b"other,a,+1,1,0,2,X,,",
-        b"ringmaster1,a,+1,1,0,2,X,,5,6",
+        b"ringmaster1,a,,1,0,2,X,,,",
+        b"ringmaster1,a,+1,x,0,2,X,,,",
+        b"other,a,+1,1,0,2,X,,,",
+        b"ringmaster1,a,+1,1,0,2,X,,,5,6",
     ],
 )
 def test_a_line_that_is_not_of_a_customer_is_no_record(text: bytes) -> None:

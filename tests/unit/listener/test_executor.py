@@ -110,7 +110,7 @@ class Life:
         prompts = PromptLibrary("/prompts", lambda _path: True, "flite|kal")
         planner = Planner(prompts, directory, str(folder / "rec"), "carrier")
         gate = Gate(self.ready, self.stopping, clock)
-        runner = Runner(switch, planner, self.legs, gate, lambda: None)
+        runner = Runner(switch, planner, self.legs, gate, lambda _name: None)
         self.ledger = LedgerLog(folder / "commands.log")
         self.executor = Executor(NODE, _Bus(bus), runner, facts, self.publisher, self.ledger, gate)
         self.greenlets = [

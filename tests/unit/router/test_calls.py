@@ -1,5 +1,6 @@
 import pytest
 
+from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
@@ -165,8 +166,37 @@ def test_a_bridge_that_is_never_told_brings_the_caller_back_too(log: Log) -> Non
     log.ready("olena", "taras")
     log.queue("c1")
     log.fact(log.rings("c1").leg_id, "c1", leg_answered=sw.LegAnswered())
-    log.wait(21)
+    log.wait(61)
     assert log.last_command("originate_leg").originate_leg.phone == "phone-taras@acme.example"
+
+
+def test_a_bridge_that_is_not_told_is_ordered_again_before_it_is_given_up(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    leg_id = log.rings("c1").leg_id
+    log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
+    log.wait(41)
+    orders = log.commands("bridge_legs")
+    assert len({order.command_id for order in orders}) == len(orders) == 3
+    assert all(order.bridge_legs.other_leg_id == leg_id for order in orders)
+    assert log.commands("hang_up_leg") == []
+    log.fact("c1", leg_bridged=sw.LegBridged(other_leg_id=leg_id))
+    assert len(log.events("call_answered")) == 1
+    log.wait(600)
+    assert len(log.commands("bridge_legs")) == 3
+
+
+def test_the_switchs_word_for_a_bridge_counts_when_the_fact_is_lost(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    leg_id = log.rings("c1").leg_id
+    log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
+    log.result(log.last_command("bridge_legs"), cm.COMMAND_OUTCOME_DONE)
+    assert log.events("call_answered") == []
+    log.wait(21)
+    assert len(log.events("call_answered")) == 1
+    log.hangs_up("c1")
+    assert log.events("call_ended")[0].call_ended.exit == ev.CALL_EXIT_ANSWERED
 
 
 def test_the_longest_wait_passes_and_the_flow_ends_the_call(log: Log) -> None:
