@@ -1,4 +1,4 @@
-"""What is read of FreeSWITCH's events: their names, the headers of each, our own variables, numbers as it writes them."""
+"""What is read of events: their names, the headers of each, our own variables, numbers as FreeSWITCH writes them."""
 
 from collections.abc import Sequence
 from typing import Protocol
