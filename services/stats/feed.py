@@ -33,10 +33,9 @@ class TooManyStreams(Exception):
 class Feed:
     """Renders and streams live numbers."""
 
-    def __init__(self, board: Board, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, board: Board, clock: Clock) -> None:
         self._board = board
         self._clock = clock
-        self._monotonic = monotonic
         self._changed = Flag()
         self._rendered: dict[str, tuple[int, float, bytes, bytes]] = {}
         self._open: dict[str, int] = {}
@@ -60,8 +59,8 @@ class Feed:
 
     def _frames(self, tenant_id: str, stopping: Flag) -> Iterator[bytes]:
         sent = b""
-        end = self._monotonic() + STREAM_SECONDS
-        while not stopping.is_set() and self._monotonic() < end:
+        end = time.monotonic() + STREAM_SECONDS
+        while not stopping.is_set() and time.monotonic() < end:
             version, essence, frame = self._render(tenant_id)
             yield from _while_it_reads(BEAT if essence == sent else frame)
             sent = essence
@@ -69,8 +68,8 @@ class Feed:
             self._wait_for_change(tenant_id, version)
 
     def _wait_for_change(self, tenant_id: str, version: int) -> None:
-        end = self._monotonic() + TICK_SECONDS - COALESCE_SECONDS
-        while (left := end - self._monotonic()) > 0:
+        end = time.monotonic() + TICK_SECONDS - COALESCE_SECONDS
+        while (left := end - time.monotonic()) > 0:
             changed = self._changed
             if self._board.version(tenant_id) != version:
                 return
@@ -78,7 +77,7 @@ class Feed:
 
     def _render(self, tenant_id: str) -> tuple[int, bytes, bytes]:
         """Return (version, what it says but for the time, frame); streams that ask at nearly the same time share it."""
-        version, now = self._board.version(tenant_id), self._monotonic()
+        version, now = self._board.version(tenant_id), time.monotonic()
         known = self._rendered.get(tenant_id)
         if known is None or known[0] != version or now - known[1] >= COALESCE_SECONDS:
             view = self.view(tenant_id)

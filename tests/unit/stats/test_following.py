@@ -1,9 +1,11 @@
 """From the log into the board and the store: kills, a store that is away, partitions that come and go."""
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
+import orjson
 import pytest
 from gevent.event import Event as Flag
 
@@ -16,8 +18,9 @@ from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
 from services.stats.bootstrap import Parts, build
 from services.stats.domain.board import Board
+from services.stats.domain.snapshot import to_document
 from services.stats.following import Profiles
-from services.stats.store import CallFields, StoreUnavailable
+from services.stats.store import CallFields, StoreUnavailable, TenantSnapshot
 from tests.unit.stats.events import TENANT, abandoned_call, answered_call
 
 NOW_MS = 1_795_435_200_000
@@ -212,3 +215,21 @@ def test_a_partition_that_another_process_has_now_is_no_longer_shown(
     service.parts.events.revoked([(CALLS, number) for number in range(bus.partitions)])
     assert service.started() == 0
     assert not service.parts.events.is_current
+
+
+def test_what_a_tenants_snapshot_holds_is_not_folded_again(bus: MemoryBus, store: Store, lives: list[Service]) -> None:
+    old = answered_call("old", NOW_MS - 3_600_000, 5_000, 60_000)
+    publish(bus, [*old, *CALLS_OF_TODAY])
+    ((partition, log),) = [(number, log) for (_, number), log in bus.logs.items() if log]
+    kept = Board()
+    for event in [*old, *CALLS_OF_TODAY]:
+        kept.fold(event, NOW_MS - 120_000)
+    kept.live(TENANT).advance(NOW_MS)  # forgets the old call: folded once more it would be late
+    data = zlib.compress(orjson.dumps(to_document(kept.live(TENANT))))
+    # A kill between the tenant's snapshot and the partition's offset leaves this.
+    store.save(partition, 0, [TenantSnapshot(TENANT, len(log), data)])
+    service = Service(bus, store)
+    lives.append(service)
+    until(lambda: service.parts.events.is_current and len(store.calls) == 4)
+    assert service.view() == kept.view(TENANT, NOW_MS)
+    assert service.view()["completeness"]["is_complete"]

@@ -240,3 +240,12 @@ def test_waiting_callers_of_the_last_hour_are_drawn_by_minute() -> None:
     assert len(series) == 60
     assert series[-11:-7] == [1, 1, 1, 0]
     assert sum(series) == 3
+
+
+def test_calls_that_ended_are_forgotten_after_a_restart_too() -> None:
+    restored = from_document(to_document(fold(answered_call("old", NOON_MS - 3_600_000, 5_000, 60_000))))
+    assert restored is not None
+    for each in answered_call("new", NOON_MS - 60_000, 5_000, 1_000):
+        restored.fold(each, PROFILE)
+    restored.advance(NOON_MS + 60_000)
+    assert list(restored.calls) == ["new"]
