@@ -387,7 +387,7 @@ _TABLE: dict[str, tuple[_Handler, tuple[str, ...]]] = {
     "CHANNEL_PROGRESS": (_progress, BASE),
     "CHANNEL_PROGRESS_MEDIA": (_early_media, BASE),
     "CHANNEL_ANSWER": (Normaliser.answered, BASE),
-    "CHANNELBRIDGE": (Normaliser.bridged, BRIDGE),
+    "CHANNEL_BRIDGE": (Normaliser.bridged, BRIDGE),
     "CHANNEL_UNBRIDGE": (Normaliser.unbridged, BRIDGE),
     "CHANNEL_HOLD": (Normaliser.held, BASE),
     "CHANNEL_UNHOLD": (Normaliser.resumed, BASE),
