@@ -125,8 +125,11 @@ def _settle(layout: Layout, say: Say) -> list[Row]:
 
 
 def _compare(layout: Layout) -> list[Row]:
+    truth = get(layout.url("switch", "/truth"))
+    # Beside the broker's log: who wants to know why something differs finds both sides there.
+    layout.path("truth.json").write_text(json.dumps(truth), encoding="utf-8")
     return balance(
-        get(layout.url("switch", "/truth")),
+        truth,
         get(layout.url("stats", "/v1/summary"), ADMIN_TOKEN),
         get(layout.url("receiver", "/summary")),
         _stored(layout),
