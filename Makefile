@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener
+.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,7 +53,7 @@ proto: install ## Write the generated code and the AsyncAPI document anew
 lock: install ## Write requirements.lock anew from pyproject.toml
 	@$(UV) pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
 
-bench: bench-esl bench-listener bench-latency ## Run every benchmark
+bench: bench-esl bench-listener bench-router bench-stats bench-latency ## Run every benchmark
 
 bench-esl: install ## Measure the event-socket reader beside its peers
 	@$(PYTHON) -m bench.esl
@@ -63,3 +63,9 @@ bench-latency: install ## Measure agent free -> originate on the wire
 
 bench-listener: install ## Measure socket -> Kafka acknowledged
 	@$(PYTHON) -m bench.listener
+
+bench-router: install ## Measure the decisions of the router's core
+	@$(PYTHON) -m bench.router
+
+bench-stats: install ## Measure events into live numbers and documents
+	@$(PYTHON) -m bench.stats

@@ -1,11 +1,10 @@
 """How many inputs a second the router's core decides: `python -m bench.router`. Whole call lives, one core."""
 
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
 
+from bench.report import Row, Target, show, write
 from services.router.domain.decide import decide
 from services.router.domain.model import TenantState
 from services.router.domain.turn import Position
@@ -17,6 +16,7 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 TENANT = "acme"
 LINE = "+380441000001"
 ROUNDS = 5
+TARGET_RATE = 20_000
 
 
 def tenant(agents: int, queues: int) -> tn.TenantDocument:
@@ -140,18 +140,21 @@ def measure(agents: int, queues: int, waiting: int, calls: int) -> tuple[float, 
 
 
 def main() -> int:
-    rows = []
+    """Measure each size, print the table, write build/bench/router.json."""
+    rows: list[Row] = []
+    slowest_rate = float("inf")
     for agents, queues, waiting in ((100, 4, 0), (2000, 20, 0), (2000, 20, 1000)):
         results = [measure(agents, queues, waiting, 400) for _ in range(ROUNDS)]
         rate, mean, slowest = (statistics.median(column) for column in zip(*results, strict=True))
-        rows.append({"agents": agents, "queues": queues, "waiting": waiting, "inputs_per_second": round(rate)})
-        print(
-            f"{agents:5d} agents {queues:3d} queues {waiting:5d} waiting   "
-            f"{rate:8.0f} inputs/s   mean {mean:5.1f} us   slowest {slowest:5.2f} ms"
-        )
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(rows, indent=2), encoding="utf-8")
-    return 0
+        who = f"{agents} agents, {queues} queues, {waiting} waiting"
+        rows += [Row(who, "rate", rate, "inputs/s"), Row(who, "mean", mean, "µs"), Row(who, "slowest", slowest, "ms")]
+        slowest_rate = min(slowest_rate, rate)
+    target = Target(
+        "inputs/s a core, whole call lives", f">= {TARGET_RATE:,}", slowest_rate, slowest_rate >= TARGET_RATE
+    )
+    show(rows, [target])
+    write("router", rows, [target])
+    return 0 if target.met else 1
 
 
 if __name__ == "__main__":

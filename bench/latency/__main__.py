@@ -32,6 +32,7 @@ HANDLE_SECONDS = TALK_SECONDS + ANSWER_SECONDS + 0.8
 P50_TARGET_MS, P99_TARGET_MS = 12.0, 40.0
 TARGET_RATE = 50
 PORTS_ABOVE = 80
+TAP_PORT_ABOVE = 30
 # Calls of the first seconds meet cold caches; they are not counted.
 WARM_UP_SHARE = 0.2
 
@@ -49,7 +50,7 @@ def measure(rate: int, seconds: float) -> list[tuple[float, str]]:
     scenario = layout.path("scenario.yaml")
     scenario.write_text(yaml.safe_dump(_scenario(rate, seconds, agents)), encoding="utf-8")
     tap = Tap(("127.0.0.1", layout.port("event_socket")))
-    tapped = tap.serve(layout.port("console") + 1)
+    tapped = tap.serve(layout.base_port + TAP_PORT_ABOVE)
     stack = Stack(layout, {"RINGMASTER_ESL_PORT": str(tapped.address[1])}, scenario, lambda _line: None, folder)
     try:
         stack.start()

@@ -56,8 +56,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="local.stack")
     parser.add_argument("what", choices=("up", "down", "status", "demo"))
     asked = parser.parse_args().what
-    layout = Layout.from_environment()
     try:
+        layout = Layout.from_environment()
         if asked == "demo":
             return demo.play(say)
         if asked == "up":

@@ -2,6 +2,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.stack.part import PartFailed
+
 ROOT = Path(__file__).resolve().parents[2]
 # Offsets from the base port; the object store needs its gRPC ports 10,000 higher.
 _PORTS = (
@@ -29,6 +31,8 @@ _PHONE_PORTS = {"callers": 20, "agents": 22}
 # Sound of calls, as offsets too: far from the ports above, and from the object store's.
 _MEDIA_PORTS = {"switch": 2_000, "phones": 3_000}
 DEFAULT_BASE_PORT = 18100
+# The object store needs ports 10,000 higher than its own.
+FIRST_PORT, LAST_PORT = 1_024, 55_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,10 @@ class Layout:
     @classmethod
     def from_environment(cls, folder: str = "stack") -> "Layout":
         """Take RINGMASTER_BASE_PORT and `.run/<folder>`; stacks on other ports than usual have folders of their own."""
-        port = int(os.environ.get("RINGMASTER_BASE_PORT", DEFAULT_BASE_PORT))
+        text = os.environ.get("RINGMASTER_BASE_PORT") or str(DEFAULT_BASE_PORT)
+        if not text.isascii() or not text.isdigit() or not FIRST_PORT <= int(text) <= LAST_PORT:
+            raise PartFailed(f"RINGMASTER_BASE_PORT must be a number from {FIRST_PORT} to {LAST_PORT}, not {text!r}.")
+        port = int(text)
         return cls(ROOT / ".run" / (folder if port == DEFAULT_BASE_PORT else f"{folder}-{port}"), port)
 
     def port(self, name: str) -> int:
