@@ -38,6 +38,7 @@ VICTIMS = (
     "documents",
     "objects",
     "receiver",
+    "switch",
 )
 
 
@@ -88,7 +89,7 @@ def _play(stack: Stack, seconds: float, say: Say) -> list[str]:
         if len(killed) < len(victims) and now - began > every * (len(killed) + 1):
             killed.append(victims[len(killed)])
             say(f"  killing {killed[-1]}")
-            stack.part(killed[-1]).kill()
+            _kill(stack, killed[-1])
         if now - told > 10:  # noqa: PLR2004 - seconds between lines of progress
             told = now
             say(f"  {min(100, 100 * (now - began) / seconds):3.0f} %: {_counts(status)}")
@@ -96,6 +97,14 @@ def _play(stack: Stack, seconds: float, say: Say) -> list[str]:
             raise PartFailed("The play does not end: callers are stuck on the line.")
         stack.watch()
         time.sleep(POLL_SECONDS)
+
+
+def _kill(stack: Stack, name: str) -> None:
+    """End a part by SIGKILL. The switch keeps the account that all is held against: it dies in all but that."""
+    if name == "switch":
+        post(stack.layout.url("switch", "/faults"), {"fault": "restart", "down_seconds": 1})
+    else:
+        stack.part(name).kill()
 
 
 def _victims() -> list[str]:

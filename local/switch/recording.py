@@ -136,6 +136,11 @@ class Recording:
         if self._samples:
             leg.switch.note_recording(leg, self.path, data_bytes + HEADER_BYTES)
 
+    @property
+    def size_on_disk(self) -> int:
+        """Bytes that a crash would leave now, the header's among them."""
+        return self.leg.switch.recording_path(self.path).stat().st_size
+
     def abandon(self) -> None:
         """Leave the file as a crash leaves it."""
         self._close()

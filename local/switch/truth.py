@@ -136,6 +136,8 @@ class Truth(Observer):
     def switch_crashed(self, lost: list[Leg]) -> None:
         """Mark the calls that the crash ended."""
         for leg in lost:
+            for path, recording in leg.recordings.items():
+                self.recording_stopped(leg, path, recording.size_on_disk)
             call = self.calls.get(leg.uuid)
             if call is not None and call.outcome == "in_progress":
                 call.hungup, call.cause, call.hung_up_by = _now(leg), "CRASH", "crash"

@@ -1,10 +1,13 @@
 from typing import Any
 
+import pytest
+
 from local.stack.balance import balance
 
 
-def _call(*, talks: int = 0, hungup: float | None = 9.0) -> dict[str, Any]:
-    return {"talks": [{}] * talks, "hungup": hungup}
+def _call(*, talks: int = 0, hungup: float | None = 9.0, size: int = 70_000, by: str = "caller") -> dict[str, Any]:
+    recordings = [{"path": "x.wav", "size": size}] * talks
+    return {"talks": [{}] * talks, "hungup": hungup, "recordings": recordings, "hung_up_by": by}
 
 
 def _offer(agent: str, rang: float, ended: float) -> dict[str, Any]:
@@ -36,3 +39,12 @@ def test_a_phone_that_rings_while_it_rings_is_found() -> None:
     truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 5), _offer("a", 2, 3)]}
     wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5) if not row.balances]
     assert wrong == ["agents rung twice at once"]
+
+
+@pytest.mark.parametrize(
+    ("size", "by", "balances"), [(44, "crash", True), (70_000, "crash", False), (44, "caller", False)]
+)
+def test_only_a_talk_that_died_in_the_switchs_memory_needs_no_recording(size: int, by: str, *, balances: bool) -> None:
+    truth = {"calls": [_call(talks=1, size=size, by=by), _call()], "offers": []}
+    summary = SUMMARY | {"recordings_stored": 0}
+    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=0, sent=5)) is balances
