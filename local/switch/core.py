@@ -20,6 +20,7 @@ from local.switch.profile import CallerProfile
 from local.switch.registrations import Registrations
 from local.switch.scheduler import Scheduler, Strand
 from local.switch.sounds import SoundLibrary
+from local.switch.states import State
 from local.switch.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -311,6 +312,7 @@ class Switch:
                 recording.abandon()
             if leg.strand is not None:
                 leg.strand.end()
+            leg.state = State.DESTROY  # its phone goes on, but nothing that it does reaches anybody
         self.legs.clear()
         self._gone.clear()
         self.conferences.clear()

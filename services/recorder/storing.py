@@ -199,6 +199,8 @@ class Storing:
             raise Hostile(str(error)) from error
         if not shape.is_complete and not has_settled:
             raise Unfinished("its header says that it is being written")
+        if not shape.data_bytes:
+            raise Hostile("the switch died before any sound was written")
         return shape
 
     def _platform_us(self, wall_seconds: float) -> int:

@@ -8,7 +8,7 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
 BRIDGE_MS = 20_000
-"""A bridge that was neither told nor refused in this time is ordered again; FreeSWITCH's word for it counts as told."""
+"""A bridge that was neither told nor refused in this time is ordered again; in the end FreeSWITCH's word counts."""
 BRIDGE_TRIES = 3
 UNBRIDGED_MS = 5_000
 """Both legs end with their bridge; a caller who is still there after this time would hear silence."""
@@ -44,10 +44,10 @@ def bridge_overdue(turn: Turn, call: Call) -> bool:
 
     Its fact may be lost with a listener, and the two may be talking: to give up would part them.
     """
-    if call.is_bridge_done:
-        bridged(turn, call)
-    elif call.bridge_tries < BRIDGE_TRIES:
+    if call.bridge_tries < BRIDGE_TRIES:
         bridge(turn, call, call.other_leg_id)
+    elif call.is_bridge_done:
+        bridged(turn, call)
     else:
         return False
     return True

@@ -91,13 +91,6 @@ def test_silence_is_marked_and_a_quiet_voice_is_not(node: Node) -> None:
     }
 
 
-def test_a_recording_without_sound_is_kept_as_silent(node: Node) -> None:
-    node.put(cut(wav(b"")))
-    assert node.store_it() is Outcome.STORED
-    assert node.documents.rows["rec-1"].duration_ms == 0
-    assert node.documents.rows["rec-1"].silent
-
-
 def test_the_key_keeps_its_day_when_the_clock_of_the_next_try_differs(node: Node) -> None:
     os.utime(node.put(wav(sound(100))), (1_795_391_999, 1_795_391_999))
     node.documents.is_away = True
@@ -114,6 +107,14 @@ def test_the_day_is_the_platforms_where_its_clock_runs_faster(node: Node) -> Non
     os.utime(node.put(wav(sound(100))), (1_001_440, 1_001_440))
     assert node.store_it() is Outcome.STORED
     assert list(node.store.objects) == ["acme/2026-11-24/call-1/rec-1.wav"]
+
+
+def test_a_recording_that_died_before_its_first_sound_is_put_aside_and_said(node: Node) -> None:
+    file = cut(wav(b""))
+    node.put(file)
+    assert node.store_it() is Outcome.QUARANTINED
+    assert quarantined(node) == [file]
+    assert not node.store.puts
 
 
 @pytest.mark.parametrize("content", [b"", b"not a wave at all" * 10, b"RIFF"])

@@ -193,7 +193,7 @@ def test_the_switchs_word_for_a_bridge_counts_when_the_fact_is_lost(log: Log) ->
     log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
     log.result(log.last_command("bridge_legs"), cm.COMMAND_OUTCOME_DONE)
     assert log.events("call_answered") == []
-    log.wait(21)
+    log.wait(61)
     assert len(log.events("call_answered")) == 1
     log.hangs_up("c1")
     assert log.events("call_ended")[0].call_ended.exit == ev.CALL_EXIT_ANSWERED
