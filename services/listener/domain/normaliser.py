@@ -129,7 +129,7 @@ class Normaliser:
         return (*fallen, told)
 
     def bridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
-        """CHANNELBRIDGE: once, on one of the two legs (wire truth 12)."""
+        """CHANNEL_BRIDGE: once, on one of the two legs (wire truth 12)."""
         leg, other_id = self._pair(values)
         if leg is None or leg.other_leg_id == other_id:
             return _NOTHING
