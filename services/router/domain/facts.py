@@ -47,7 +47,9 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
         return
     leg = turn.state.legs.get(result.leg_id)
     if leg is not None and leg.command_id == result.command_id:
-        _leg_ended(turn, leg, result.cause or "DESTINATION_OUT_OF_ORDER")
+        # A leg that was bridged the moment it answered is taken from its originate, which then says that it failed.
+        if not leg.is_answered:
+            _leg_ended(turn, leg, result.cause or "DESTINATION_OUT_OF_ORDER")
     elif leg is not None and leg.release_command_id == result.command_id and result.cause == _NO_SUCH_LEG:
         offers.forget_leg(turn, leg.leg_id)
     elif call is not None and result.command_id == call.bridge_command_id:

@@ -106,6 +106,17 @@ def test_the_end_of_a_leg_and_the_result_of_its_command_end_the_offer_once(log: 
     assert len(log.events("offer_rejected")) == 1
 
 
+def test_an_originate_that_fails_after_the_answer_ends_nothing(log: Log) -> None:
+    log.ready("olena")
+    log.queue("c1")
+    originate = log.rings("c1")
+    log.fact(originate.leg_id, "c1", leg_answered=sw.LegAnswered())
+    log.refused(originate, "ORIGINATOR_CANCEL")
+    log.fact("c1", leg_bridged=sw.LegBridged(other_leg_id=originate.leg_id))
+    assert _state(log, "olena") is AgentState.TALKING
+    assert len(log.events("call_answered")) == 1
+
+
 def test_an_answer_after_the_offer_ended_bridges_nobody(log: Log) -> None:
     log.ready("olena")
     log.queue("c1")
