@@ -3,6 +3,19 @@
 `python -m bench.listener [--events N] [--rounds R] [--memory-events N]`. A process of its own replays calls captured
 from a real FreeSWITCH, each time with new leg ids; the broker is RINGMASTER_KAFKA_BOOTSTRAP or one started for the run.
 Both publish one record for each event that is a fact; measured from the first event to the last acknowledgement.
+
+Seen on two busy cores, medians of five interleaved runs of 40,000 events, load average 2.8:
+
+                                            ours          stock parts
+    CPU per event                           38 us         194 us          5.1 times less
+    facts acknowledged a second and core    17,200        3,800
+    longest pause of the hub, wall clock    40 ms         2,400 ms        the waiting for a core is in it
+    longest pause of the hub, own CPU       7 ms          1,800 ms
+    memory, 10 % to 100 % of 10^6 events    + 1.6 MB      not measured
+
+A broker that is away is no part of it: tests/integration/listener/test_broker_outage.py kills one. With
+RINGMASTER_OUTAGE_SECONDS=300 and ten calls a second: 2,731 calls, 1.5 MB spooled, all told in order 3.4 s after its
+return.
 """
 
 from gevent import monkey
@@ -349,10 +362,11 @@ def compare(events: int, rounds: int, memory_events: int) -> None:
     medians = {who: {key: statistics.median(run[key] for run in done) for key in _UNITS} for who, done in runs.items()}
     rows = [Row(who, _UNITS[key][0], values[key], _UNITS[key][1]) for who, values in medians.items() for key in _UNITS]
     ratio = medians[STOCK]["cpu_us"] / medians[OURS]["cpu_us"]
-    per_core = medians[OURS]["facts_core_s"]
+    per_core, work = medians[OURS]["facts_core_s"], medians[OURS]["work_ms"]
     targets = [
         Target("CPU per event, times less than stock parts", ">= 4", ratio, ratio >= 4),
         Target("facts acknowledged per second and core", ">= 15000", per_core, per_core >= 15_000),
+        Target("longest pause of the hub, own CPU time in it, ms", "<= 25", work, work <= 25),
     ]
     if long is not None:
         growth = long["memory_last_mb"] - long["memory_first_mb"]

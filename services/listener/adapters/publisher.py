@@ -42,7 +42,7 @@ CHUNK_RECORDS = 200
 SEND_RECORDS = 500
 """So many between two turns of the hub: about 2 ms."""
 BUSY_RECORDS = 24
-COLLECT_SECONDS = 0.006
+COLLECT_SECONDS = 0.01
 """When so many come in one turn, the next ones are collected for a moment: a request to Kafka costs 0.8 ms of CPU."""
 RETRY_SECONDS = 1.0
 LAST_SECONDS = 3.0
