@@ -68,16 +68,24 @@ def test_phones_can_call_nobody() -> None:
 def test_every_variable_that_is_used_is_set() -> None:
     text = {path: path.read_text(encoding="utf-8") for path in FILES}
     used = {name for each in text.values() for name in re.findall(r"\$\$\{(\w+)\}", each)}
-    known = set(re.findall(r'cmd="set" data="(\w+)=', text[CONF / "vars.xml"])) | {"core_uuid"}
+    known = set(re.findall(r'cmd="set" data="(\w+)=', text[CONF / "vars.xml"])) | {"core_uuid", "log_dir"}
     assert used <= known
 
 
+LINE = "./context/extension[@name='line']"
+
+
 def test_every_number_that_is_taken_is_only_digits() -> None:
-    expressions = [one.attrib["expression"] for one in read("dialplan/public.xml").iter("condition")]
-    line = re.compile(expressions[0])
+    taken = {
+        one.attrib["field"]: one.attrib["expression"]
+        for one in read("dialplan/public.xml").findall(f"{LINE}/condition")
+    }
+    caller, line = re.compile(taken["caller_id_number"]), re.compile(taken["destination_number"])
     assert all(line.search(number) for number in ("380441000001", "+442071000001"))
     hostile = ("fallback", "1", "+1,2", "380441000001;x=y", "380441000001@x", "${uuid}", "x380441000001", "0" * 40)
     assert not any(line.search(number) for number in hostile)
+    assert all(caller.search(number) for number in ("0", "380441000001", "+442071000001"))
+    assert not any(caller.search(number) for number in ("", "anonymous", *hostile) if number != "1")
 
 
 def test_the_simulated_switch_and_the_listener_mean_the_same_extension_context_and_variable() -> None:
