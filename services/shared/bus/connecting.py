@@ -1,7 +1,8 @@
 """Makes kafka-python's clients, and leaves nothing behind when they can't be made.
 
 A KafkaProducer or KafkaConsumer whose broker is away raises from its constructor and keeps its selector, its sockets
-and its thread for ever: about five descriptors a try, so that trying for an hour ends the process.
+and its thread for ever: about five descriptors a try. One that is there already keeps the socket of each connection
+that was refused. Either way an hour without a broker would end the process.
 """
 
 import socket
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaError
+from kafka.net import KafkaNetSocket
 from kafka.net.compat import KafkaNetClient
 
 from services.shared.bus.errors import BusUnavailable
@@ -20,6 +22,24 @@ BOOTSTRAP_MS = 5_000
 # A broker that was away for long is found again within this; kafka-python's own is half a minute.
 RECONNECT_MS = 2_000
 PROBE_SECONDS = 2.0
+_DIRECT = "direct"
+
+
+class ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships no types
+    """Connects like kafka-python's own, and closes the socket of a connection that can't be made.
+
+    It is chosen by the scheme of `proxy_url`, the library's way of bringing one's own.
+    """
+
+    SCHEMES = (_DIRECT,)
+
+    async def sock_connect(self, net: Any, sock: Any, sockaddr: Any, timeout_at: float | None = None) -> Any:
+        """Return the connected socket; raise KafkaError without."""
+        try:
+            return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:  # also when the attempt is cancelled
+            sock.close()
+            raise
 
 
 def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> Client:
@@ -37,6 +57,7 @@ def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> C
             kafka_client=client,
             bootstrap_timeout_ms=BOOTSTRAP_MS,
             reconnect_backoff_max_ms=RECONNECT_MS,
+            proxy_url=f"{_DIRECT}://",
             metrics_enabled=False,
             allow_auto_create_topics=False,
             **settings,
