@@ -1,5 +1,7 @@
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from string import Template
 
@@ -8,6 +10,9 @@ JARS = HERE / "target" / "jars"
 # Any fixed id: the folder belongs to this one node.
 CLUSTER_ID = "UmluZ21hc3Rlcmxvb3BiYQ"
 DOWNLOAD_SECONDS = 600
+INSTALL_SECONDS = 300
+# Programs that Kafka needs, and their Debian packages. Maven only fetches: with the jars there it is not missed.
+PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
 FORMAT_SECONDS = 60
 
 
@@ -15,14 +20,43 @@ class BrokerMissing(Exception):
     """Kafka can't be had on this machine; the message says what to install. Caught by the local stack."""
 
 
-def ensure_jars() -> None:
-    """Fetch Kafka's jars once. Raises BrokerMissing with one sentence that says what to install."""
-    if shutil.which("java") is None:
-        raise BrokerMissing("Java is missing: install a Java 17 runtime (Debian: openjdk-17-jre-headless)")
-    if any(JARS.glob("kafka_2.13-*.jar")):
-        return
-    if shutil.which("mvn") is None:
-        raise BrokerMissing("Maven is missing: install it (Debian: maven)")
+def ensure_jars(*, may_install: bool = False) -> None:
+    """Fetch Kafka's jars once, and before them Java and Maven where that is wanted and this is root on a Debian.
+
+    Raises BrokerMissing with one sentence that says what to install; also where RINGMASTER_BROKER=fallback wants none.
+    """
+    if os.environ.get("RINGMASTER_BROKER") == "fallback":
+        raise BrokerMissing("Kafka itself is not wanted here (RINGMASTER_BROKER=fallback).")
+    has_jars = any(JARS.glob("kafka_2.13-*.jar"))
+    for program, package in PACKAGES.items():
+        if program == "mvn" and has_jars:
+            return
+        if shutil.which(program) is None and not (may_install and _install(package) and shutil.which(program)):
+            raise BrokerMissing(f"{program} is missing, which Kafka needs: install it (Debian: {package}).")
+    _fetch_jars()
+
+
+def _install(package: str) -> bool:
+    """Install a Debian package where this is root on a Debian; return whether that went well."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    sys.stdout.write(f"Installing the package {package} …\n")
+    sys.stdout.flush()
+    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package]
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            timeout=INSTALL_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _fetch_jars() -> None:
     partial = JARS.with_name("jars.partial")
     command = [
         "mvn",
@@ -33,7 +67,10 @@ def ensure_jars() -> None:
         "dependency:copy-dependencies",
         f"-DoutputDirectory={partial}",
     ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise BrokerMissing(f"Maven could not fetch Kafka's jars in {DOWNLOAD_SECONDS} s.") from error
     if done.returncode != 0:
         raise BrokerMissing("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
     shutil.rmtree(JARS, ignore_errors=True)

@@ -35,6 +35,11 @@ DEFAULT_BASE_PORT = 18100
 FIRST_PORT, LAST_PORT = 1_024, 55_000
 
 
+def kafka_cluster() -> str | None:
+    """Return KAFKA_BOOTSTRAP, a cluster to use in place of a broker of the stack's own; None for the latter."""
+    return os.environ.get("KAFKA_BOOTSTRAP") or None
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where a stack keeps its data and which ports it uses. One folder, nothing outside it."""
@@ -64,8 +69,9 @@ class Layout:
         return {name: self.port(name) for name in _PORTS}
 
     def address(self, name: str) -> str:
-        """Return host:port of a part."""
-        return f"127.0.0.1:{self.port(name)}"
+        """Return host:port of a part; of Kafka that of the cluster which KAFKA_BOOTSTRAP names, where it does."""
+        cluster = kafka_cluster() if name == "kafka" else None
+        return cluster or f"127.0.0.1:{self.port(name)}"
 
     def url(self, name: str, path: str = "") -> str:
         """Return a URL of a part."""

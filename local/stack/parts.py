@@ -4,9 +4,9 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from local.broker import kafka
+from local.broker import fallback, kafka
 from local.stack import real_switch
-from local.stack.layout import ROOT, Layout
+from local.stack.layout import ROOT, Layout, kafka_cluster
 from local.stack.part import Part, answers, listens
 from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
 
@@ -22,8 +22,13 @@ TENANTS = ("acme", "borealis")
 
 
 def infrastructure(layout: Layout) -> list[Part]:
-    """Return broker, document store and object store, and a real FreeSWITCH where one is asked for."""
-    parts = [_broker(layout), _documents(layout), _objects(layout)]
+    """Return broker, document store and object store, and a real FreeSWITCH where one is asked for.
+
+    Without a broker where KAFKA_BOOTSTRAP names a cluster. Raises PartFailed, and BrokerMissing without any broker.
+    """
+    parts = [_documents(layout), _objects(layout)]
+    if kafka_cluster() is None:
+        parts.insert(0, _broker(layout))
     real = real_switch.asked_for(layout)
     if real is not None and real.program is not None:
         parts.append(real_switch.freeswitch(layout, real))
@@ -75,9 +80,13 @@ def switch(layout: Layout, clock: dict[str, str], scenario: Path) -> Part:
 
 
 def _broker(layout: Layout) -> Part:
-    kafka.ensure_jars()
     port = layout.port("kafka")
-    command = kafka.prepare(layout.path("broker"), port, layout.port("kafka_controller"))
+    try:
+        kafka.ensure_jars(may_install=True)
+        command = kafka.prepare(layout.path("broker"), port, layout.port("kafka_controller"))
+    except kafka.BrokerMissing as missing:
+        command = fallback.prepare(layout.path("broker-fallback"), port)
+        sys.stdout.write(f"{missing} {fallback.WEAKER}\n")
     return Part("broker", command, lambda: listens(port), layout.path("logs", "broker.log"))
 
 

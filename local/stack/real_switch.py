@@ -89,6 +89,7 @@ def freeswitch(layout: Layout, switch: RealSwitch) -> Part:
     for name, folder in folders.items():
         folder.mkdir(exist_ok=True)
         command += [f"-{name}", str(folder)]
+    layout.path("call-records").mkdir(exist_ok=True)
     _write_sounds(layout)
     ports = tuple(layout.port(name) for name in ("event_socket", "carriers", "telephones"))
     return Part(
