@@ -40,6 +40,9 @@ REPAIR_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
 
+GATHER_MS = 100
+"""What agents' states look like may be so old."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -132,7 +135,7 @@ def run(settings: Settings, clock: Clock) -> int:
         tokens=TokensFile(settings.api_tokens),
         sender=Producer(bootstrap, "console"),
         replies=Consumer(bootstrap, None, [REPLIES], "console-replies", from_beginning=False),
-        calls=Consumer(bootstrap, None, [CALLS], "console-calls"),
+        calls=Consumer(bootstrap, None, [CALLS], "console-calls", gather_ms=GATHER_MS),
         tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
         clock=clock,
         switch=_switch_access(settings),

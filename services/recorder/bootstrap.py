@@ -30,6 +30,9 @@ from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
+GATHER_MS = 200
+"""A recording may be found so much later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
@@ -68,7 +71,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     scanner = Scanner(settings, storing, dispatcher, stillness)
     stopped_events = StoppedEvents(
         settings.node,
-        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client),
+        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client, gather_ms=GATHER_MS),
         dispatcher.offer,
         lambda location: _is_there(settings, location),
         storing.note_missing,

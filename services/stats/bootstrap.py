@@ -29,6 +29,9 @@ from services.stats.writing import Writer
 
 log = structlog.get_logger()
 
+GATHER_MS = 50
+"""The live numbers may be so old."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -70,6 +73,7 @@ def run(settings: Settings, clock: Clock) -> int:
         "stats",
         [CALLS],
         "stats",
+        gather_ms=GATHER_MS,
         on_assigned=lambda places: events.assigned(list(places)),
         on_revoked=lambda places: events.revoked(list(places)),
     )

@@ -30,6 +30,8 @@ from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
 from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
+GATHER_MS = 20
+"""An event may go out so much later."""
 MATCHERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
@@ -68,7 +70,8 @@ class KafkaBus:
         self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
     ) -> Reader:
         """Return a consumer. Raises BusUnavailable."""
-        return Consumer(self.bootstrap, group, topics, f"webhooks-{group or 'tenants'}", on_revoked=on_revoked)
+        name = f"webhooks-{group or 'tenants'}"
+        return Consumer(self.bootstrap, group, topics, name, gather_ms=GATHER_MS, on_revoked=on_revoked)
 
 
 @dataclass(frozen=True, slots=True)
