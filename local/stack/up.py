@@ -29,7 +29,7 @@ def run(layout: Layout, say: Say) -> int:
     finally:
         say("\nStopping …")
         stack.stop()
-    say("Stopped. The data stays in .run/stack; `make up` goes on from there.")
+    say(f"Stopped. The data stays in {layout.folder}; `make up` goes on from there.")
     return 0
 
 

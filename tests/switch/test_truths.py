@@ -354,11 +354,12 @@ def test_a_number_that_is_no_line_is_unallocated(bench: Bench, events: EventSock
 def test_an_unclaimed_line_falls_back_by_itself(bench: Bench, events: EventSocket) -> None:
     caller = bench.call("4930100001")
     parked = events.event_of(caller, "CHANNEL_PARK")
-    assert parked.get("variable_ringmaster_line") == "4930100001"
+    assert parked.get("variable_ringmaster_line") == "+4930100001"
     hung = events.event_of(caller, "CHANNEL_HANGUP")
     assert hung.get("Hangup-Cause") == "NORMAL_TEMPORARY_FAILURE"
     seconds = (int(hung.first["Event-Date-Timestamp"]) - int(parked.first["Event-Date-Timestamp"])) / 1e6
     assert 4 < seconds < 10
+    events.event_of(caller, "CHANNEL_DESTROY")
 
 
 def test_an_unknown_user_is_absent_and_an_unregistered_one_not_registered(

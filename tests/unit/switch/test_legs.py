@@ -168,7 +168,7 @@ def test_music_goes_on_after_a_prompt_that_played_over_it(switch: Switch, tape: 
 def test_the_line_is_exported_and_the_guard_set_before_the_call_is_parked(switch: Switch, tape: Tape) -> None:
     leg = switch.call_in(LINE, "+4930555")
     park = tape.last("CHANNEL_PARK")
-    assert park.header("variable_ringmaster_line") == LINE
+    assert park.header("variable_ringmaster_line") == "+" + LINE
     assert park.header("variable_export_vars") == "ringmaster_line"
     assert run(switch, f"sched_del {leg.uuid}") == "+OK Deleted: 1\n"
     switch.scheduler.advance(10)
