@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import cache
 from time import monotonic
 
 import gevent
+import prometheus_client
 import structlog
 from gevent.event import Event as Flag
 
@@ -133,8 +135,8 @@ class Pump:
         """Publish what one batch told; counted by kind in one go, a counter's lock for each fact costs 2 µs."""
         if not told:
             return
-        for kind, number in Counter(each.fact.WhichOneof("fact") for each in told).items():
-            metrics.FACTS.labels(kind).inc(number)
+        for kind, number in Counter([each.fact.WhichOneof("fact") for each in told]).items():
+            _counter_of(kind).inc(number)
         self._publisher.put_all(told)
 
     def _session_changed(self, item: Connected | Disconnected) -> None:
@@ -226,6 +228,12 @@ class Pump:
     def _to_tenants(self, now_us: int) -> list[Input]:
         """Begin a fact of the switch for each tenant; the caller says what happened."""
         return [self._facts.of_switch(tenant_id, now_us) for tenant_id in self._tenants()]
+
+
+@cache
+def _counter_of(kind: str) -> prometheus_client.Counter:
+    """Return a kind's counter; to look it up by its label costs more than to count."""
+    return metrics.FACTS.labels(kind)
 
 
 def _say(disconnected: Disconnected) -> None:
