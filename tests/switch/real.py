@@ -1,7 +1,7 @@
 """A real FreeSWITCH 1.10 as the switch under test: FREESWITCH_HOST, _PORT, _PASSWORD and FREESWITCH_SIP (host:port).
 
-Its configuration is tests/switch/conf, whose first lines say how to start it: the platform's own dialplan, the extensions
-of scenario.yaml, a profile `internal` without authentication, and mod_local_stream's `moh`.
+Its configuration is tests/switch/conf, whose first lines say how to start it: the platform's own dialplan, the
+extensions of scenario.yaml, a profile `internal` without authentication, and mod_local_stream's `moh`.
 """
 
 import os
