@@ -16,6 +16,8 @@ class Call:
     hungup: float | None = None
     hung_up_by: str = ""
     talks: list[dict[str, Any]] = field(default_factory=list)
+    recordings: list[dict[str, Any]] = field(default_factory=list)
+    """None: a phone knows of no recording."""
 
 
 @dataclass(slots=True)

@@ -70,12 +70,16 @@ class Stage:
         seen = self.truth()
         calls = seen["calls"]
         live = sum(call["hungup"] is None for call in calls)
-        waits = self._began is None
         return {
-            "phase": "waiting" if waits else "playing" if live or self._callers.is_running else "drained",
+            "phase": self._phase(live),
             "calls": {"arrived": len(calls), "live": live, "talked": sum(bool(call["talks"]) for call in calls)},
             "offers": len(seen["offers"]),
         }
+
+    def _phase(self, live_calls: int) -> str:
+        if self._began is None:
+            return "waiting"
+        return "playing" if live_calls or self._callers.is_running or not self._drains else "drained"
 
     def truth(self) -> dict[str, Any]:
         """Return what the phones have seen."""

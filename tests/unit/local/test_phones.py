@@ -1,0 +1,129 @@
+"""SIPp's callers and agents: their files, their voices, and what their logs tell."""
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.phones.diary import read_calls, read_ringings, truth
+from local.phones.people import caller_rows, phone_rows
+from local.phones.telephone_events import KEYS, capture
+from local.phones.voices import alaw
+from local.switch.scenario import parse_scenario
+from services.console.domain.phone_password import phone_password
+
+SCENARIO = parse_scenario(
+    {
+        "pool": {"hostile": 1},
+        "lines": [{"number": "+380441000001", "calls_per_hour": 10, "digits": [{"1": 1, "#": 1}, "2"]}],
+    }
+)
+CALLER_LOG = [
+    "calls a@host 2026-01-01\t10:00:00.000000\t1000.0 +38050 +38044",
+    "answered a@host 2026-01-01\t10:00:01.000000\t1001.0",
+    "calls b@host 2026-01-01\t10:00:02.000000\t1002.0 +38051 +38044",
+    "gone a@host 2026-01-01\t10:00:30.000000\t1030.0 platform",
+    "gone a@host 2026-01-0",
+]
+AGENT_LOG = [
+    "rings x@switch 2026-01-01\t10:00:05.000000\t1005.0 +38050 olena",
+    "rings y@switch 2026-01-01\t10:00:05.000000\t1005.0 +38050 taras",
+    "answered x@switch 2026-01-01\t10:00:08.000000\t1008.0",
+    "gone y@switch 2026-01-01\t10:00:08.000000\t1008.5 platform",
+]
+
+
+def test_no_name_adds_a_field_a_line_or_a_keyword_to_the_callers_file() -> None:
+    rows = list(caller_rows(SCENARIO, 1, by_events=True))
+    assert rows[0] == "SEQUENTIAL"
+    for row in rows[1:]:
+        assert len(row.split(";")) == 8
+        assert not set(row) & set('\n\r[]"')
+
+
+def test_keys_that_no_capture_has_go_by_info() -> None:
+    rows = [row.split(";") for row in caller_rows(SCENARIO, 1, by_events=True)][1:]
+    assert {row[6] for row in rows if row[3] == "#"} == {"info"}
+    assert {row[6] for row in rows if row[3] == "1"} == {"events", "info"}
+    assert {row[5] for row in rows if row[6] == "events"} == {" 101"}
+    assert not [row for row in caller_rows(SCENARIO, 1, by_events=False) if "events" in row]
+
+
+def test_each_caller_has_a_number_of_its_own() -> None:
+    numbers = [row.split(";")[1] for row in list(caller_rows(SCENARIO, 1, by_events=True))[1:]]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_phone_proves_itself_with_the_password_of_the_directory() -> None:
+    tenants = [{"domain": "acme.example", "agents": [{"phone": "olena"}, {"phone": "taras"}]}]
+    rows = phone_rows(tenants, "secret", 5099)
+    password = phone_password("secret", "olena", "acme.example")
+    assert rows[1] == f"olena;acme.example;[authentication username=olena password={password}];5099"
+    assert len(rows) == 3
+
+
+def test_a_talk_is_a_phone_that_answered_while_its_caller_was_there() -> None:
+    seen = truth(read_calls(CALLER_LOG).values(), read_ringings(AGENT_LOG).values())
+    first, second = seen["calls"]
+    assert [talk["agent"] for talk in first["talks"]] == ["olena"]
+    assert (first["arrived"], first["answered"], first["hungup"]) == (1000.0, 1001.0, 1030.0)
+    assert second["talks"] == []
+    assert second["hungup"] is None
+    assert [offer["ended"] for offer in seen["offers"]] == [None, 1008.5]
+
+
+def test_a_phone_that_answers_after_its_caller_is_gone_does_not_talk() -> None:
+    late = [line.replace("1008.0", "1031.0") for line in AGENT_LOG]
+    seen = truth(read_calls(CALLER_LOG).values(), read_ringings(late).values())
+    assert seen["calls"][0]["talks"] == []
+
+
+def _linear(code: int) -> int:
+    """Decode A-law by the table of ITU-T G.711: the middle of the interval that a code stands for."""
+    code ^= 0x55
+    segment, place = (code >> 4) & 7, code & 15
+    loudness = (2 * place + 1) * 8 if segment == 0 else (2 * place + 33) * (8 << (segment - 1))
+    return loudness if code & 0x80 else -loudness
+
+
+@given(st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=50))
+def test_a_law_keeps_each_sample_to_the_width_of_its_interval(samples: list[int]) -> None:
+    for sample, code in zip(samples, alaw(np.array(samples, dtype=np.int16)), strict=True):
+        width = 16 if abs(sample) < 256 else 2 ** (math.floor(math.log2(abs(sample))) - 4)
+        assert abs(_linear(code) - max(-32_635, min(32_635, sample))) <= width
+
+
+def test_a_key_press_grows_by_20_ms_and_ends_three_times() -> None:
+    for key in KEYS:
+        packets = _packets(capture(int(key), 1))
+        assert {packet[12] for packet in packets} == {int(key)}
+        assert [struct.unpack("!H", packet[14:16])[0] for packet in packets] == [160, 320, 480, 640, 800, 960, 960, 960]
+        assert [bool(packet[13] & 0x80) for packet in packets] == [False] * 5 + [True] * 3
+        assert [bool(packet[1] & 0x80) for packet in packets] == [True] + [False] * 7
+        assert {packet[1] & 0x7F for packet in packets} == {101}
+        assert len({packet[4:8] for packet in packets}) == 1
+
+
+def test_two_key_presses_of_a_call_differ_in_their_timestamp() -> None:
+    first, second = (_packets(capture(1, place))[0][4:8] for place in (1, 2))
+    assert first != second
+
+
+def _packets(file: bytes) -> list[bytes]:
+    """Return the RTP packets of a capture."""
+    found, at = [], 24
+    while at < len(file):
+        length = struct.unpack("<I", file[at + 8 : at + 12])[0]
+        found.append(file[at + 16 + 42 : at + 16 + length])
+        at += 16 + length
+    return found
+
+
+def test_the_scenarios_name_files_that_are_written() -> None:
+    text = (Path(__file__).parents[3] / "local" / "phones" / "caller.xml").read_text()
+    for place in (1, 2):
+        for key in KEYS:
+            assert f'"events-{place}-{key}.pcap"' in text
