@@ -156,6 +156,7 @@ def test_a_swallowed_record_stop_never_comes_but_the_file_is_complete(simulated:
     events.event_of(caller, "CHANNEL_PARK")
     path = simulated.recordings / "swallowed.wav"
     events.api(f"uuid_record {caller} start {path}")
+    until(lambda: path.stat().st_size > 44, "growth of the recording")
     simulated.hang_up(caller)
     events.event_of(caller, "CHANNEL_DESTROY")
     names = [event["Event-Name"] for event in events.of_leg(caller)]
