@@ -16,15 +16,14 @@ import structlog
 from services.router import metrics
 from services.router.adapters.bus import Bus, ClosingReader, ClosingSender, Places
 from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
-from services.router.domain.decide import Outputs
 from services.router.domain.errors import RefusedInput
 from services.router.domain.model import TenantState
+from services.router.outbox import Outbox
 from services.router.partition import Partition
 from services.shared.bus.errors import BusError
-from services.shared.bus.events import publish_event
-from services.shared.bus.ports import ReceiptPort
+from services.shared.bus.ports import BatchReceiptPort
 from services.shared.bus.record import Record
-from services.shared.bus.topics import COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
+from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
 
@@ -39,11 +38,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A record's outputs on their way to the broker."""
+    """Outputs on their way to the broker; `next_offsets` by partition may be committed when they are there."""
 
-    partition: int
-    next_offset: int
-    receipts: list[ReceiptPort]
+    next_offsets: dict[int, int]
+    receipts: list[BatchReceiptPort]
     sent_at: float
 
 
@@ -107,6 +105,8 @@ class Session:
         self._pace = pace
         self._lost: set[int] = set()
         self.partitions: dict[int, Partition] = {}
+        self._outbox = Outbox()
+        self._decided: dict[int, int] = {}
         self._sent: deque[_Sent] = deque()
         self._committed_at = self._snapshot_at = time.monotonic()
         self._sender: ClosingSender = bus.sender()
@@ -141,9 +141,9 @@ class Session:
         """Commit the offsets whose outputs are acknowledged; wait for all of them when asked to."""
         positions: dict[tuple[str, int], int] = {}
         while self._sent and self._is_acknowledged(self._sent[0], wait=wait):
-            sent = self._sent.popleft()
-            if sent.partition in self.partitions:
-                positions[INPUTS, sent.partition] = sent.next_offset
+            for number, next_offset in self._sent.popleft().next_offsets.items():
+                if number in self.partitions:
+                    positions[INPUTS, number] = next_offset
         if positions:
             self._reader.commit(positions)
 
@@ -210,22 +210,23 @@ class Session:
             if not self._decide(record):
                 spoilt.add(record.partition)
             if time.monotonic() - began > YIELD_SECONDS:
+                self._send()
                 gevent.idle()
                 began = time.monotonic()
+        self._send()
         for number in sorted(spoilt):
             self._load(number)
 
     def _decide(self, record: Record) -> bool:
-        """Decide one record and send what follows; False when the partition must be built again without it."""
+        """Decide one record and note what follows; False when the partition must be built again without it."""
         partition = self.partitions[record.partition]
-        receipts: list[ReceiptPort] = []
         began = time.perf_counter()
         try:
             outputs = partition.take(record)
         except RefusedInput as refused:
             outputs = None
             if partition.emits(record.offset):
-                receipts.append(self._bury(record, str(refused)))
+                self._bury(record, str(refused))
         except Exception as bug:  # noqa: BLE001 - the boundary: one bad input may not stop all tenants for ever
             self._leave_out(record, bug)
             return False
@@ -234,32 +235,22 @@ class Session:
             metrics.REPLAYED.inc()
             return True
         if outputs is not None:
-            receipts += self._send(record, outputs)
-        self._sent.append(_Sent(record.partition, record.offset + 1, receipts, time.monotonic()))
+            self._outbox.put(record, outputs, self._reader.generation(), self._clock.now_ms())
+        self._decided[record.partition] = record.offset + 1
         return True
 
-    def _send(self, record: Record, outputs: Outputs) -> list[ReceiptPort]:
-        """Send commands first: somebody waits for them."""
-        now_ms, generation = self._clock.now_ms(), self._reader.generation()
-        receipts = []
-        for command in outputs.commands:
-            command.fence_partition = record.partition
-            command.fence_generation = generation
-            receipts.append(self._sender.send(COMMANDS, command.node, command.SerializeToString(), timestamp_ms=now_ms))
-            metrics.COMMANDS.labels(command.WhichOneof("action") or "none").inc()
-        receipts.extend(
-            self._sender.send(REPLIES, record.key, reply.SerializeToString(), timestamp_ms=now_ms)
-            for reply in outputs.replies
-        )
-        receipts.extend(publish_event(self._sender, event) for event in outputs.events)
-        metrics.EVENTS.inc(len(outputs.events))
-        metrics.INPUT_AGE_SECONDS.observe(max(0, now_ms - record.timestamp_ms) / 1000)
-        return receipts
+    def _send(self) -> None:
+        """Send what follows from all that was decided since the last time."""
+        if not self._decided:
+            return
+        receipts = self._outbox.send(self._sender)
+        self._sent.append(_Sent(self._decided, receipts, time.monotonic()))
+        self._decided = {}
 
-    def _bury(self, record: Record, reason: str) -> ReceiptPort:
+    def _bury(self, record: Record, reason: str) -> None:
         metrics.DEAD_LETTERS.labels("refused").inc()
         log.warning("input_refused", partition=record.partition, offset=record.offset, reason=reason)
-        return self._send_dead(record, reason)
+        self._outbox.put_dead(record, reason)
 
     def _leave_out(self, record: Record, bug: Exception) -> None:
         """Put an input aside on which the core failed: never half-applied, never met again."""
@@ -275,20 +266,10 @@ class Session:
         )
         self._snapshots.skip(record.partition, record.offset, reason)
         if self.partitions[record.partition].emits(record.offset):
-            receipt = self._send_dead(record, reason)
-            self._sent.append(_Sent(record.partition, record.offset + 1, [receipt], time.monotonic()))
+            self._outbox.put_dead(record, reason)
+            self._decided[record.partition] = record.offset + 1
+            self._send()
         self.settle(wait=True)
-
-    def _send_dead(self, record: Record, reason: str) -> ReceiptPort:
-        headers = {
-            "reason": reason[:500],
-            "topic": record.topic,
-            "partition": str(record.partition),
-            "offset": str(record.offset),
-        }
-        return self._sender.send(
-            DEAD_LETTERS, record.key or "none", record.value, timestamp_ms=record.timestamp_ms, headers=headers
-        )
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -301,10 +282,11 @@ class Session:
             for timer in partition.due(now_ms):
                 fired = TimerFired(timer_id=timer.timer_id, due_ms=timer.due_ms)
                 value = Input(tenant_id=timer.tenant_id, timer=fired).SerializeToString()
-                receipt = self._sender.send(INPUTS, timer.tenant_id, value, timestamp_ms=now_ms)
+                self._outbox.put_input(timer.tenant_id, value, now_ms)
                 # It holds back no offset of its own, but a broker that does not take it ends the session.
-                self._sent.append(_Sent(partition.number, partition.next_offset, [receipt], time.monotonic()))
+                self._decided[partition.number] = partition.next_offset
                 metrics.TIMERS_FIRED.inc()
+        self._send()
 
     def _patience(self, timeout_seconds: float) -> float:
         """Return how long to wait for records: until the next timer at most."""

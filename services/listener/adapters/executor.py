@@ -8,6 +8,7 @@ or ended (tell its result again, under the same id).
 
 from collections import deque
 from dataclasses import dataclass, field
+from time import monotonic
 
 import gevent
 import structlog
@@ -32,6 +33,8 @@ from services.shared.contracts.ringmaster.v1.command_pb2 import Command, Command
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.2
+COMMIT_SECONDS = 0.5
+"""A commit for each command costs the broker as much as the command; what is read twice is known by the ledger."""
 RETRY_SECONDS = 1.0
 LAST_SECONDS = 5.0
 MOST_AT_ONCE = 500
@@ -93,10 +96,13 @@ class Executor:
                 self._gate.stopping.wait(RETRY_SECONDS)
 
     def _follow(self, reader: ClosingReader) -> None:
+        committed_at = monotonic()
         while not self._gate.stopping.is_set():
             for record in reader.poll(POLL_SECONDS):
                 self._accept(record)
-            self._commit(reader)
+            if monotonic() - committed_at >= COMMIT_SECONDS:
+                committed_at = monotonic()
+                self._commit(reader)
             if self._bug.ready():
                 self._bug.get()
         self._pool.join(timeout=LAST_SECONDS)

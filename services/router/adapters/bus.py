@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.shared.bus.consumer import Consumer
-from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import INPUTS
 
@@ -18,7 +18,7 @@ class ClosingReader(Reader, Protocol):
         """Leave the group."""
 
 
-class ClosingSender(Sender, Protocol):
+class ClosingSender(BatchSender, Protocol):
     """A sender that can be left."""
 
     def close(self) -> None:

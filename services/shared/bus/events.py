@@ -1,3 +1,7 @@
+from functools import lru_cache
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from services.shared.bus.ports import ReceiptPort, Sender
 from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -17,7 +21,7 @@ def headers_for(event: Event, source: str) -> dict[str, str]:
         "ce_id": event.event_id,
         "ce_type": event_type(event),
         "ce_source": f"ringmaster/{source}",
-        "ce_time": event.time.ToJsonString(),
+        "ce_time": _time_text(event.time.seconds, event.time.nanos),
         "ce_tenant": event.tenant_id,
         "content-type": "application/protobuf",
     }
@@ -25,6 +29,12 @@ def headers_for(event: Event, source: str) -> dict[str, str]:
     if subject:
         headers["ce_subject"] = subject
     return headers
+
+
+@lru_cache(maxsize=256)
+def _time_text(seconds: int, nanos: int) -> str:
+    """Write a moment as RFC 3339; remembered, for the events of one moment come together."""
+    return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
 
 
 def publish_event(producer: Sender, event: Event, source: str = "router") -> ReceiptPort:

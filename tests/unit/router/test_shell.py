@@ -1,6 +1,6 @@
 """The shell on a bus in memory: what it sends is the same whatever happens to it in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from services.router.domain.model import TenantState
 from services.router.domain.turn import Position
 from services.router.shell import Pace, Session, Shell
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.ports import Outgoing
 from services.shared.bus.topics import CALLS, COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -52,6 +53,14 @@ class _KillingSender:
             raise Killed
         self._hands.sends_left -= 1
         return self._sender.send(*args, **more)
+
+    def send_many(self, topic: str, records: Sequence[Outgoing]) -> Any:
+        reached = records[: self._hands.sends_left]
+        self._hands.sends_left -= len(reached)
+        receipt = self._sender.send_many(topic, reached)
+        if len(reached) < len(records):
+            raise Killed
+        return receipt
 
     def flush(self, timeout_seconds: float) -> None:
         self._sender.flush(timeout_seconds)
