@@ -28,6 +28,8 @@ class Tap:
     """
 
     upstream: tuple[str, int]
+    counts_from: float = 0.0
+    """Offers before this moment (time.perf_counter) are not noted."""
     waits: list[tuple[float, str]] = field(default_factory=list)
     _last_of_leg: dict[bytes, float] = field(default_factory=dict)
     _phone_of_leg: dict[bytes, bytes] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Tap:
                 continue
             self._phone_of_leg[leg] = phone
             joined = self._last_of_leg.get(call.group(1))
-            if joined is None:
+            if joined is None or now < self.counts_from:
                 continue
             free = self._phone_free.get(phone, 0.0)
             self.waits.append((now - max(joined, free), "agent free" if free > joined else "caller joins"))

@@ -18,6 +18,8 @@ S3_SECRET_KEY = "ringmaster-local"  # noqa: S105 - see above
 WEBHOOK_SECRET = "whsec_cmluZ21hc3Rlci1sb2NhbC13ZWJob29rcw=="  # noqa: S105 - see above
 ADMIN_TOKEN = "local-admin"  # noqa: S105 - see above
 SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
+ON_THE_WAY = ("router", "listener")
+"""Of the services, those between an event of the switch and the command that follows."""
 TENANTS = ("acme", "borealis")
 
 
@@ -51,6 +53,7 @@ def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
                 _healthy(layout.url(name, "/healthz")),
                 layout.path("logs", f"{name}.log"),
                 environment | own,
+                gives_way=name not in ON_THE_WAY,
             )
         )
     return parts
@@ -96,7 +99,7 @@ def _documents(layout: Layout) -> Part:
     storage = layout.path("documents")
     storage.mkdir(exist_ok=True)
     command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(storage), "--sync-on-commit"]
-    return Part("documents", command, lambda: listens(port), layout.path("logs", "documents.log"))
+    return Part("documents", command, lambda: listens(port), layout.path("logs", "documents.log"), gives_way=True)
 
 
 def _objects(layout: Layout) -> Part:
@@ -129,13 +132,16 @@ def _objects(layout: Layout) -> Part:
         ("filer.port", "objects_filer"),
     ):
         command += [f"-{option}={layout.port(name)}", f"-{option}.grpc={layout.port(name) + 10_000}"]
-    return Part("objects", command, lambda: listens(layout.port("objects")), layout.path("logs", "objects.log"))
+    return Part(
+        "objects", command, lambda: listens(layout.port("objects")), layout.path("logs", "objects.log"), gives_way=True
+    )
 
 
 def _receiver(layout: Layout) -> Part:
     command = [sys.executable, "-m", "local.receiver", "--port", str(layout.port("receiver"))]
     command += ["--secret", WEBHOOK_SECRET, "--log", str(layout.path("receiver", "received.log"))]
-    return Part("receiver", command, _healthy(layout.url("receiver", "/summary")), layout.path("logs", "receiver.log"))
+    ready, log = _healthy(layout.url("receiver", "/summary")), layout.path("logs", "receiver.log")
+    return Part("receiver", command, ready, log, gives_way=True)
 
 
 def _healthy(url: str) -> "_Healthy":

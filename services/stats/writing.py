@@ -11,6 +11,8 @@ from services.stats.store import CallFields, Store, StoreUnavailable, TenantSnap
 # Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
 MOST_BATCHES = 200
 RETRY_SECONDS = 1.0
+# A call changes several times in a short while: what is written of it together costs one write.
+COLLECT_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -57,6 +59,8 @@ class Writer:
         if not self._keep(stopping, self._store.prepare):
             return
         while (batch := self._batches.get()) is not None:
+            if self._batches.qsize() < MOST_BATCHES // 2:
+                stopping.wait(COLLECT_SECONDS)
             batch, following = self._merge(batch)
             if not self._keep(stopping, partial(self._store.write, batch.calls)):
                 return

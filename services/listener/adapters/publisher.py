@@ -10,6 +10,7 @@ is room again. So the log of a tenant is always a true beginning followed by an 
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -181,6 +182,10 @@ class Publisher:
         self._wait()
 
     def _wait(self) -> None:
+        if self._producer is not None and self._queue and self._awaits_acknowledgement():
+            with suppress(BusError):
+                self._in_flight[0].receipt.wait(_ACK_POLL_SECONDS)
+            return
         if self._queue and self._producer is not None and self._in_flight_records < MAX_IN_FLIGHT:
             # At least one turn of the hub: what is sent must also get its chance to be written.
             gevent.sleep(max(1e-6, self._collecting_seconds()))
@@ -193,7 +198,7 @@ class Publisher:
 
     def _send_some(self, producer: ClosingSender) -> None:
         number = min(SEND_RECORDS, len(self._queue), MAX_IN_FLIGHT - self._in_flight_records)
-        if number <= 0 or self._collecting_seconds() > 0:
+        if number <= 0 or self._collecting_seconds() > 0 or self._awaits_acknowledgement():
             return
         records = [self._queue.popleft() for _ in range(number)]
         try:
@@ -205,6 +210,10 @@ class Publisher:
         self._in_flight.append(_Sent(records, receipt))
         self._in_flight_records += number
         self._collect_until = monotonic() + COLLECT_SECONDS if number >= BUSY_RECORDS else 0.0
+
+    def _awaits_acknowledgement(self) -> bool:
+        """Whether something is on its way and little is waiting: what comes meanwhile travels together."""
+        return bool(self._in_flight) and len(self._queue) < SEND_RECORDS
 
     def _collecting_seconds(self) -> float:
         """Return how long to wait for more before the next batch is sent; none when there is enough for one."""

@@ -1,6 +1,8 @@
 from collections.abc import Callable, Collection, Mapping
+from time import monotonic
 from typing import Any
 
+import gevent
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
@@ -13,7 +15,6 @@ from services.shared.bus.record import Record
 MAX_POLL_RECORDS = 100
 # A broker that was away for long is found again within this; kafka-python's own is half a minute.
 RECONNECT_MS = 2_000
-GATHER_BYTES = 64 * 1024
 Partitions = Collection[tuple[str, int]]
 PartitionsChanged = Callable[[Partitions], None]
 
@@ -25,8 +26,9 @@ class Consumer:
     commits nothing (compacted topics). `client_id` names this process among the group's members: one that is killed and
     started again under the same name gets its partitions back at once (static membership), not after a session's end.
 
-    `gather_ms`: who needs no record at once gets more of them together, this much later at most. A fetch costs reader
-    and broker about as much as ten records, and so does the commit behind it.
+    `gather_ms`: who needs no record at once gets more of them together. After a poll that returned some, the next one
+    waits for so long, so a record comes at most twice as much later. A fetch costs reader and broker about as much as
+    ten records, and so does the commit behind it. A topic on which nothing comes is asked twice a second as ever.
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest" if from_beginning else "latest",
             max_poll_records=MAX_POLL_RECORDS,
-            fetch_min_bytes=GATHER_BYTES if gather_ms else 1,
-            fetch_max_wait_ms=gather_ms or 500,
+            fetch_max_wait_ms=500,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=2_000,
         )
         self._group = group
+        self._gather_seconds = gather_ms / 1000
+        self._gather_until = 0.0
         if group is None:
             self._assign_all(topics)
         else:
@@ -63,13 +66,19 @@ class Consumer:
 
     def poll(self, timeout_seconds: float) -> list[Record]:
         """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out."""
+        if self._gather_until:
+            gevent.sleep(min(timeout_seconds, max(0.0, self._gather_until - monotonic())))
         try:
             batches = self._kafka.poll(timeout_ms=int(timeout_seconds * 1000))
         except KafkaError as error:
             raise BusUnavailable(f"the broker does not answer: {error}") from error
         if self._group is not None:
             self._finish_joining()
-        return [_record(message) for batch in batches.values() for message in batch]
+        records = [_record(message) for batch in batches.values() for message in batch]
+        # A full batch says that there is more: then nothing is gathered.
+        gathers = 0 < len(records) < MAX_POLL_RECORDS
+        self._gather_until = monotonic() + self._gather_seconds if gathers else 0.0
+        return records
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Say that everything before these offsets has had its effect. Raises BusUnavailable."""

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,7 @@ class Supervisor:
         """Wait until stopped or until a greenlet dies; return the process's exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self.stop)
+        keep_start_out_of_collections()
         self._done.wait()
         self.stopping.set()
         gevent.joinall(list(self._greenlets), timeout=STOP_SECONDS)
@@ -59,6 +61,16 @@ class Supervisor:
         log.error("greenlet_died", greenlet=name, reason=reason)
         self._exit_code = EXIT_DIED
         self._done.set()
+
+
+def keep_start_out_of_collections() -> None:
+    """Tell the garbage collector that what exists now stays for good.
+
+    Modules and message descriptors are most of a service's objects. To look at them again and again stopped everything
+    for 40-100 ms every half a minute; without them a full collection takes a few milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def leave(exit_code: int) -> NoReturn:

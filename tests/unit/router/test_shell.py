@@ -117,7 +117,7 @@ def _session(bus: TestBus, snapshots: MemorySnapshots) -> Session:
 def _run(session: Session, steps: int = 4) -> None:
     for _ in range(steps):
         session.step(0)
-    session.settle(wait=True)
+    session.settle()
 
 
 def _ids(bus: TestBus) -> tuple[list[str], list[str], list[str]]:
