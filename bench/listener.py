@@ -4,14 +4,14 @@
 from a real FreeSWITCH, each time with new leg ids; the broker is RINGMASTER_KAFKA_BOOTSTRAP or one started for the run.
 Both publish one record for each event that is a fact; measured from the first event to the last acknowledgement.
 
-Seen on two busy cores, medians of five interleaved runs of 40,000 events, load average 4.5:
+Seen on two quiet cores, medians of five interleaved runs of 40,000 events:
 
                                             ours          stock parts
-    CPU per event                           40 us         204 us          5.1 times less
-    facts acknowledged a second and core    16,300        3,600
-    longest pause of the hub, wall clock    38 ms         6,900 ms        the waiting for a core is in it
-    longest pause of the hub, own CPU       9 ms          4,800 ms
-    memory, 10 % to 100 % of 10^6 events    + 0.6 MB      not measured
+    CPU per event                           31 us         193 us          6.2 times less
+    facts acknowledged a second and core    21,000        3,800
+    longest pause of the hub, wall clock    8 ms          2,300 ms
+    longest pause of the hub, own CPU       9 ms          2,280 ms
+    memory, 10 % to 100 % of 10^6 events    + 0.4 MB      not measured
 
 A broker that is away is no part of it: tests/integration/listener/test_broker_outage.py kills one. With
 RINGMASTER_OUTAGE_SECONDS=300 and nine calls a second: 2,700 calls, 1.5 MB spooled, all told in order 3.6 s after its
