@@ -36,12 +36,13 @@ class Sipp:
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     logs: list[Path] = field(default_factory=list)
+    finishes: bool = False
 
     def start(self) -> None:
         """Start it. Where `setpriv` is there the kernel ends it with its parent: no caller outlives the stack."""
         log = self.folder / f"{self.name}-{time.time_ns() // 1_000_000}.log"
         self.logs.append(log)
-        self.started = time.monotonic()
+        self.started, self.finishes = time.monotonic(), False
         setpriv = shutil.which("setpriv")
         command = [
             *((setpriv, "--pdeathsig", "KILL") if setpriv else ()),
@@ -59,8 +60,9 @@ class Sipp:
         return self.process is not None and self.process.poll() is None
 
     def finish(self) -> None:
-        """Begin no new call and end with the last one."""
-        if self.process is not None and self.is_running:
+        """Begin no new call and end with the last one. Asked a second time, SIPp would end the calls that are left."""
+        if self.process is not None and self.is_running and not self.finishes:
+            self.finishes = True
             self.process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:

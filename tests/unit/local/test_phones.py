@@ -1,19 +1,24 @@
 """SIPp's callers and agents: their files, their voices, and what their logs tell."""
 
 import math
+import os
+import signal
 import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.phones.diary import read_calls, read_ringings, truth
 from local.phones.people import caller_rows, phone_rows
+from local.phones.sipp import Sipp
 from local.phones.telephone_events import KEYS, capture
 from local.phones.voices import alaw
 from local.switch.scenario import parse_scenario
 from services.console.domain.phone_password import phone_password
+from services.shared.testing.waiting import wait_until
 
 SCENARIO = parse_scenario(
     {
@@ -127,3 +132,26 @@ def test_the_scenarios_name_files_that_are_written() -> None:
     for place in (1, 2):
         for key in KEYS:
             assert f'"events-{place}-{key}.pcap"' in text
+
+
+def test_callers_are_asked_to_finish_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "sipp"
+    program.write_text(
+        "#!/bin/sh\ntrap 'echo asked >>asked' USR1\ntrap 'touch looked' USR2\ntouch ready\nwhile :; do sleep 0.01; done\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    callers = Sipp("callers", "caller.xml", tmp_path, [])
+    callers.start()
+    try:
+        wait_until((tmp_path / "ready").exists, what="the callers ring")
+        callers.finish()
+        wait_until((tmp_path / "asked").exists, what="the callers were asked")
+        callers.finish()
+        assert callers.process is not None
+        callers.process.send_signal(signal.SIGUSR2)
+        # The shell looks at what it was sent in the order of the numbers, SIGUSR1 first.
+        wait_until((tmp_path / "looked").exists, what="the callers looked at every signal")
+    finally:
+        callers.stop()
+    assert (tmp_path / "asked").read_text() == "asked\n"
