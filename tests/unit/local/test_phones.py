@@ -137,7 +137,8 @@ def test_the_scenarios_name_files_that_are_written() -> None:
 def test_callers_are_asked_to_finish_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "sipp"
     program.write_text(
-        "#!/bin/sh\ntrap 'echo asked >>asked' USR1\ntrap 'touch looked' USR2\ntouch ready\nwhile :; do sleep 0.01; done\n"
+        "#!/bin/sh\ntrap 'echo asked >>asked' USR1\ntrap 'touch looked' USR2\ntouch ready\n"
+        "while :; do sleep 0.01; done\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
