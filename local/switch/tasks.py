@@ -45,6 +45,7 @@ class Tasks:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._tasks: dict[int, Task] = {}
+        self._of_group: dict[str, set[int]] = {}
         self._last_number = 1  # the heartbeat has number one
 
     def __len__(self) -> int:
@@ -62,16 +63,16 @@ class Tasks:
         self._last_number += 1
         task = Task(self._last_number, group, command, description, runtime, every)
         self._tasks[task.number] = task
+        self._of_group.setdefault(group, set()).add(task.number)
         self._arm(task)
         self._switch.bus.emit("ADD_SCHEDULE", task.lines())
         return task.number
 
     def delete(self, what: str) -> int:
         """Delete by task number or by group; return how many went."""
-        number = int(what) if what.isdigit() else None
-        doomed = [task for task in self._tasks.values() if task.number == number or task.group == what]
-        for task in doomed:
-            self._drop(task)
+        doomed = self._of_group.get(what, set()) | ({int(what)} & self._tasks.keys() if what.isdigit() else set())
+        for number in sorted(doomed):
+            self._drop(self._tasks[number])
         return len(doomed)
 
     def clear(self) -> None:
@@ -80,6 +81,7 @@ class Tasks:
             if task.timer is not None:
                 task.timer.cancel()
         self._tasks.clear()
+        self._of_group.clear()
 
     def _arm(self, task: Task) -> None:
         task.timer = self._switch.scheduler.at(task.runtime * MICROSECONDS + TICK_US, lambda: self._run(task))
@@ -98,4 +100,8 @@ class Tasks:
         if task.timer is not None:
             task.timer.cancel()
         del self._tasks[task.number]
+        group = self._of_group[task.group]
+        group.remove(task.number)
+        if not group:
+            del self._of_group[task.group]
         self._switch.bus.emit("DEL_SCHEDULE", task.lines())
