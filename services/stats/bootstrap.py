@@ -25,7 +25,7 @@ from services.stats.following import Events, Profiles
 from services.stats.metrics import LiveCollector
 from services.stats.settings import Settings
 from services.stats.store import Store
-from services.stats.writing import Writer
+from services.stats.writing import COLLECT_SECONDS, Writer
 
 log = structlog.get_logger()
 
@@ -43,10 +43,10 @@ class Parts:
     events: Events
 
 
-def build(store: Store, clock: Clock, snapshot_seconds: float) -> Parts:
-    """Build what does not need the network."""
+def build(store: Store, clock: Clock, snapshot_seconds: float, collect_seconds: float = COLLECT_SECONDS) -> Parts:
+    """Build what does not need the network. Writes to the store are collected for so long."""
     board = Board()
-    feed, writer = Feed(board, clock), Writer(store)
+    feed, writer = Feed(board, clock), Writer(store, collect_seconds)
     return Parts(board, feed, writer, Events(board, store, writer, clock, snapshot_seconds, feed.notify))
 
 

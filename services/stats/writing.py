@@ -39,8 +39,9 @@ def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[Tenan
 class Writer:
     """Writes batches in order, again and again until the store takes them. `written` is what may be committed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, collect_seconds: float = COLLECT_SECONDS) -> None:
         self._store = store
+        self._collect_seconds = collect_seconds
         self._batches: Queue[Batch | None] = Queue(MOST_BATCHES)
         self.written: dict[tuple[str, int], int] = {}
         self.trouble = ""
@@ -60,7 +61,7 @@ class Writer:
             return
         while (batch := self._batches.get()) is not None:
             if self._batches.qsize() < MOST_BATCHES // 2:
-                stopping.wait(COLLECT_SECONDS)
+                stopping.wait(self._collect_seconds)
             batch, following = self._merge(batch)
             if not self._keep(stopping, partial(self._store.write, batch.calls)):
                 return

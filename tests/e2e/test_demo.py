@@ -45,5 +45,5 @@ def test_the_books_of_ten_minutes_balance(tmp_path: Path) -> None:
 @pytest.mark.kafka
 @pytest.mark.timeout(PLAY_SECONDS + 20)
 def test_the_books_balance_although_router_and_listener_are_killed(tmp_path: Path) -> None:
-    document = _play(tmp_path / "demo.json", DEMO_MINUTES="8", DEMO_SPEED="8", DEMO_KILL="router,listener")
+    document = _play(tmp_path / "demo.json", DEMO_MINUTES="6", DEMO_SPEED="8", DEMO_KILL="router,listener")
     assert document["killed"] == ["router", "listener"]

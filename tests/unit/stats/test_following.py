@@ -42,7 +42,7 @@ class Service:
     """One life of the process; `kill` ends it without a last word."""
 
     def __init__(self, bus: MemoryBus, store: Store, snapshot_seconds: float = 3600.0) -> None:
-        self.parts: Parts = build(store, Clock(wall=lambda: NOW_MS / 1000), snapshot_seconds)
+        self.parts: Parts = build(store, Clock(wall=lambda: NOW_MS / 1000), snapshot_seconds, 0.0)
         self.stopping = Flag()
         events = self.parts.events
         reader = bus.consumer("stats", [CALLS], on_assigned=lambda places: events.assigned(list(places)))
