@@ -11,6 +11,7 @@ import phonenumbers
 
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.flow_graph import Surroundings, faults_of_flow, kind_of
+from services.console.domain.queue_rules import faults_of_queues
 
 Document = dict[str, Any]
 
@@ -35,6 +36,8 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("flows", "flow_id"),
         ("schedules", "schedule_id"),
         ("lists", "list_id"),
+        ("groups", "group_id"),
+        ("groups", "group_id"),
         ("webhooks", "endpoint_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
@@ -196,4 +199,6 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _times,
     _addresses,
     _recording_names,
+    faults_of_queues,
+    faults_of_queues,
 )

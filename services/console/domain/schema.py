@@ -11,8 +11,8 @@ DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
 EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in EVENT_TYPES}))
 
-# Exits of each step type that must be there. A queue's `timeout` and `full`, and a schedule's `holiday`, depend on what
-# they name; the digits of a menu are its own.
+# Exits of each step type that must be there. A queue's `timeout`, `full` and digits, and a schedule's `holiday`, depend
+# on what they name; the digits of a menu are its own.
 REQUIRED_EXITS: Final[dict[str, tuple[str, ...]]] = {
     "schedule": ("open", "closed"),
     "menu": ("timeout", "invalid"),
@@ -25,7 +25,7 @@ REQUIRED_EXITS: Final[dict[str, tuple[str, ...]]] = {
 OPTIONAL_EXITS: Final[dict[str, tuple[str, ...]]] = {
     "schedule": ("holiday",),
     "menu": tuple("0123456789*#"),
-    "queue": ("timeout", "no_agent", "full"),
+    "queue": ("timeout", "no_agent", "full", "blacklisted", *"0123456789*#"),
 }
 
 
@@ -88,6 +88,9 @@ def _list(items: Schema, most: int, least: int = 0) -> Schema:
 
 _PROMPTS = _list(ID, 20, 1)
 
+_NEEDS = _list(_object(["skill"], skill=ID, min_proficiency=_count(1, 100, 1)), 20)
+_PRIORITY = _count(-1_000, 1_000, 0)
+
 _STEP = _object(
     ["step_id"],
     step_id=ID,
@@ -101,7 +104,7 @@ _STEP = _object(
     ),
     play=_object(["prompts"], prompts=_PROMPTS),
     check_list=_object(["list_id"], list_id=ID),
-    queue=_object(["queue_id"], queue_id=ID, priority=_count(-1_000, 1_000, 0)),
+    queue=_object(["queue_id"], queue_id=ID, priority=_PRIORITY, required_skills=_NEEDS),
     forward=_object(["number"], number=E164, ring_timeout_seconds=_count(5, 120, 30)),
     hangup=_object(
         [], cause={"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$", "description": "a FreeSWITCH hang-up cause"}
@@ -125,8 +128,45 @@ _QUEUE = _object(
     music=ID,
     service_level_seconds=_count(1, 3_600, 20),
     short_abandon_seconds=_count(0, 600, 5),
-    priority=_count(-1_000, 1_000, 0),
+    priority=_PRIORITY,
     misses_until_away=_count(0, 100, 3),
+    required_skills=_NEEDS,
+    preferred_skills=_NEEDS,
+    rings=_list(_object(["after_seconds"], after_seconds=_count(1, DAY_SECONDS), required_skills=_NEEDS), 20),
+    level_seconds=_count(0, 3_600, 0),
+    waits_for_empty_levels={"type": "boolean", "default": False},
+    progress_seconds=_count(1, 120, 5),
+    weighted_by_position={"type": "boolean", "default": False},
+    window_seconds=_count(0, DAY_SECONDS, 0),
+    ageing_seconds=_count(0, DAY_SECONDS, 0),
+    list_priorities=_list(_object(["list_id", "priority"], list_id=ID, priority=_count(-1_000, 1_000)), 100),
+    sticky=_object(
+        ["agent_seconds"],
+        agent_seconds=_count(0, 3_600),
+        group_seconds=_count(0, 3_600, 0),
+        memory_hours=_count(1, 8_760, 720),
+    ),
+    overflow=_object(
+        ["queue_id"],
+        queue_id=ID,
+        after_seconds=_count(0, DAY_SECONDS, 0),
+        waiting=_count(0, 10_000, 0),
+        estimated_seconds=_count(0, DAY_SECONDS, 0),
+    ),
+    exit_keys={"type": "string", "pattern": "^[0-9*#]{1,12}$", "description": "digits, * and # without spaces"},
+    black_lists=_list(ID, 100),
+    resume_seconds=_count(0, DAY_SECONDS, 0),
+    announcements=_list(
+        _object(
+            [],
+            prompts=_list(ID, 20),
+            first_seconds=_count(1, 3_600, 30),
+            every_seconds=_count(0, 3_600, 60),
+            says_position={"type": "boolean", "default": False},
+            says_estimate={"type": "boolean", "default": False},
+        ),
+        10,
+    ),
 )
 
 _AGENT = _object(
@@ -217,6 +257,8 @@ SCHEMA: Final[Schema] = {
                 1_000,
             ),
         ),
+        groups=_list(_object(["group_id", "agent_ids"], group_id=ID, agent_ids=_list(ID, 5_000, 1)), 500),
+        black_lists=_list(ID, 100),
         fallback_number=E164,
         dispositions=_list(ID, 200),
     ),

@@ -1,7 +1,11 @@
 """Agents: what they chose, what the system sees, and the way back to rest after work (SPEC 3.4)."""
 
+from services.router.domain import work
 from services.router.domain.lifecycle import AgentState, check_agent
 from services.router.domain.model import Agent, TenantState
+from services.router.domain.ordering import QueueIndex
+from services.router.domain.plan import Place
+from services.router.domain.strategies import Compared
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -33,6 +37,11 @@ def move(turn: Turn, agent: Agent, wanted: AgentState) -> None:
     body.former_state = former.value
     body.former_ms = turn.now_ms - agent.since_ms if agent.since_ms else 0
     body.queue_id = agent.queue_id
+    for place in _places_of(turn.state, agent.agent_id):
+        states = turn.state.indexes[place.queue_id].states
+        states[former] -= 1
+        states[wanted] += 1
+    work.record(agent, former, wanted, turn.now_ms, _longest_window_ms(turn.state))
     agent.since_ms = turn.now_ms
     if former is AgentState.IDLE:
         _unindex(turn.state, agent)
@@ -81,6 +90,7 @@ def set_status(turn: Turn, agent: Agent, status: "rq.AgentStatus.ValueType", rea
     if status == rq.AGENT_STATUS_READY and agent.status != status:
         agent.ready_since_ms = turn.now_ms
         agent.misses_in_row = 0
+    _count_logged_in(turn, agent, status)
     agent.status = status
     agent.reason = reason
     if status == rq.AGENT_STATUS_OFFLINE:
@@ -126,14 +136,53 @@ def end_wrap_up(turn: Turn, agent: Agent) -> None:
 
 def index_agent(state: TenantState, agent: Agent) -> None:
     """Put an idle agent into the order of each queue that it serves, by what the queue's strategy compares."""
-    configuration = state.configuration
-    if configuration is None or agent.state is not AgentState.IDLE:
+    if agent.state is not AgentState.IDLE:
         return
-    for place in configuration.places.get(agent.agent_id, ()):
-        value = 0
-        if configuration.queues[place.queue_id].strategy == tn.STRATEGY_LONGEST_IDLE:
-            value = agent.last_call_ended_ms or agent.ready_since_ms
-        state.indexes[place.queue_id].add_agent(place.level, (value, place.position, agent.agent_id))
+    for place in _places_of(state, agent.agent_id):
+        index_agent_in(state.indexes[place.queue_id], agent, state.now_ms)
+
+
+def index_agent_in(index: QueueIndex, agent: Agent, now_ms: int) -> None:
+    """Put an idle agent into the order of one queue."""
+    plan = index.plan
+    strategy = plan.strategy
+    compared = Compared(agent, plan.places[agent.agent_id].position, plan.window_ms, now_ms)
+    first, second = strategy.key(compared)
+    changes_at = work.changes_at(agent, plan.window_ms, now_ms) if strategy.is_windowed else work.NEVER
+    index.add_agent((first, second, agent.agent_id), changes_at)
+
+
+def refresh(state: TenantState, index: QueueIndex) -> None:
+    """Bring the keys up to date that time has changed: each is due at a known moment, nobody else is looked at."""
+    for agent_id in index.changed(state.now_ms):
+        index_agent_in(index, state.agents[agent_id], state.now_ms)
+
+
+def count_agent(state: TenantState, agent: Agent) -> None:
+    """Count an agent in the queues that it serves, whose indexes are new: by state, and whether it is logged in."""
+    for place in _places_of(state, agent.agent_id):
+        index = state.indexes[place.queue_id]
+        index.states[agent.state] += 1
+        index.logged_in[place.level] += agent.status != rq.AGENT_STATUS_OFFLINE
+
+
+def _count_logged_in(turn: Turn, agent: Agent, status: int) -> None:
+    was_in, is_in = agent.status != rq.AGENT_STATUS_OFFLINE, status != rq.AGENT_STATUS_OFFLINE
+    if was_in == is_in:
+        return
+    if is_in:
+        work.begin_shift(agent, turn.now_ms)
+    else:
+        agent.offline_since_ms = turn.now_ms
+    for place in _places_of(turn.state, agent.agent_id):
+        counts = turn.state.indexes[place.queue_id].logged_in
+        counts[place.level] += 1 if is_in else -1
+        if counts[place.level] == int(is_in):
+            turn.levelled.append(place.queue_id)
+
+
+def _longest_window_ms(state: TenantState) -> int:
+    return state.configuration.longest_window_ms if state.configuration else 0
 
 
 def _unindex(state: TenantState, agent: Agent) -> None:
@@ -142,5 +191,8 @@ def _unindex(state: TenantState, agent: Agent) -> None:
 
 
 def _queues_of(state: TenantState, agent_id: str) -> list[str]:
-    configuration = state.configuration
-    return [place.queue_id for place in configuration.places.get(agent_id, ())] if configuration else []
+    return [place.queue_id for place in _places_of(state, agent_id)]
+
+
+def _places_of(state: TenantState, agent_id: str) -> list[Place]:
+    return state.configuration.places.get(agent_id, []) if state.configuration else []

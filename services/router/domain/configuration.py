@@ -1,18 +1,9 @@
-from dataclasses import dataclass
+"""A tenant's document as decisions read it."""
 
 from services.router.domain.errors import UnsupportedStrategy
+from services.router.domain.plan import Place, QueuePlan
+from services.router.domain.strategies import STRATEGIES
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
-
-SUPPORTED = frozenset({tn.STRATEGY_LONGEST_IDLE, tn.STRATEGY_ROUND_ROBIN, tn.STRATEGY_RING_ALL})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An agent's tier in one queue."""
-
-    queue_id: str
-    level: int
-    position: int
 
 
 class Configuration:
@@ -33,12 +24,15 @@ class Configuration:
         self.lists = {numbers.list_id: numbers for numbers in document.lists}
         self.dispositions = frozenset(document.dispositions)
         self.agent_of_address = {f"{agent.phone}@{document.domain}": agent.agent_id for agent in document.agents}
+        self.groups = _groups(document)
+        self.plans = self._plans()
         self.places: dict[str, list[Place]] = {agent_id: [] for agent_id in self.agents}
-        for queue in document.queues:
-            _check_strategy(queue)
-            for tier in queue.tiers:
-                if tier.agent_id in self.places:
-                    self.places[tier.agent_id].append(Place(queue.queue_id, tier.level, tier.position))
+        for plan in self.plans.values():
+            for agent_id, place in plan.places.items():
+                self.places[agent_id].append(place)
+        self.longest_window_ms = max(
+            (plan.window_ms for plan in self.plans.values() if plan.strategy.is_windowed), default=0
+        )
 
     def phone_of(self, agent_id: str) -> str:
         """Return user@domain of an agent's phone, empty for an agent who is not in the document."""
@@ -50,8 +44,22 @@ class Configuration:
         """Whether answered calls are recorded; a policy that says nothing records all."""
         return self.document.recording.mode != tn.RECORDING_MODE_NONE
 
+    def _plans(self) -> dict[str, QueuePlan]:
+        for queue in self.document.queues:
+            _check_strategy(queue)
+        skills = {agent_id: agent.skills for agent_id, agent in self.agents.items()}
+        return {queue.queue_id: QueuePlan(queue, skills, self.groups) for queue in self.document.queues}
+
+
+def _groups(document: tn.TenantDocument) -> dict[str, frozenset[str]]:
+    """Return agent → groups."""
+    found: dict[str, set[str]] = {}
+    for group in document.groups:
+        for agent_id in group.agent_ids:
+            found.setdefault(agent_id, set()).add(group.group_id)
+    return {agent_id: frozenset(groups) for agent_id, groups in found.items()}
+
 
 def _check_strategy(queue: tn.Queue) -> None:
-    if queue.strategy not in SUPPORTED:
-        name = tn.Strategy.Name(queue.strategy) if queue.strategy in tn.Strategy.values() else str(queue.strategy)
-        raise UnsupportedStrategy(f"queue {queue.queue_id}: {name} is not served yet")
+    if queue.strategy not in STRATEGIES:
+        raise UnsupportedStrategy(f"queue {queue.queue_id}: there is no strategy {queue.strategy}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.router.domain import agents, calls, documents, facts, flow, matching, offers, requests, talking
+from services.router.domain import agents, calls, documents, facts, flow, matching, offers, requests, talking, waiting
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call, TenantState
 from services.router.domain.turn import CancelTimer, Position, SetTimer, Turn
@@ -88,6 +88,8 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "step": flow.step_overdue,
     "wait": _wait_over,
     "retry": matching.ask_again,
+    "widen": waiting.widen,
+    "progress": matching.progress,
     "bridge": _bridge_overdue,
     "unbridged": _silent,
     "end": calls.order_hang_up,

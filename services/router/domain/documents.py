@@ -1,9 +1,9 @@
 """A new version of the tenant's document comes into force, whole (SPEC 1.2)."""
 
-from services.router.domain import agents, offers, waiting
+from services.router.domain import agents, offers, waiting, widening
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState
-from services.router.domain.model import Agent, QueueMemory, TenantState
+from services.router.domain.model import Agent, QueueMemory
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -25,7 +25,7 @@ def apply(turn: Turn, document: TenantDocument) -> None:
     state.version = document.version
     if former and former not in state.calls_of_version:
         del state.documents[former], state.configurations[former]
-    _rebuild(state, configuration)
+    _rebuild(turn, configuration)
     _welcome(turn, configuration)
     body = turn.subject_event("tenant").config_changed
     body.version = document.version
@@ -33,14 +33,18 @@ def apply(turn: Turn, document: TenantDocument) -> None:
     _match_anew(turn)
 
 
-def _rebuild(state: TenantState, configuration: Configuration) -> None:
-    state.indexes = {queue_id: QueueIndex() for queue_id in configuration.queues}
+def _rebuild(turn: Turn, configuration: Configuration) -> None:
+    state = turn.state
     state.queues = {queue_id: state.queues.get(queue_id, QueueMemory()) for queue_id in configuration.queues}
-    for call in state.calls.values():
-        if call.is_waiting:
-            waiting.index_call(state, call)
+    state.indexes = {queue_id: QueueIndex(plan) for queue_id, plan in configuration.plans.items()}
     for agent in state.agents.values():
+        agents.count_agent(state, agent)
         agents.index_agent(state, agent)
+    for call in state.calls.values():
+        index = state.indexes.get(call.queue_id)
+        if call.is_waiting and index is not None:
+            widening.widen(turn, call, index)
+            waiting.index_call(state, call)
 
 
 def _welcome(turn: Turn, configuration: Configuration) -> None:
@@ -49,7 +53,8 @@ def _welcome(turn: Turn, configuration: Configuration) -> None:
     for agent_id in configuration.agents:
         agent = known.get(agent_id)
         if agent is None:
-            known[agent_id] = Agent(agent_id, since_ms=turn.now_ms)
+            agent = known[agent_id] = Agent(agent_id, since_ms=turn.now_ms)
+            agents.count_agent(turn.state, agent)
         else:
             agent.is_removed = False
     for agent in [agent for agent in known.values() if agent.agent_id not in configuration.agents]:

@@ -1,30 +1,26 @@
 """Who gets which call. Nothing here looks through all callers or agents: the orders are kept at each change."""
 
-from bisect import bisect_right
+from collections.abc import Iterable
 
-from services.router.domain import offers, waiting
-from services.router.domain.lifecycle import AgentState
-from services.router.domain.model import Agent, Call, TenantState
-from services.router.domain.ordering import AgentKey, CallEntry, QueueIndex
+from services.router.domain import agents, explaining, offers, waiting, widening
+from services.router.domain.lifecycle import AgentState, CallStage
+from services.router.domain.model import Agent, Call, QueueMemory, TenantState
+from services.router.domain.ordering import AgentPool, QueueIndex, by_rank
+from services.router.domain.strategies import AgentKey, Asked, is_refused
 from services.router.domain.turn import Turn
-from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
-EXPLAINED = 50
-"""At most so many agents are named in an offer's reasons, candidates first."""
 PAUSE_MS = 5_000
 """When everybody who is free has refused a caller, they are asked again after so long."""
-_NAMES = {
-    tn.STRATEGY_LONGEST_IDLE: "longest_idle",
-    tn.STRATEGY_ROUND_ROBIN: "round_robin",
-    tn.STRATEGY_RING_ALL: "ring_all",
-}
+DEFAULT_PROGRESS_SECONDS = 5
 
 
 def settle(turn: Turn) -> None:
     """Match everybody whom this decision made free or open, until nothing is left to match."""
-    while turn.callers or turn.freed:
-        if turn.callers:
+    while turn.callers or turn.freed or turn.levelled:
+        if turn.levelled:
+            widen_all(turn, turn.levelled.pop(0))
+        elif turn.callers:
             call = turn.state.calls.get(turn.callers.pop(0))
             if call is not None:
                 match_call(turn, call)
@@ -37,26 +33,20 @@ def settle(turn: Turn) -> None:
 def match_agent(turn: Turn, agent: Agent) -> None:
     """Find work for an agent: the caller whose turn it is over all queues of the agent (SPEC 3.3)."""
     while agent.state is AgentState.IDLE:
-        call = _next_caller(turn, agent)
+        call = next_caller(turn.state, agent)
         if call is None or not match_call(turn, call):
             return
 
 
 def match_call(turn: Turn, call: Call) -> bool:
     """Offer a caller to whom the strategy names, lowest level first; return whether anybody could be asked."""
-    state = turn.state
-    queue = waiting.queue_of(state, call.queue_id)
-    if queue is None or not call.is_waiting or call.offers:
+    index = turn.state.indexes.get(call.queue_id)
+    if index is None or not call.is_waiting or call.offers or call.stage is not CallStage.WAITING:
         return False
-    index = state.indexes[queue.queue_id]
-    for level in index.levels:
-        keys = index.idle[level]
-        if not keys:
-            continue
-        chosen = _choose(turn, call, queue, level, keys)
-        if chosen:
-            _offer(turn, call, queue, level, chosen)
-            return True
+    chosen = choose(turn.state, index, call)
+    if chosen:
+        _offer(turn, call, index, chosen)
+        return True
     if call.refused:
         _ask_again_later(turn, call)
     return False
@@ -68,87 +58,120 @@ def ask_again(turn: Turn, call: Call) -> None:
     match_call(turn, call)
 
 
-def is_refused(call: Call, agent_id: str, now_ms: int) -> bool:
-    """Whether an agent is not to be asked for this caller now."""
-    until = call.refused.get(agent_id)
-    return until is not None and (until == offers.UNTIL_ALL_TRIED or now_ms < until)
+def progress(turn: Turn, call: Call) -> None:
+    """Ring one agent more beside those who ring already; when nobody is free, look again after the same time."""
+    index = turn.state.indexes.get(call.queue_id)
+    if index is None or not call.is_waiting or not call.offers or call.stage is not CallStage.WAITING:
+        return
+    chosen = choose(turn.state, index, call)
+    if chosen:
+        _offer(turn, call, index, chosen)
+    else:
+        _progress_later(turn, call, index.plan.queue)
 
 
-def _choose(turn: Turn, call: Call, queue: tn.Queue, level: int, keys: list[AgentKey]) -> list[AgentKey]:
-    if queue.strategy == tn.STRATEGY_RING_ALL:
-        return [key for key in keys if not is_refused(call, key[2], turn.now_ms)]
-    start = _after_last_offered(turn.state, queue, level, keys) if queue.strategy == tn.STRATEGY_ROUND_ROBIN else 0
-    for step in range(len(keys)):
-        key = keys[(start + step) % len(keys)]
-        if not is_refused(call, key[2], turn.now_ms):
-            return [key]
+def widen_all(turn: Turn, queue_id: str) -> None:
+    """Decide anew who may serve the callers of a queue of which a level became empty, or is so no more."""
+    index = turn.state.indexes.get(queue_id)
+    if index is None or not index.plan.level_seconds:
+        return
+    for entry in list(index.waiting):
+        waiting.widen(turn, turn.state.calls[entry[3]])
+
+
+def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:
+    """Return whom to ask for a caller now: level first, then better fit, then the strategy; none when nobody is."""
+    plan = index.plan
+    if plan.strategy.is_windowed:
+        agents.refresh(state, index)
+    requirement = index.requirement_id(widening.requirement(index, call))
+    if call.reserved_for.startswith("agent:"):
+        return _last_agent(state, index, call, requirement)
+    memory = state.queues.get(plan.queue.queue_id) or QueueMemory()
+    for level in plan.levels:
+        if level > call.max_level:
+            break
+        pools = index.pools(level, requirement, call.reserved_for)
+        if pools:
+            asked = Asked(call, memory, level, plan.queue.weighted_by_position, state.now_ms)
+            chosen = _choose_of(index, pools, asked, requirement)
+            if chosen:
+                return chosen
     return []
 
 
-def _after_last_offered(state: TenantState, queue: tn.Queue, level: int, keys: list[AgentKey]) -> int:
-    last = state.queues[queue.queue_id].last_offered.get(str(level))
-    return 0 if last is None else bisect_right(keys, (0, int(last[0]), str(last[1])))
+def next_caller(state: TenantState, agent: Agent) -> Call | None:
+    """Return the first caller over the agent's queues: by effective priority, then time of entry (SPEC 3.3).
+
+    An agent of a queue that is `sla_aware` compares callers of one priority by the moment at which each queue's
+    service level is missed, instead of by the time of entry: within one queue that is the same order.
+    """
+    heads = [(call, index) for index, call in _heads(state, agent)]
+    if len(heads) <= 1:
+        return heads[0][0] if heads else None
+    by_due = any(index.plan.strategy.is_by_due for _, index in heads)
+
+    def turn_of(head: tuple[Call, QueueIndex]) -> tuple[float, int, int]:
+        call, index = head
+        due_ms = call.entered_ms + (index.plan.queue.service_level_seconds * 1000 if by_due else 0)
+        return -waiting.effective_priority(index.plan, call, state.now_ms), due_ms, call.entered_order
+
+    return min(heads, key=turn_of)[0]
 
 
-def _offer(turn: Turn, call: Call, queue: tn.Queue, level: int, chosen: list[AgentKey]) -> None:
-    index = turn.state.indexes[queue.queue_id]
-    reasons = _explain(turn, call, queue, level, index)
+def _heads(state: TenantState, agent: Agent) -> Iterable[tuple[QueueIndex, Call]]:
+    configuration = state.configuration
+    for place in configuration.places.get(agent.agent_id, ()) if configuration else ():
+        index = state.indexes[place.queue_id]
+        if not index.lanes:
+            continue
+        for order in index.open_to(agent.agent_id):
+            for entry in order:
+                call = state.calls[entry[3]]
+                if not is_refused(call, agent.agent_id, state.now_ms):
+                    yield index, call
+                    break
+
+
+def _choose_of(index: QueueIndex, pools: list[AgentPool], asked: Asked, requirement: int) -> list[AgentKey]:
+    strategy = index.plan.strategy
+    if len(pools) == 1 or strategy.rings_many:
+        return strategy.choose([pool.keys for pool in pools], asked)
+    for alike in by_rank(pools, requirement):
+        chosen = strategy.choose(alike, asked)
+        if chosen:
+            return chosen
+    return []
+
+
+def _last_agent(state: TenantState, index: QueueIndex, call: Call, requirement: int) -> list[AgentKey]:
+    """Return the agent whom a caller is reserved for, when that one is free; the level does not matter then."""
+    agent_id = call.last_agent_id
+    is_free = index.is_idle(agent_id) and index.may_serve(agent_id, requirement)
+    return [index.key_of(agent_id)] if is_free and not is_refused(call, agent_id, state.now_ms) else []
+
+
+def _offer(turn: Turn, call: Call, index: QueueIndex, chosen: list[AgentKey]) -> None:
+    queue = index.plan.queue
+    reasons = explaining.reasons(turn.state, index, call, chosen)
     waiting.close(turn, call)
     turn.cancel_timer("retry", call.call_id)
-    for _, position, agent_id in chosen:
+    memory = turn.state.queues[queue.queue_id]
+    for key in chosen:
+        agent_id = key[2]
+        place = index.plan.places[agent_id]
+        call.offers_made += 1
         body = offers.make(turn, call, turn.state.agents[agent_id], queue)
         body.MergeFrom(reasons)
-        turn.state.queues[queue.queue_id].last_offered[str(level)] = [position, agent_id]
+        memory.last_offered[str(place.level)] = [place.position, agent_id]
+    if queue.strategy == tn.STRATEGY_RING_PROGRESSIVELY:
+        _progress_later(turn, call, queue)
 
 
-def _explain(turn: Turn, call: Call, queue: tn.Queue, level: int, index: QueueIndex) -> ev.OfferCreated:
-    """Write down who could have had the offer, who could not and why: at most EXPLAINED agents (SPEC 3.5)."""
-    reasons = ev.OfferCreated(strategy=_NAMES[queue.strategy])
-    for value, position, agent_id in index.idle[level][:EXPLAINED]:
-        if is_refused(call, agent_id, turn.now_ms):
-            continue
-        candidate = reasons.candidates.add(agent_id=agent_id, level=level)
-        candidate.order["position"] = position
-        if queue.strategy == tn.STRATEGY_LONGEST_IDLE:
-            candidate.order["idle_ms"] = turn.now_ms - value
-    for tier in queue.tiers[: EXPLAINED - len(reasons.candidates)]:
-        agent = turn.state.agents.get(tier.agent_id)
-        reason = "unknown" if agent is None else _reason(turn, call, agent, tier, level)
-        if reason:
-            reasons.filtered.add(agent_id=tier.agent_id, reason=reason)
-    return reasons
-
-
-def _reason(turn: Turn, call: Call, agent: Agent, tier: tn.Tier, level: int) -> str:
-    if agent.state is not AgentState.IDLE:
-        return agent.state.name.lower()
-    if is_refused(call, agent.agent_id, turn.now_ms):
-        return "refused"
-    return "" if tier.level == level else "other_level"
+def _progress_later(turn: Turn, call: Call, queue: tn.Queue) -> None:
+    turn.set_timer("progress", call.call_id, (queue.progress_seconds or DEFAULT_PROGRESS_SECONDS) * 1000)
 
 
 def _ask_again_later(turn: Turn, call: Call) -> None:
     if f"retry:{call.call_id}" not in turn.state.timers:
         turn.set_timer("retry", call.call_id, PAUSE_MS)
-
-
-def _next_caller(turn: Turn, agent: Agent) -> Call | None:
-    """Return the first caller over the agent's queues: by the queue's priority, the caller's, then time of entry."""
-    state = turn.state
-    configuration = state.configuration
-    best: tuple[int, CallEntry] | None = None
-    for place in configuration.places.get(agent.agent_id, ()) if configuration else ():
-        entry = _first_open(turn, state.indexes[place.queue_id], agent)
-        queue = waiting.queue_of(state, place.queue_id)
-        if entry is None or queue is None:
-            continue
-        if best is None or (-queue.priority, entry) < best:
-            best = (-queue.priority, entry)
-    return state.calls[best[1][3]] if best else None
-
-
-def _first_open(turn: Turn, index: QueueIndex, agent: Agent) -> CallEntry | None:
-    for entry in index.unoffered:
-        if not is_refused(turn.state.calls[entry[3]], agent.agent_id, turn.now_ms):
-            return entry
-    return None

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
-from services.router.domain.ordering import QueueIndex
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+
+if TYPE_CHECKING:  # both are built of these records
+    from services.router.domain.configuration import Configuration
+    from services.router.domain.ordering import QueueIndex
 
 
 class LegRole(StrEnum):
@@ -68,6 +71,12 @@ class Agent:
     queue_id: str = ""
     last_call_ended_ms: int = 0
     ready_since_ms: int = 0
+    last_offered_ms: int = 0
+    offline_since_ms: int = 0
+    shift: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    """Calls, talk, handling and idleness of the shift, milliseconds."""
+    slices: dict[str, list[int]] = field(default_factory=dict)
+    """Number of a slice of time → the same of this slice; only while a queue of the document asks for a window."""
     misses_in_row: int = 0
     wrap_up_from_ms: int = 0
     is_done: bool = False
@@ -105,11 +114,24 @@ class Call:
     is_waiting: bool = False
     """In the queue, from queue.joined to queue.left."""
     priority: int = 0
+    skills: dict[str, int] = field(default_factory=dict)
+    """What the flow's step requires beside the queue's own skills, with the least proficiency."""
+    joined_ms: int = 0
+    """When it joined this queue; the time of entry below may be earlier: it is kept by overflow and resumed places."""
     entered_ms: int = 0
     entered_order: int = 0
+    ring: int = 0
+    max_level: int = 0
+    reserved_for: str = ""
+    """Who may serve it now: required skills by ring, highest level, and anyone, agent:<id> or group:<id>."""
+    last_agent_id: str = ""
+    """With whom the caller talked last, where the queue asks for it."""
     offers: list[str] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """Agent → until when it is not tried again; 0 = until all who are free were tried."""
+    last_refused: dict[str, list[int | str]] = field(default_factory=dict)
+    """Per level, position and id of the agent who refused last (top down)."""
+    offers_made: int = 0
     queue_exit: int = ev.QUEUE_EXIT_UNSPECIFIED
     wait_ms: int = 0
     agent_id: str = ""
@@ -170,11 +192,11 @@ class TenantState:
     replies: dict[str, list[str]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
     # What follows is derived from what stands above, and is built again from it.
-    configurations: dict[int, Configuration] = field(default_factory=dict)
-    indexes: dict[str, QueueIndex] = field(default_factory=dict)
+    configurations: "dict[int, Configuration]" = field(default_factory=dict)
+    indexes: "dict[str, QueueIndex]" = field(default_factory=dict)
     calls_of_version: dict[int, int] = field(default_factory=dict)
 
     @property
-    def configuration(self) -> Configuration | None:
+    def configuration(self) -> "Configuration | None":
         """The document in force, None before the first."""
         return self.configurations.get(self.version)

@@ -4,6 +4,7 @@ from services.router.domain import agents, waiting
 from services.router.domain.agents import MISSED, SYSTEM
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Agent, Call, Leg, LegRole, Offer
+from services.router.domain.strategies import UNTIL_ALL_TRIED
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -18,7 +19,6 @@ GONE_MS = 10_000
 """A hang-up whose effect was not told in this time is ordered again."""
 RELEASE_TRIES = 6
 """After so many a leg is taken for gone: no agent is out of reach for ever. Earlier its phone may still ring."""
-UNTIL_ALL_TRIED = 0
 REJECTING = frozenset({"USER_BUSY", "CALL_REJECTED"})
 RINGING_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT", "ORIGINATOR_CANCEL", "RECOVERY_ON_TIMER_EXPIRE"})
 UNREGISTERED = frozenset({"USER_NOT_REGISTERED", "SUBSCRIBER_ABSENT"})
@@ -33,6 +33,7 @@ def make(turn: Turn, call: Call, agent: Agent, queue: tn.Queue) -> ev.OfferCreat
     call.offers.append(offer.offer_id)
     agent.offer_id, agent.leg_id = offer.offer_id, offer.leg_id
     agent.call_id, agent.queue_id = call.call_id, queue.queue_id
+    agent.last_offered_ms = turn.now_ms
     agents.move(turn, agent, AgentState.RESERVED)
     body = turn.call_event(call).offer_created
     _name(body, offer)
@@ -76,7 +77,7 @@ def refuse(turn: Turn, offer: Offer, cause: str) -> None:
     body = turn.call_event(call).offer_rejected
     _name(body, offer)
     body.cause = cause
-    call.refused[offer.agent_id] = UNTIL_ALL_TRIED
+    _refused(turn, call, offer, UNTIL_ALL_TRIED)
     _end(turn, call, offer, "CALL_REJECTED")
 
 
@@ -89,7 +90,7 @@ def miss(turn: Turn, offer: Offer) -> None:
     _name(body, offer)
     body.ring_ms = _ring_ms(turn, offer)
     body.misses_in_row = agent.misses_in_row
-    call.refused[offer.agent_id] = turn.now_ms + RETRY_MS
+    _refused(turn, call, offer, turn.now_ms + RETRY_MS)
     queue = waiting.queue_of(turn.state, offer.queue_id)
     if queue is not None and 0 < queue.misses_until_away <= agent.misses_in_row:
         agents.set_status(turn, agent, rq.AGENT_STATUS_AWAY, MISSED, SYSTEM)
@@ -102,7 +103,7 @@ def fail(turn: Turn, offer: Offer, cause: str) -> None:
     body = turn.call_event(call).offer_failed
     _name(body, offer)
     body.cause = cause
-    call.refused[offer.agent_id] = turn.now_ms + RETRY_MS
+    _refused(turn, call, offer, turn.now_ms + RETRY_MS)
     agent = turn.state.agents[offer.agent_id]
     agent.is_reachable = False
     turn.set_timer("reach", agent.agent_id, REST_MS * (3 if cause in UNREGISTERED else 1))
@@ -187,6 +188,15 @@ def _close(turn: Turn, call: Call, offer: Offer) -> None:
     if leg is not None:
         leg.offer_id = ""
     turn.cancel_timer("ring", offer.offer_id)
+
+
+def _refused(turn: Turn, call: Call, offer: Offer, until_ms: int) -> None:
+    """Remember that an agent did not take a caller, and where the order resumes (top down)."""
+    call.refused[offer.agent_id] = until_ms
+    index = turn.state.indexes.get(offer.queue_id)
+    place = index.plan.places.get(offer.agent_id) if index else None
+    if place is not None:
+        call.last_refused[str(place.level)] = [place.position, offer.agent_id]
 
 
 def _ring_ms(turn: Turn, offer: Offer) -> int:

@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from dataclasses import fields
 from typing import Any
 
-from services.router.domain.agents import index_agent
+from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, EndedCall, Leg, LegRole, Offer, QueueMemory, TenantState
@@ -12,7 +12,7 @@ from services.router.domain.ordering import QueueIndex
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 1
+FORMAT = 2
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,
@@ -63,10 +63,13 @@ def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
 def _derive(state: TenantState) -> None:
     for version, data in state.documents.items():
         state.configurations[version] = Configuration(TenantDocument.FromString(data))
-    state.indexes = {queue_id: QueueIndex() for queue_id in state.queues}
+    configuration = state.configuration
+    plans = configuration.plans if configuration else {}
+    state.indexes = {queue_id: QueueIndex(plan) for queue_id, plan in plans.items()}
+    for agent in state.agents.values():
+        count_agent(state, agent)
+        index_agent(state, agent)
     for call in state.calls.values():
         state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
         if call.is_waiting:
             index_call(state, call)
-    for agent in state.agents.values():
-        index_agent(state, agent)

@@ -44,6 +44,7 @@ class Turn:
         "deserted",
         "events",
         "freed",
+        "levelled",
         "now_ms",
         "position",
         "replies",
@@ -63,6 +64,8 @@ class Turn:
         """Agents who became idle: to be matched before the decision ends."""
         self.callers: list[str] = []
         """Callers whom nobody is offered: to be matched before the decision ends."""
+        self.levelled: list[str] = []
+        """Queues of which a level was left by its last agent, or entered by its first: levels open by who is there."""
         self.deserted: list[str] = []
         """Queues that an agent left for good: their callers may have nobody to wait for."""
         self._ordinal = 0

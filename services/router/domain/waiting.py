@@ -1,11 +1,16 @@
 """Callers in queues: joining, being open for offers, leaving (SPEC 3.3, 3.7)."""
 
+from services.router.domain import widening
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, TenantState
-from services.router.domain.ordering import CallEntry
+from services.router.domain.ordering import CallEntry, QueueIndex
+from services.router.domain.plan import QueuePlan
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+TIMERS = ("wait", "retry", "widen", "progress")
+"""Of a caller who waits; they end with the wait."""
 
 
 def queue_of(state: TenantState, queue_id: str) -> tn.Queue | None:
@@ -14,9 +19,22 @@ def queue_of(state: TenantState, queue_id: str) -> tn.Queue | None:
     return configuration.queues.get(queue_id) if configuration else None
 
 
-def entry_of(call: Call) -> CallEntry:
-    """Return a caller's key in the order of waiting."""
-    return (-call.priority, call.entered_ms, call.entered_order, call.call_id)
+def entry_of(plan: QueuePlan, call: Call) -> CallEntry:
+    """Return a caller's key in the order of waiting (SPEC 3.3).
+
+    With ageing all callers of a queue gain at the same rate, so their order is that of the moments at which their
+    priorities would have been nought: it never changes while they wait.
+    """
+    first = -call.priority
+    if plan.ageing_seconds:
+        first = call.entered_ms + first * plan.ageing_seconds * 1000
+    return (first, call.entered_ms, call.entered_order, call.call_id)
+
+
+def effective_priority(plan: QueuePlan, call: Call, now_ms: int) -> float:
+    """Return a caller's points at a moment: the queue's, the caller's own, and those for waiting."""
+    aged = (now_ms - call.entered_ms) / (plan.ageing_seconds * 1000) if plan.ageing_seconds else 0
+    return plan.priority + call.priority + aged
 
 
 def index_call(state: TenantState, call: Call) -> None:
@@ -24,9 +42,26 @@ def index_call(state: TenantState, call: Call) -> None:
     index = state.indexes.get(call.queue_id)
     if index is None:
         return
-    index.waiting.add(entry_of(call))
+    entry = entry_of(index.plan, call)
+    index.waiting.add(entry)
     if not call.offers and call.stage is CallStage.WAITING:
-        index.unoffered.add(entry_of(call))
+        index.open(widening.lane_of(index, call), entry)
+
+
+def position(index: QueueIndex, call: Call) -> int:
+    """Return a caller's place among all who wait in the queue, from 1."""
+    return index.waiting.position(entry_of(index.plan, call))
+
+
+def widen(turn: Turn, call: Call) -> None:
+    """Decide anew, as of now, who may serve a waiting caller."""
+    index = turn.state.indexes.get(call.queue_id)
+    if index is None or not call.is_waiting:
+        return
+    index.close(widening.lane_of(index, call), entry_of(index.plan, call))
+    widening.widen(turn, call, index)
+    index_call(turn.state, call)
+    turn.callers.append(call.call_id)
 
 
 def join(turn: Turn, call: Call, queue: tn.Queue, priority: int) -> None:
@@ -35,19 +70,21 @@ def join(turn: Turn, call: Call, queue: tn.Queue, priority: int) -> None:
     state.entries += 1
     call.queue_id = queue.queue_id
     call.priority = priority
-    call.entered_ms = turn.now_ms
+    call.joined_ms = call.entered_ms = turn.now_ms
     call.entered_order = state.entries
     call.is_waiting = True
     call.refused.clear()
-    index_call(state, call)
+    call.last_refused.clear()
     index = state.indexes[queue.queue_id]
+    widening.widen(turn, call, index)
+    index_call(state, call)
     body = turn.call_event(call).queue_joined
     body.queue_id = queue.queue_id
     body.caller.number = call.caller_number
     body.caller.name = call.caller_name
     body.line = call.line
     body.priority = priority
-    body.position = index.waiting.position(entry_of(call))
+    body.position = position(index, call)
     body.waiting = len(index.waiting)
     if queue.max_wait_seconds:
         turn.set_timer("wait", call.call_id, queue.max_wait_seconds * 1000)
@@ -58,21 +95,20 @@ def reopen(turn: Turn, call: Call) -> None:
     """Open a caller for offers again when the last one ended, with the entry time it had."""
     if not call.is_waiting or call.stage is not CallStage.WAITING or call.offers:
         return
-    index_call(turn.state, call)
-    turn.callers.append(call.call_id)
+    widen(turn, call)
     queue = queue_of(turn.state, call.queue_id)
     if queue is None:
         turn.deserted.append(call.queue_id)
     elif queue.max_wait_seconds and f"wait:{call.call_id}" not in turn.state.timers:
         # The longest wait passed while the caller was being connected.
-        turn.set_timer("wait", call.call_id, max(1, call.entered_ms + queue.max_wait_seconds * 1000 - turn.now_ms))
+        turn.set_timer("wait", call.call_id, max(1, call.joined_ms + queue.max_wait_seconds * 1000 - turn.now_ms))
 
 
 def close(turn: Turn, call: Call) -> None:
     """Close a caller for offers: it has one, or is being connected."""
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
-        index.unoffered.discard(entry_of(call))
+        index.close(widening.lane_of(index, call), entry_of(index.plan, call))
 
 
 def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id: str = "") -> None:
@@ -80,14 +116,15 @@ def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id
     waiting = 0
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
-        index.unoffered.discard(entry_of(call))
-        index.waiting.discard(entry_of(call))
+        entry = entry_of(index.plan, call)
+        index.close(widening.lane_of(index, call), entry)
+        index.waiting.discard(entry)
         waiting = len(index.waiting)
     call.is_waiting = False
     call.queue_exit = queue_exit
-    call.wait_ms = turn.now_ms - call.entered_ms
-    turn.cancel_timer("wait", call.call_id)
-    turn.cancel_timer("retry", call.call_id)
+    call.wait_ms = turn.now_ms - call.joined_ms
+    for kind in TIMERS:
+        turn.cancel_timer(kind, call.call_id)
     queue = queue_of(turn.state, call.queue_id)
     body = turn.call_event(call).queue_left
     body.queue_id = call.queue_id
@@ -101,6 +138,6 @@ def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id
 def abandon_exit(turn: Turn, call: Call) -> "ev.QueueExit.ValueType":
     """Return how a caller who hangs up now leaves the queue."""
     queue = queue_of(turn.state, call.queue_id)
-    if queue is not None and turn.now_ms - call.entered_ms < queue.short_abandon_seconds * 1000:
+    if queue is not None and turn.now_ms - call.joined_ms < queue.short_abandon_seconds * 1000:
         return ev.QUEUE_EXIT_SHORT_ABANDONED
     return ev.QUEUE_EXIT_ABANDONED

@@ -10,8 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.lifecycle import AgentState
+from services.router.domain.matching import choose
 from services.router.domain.model import LegRole, TenantState
 from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.strategies import STRATEGIES
 from services.router.domain.turn import Position
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -43,7 +45,7 @@ def _bytes(outputs: Outputs) -> list[object]:
 class Routing(RuleBasedStateMachine):
     """Callers, agents, phones, results, timers and documents in any order, also nonsensical ones."""
 
-    @initialize(strategy=st.sampled_from([tn.STRATEGY_LONGEST_IDLE, tn.STRATEGY_ROUND_ROBIN, tn.STRATEGY_RING_ALL]))
+    @initialize(strategy=st.sampled_from(sorted(STRATEGIES)))
     def begin(self, strategy: "tn.Strategy.ValueType") -> None:
         self.strategy = strategy
         self.log = Log(document(strategy=strategy))
@@ -162,18 +164,16 @@ class Routing(RuleBasedStateMachine):
         for queue_id, index in state.indexes.items():
             waiting = {call.call_id for call in state.calls.values() if call.is_waiting and call.queue_id == queue_id}
             assert {entry[3] for entry in index.waiting} == waiting
-            assert {entry[3] for entry in index.unoffered} <= waiting
-            idle = {key[2] for keys in index.idle.values() for key in keys}
+            assert {entry[3] for entry in index.opened()} <= waiting
+            idle = set(index.idle_ids())
             assert idle <= {agent.agent_id for agent in state.agents.values() if agent.state is AgentState.IDLE}
 
     @invariant()
     def nobody_waits_while_an_agent_who_may_take_the_call_is_idle(self) -> None:
         state = self.log.state
         for index in state.indexes.values():
-            for entry in index.unoffered:
-                refused = state.calls[entry[3]].refused
-                idle = {key[2] for keys in index.idle.values() for key in keys}
-                assert idle <= refused.keys()
+            for entry in index.opened():
+                assert not choose(state, index, state.calls[entry[3]])
 
     @invariant()
     def timers_belong_to_somebody(self) -> None:

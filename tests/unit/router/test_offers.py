@@ -321,7 +321,7 @@ def test_a_request_for_somebody_who_is_not_there_is_refused_with_a_reason(log: L
 
 
 def test_a_strategy_that_is_not_served_is_refused_and_the_former_document_stays(log: Log) -> None:
-    newer = document(version=2, strategy=tn.STRATEGY_SLA_AWARE)
+    newer = document(version=2, strategy=tn.STRATEGY_UNSPECIFIED)
     with pytest.raises(UnsupportedStrategy):
         log.feed(Input(tenant_id="acme", document=newer))
     assert log.state.version == 1

@@ -1122,6 +1122,10 @@ class QueueJoined(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    ESTIMATED_WAIT_MS_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
+    FORMER_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ENTERED_MS_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """The queue."""
     line: _builtins.str
@@ -1132,6 +1136,14 @@ class QueueJoined(_message.Message):
     """Place in the queue, from 1."""
     waiting: _builtins.int
     """Callers waiting now, this one included."""
+    estimated_wait_ms: _builtins.int
+    """Estimated wait from now, milliseconds (SPEC 3.6)."""
+    resumed: _builtins.bool
+    """True when the caller took up the place of an abandoned call (SPEC 3.7)."""
+    former_queue_id: _builtins.str
+    """The queue that the caller overflowed from, or empty."""
+    entered_ms: _builtins.int
+    """When the caller's place in the order began, milliseconds since 1970 UTC: kept by overflow and by a resumed place."""
     @_builtins.property
     def caller(self) -> Global___Party:
         """The customer."""
@@ -1145,10 +1157,14 @@ class QueueJoined(_message.Message):
         priority: _builtins.int = ...,
         position: _builtins.int = ...,
         waiting: _builtins.int = ...,
+        estimated_wait_ms: _builtins.int = ...,
+        resumed: _builtins.bool = ...,
+        former_queue_id: _builtins.str = ...,
+        entered_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "line", b"line", "position", b"position", "priority", b"priority", "queue_id", b"queue_id", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "entered_ms", b"entered_ms", "estimated_wait_ms", b"estimated_wait_ms", "former_queue_id", b"former_queue_id", "line", b"line", "position", b"position", "priority", b"priority", "queue_id", b"queue_id", "resumed", b"resumed", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1166,6 +1182,9 @@ class QueueLeft(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     WITHIN_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    ESTIMATED_WAIT_MS_FIELD_NUMBER: _builtins.int
+    ESTIMATE_ERROR_MS_FIELD_NUMBER: _builtins.int
+    NEXT_QUEUE_ID_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """The queue."""
     exit: Global___QueueExit.ValueType
@@ -1178,6 +1197,12 @@ class QueueLeft(_message.Message):
     """Callers waiting now."""
     within_service_level: _builtins.bool
     """True when the wait was within the queue's threshold."""
+    estimated_wait_ms: _builtins.int
+    """The wait that was estimated at joining, milliseconds."""
+    estimate_error_ms: _builtins.int
+    """Answered callers: the wait less the estimate, milliseconds (SPEC 3.6)."""
+    next_queue_id: _builtins.str
+    """Overflow: the queue where the caller goes on waiting."""
     def __init__(
         self,
         *,
@@ -1187,10 +1212,13 @@ class QueueLeft(_message.Message):
         agent_id: _builtins.str = ...,
         waiting: _builtins.int = ...,
         within_service_level: _builtins.bool = ...,
+        estimated_wait_ms: _builtins.int = ...,
+        estimate_error_ms: _builtins.int = ...,
+        next_queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "exit", b"exit", "queue_id", b"queue_id", "wait_ms", b"wait_ms", "waiting", b"waiting", "within_service_level", b"within_service_level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "estimate_error_ms", b"estimate_error_ms", "estimated_wait_ms", b"estimated_wait_ms", "exit", b"exit", "next_queue_id", b"next_queue_id", "queue_id", b"queue_id", "wait_ms", b"wait_ms", "waiting", b"waiting", "within_service_level", b"within_service_level"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1228,12 +1256,59 @@ class OfferCreated(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class FilteredTotalEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RequiredSkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     OFFER_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     FILTERED_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
+    CANDIDATES_TOTAL_FIELD_NUMBER: _builtins.int
+    FILTERED_TOTAL_FIELD_NUMBER: _builtins.int
+    WAITED_MS_FIELD_NUMBER: _builtins.int
+    PRIORITY_MILLI_FIELD_NUMBER: _builtins.int
+    REQUIRED_SKILLS_FIELD_NUMBER: _builtins.int
+    RESERVED_FOR_FIELD_NUMBER: _builtins.int
+    MAX_LEVEL_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer."""
     queue_id: _builtins.str
@@ -1242,6 +1317,16 @@ class OfferCreated(_message.Message):
     """The agent."""
     strategy: _builtins.str
     """The strategy that ordered them."""
+    candidates_total: _builtins.int
+    """How many could have had it; `candidates` names the first of them."""
+    waited_ms: _builtins.int
+    """How long the caller had waited in this queue, milliseconds."""
+    priority_milli: _builtins.int
+    """The caller's effective priority with ageing, thousandths of a point."""
+    reserved_for: _builtins.str
+    """Whom the caller waited for: empty = anyone, agent:<id> or group:<id> (sticky)."""
+    max_level: _builtins.int
+    """The highest level that was asked."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """Who could have had it, in order, with the values that ordered them."""
@@ -1249,6 +1334,14 @@ class OfferCreated(_message.Message):
     @_builtins.property
     def filtered(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filtered]:
         """Who could not, and why."""
+
+    @_builtins.property
+    def filtered_total(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many of the queue could not, by reason; `filtered` names the first of them."""
+
+    @_builtins.property
+    def required_skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The skills that were required, with the least proficiency."""
 
     def __init__(
         self,
@@ -1259,10 +1352,17 @@ class OfferCreated(_message.Message):
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         filtered: _abc.Iterable[Global___Filtered] | None = ...,
         strategy: _builtins.str = ...,
+        candidates_total: _builtins.int = ...,
+        filtered_total: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        waited_ms: _builtins.int = ...,
+        priority_milli: _builtins.int = ...,
+        required_skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        reserved_for: _builtins.str = ...,
+        max_level: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "candidates", b"candidates", "filtered", b"filtered", "offer_id", b"offer_id", "queue_id", b"queue_id", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "candidates", b"candidates", "candidates_total", b"candidates_total", "filtered", b"filtered", "filtered_total", b"filtered_total", "max_level", b"max_level", "offer_id", b"offer_id", "priority_milli", b"priority_milli", "queue_id", b"queue_id", "required_skills", b"required_skills", "reserved_for", b"reserved_for", "strategy", b"strategy", "waited_ms", b"waited_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -132,6 +132,8 @@ class TenantDocument(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     FALLBACK_NUMBER_FIELD_NUMBER: _builtins.int
     DISPOSITIONS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    BLACK_LISTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant's id: lower-case letters, digits and hyphens."""
     version: _builtins.int
@@ -188,6 +190,14 @@ class TenantDocument(_message.Message):
     def dispositions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Outcomes that an agent may choose."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
+        """Groups of agents: who stands in for a caller's last agent (SPEC 3.2)."""
+
+    @_builtins.property
+    def black_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists of numbers that are turned away on every line, before they are answered."""
+
     def __init__(
         self,
         *,
@@ -208,10 +218,12 @@ class TenantDocument(_message.Message):
         limits: Global___Limits | None = ...,
         fallback_number: _builtins.str = ...,
         dispositions: _abc.Iterable[_builtins.str] | None = ...,
+        groups: _abc.Iterable[Global___AgentGroup] | None = ...,
+        black_lists: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,6 +277,22 @@ class Queue(_message.Message):
     SHORT_ABANDON_SECONDS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     MISSES_UNTIL_AWAY_FIELD_NUMBER: _builtins.int
+    REQUIRED_SKILLS_FIELD_NUMBER: _builtins.int
+    PREFERRED_SKILLS_FIELD_NUMBER: _builtins.int
+    RINGS_FIELD_NUMBER: _builtins.int
+    LEVEL_SECONDS_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_EMPTY_LEVELS_FIELD_NUMBER: _builtins.int
+    PROGRESS_SECONDS_FIELD_NUMBER: _builtins.int
+    WEIGHTED_BY_POSITION_FIELD_NUMBER: _builtins.int
+    WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
+    AGEING_SECONDS_FIELD_NUMBER: _builtins.int
+    LIST_PRIORITIES_FIELD_NUMBER: _builtins.int
+    STICKY_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    EXIT_KEYS_FIELD_NUMBER: _builtins.int
+    BLACK_LISTS_FIELD_NUMBER: _builtins.int
+    RESUME_SECONDS_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Unique in the tenant."""
     strategy: Global___Strategy.ValueType
@@ -287,9 +315,57 @@ class Queue(_message.Message):
     """The higher, the sooner its callers are served where queues share agents."""
     misses_until_away: _builtins.int
     """Misses in a row that make an agent away; 0 = never."""
+    level_seconds: _builtins.int
+    """A caller waits so long for each level, seconds, before the next one is asked too; 0 = all levels at once."""
+    waits_for_empty_levels: _builtins.bool
+    """Wait for a level also while nobody of it is logged in."""
+    progress_seconds: _builtins.int
+    """ring_progressively: one more agent each so many seconds."""
+    weighted_by_position: _builtins.bool
+    """random: an agent at position 1 is drawn more often than one at position 2, and so on."""
+    window_seconds: _builtins.int
+    """fewest_calls, least_talk_time, least_occupied: over how long, seconds; 0 = the agent's shift."""
+    ageing_seconds: _builtins.int
+    """Each so many seconds of waiting count as one point of priority; 0 = waiting adds none."""
+    exit_keys: _builtins.str
+    """Digits with which a waiting caller leaves; each is an exit of the queue step."""
+    resume_seconds: _builtins.int
+    """Who hangs up while waiting and calls again within so many seconds has the former place; 0 = nobody."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tier]:
         """Who serves it."""
+
+    @_builtins.property
+    def required_skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
+        """What an agent must know to be asked; every one of them."""
+
+    @_builtins.property
+    def preferred_skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
+        """What an agent should know: within a level those who know more of them come first."""
+
+    @_builtins.property
+    def rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillRing]:
+        """How the required skills are relaxed while a caller waits (bullseye rings)."""
+
+    @_builtins.property
+    def list_priorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListPriority]:
+        """Callers of these lists have more, or less, priority."""
+
+    @_builtins.property
+    def sticky(self) -> Global___Sticky:
+        """Who had success with a caller before is asked first."""
+
+    @_builtins.property
+    def overflow(self) -> Global___Overflow:
+        """When callers go on to another queue."""
+
+    @_builtins.property
+    def black_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Callers of these lists may not wait here."""
+
+    @_builtins.property
+    def announcements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Announcement]:
+        """What callers hear between the music."""
 
     def __init__(
         self,
@@ -306,14 +382,242 @@ class Queue(_message.Message):
         short_abandon_seconds: _builtins.int = ...,
         priority: _builtins.int = ...,
         misses_until_away: _builtins.int = ...,
+        required_skills: _abc.Iterable[Global___SkillNeed] | None = ...,
+        preferred_skills: _abc.Iterable[Global___SkillNeed] | None = ...,
+        rings: _abc.Iterable[Global___SkillRing] | None = ...,
+        level_seconds: _builtins.int = ...,
+        waits_for_empty_levels: _builtins.bool = ...,
+        progress_seconds: _builtins.int = ...,
+        weighted_by_position: _builtins.bool = ...,
+        window_seconds: _builtins.int = ...,
+        ageing_seconds: _builtins.int = ...,
+        list_priorities: _abc.Iterable[Global___ListPriority] | None = ...,
+        sticky: Global___Sticky | None = ...,
+        overflow: Global___Overflow | None = ...,
+        exit_keys: _builtins.str = ...,
+        black_lists: _abc.Iterable[_builtins.str] | None = ...,
+        resume_seconds: _builtins.int = ...,
+        announcements: _abc.Iterable[Global___Announcement] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "priority", b"priority", "queue_id", b"queue_id", "ring_timeout_seconds", b"ring_timeout_seconds", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "strategy", b"strategy", "tiers", b"tiers", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ageing_seconds", b"ageing_seconds", "announcements", b"announcements", "black_lists", b"black_lists", "capacity", b"capacity", "exit_keys", b"exit_keys", "level_seconds", b"level_seconds", "list_priorities", b"list_priorities", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "overflow", b"overflow", "preferred_skills", b"preferred_skills", "priority", b"priority", "progress_seconds", b"progress_seconds", "queue_id", b"queue_id", "required_skills", b"required_skills", "resume_seconds", b"resume_seconds", "ring_timeout_seconds", b"ring_timeout_seconds", "rings", b"rings", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "sticky", b"sticky", "strategy", b"strategy", "tiers", b"tiers", "waits_for_empty_levels", b"waits_for_empty_levels", "weighted_by_position", b"weighted_by_position", "window_seconds", b"window_seconds", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class SkillNeed(_message.Message):
+    """SkillNeed is a skill and how well it must be known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKILL_FIELD_NUMBER: _builtins.int
+    MIN_PROFICIENCY_FIELD_NUMBER: _builtins.int
+    skill: _builtins.str
+    """The skill, as agents have it."""
+    min_proficiency: _builtins.int
+    """At least so well, 1-100; 0 = at all."""
+    def __init__(
+        self,
+        *,
+        skill: _builtins.str = ...,
+        min_proficiency: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_proficiency", b"min_proficiency", "skill", b"skill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkillNeed: _TypeAlias = SkillNeed  # noqa: Y015
+
+@_typing.final
+class SkillRing(_message.Message):
+    """SkillRing widens the choice of agents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    REQUIRED_SKILLS_FIELD_NUMBER: _builtins.int
+    after_seconds: _builtins.int
+    """From so many seconds of waiting on."""
+    @_builtins.property
+    def required_skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
+        """These are required instead of the former ones; none = no skill of the queue."""
+
+    def __init__(
+        self,
+        *,
+        after_seconds: _builtins.int = ...,
+        required_skills: _abc.Iterable[Global___SkillNeed] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seconds", b"after_seconds", "required_skills", b"required_skills"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkillRing: _TypeAlias = SkillRing  # noqa: Y015
+
+@_typing.final
+class ListPriority(_message.Message):
+    """ListPriority gives the callers of a list another priority."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    list_id: _builtins.str
+    """The list."""
+    priority: _builtins.int
+    """Added to the caller's priority."""
+    def __init__(
+        self,
+        *,
+        list_id: _builtins.str = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_id", b"list_id", "priority", b"priority"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPriority: _TypeAlias = ListPriority  # noqa: Y015
+
+@_typing.final
+class Sticky(_message.Message):
+    """Sticky asks the agent first who talked with the caller last, then that agent's groups, then anyone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_SECONDS_FIELD_NUMBER: _builtins.int
+    GROUP_SECONDS_FIELD_NUMBER: _builtins.int
+    MEMORY_HOURS_FIELD_NUMBER: _builtins.int
+    agent_seconds: _builtins.int
+    """How long only the last agent is asked, seconds."""
+    group_seconds: _builtins.int
+    """How long after that only the groups of the last agent are asked, seconds."""
+    memory_hours: _builtins.int
+    """A talk is remembered so many hours; 0 = 720, thirty days."""
+    def __init__(
+        self,
+        *,
+        agent_seconds: _builtins.int = ...,
+        group_seconds: _builtins.int = ...,
+        memory_hours: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_seconds", b"agent_seconds", "group_seconds", b"group_seconds", "memory_hours", b"memory_hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sticky: _TypeAlias = Sticky  # noqa: Y015
+
+@_typing.final
+class Overflow(_message.Message):
+    """Overflow sends callers to another queue; they keep the time of entry. Each condition counts that is not 0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """Where to."""
+    after_seconds: _builtins.int
+    """After so many seconds of waiting in this queue."""
+    waiting: _builtins.int
+    """At once, when so many wait already."""
+    estimated_seconds: _builtins.int
+    """At once, when the estimated wait is above so many seconds."""
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        after_seconds: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        estimated_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seconds", b"after_seconds", "estimated_seconds", b"estimated_seconds", "queue_id", b"queue_id", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overflow: _TypeAlias = Overflow  # noqa: Y015
+
+@_typing.final
+class Announcement(_message.Message):
+    """Announcement is said to waiting callers, again and again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    FIRST_SECONDS_FIELD_NUMBER: _builtins.int
+    EVERY_SECONDS_FIELD_NUMBER: _builtins.int
+    SAYS_POSITION_FIELD_NUMBER: _builtins.int
+    SAYS_ESTIMATE_FIELD_NUMBER: _builtins.int
+    first_seconds: _builtins.int
+    """First after so many seconds of waiting."""
+    every_seconds: _builtins.int
+    """Then each so many seconds; 0 = once."""
+    says_position: _builtins.bool
+    """Say the place in the queue after the prompts."""
+    says_estimate: _builtins.bool
+    """Say the estimated wait in minutes after the prompts."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Prompts in this order."""
+
+    def __init__(
+        self,
+        *,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        first_seconds: _builtins.int = ...,
+        every_seconds: _builtins.int = ...,
+        says_position: _builtins.bool = ...,
+        says_estimate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_seconds", b"every_seconds", "first_seconds", b"first_seconds", "prompts", b"prompts", "says_estimate", b"says_estimate", "says_position", b"says_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Announcement: _TypeAlias = Announcement  # noqa: Y015
+
+@_typing.final
+class AgentGroup(_message.Message):
+    """AgentGroup is a team."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    AGENT_IDS_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    """Unique in the tenant."""
+    @_builtins.property
+    def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its agents."""
+
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "group_id", b"group_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentGroup: _TypeAlias = AgentGroup  # noqa: Y015
 
 @_typing.final
 class Tier(_message.Message):
@@ -639,19 +943,25 @@ class QueueStep(_message.Message):
 
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    REQUIRED_SKILLS_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """The queue."""
     priority: _builtins.int
     """Added to the caller's priority."""
+    @_builtins.property
+    def required_skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
+        """Required beside the queue's own skills, in every ring."""
+
     def __init__(
         self,
         *,
         queue_id: _builtins.str = ...,
         priority: _builtins.int = ...,
+        required_skills: _abc.Iterable[Global___SkillNeed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "queue_id", b"queue_id", "required_skills", b"required_skills"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,69 @@
+"""Who may serve a waiting caller: fewer at first, more with time (SPEC 3.2).
+
+Three things widen, each by the time since the caller joined the queue: the required skills (bullseye rings), the levels
+(so many seconds for each), and whom the caller is reserved for (the last agent, then its groups, then anyone).
+"""
+
+from services.router.domain.model import Call, TenantState
+from services.router.domain.ordering import ANYONE, QueueIndex
+from services.router.domain.plan import Requirement, requirement_of
+from services.router.domain.turn import Turn
+
+NEVER = 0
+
+
+def requirement(index: QueueIndex, call: Call) -> Requirement:
+    """Return the skills that a caller's agent must have now."""
+    return requirement_of(index.plan.rings[call.ring][1] | call.skills)
+
+
+def lane_of(index: QueueIndex, call: Call) -> tuple[str, int, int]:
+    """Return the lane of a caller: reserved for whom, requirement, highest level."""
+    return call.reserved_for, index.requirement_id(requirement(index, call)), call.max_level
+
+
+def widen(turn: Turn, call: Call, index: QueueIndex) -> None:
+    """Decide as of now who may serve a caller, who must not stand in a lane, and come back when that changes."""
+    waited_ms = turn.now_ms - call.joined_ms
+    changes = [_ring(index, call, waited_ms), _level(index, call, waited_ms), _reserve(turn.state, index, call)]
+    due = [at_ms for at_ms in changes if at_ms > waited_ms]
+    if due:
+        turn.set_timer("widen", call.call_id, min(due) - waited_ms)
+    else:
+        turn.cancel_timer("widen", call.call_id)
+
+
+def _ring(index: QueueIndex, call: Call, waited_ms: int) -> int:
+    rings = index.plan.rings
+    call.ring = max(number for number, (after_ms, _) in enumerate(rings) if after_ms <= waited_ms)
+    return rings[call.ring + 1][0] if call.ring + 1 < len(rings) else NEVER
+
+
+def _level(index: QueueIndex, call: Call, waited_ms: int) -> int:
+    """Open a level when the caller has waited for each lower one in which somebody is logged in."""
+    plan = index.plan
+    opens_ms = 0
+    for level in plan.levels:
+        if opens_ms > waited_ms:
+            return opens_ms
+        call.max_level = level
+        if index.logged_in[level] or plan.queue.waits_for_empty_levels:
+            opens_ms += plan.level_seconds * 1000
+    return NEVER
+
+
+def _reserve(state: TenantState, index: QueueIndex, call: Call) -> int:
+    call.reserved_for = ANYONE
+    agent_ms = index.plan.queue.sticky.agent_seconds * 1000
+    group_ms = agent_ms + index.plan.queue.sticky.group_seconds * 1000
+    waited_ms = state.now_ms - call.joined_ms
+    if call.last_agent_id not in index.plan.places or waited_ms >= group_ms:
+        return NEVER
+    if waited_ms < agent_ms:
+        call.reserved_for = f"agent:{call.last_agent_id}"
+        return agent_ms
+    groups = index.plan.groups_of(call.last_agent_id)
+    if groups:
+        call.reserved_for = f"group:{min(groups)}"
+        return group_ms
+    return NEVER
