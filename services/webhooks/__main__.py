@@ -10,9 +10,9 @@ from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
 from services.shared.chassis.supervisor import leave  # noqa: E402
+from services.shared.outbound.address import BadNetwork  # noqa: E402
 from services.webhooks.adapters.secrets_file import SecretsUnreadable  # noqa: E402
 from services.webhooks.bootstrap import run  # noqa: E402
-from services.webhooks.domain.address import BadNetwork  # noqa: E402
 from services.webhooks.domain.ladder import BadLadder  # noqa: E402
 from services.webhooks.settings import Settings  # noqa: E402
 

@@ -15,13 +15,14 @@ from services.shared.chassis.documents import open_database
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
-from services.webhooks.adapters.connection import EndpointConnection, Limits, Outside
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Limits, Outside
+from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
 from services.webhooks.dispatcher import Dispatcher
-from services.webhooks.domain.address import AddressGuard
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.first_tries import FirstTries, HandOver
 from services.webhooks.lanes import Lanes
@@ -157,7 +158,7 @@ class Webhooks:
 def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     """Build the service. Raises BusUnavailable, SecretsUnreadable, BadLadder, BadNetwork, OSError."""
     outside = Outside.with_certificates(
-        AddressGuard.parse(settings.webhook_allow_private),
+        AddressGuard.parse(settings.webhook_allow_private, settings.webhook_own_networks),
         Limits(settings.webhook_connect_seconds, settings.webhook_timeout_seconds),
         settings.webhook_ca_file,
     )

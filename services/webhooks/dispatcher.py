@@ -7,6 +7,7 @@ import structlog
 
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.outbound.target import BadUrl, target_of
 from services.webhooks import metrics
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.secrets_file import SecretsFile
@@ -16,7 +17,6 @@ from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.domain.outcome import Attempt, Verdict
 from services.webhooks.domain.signing import signatures
-from services.webhooks.domain.target import BadUrl, target_of
 from services.webhooks.lanes import Job
 
 CATCH_UP_SECONDS = 10.0

@@ -13,6 +13,7 @@ class Settings:
     http_port: int = 8084
     webhook_ladder: str = ""
     webhook_allow_private: str = ""
+    webhook_own_networks: str = ""
     webhook_concurrency: int = 8
     webhook_queue_limit: int = 512
     webhook_connect_seconds: float = 5.0

@@ -18,12 +18,12 @@ from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, CallStarted, Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Limits, Outside
 from services.shared.testing.memory_bus import MemoryBus
-from services.webhooks.adapters.connection import Limits, Outside
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.bootstrap import Parts, Stores, Webhooks
 from services.webhooks.delivery_log import LogEntry
-from services.webhooks.domain.address import AddressGuard
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
 

@@ -1,11 +1,13 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv4Address
 from urllib.parse import quote, urlsplit
 
 MAX_URL = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+_ENDS_IN_A_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$", re.ASCII)
 _SPACE = 0x20
 _DELETE = 0x7F
 
@@ -44,7 +46,18 @@ def target_of(url: str) -> Target:
     # IDNA's mapping can make a space or a sign of syntax out of a letter; an IPv6 address may name an interface.
     if not _HOST.fullmatch(ascii_host):
         raise BadUrl("the URL's host holds signs that no host has")
+    if _ENDS_IN_A_NUMBER.search(ascii_host) and not _is_dotted_quad(ascii_host):
+        # 0177.0.0.1 is 127.0.0.1 to one resolver and 177.0.0.1 to the next (WHATWG URL, "ends in a number").
+        raise BadUrl("the URL's host is a number: write an address as four plain numbers with dots")
     return _target(parts.scheme, ascii_host, port, _path(parts.path, parts.query))
+
+
+def _is_dotted_quad(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return ":" in host
+    return True
 
 
 def _target(scheme: str, host: str, port: int | None, path: str) -> Target:

@@ -5,10 +5,12 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from services.webhooks.adapters.connection import MAX_ANSWER_BYTES, EndpointConnection, Limits, Outside
-from services.webhooks.domain.address import AddressGuard
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.answer import MAX_ANSWER_BYTES
+from services.shared.outbound.dial import Limits, Outside
+from services.shared.outbound.target import Target, target_of
+from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.domain.outcome import Attempt
-from services.webhooks.domain.target import Target, target_of
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

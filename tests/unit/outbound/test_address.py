@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.webhooks.domain.address import AddressGuard, BadNetwork
+from services.shared.outbound.address import AddressGuard, BadNetwork
 
 FORBIDDEN = [
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.254", "127.0.0.1", "127.8.9.1"),

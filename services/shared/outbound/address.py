@@ -34,17 +34,19 @@ class BadNetwork(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AddressGuard:
-    """Says whether an address may be connected to. `allowed` are exceptions of a local stack, in CIDR form."""
+    """Says whether an address may be connected to.
+
+    `allowed` are exceptions of a local stack; `own` are networks of the platform that lie in public ranges, such as a
+    cluster's nodes. What is both is forbidden.
+    """
 
     allowed: tuple[Network, ...] = ()
+    own: tuple[Network, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> "AddressGuard":
-        """Read "127.0.0.1/32,::1/128"; raise BadNetwork."""
-        try:
-            return cls(tuple(ip_network(part.strip()) for part in text.split(",") if part.strip()))
-        except ValueError as error:
-            raise BadNetwork(f"allowed networks must be in CIDR form: {error}") from error
+    def parse(cls, allowed: str, own: str = "") -> "AddressGuard":
+        """Read "127.0.0.1/32,::1/128" twice; raise BadNetwork."""
+        return cls(_networks(allowed), _networks(own))
 
     def permits(self, text: str) -> bool:
         """Whether this numeric address is public or allowed; False for what is no address."""
@@ -52,9 +54,18 @@ class AddressGuard:
             address = _without_disguise(ip_address(text.partition("%")[0]))
         except ValueError:
             return False
+        if any(address in network for network in self.own):
+            return False
         if any(address in network for network in self.allowed):
             return True
         return _is_public(address)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise BadNetwork(f"networks must be in CIDR form with commas between: {error}") from error
 
 
 def _without_disguise(address: Address) -> Address:
