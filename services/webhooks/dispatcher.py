@@ -16,7 +16,7 @@ from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.domain.outcome import Attempt, Verdict
-from services.webhooks.domain.signing import signatures
+from services.webhooks.domain.signing import in_force, signatures
 from services.webhooks.lanes import Job
 
 CATCH_UP_SECONDS = 10.0
@@ -61,11 +61,12 @@ class Dispatcher:
             target = target_of(endpoint.url)
         except BadUrl as error:
             return Attempt(0, 0, str(error))
-        secrets = self.secrets.secrets_of(endpoint.tenant_id, endpoint.secret_ref)
+        moment = self.unix_time()
+        secrets = in_force(self.secrets.secrets_of(endpoint.tenant_id, endpoint.secret_ref), moment)
         if not secrets:
-            return Attempt(0, 0, "the endpoint's secret is not in the secret store")
+            return Attempt(0, 0, "the endpoint has no secret in force in the secret store")
         # Receivers compare the timestamp with their own clocks: it is real time, whatever the platform's clock says.
-        timestamp = int(self.unix_time())
+        timestamp = int(moment)
         headers = (
             "Content-Type: application/json\r\nUser-Agent: Ringmaster-Webhooks/1\r\n"
             f"Content-Length: {len(delivery.payload)}\r\n"

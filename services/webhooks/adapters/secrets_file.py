@@ -1,9 +1,10 @@
 import json
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 
-from services.webhooks.domain.signing import BadSecret, Secret
+from services.webhooks.domain.signing import BadSecret, DatedSecret, parse_secret
 
 log = structlog.get_logger()
 
@@ -15,16 +16,17 @@ class SecretsUnreadable(Exception):
 class SecretsFile:
     """The secrets by "<tenant>/<secret_ref>", newest first, from a JSON file that is read again when it changes.
 
-    A mounted Kubernetes secret is such a file; a rotation is a list of two.
+    A mounted Kubernetes secret is such a file. A rotation is a list of two; the old one may say when it ends, so that
+    nobody has to come back: {"secret": "whsec_...", "until": "2027-01-01T00:00:00Z"}.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp: tuple[int, int] = (0, 0)
-        self._secrets: dict[str, tuple[Secret, ...]] = {}
+        self._secrets: dict[str, tuple[DatedSecret, ...]] = {}
         self._load()
 
-    def secrets_of(self, tenant_id: str, secret_ref: str) -> tuple[Secret, ...]:
+    def secrets_of(self, tenant_id: str, secret_ref: str) -> tuple[DatedSecret, ...]:
         """Return the secrets of an endpoint, none when there are none."""
         return self._secrets.get(f"{tenant_id}/{secret_ref}", ())
 
@@ -55,21 +57,38 @@ class SecretsFile:
             raise SecretsUnreadable(f"{self._path}: {error.strerror}") from error
 
 
-def parse_secrets(text: str) -> dict[str, tuple[Secret, ...]]:
+def parse_secrets(text: str) -> dict[str, tuple[DatedSecret, ...]]:
     """Read {"<tenant>/<secret_ref>": ["whsec_new", "whsec_old"]}; raise SecretsUnreadable without showing a secret."""
     try:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise SecretsUnreadable("the secrets must be a JSON object")
-        return {str(name): tuple(Secret.parse(secret) for secret in _listed(entry)) for name, entry in document.items()}
+        return {str(name): tuple(_dated(secret) for secret in _listed(entry)) for name, entry in document.items()}
     except BadSecret as error:
         raise SecretsUnreadable(str(error)) from error
     except ValueError as error:
         raise SecretsUnreadable("the secrets are not JSON") from error
 
 
-def _listed(entry: object) -> list[str]:
-    secrets = [entry] if isinstance(entry, str) else entry
-    if not isinstance(secrets, list) or not secrets or not all(isinstance(secret, str) for secret in secrets):
-        raise SecretsUnreadable("each entry of the secrets is a list of texts")
+def _listed(entry: object) -> list[object]:
+    secrets = entry if isinstance(entry, list) else [entry]
+    if not secrets:
+        raise SecretsUnreadable("each entry of the secrets names at least one")
     return secrets
+
+
+def _dated(entry: object) -> DatedSecret:
+    text, until = (entry.get("secret"), entry.get("until")) if isinstance(entry, dict) else (entry, None)
+    if not isinstance(text, str) or not isinstance(until, str | None):
+        raise SecretsUnreadable('a secret is a text, or {"secret": text, "until": moment}')
+    return DatedSecret(parse_secret(text), None if until is None else _moment(until))
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SecretsUnreadable("the end of a secret is no moment like 2027-01-01T00:00:00Z") from error
+    if moment.tzinfo is None:
+        raise SecretsUnreadable("the end of a secret needs its time zone, for example Z")
+    return moment.timestamp()

@@ -46,3 +46,15 @@ def test_a_file_that_makes_no_sense_is_refused(text: str) -> None:
 def test_a_missing_file_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(SecretsUnreadable, match="No such file"):
         SecretsFile(tmp_path / "none.json")
+
+
+def test_a_rotations_old_secret_names_its_end() -> None:
+    text = f'{{"acme/main": ["{FIRST}", {{"secret": "{SECOND}", "until": "1970-01-02T00:00:00Z"}}]}}'
+    assert [dated.until for dated in parse_secrets(text)["acme/main"]] == [None, 86400.0]
+
+
+@pytest.mark.parametrize("until", ["soon", "2027-01-01T00:00:00", ""])
+def test_an_end_that_is_no_moment_is_refused(until: str) -> None:
+    with pytest.raises(SecretsUnreadable) as refused:
+        parse_secrets(f'{{"a/b": {{"secret": "{FIRST}", "until": "{until}"}}}}')
+    assert FIRST not in str(refused.value)
