@@ -29,8 +29,15 @@ status: install ## Say which parts run and where
 demo: install ## Play 60 simulated minutes of calls and balance the books (build/demo.json)
 	@$(PYTHON) -m local.stack demo
 
+# What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
+BESIDE := tests/unit tests/fuzz
+STACK := tests/e2e
 test: install ## Run every test
-	@$(PYTHON) -m pytest
+	@mkdir -p build
+	@($(PYTHON) -m pytest $(BESIDE) && $(PYTHON) -m pytest $(STACK)) >build/test-beside.txt 2>&1 & beside=$$!; \
+	$(PYTHON) -m pytest $(BESIDE:%=--ignore=%) $(STACK:%=--ignore=%); others=$$?; \
+	echo "Waiting for the tests of the whole stack: build/test-beside.txt shows how far they are."; \
+	wait $$beside; beside=$$?; cat build/test-beside.txt; exit $$((others + beside))
 
 lint: install
 	@.venv/bin/ruff check .
