@@ -25,6 +25,9 @@ TENANTS = ROOT / "local" / "demo" / "tenants"
 APPLY_SECONDS = 60
 # A part that ends more often than this in one run is broken, not unlucky.
 MOST_RESTARTS = 20
+# How whoever keeps the stack running stands among the pids, and how long he has to stop it; a part has less.
+KEEPER = "stack"
+KEEPER_SECONDS, PART_SECONDS = 60.0, 10.0
 Say = Callable[[str], None]
 
 
@@ -139,7 +142,7 @@ class Stack:
         return self.layout.path("pids.json")
 
     def _write_down(self) -> None:
-        pids = {part.name: part.process.pid for part in self.parts if part.process}
+        pids = {part.name: part.process.pid for part in self.parts if part.process} | {KEEPER: os.getpid()}
         draft = self._pids_file().with_suffix(".draft")
         draft.write_text(json.dumps(pids), encoding="utf-8")
         draft.rename(self._pids_file())
@@ -171,7 +174,10 @@ def _text(output: bytes | str | None) -> str:
 
 
 def stop_former(layout: Layout, say: Say) -> int:
-    """Stop what an earlier stack left running; return how many processes that were."""
+    """Stop an earlier stack, or what it left running; return how many processes that were.
+
+    Whoever keeps it running goes first: he would start again what ends, and asked he stops all the rest in order.
+    """
     path = layout.path("pids.json")
     if not path.exists():
         return 0
@@ -179,9 +185,9 @@ def stop_former(layout: Layout, say: Say) -> int:
     for name, pid in reversed(json.loads(path.read_text(encoding="utf-8")).items()):
         if _is_ours(pid):
             say(f"  {name:<11} stopping")
-            _end(pid)
+            _end(pid, KEEPER_SECONDS if name == KEEPER else PART_SECONDS)
             stopped += 1
-    path.unlink()
+    path.unlink(missing_ok=True)
     return stopped
 
 
@@ -194,7 +200,7 @@ def _is_ours(pid: int) -> bool:
     return any(word in command for word in (b"services.", b"local.", b"kafka.Kafka", b"secantusd", b"weed"))
 
 
-def _end(pid: int, patience_seconds: float = 10.0) -> None:
+def _end(pid: int, patience_seconds: float) -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience_seconds
     while _is_ours(pid):

@@ -20,7 +20,7 @@ import pytest
 from local.broker import kafka
 from local.stack.layout import Layout
 from local.stack.part import Part, PartFailed, listens, uninterrupted
-from local.stack.stack import Stack
+from local.stack.stack import Stack, stop_former
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
 from services.shared.chassis.watch import Away, ask_broker
@@ -333,33 +333,54 @@ def test_a_folder_that_can_not_be_written_is_told_plainly(tmp_path: Path) -> Non
 
 @pytest.mark.kafka
 def test_ctrl_c_in_the_middle_of_the_start_ends_all_that_was_started(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "stack", _free_range())
+    with _up(layout) as stack:
+        said = _read_until(stack, "documents")
+        stack.send_signal(signal.SIGINT)
+        rest, _ = stack.communicate(timeout=SECONDS)
+    assert stack.returncode == 130
+    assert "broker      ready" in said
+    assert "Traceback" not in said + rest
+
+
+@pytest.mark.kafka
+def test_a_stack_that_runs_elsewhere_is_stopped_by_who_keeps_it_running(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "stack", _free_range())
+    told: list[str] = []
+    with _up(layout) as stack:
+        _read_until(stack, "objects     ready")
+        assert stop_former(layout, told.append) == 1
+        rest, _ = stack.communicate(timeout=SECONDS)
+    assert told == ["  stack       stopping"]
+    assert "starting it again" not in rest
+    assert not any(listens(port) for port in layout.ports().values())
+
+
+def _up(layout: Layout) -> "subprocess.Popen[str]":
+    """Start what `make up` starts, in another process."""
     try:
         kafka.ensure_jars()
     except kafka.BrokerMissing as missing:
         pytest.skip(str(missing))
-    layout = Layout(tmp_path / "stack", _free_range())
     program = (
         "import sys; from pathlib import Path; from local.stack import __main__ as stack; "
         "from local.stack.layout import Layout; "
         f"stack.Layout.from_environment = lambda: Layout(Path({str(layout.folder)!r}), {layout.base_port}); "
         "sys.argv = ['stack', 'up']; sys.exit(stack.main())"
     )
-    with subprocess.Popen(  # noqa: S603 - our own program
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as stack:
-        assert stack.stdout is not None
-        said = []
-        for line in stack.stdout:
-            said.append(line)
-            if "documents" in line:
-                break
-        stack.send_signal(signal.SIGINT)
-        rest, _ = stack.communicate(timeout=SECONDS)
-    assert stack.returncode == 130
-    assert any("broker      ready" in line for line in said)
-    assert "Traceback" not in "".join(said) + rest
-    assert [name for name, port in layout.ports().items() if listens(port)] == []
-    assert not layout.path("pids.json").exists()
+    )
+
+
+def _read_until(stack: "subprocess.Popen[str]", words: str) -> str:
+    assert stack.stdout is not None
+    said = ""
+    for line in stack.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"the stack ended before it said {words!r}: {said}")
 
 
 def _start(stack: Stack) -> None:
