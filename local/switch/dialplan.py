@@ -53,6 +53,7 @@ class Dialplan:
         notes = [("set", f"ringmaster_caller={caller}")] if _PLAIN_CALLER(caller) else []
         return [
             *notes,
+            ("set", "playback_terminators=none"),
             ("export", f"ringmaster_line=+{line.removeprefix('+')}"),
             ("set", f"ringmaster_fallback=${{{task}}}"),
             ("park", ""),

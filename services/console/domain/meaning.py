@@ -37,7 +37,6 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("schedules", "schedule_id"),
         ("lists", "list_id"),
         ("groups", "group_id"),
-        ("groups", "group_id"),
         ("webhooks", "endpoint_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
@@ -199,6 +198,5 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _times,
     _addresses,
     _recording_names,
-    faults_of_queues,
     faults_of_queues,
 )

@@ -31,10 +31,12 @@ def user_xml(phone: Phone, password: str) -> bytes:
 
 def line_xml(line: LineEntry) -> bytes:
     """Return the dialplan of one line: hand the call over, and fall back when nobody takes it (SPEC 2.4)."""
-    actions = [("export", f"ringmaster_line={line.number}")]
+    # Else a caller who presses * would end the music, and wait in silence.
+    actions = [("set", "playback_terminators=none"), ("export", f"ringmaster_line={line.number}")]
     if line.fallback_number:
         actions.append(("set", f"ringmaster_fallback_number={line.fallback_number}"))
-    return _dialplan("line", [*actions, ("set", f"ringmaster_fallback={_GUARD}"), ("park", "")], notes_caller=True)
+    actions += [("set", f"ringmaster_fallback={_GUARD}"), ("park", "")]
+    return _dialplan("line", actions, notes_caller=True)
 
 
 def no_line_xml() -> bytes:

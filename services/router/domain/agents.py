@@ -1,6 +1,6 @@
 """Agents: what they chose, what the system sees, and the way back to rest after work (SPEC 3.4)."""
 
-from services.router.domain import work
+from services.router.domain import estimating, work
 from services.router.domain.lifecycle import AgentState, check_agent
 from services.router.domain.model import Agent, TenantState
 from services.router.domain.ordering import QueueIndex
@@ -41,6 +41,8 @@ def move(turn: Turn, agent: Agent, wanted: AgentState) -> None:
         states = turn.state.indexes[place.queue_id].states
         states[former] -= 1
         states[wanted] += 1
+    if wanted is AgentState.TALKING and not agent.handling_from_ms:
+        agent.handling_from_ms = turn.now_ms
     work.record(agent, former, wanted, turn.now_ms, _longest_window_ms(turn.state))
     agent.since_ms = turn.now_ms
     if former is AgentState.IDLE:
@@ -56,6 +58,10 @@ def rest(turn: Turn, agent: Agent) -> None:
         agent.is_done = True
         return
     agent.is_done = False
+    if agent.handling_from_ms:
+        lasted_ms = turn.now_ms - agent.handling_from_ms
+        estimating.handled(turn.state, agent.queue_id, _queues_of(turn.state, agent.agent_id), lasted_ms)
+        agent.handling_from_ms = 0
     agent.call_id = agent.queue_id = agent.offer_id = ""
     wanted = rest_state(agent)
     if agent.is_removed:

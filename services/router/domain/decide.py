@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.router.domain import agents, calls, documents, facts, flow, matching, offers, requests, talking, waiting
+from services.router.domain import (
+    agents,
+    announcing,
+    calls,
+    documents,
+    facts,
+    flow,
+    matching,
+    offers,
+    queueing,
+    requests,
+    talking,
+    waiting,
+)
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call, TenantState
 from services.router.domain.turn import CancelTimer, Position, SetTimer, Turn
@@ -90,6 +103,8 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "retry": matching.ask_again,
     "widen": waiting.widen,
     "progress": matching.progress,
+    "announce": announcing.announce,
+    "overflow": queueing.overflow_due,
     "bridge": _bridge_overdue,
     "unbridged": _silent,
     "end": calls.order_hang_up,

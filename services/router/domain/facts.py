@@ -188,6 +188,12 @@ def _digits_collected(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         flow.digits_collected(turn, call, fact.digits_collected)
 
 
+def _digit_pressed(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None and leg.role is LegRole.CUSTOMER:
+        flow.digit_pressed(turn, call, fact.digit_pressed.digit)
+
+
 def _fell_back(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     """End a call that FreeSWITCH took from us: what happens to it now is not ours (SPEC 2.4)."""
     if leg.role is LegRole.CUSTOMER:
@@ -297,6 +303,7 @@ _OF_LEG: dict[str, Callable[[Turn, Leg, sw.SwitchFact], None]] = {
     "leg_hung_up": _hung_up,
     "playback_finished": _playback_finished,
     "digits_collected": _digits_collected,
+    "digit_pressed": _digit_pressed,
     "leg_fell_back": _fell_back,
     "recording_began": _recording_began,
     "recording_finished": _recording_finished,

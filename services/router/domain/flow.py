@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfoNotFoundError
 
-from services.router.domain import calls, offers, talking, waiting
+from services.router.domain import calls, offers, queueing, talking, waiting
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, Leg, LegRole
 from services.router.domain.opening_hours import is_listed, schedule_exit
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
-from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
@@ -37,6 +36,9 @@ def start(turn: Turn, call: Call) -> None:
     """Take over a parked call and run its flow; a call that may not be taken is refused."""
     if call.refusal_cause:
         calls.hang_up(turn, call, ev.CALL_EXIT_ERROR, call.refusal_cause)
+        return
+    if queueing.refuse_blacklisted(turn, call):
+        calls.hang_up(turn, call, ev.CALL_EXIT_BLACKLISTED, "CALL_REJECTED")
         return
     calls.lease(turn, call)
     flow = _configuration(turn, call).flows.get(call.flow_id)
@@ -99,7 +101,14 @@ def queue_exit(turn: Turn, call: Call, kind: "ev.QueueExit.ValueType", left: Lef
         return
     offers.cancel_all(turn, call, left[1])
     waiting.leave(turn, call, kind)
+    turn.command(call, call.call_id).stop_playback.SetInParent()
     advance(turn, call, left)
+
+
+def digit_pressed(turn: Turn, call: Call, digit: str) -> None:
+    """Let a waiting caller leave the queue who presses a key that the queue offers."""
+    if queueing.may_leave_by(turn, call, digit):
+        queue_exit(turn, call, queueing.exit_of_key(turn, call, digit), (digit, "the caller pressed a key to leave"))
 
 
 def check_deserted(turn: Turn, queue_id: str) -> None:
@@ -184,6 +193,7 @@ def _finish(turn: Turn, call: Call, cause: str = "") -> None:
         ev.QUEUE_EXIT_TIMEOUT: ev.CALL_EXIT_TIMEOUT,
         ev.QUEUE_EXIT_NO_AGENT: ev.CALL_EXIT_NO_AGENT,
         ev.QUEUE_EXIT_ERROR: ev.CALL_EXIT_ERROR,
+        ev.QUEUE_EXIT_BLACKLISTED: ev.CALL_EXIT_BLACKLISTED,
     }
     kind = ev.QueueExit.ValueType(call.queue_exit)
     calls.hang_up(turn, call, by_queue.get(kind, ev.CALL_EXIT_FLOW_ENDED), cause)
@@ -244,17 +254,7 @@ def _queue(turn: Turn, call: Call, step: tn.Step) -> Left | None:
     queue = waiting.queue_of(turn.state, step.queue.queue_id)
     if queue is None:
         raise FlowFault(f"there is no queue {step.queue.queue_id}")
-    call.queue_id = queue.queue_id
-    if queue.capacity and len(turn.state.indexes[queue.queue_id].waiting) >= queue.capacity:
-        return "full", f"{queue.capacity} callers wait already"
-    calls.answer(turn, call)
-    calls.to_stage(call, CallStage.WAITING)
-    turn.command(call, call.call_id).start_music.stream = queue.music
-    waiting.join(turn, call, queue, step.queue.priority)
-    if _is_served(turn, queue):
-        return None
-    waiting.leave(turn, call, ev.QUEUE_EXIT_NO_AGENT)
-    return "no_agent", "nobody serves the queue"
+    return queueing.enter(turn, call, queue, step.queue)
 
 
 def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
@@ -304,10 +304,7 @@ def _hangup(turn: Turn, call: Call, step: tn.Step) -> Left | None:
 
 
 def _is_served(turn: Turn, queue: tn.Queue) -> bool:
-    known = turn.state.agents
-    return any(
-        tier.agent_id in known and known[tier.agent_id].status != rq.AGENT_STATUS_OFFLINE for tier in queue.tiers
-    )
+    return any(turn.state.indexes[queue.queue_id].logged_in.values())
 
 
 def _configuration(turn: Turn, call: Call) -> Configuration:

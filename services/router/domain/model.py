@@ -72,6 +72,8 @@ class Agent:
     last_call_ended_ms: int = 0
     ready_since_ms: int = 0
     last_offered_ms: int = 0
+    handling_from_ms: int = 0
+    """When the call was answered that it handles, wrap-up included."""
     offline_since_ms: int = 0
     shift: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     """Calls, talk, handling and idleness of the shift, milliseconds."""
@@ -122,6 +124,11 @@ class Call:
     entered_order: int = 0
     ring: int = 0
     max_level: int = 0
+    estimated_wait_ms: int = 0
+    """What was estimated when it joined the queue."""
+    announce_at: list[int] = field(default_factory=list)
+    """When each of the queue's announcements is due next, 0 = not any more."""
+    told_position: int = 0
     reserved_for: str = ""
     """Who may serve it now: required skills by ring, highest level, and anyone, agent:<id> or group:<id>."""
     last_agent_id: str = ""
@@ -167,9 +174,14 @@ class EndedCall:
 
 @dataclass(slots=True)
 class QueueMemory:
-    """What a queue remembers beside who waits: per level, position and id of the agent last offered (round robin)."""
+    """What a queue remembers beside who waits."""
 
     last_offered: dict[str, list[int | str]] = field(default_factory=dict)
+    """Per level, position and id of the agent last offered (round robin)."""
+    abandoned: dict[str, list[int]] = field(default_factory=dict)
+    """Number → entry time, order of entry and the moment at which it hung up."""
+    handled: dict[str, list[int]] = field(default_factory=dict)
+    """Number of a slice of time → calls, handling for this queue, and handling of its agents for all queues, ms."""
 
 
 @dataclass(slots=True)
@@ -191,6 +203,8 @@ class TenantState:
     timers: dict[str, int] = field(default_factory=dict)
     replies: dict[str, list[str]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
+    familiar: dict[str, list[int | str]] = field(default_factory=dict)
+    """Number → the agent who talked with it last, and when."""
     # What follows is derived from what stands above, and is built again from it.
     configurations: "dict[int, Configuration]" = field(default_factory=dict)
     indexes: "dict[str, QueueIndex]" = field(default_factory=dict)

@@ -135,6 +135,10 @@ class QueueIndex:
                 found += [order for (requirement, _), order in lanes.items() if home.ranks[requirement] != INELIGIBLE]
         return found
 
+    def open_count(self) -> int:
+        """Return how many callers are open for offers."""
+        return sum(len(order) for lanes in self.lanes.values() for order in lanes.values())
+
     def opened(self) -> Iterator[CallEntry]:
         """Yield every caller who is open for offers."""
         for lanes in self.lanes.values():

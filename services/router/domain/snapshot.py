@@ -22,7 +22,7 @@ _RECORDS: dict[str, type[Any]] = {
     "ended": EndedCall,
 }
 _NAMES = {kind: [field.name for field in fields(kind)] for kind in _RECORDS.values()}
-_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences")
+_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences", "familiar")
 
 
 class UnknownFormat(ValueError):

@@ -1,6 +1,8 @@
 """Callers in queues: joining, being open for offers, leaving (SPEC 3.3, 3.7)."""
 
-from services.router.domain import widening
+from dataclasses import dataclass
+
+from services.router.domain import estimating, remembering, widening
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, TenantState
 from services.router.domain.ordering import CallEntry, QueueIndex
@@ -9,8 +11,21 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
-TIMERS = ("wait", "retry", "widen", "progress")
+TIMERS = ("wait", "retry", "widen", "progress", "announce", "overflow")
 """Of a caller who waits; they end with the wait."""
+
+
+LATER_MS = 5_000
+"""What could not be done is tried again after so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place in the order that a caller brings along from another queue."""
+
+    entered_ms: int
+    entered_order: int
+    former_queue_id: str
 
 
 def queue_of(state: TenantState, queue_id: str) -> tn.Queue | None:
@@ -64,14 +79,23 @@ def widen(turn: Turn, call: Call) -> None:
     turn.callers.append(call.call_id)
 
 
-def join(turn: Turn, call: Call, queue: tn.Queue, priority: int) -> None:
-    """Let a caller begin to wait and tell it."""
+def join(turn: Turn, call: Call, queue: tn.Queue, priority: int, entry: Entry | None = None) -> None:
+    """Let a caller begin to wait and tell it. The place in the order is new, or brought along, or one given up before.
+
+    Whoever calls this has seen to the music, and to it that somebody serves the queue.
+    """
     state = turn.state
     state.entries += 1
+    resumed = [] if entry else remembering.take_place(state.queues[queue.queue_id], call, queue, turn.now_ms)
     call.queue_id = queue.queue_id
     call.priority = priority
-    call.joined_ms = call.entered_ms = turn.now_ms
-    call.entered_order = state.entries
+    call.joined_ms = turn.now_ms
+    call.entered_ms, call.entered_order = turn.now_ms, state.entries
+    if entry is not None:
+        call.entered_ms, call.entered_order = entry.entered_ms, entry.entered_order
+    elif resumed:
+        call.entered_ms, call.entered_order = resumed
+    call.last_agent_id = remembering.last_agent(state, call, queue)
     call.is_waiting = True
     call.refused.clear()
     call.last_refused.clear()
@@ -86,8 +110,16 @@ def join(turn: Turn, call: Call, queue: tn.Queue, priority: int) -> None:
     body.priority = priority
     body.position = position(index, call)
     body.waiting = len(index.waiting)
+    call.told_position = body.position
+    call.estimated_wait_ms = estimating.estimated_wait_ms(state, index, body.position)
+    body.estimated_wait_ms = call.estimated_wait_ms
+    body.resumed = bool(resumed)
+    body.former_queue_id = entry.former_queue_id if entry else ""
+    body.entered_ms = call.entered_ms
     if queue.max_wait_seconds:
         turn.set_timer("wait", call.call_id, queue.max_wait_seconds * 1000)
+    if queue.overflow.after_seconds:
+        turn.set_timer("overflow", call.call_id, queue.overflow.after_seconds * 1000)
     turn.callers.append(call.call_id)
 
 
@@ -111,7 +143,9 @@ def close(turn: Turn, call: Call) -> None:
         index.close(widening.lane_of(index, call), entry_of(index.plan, call))
 
 
-def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id: str = "") -> None:
+def leave(
+    turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id: str = "", *, next_queue_id: str = ""
+) -> None:
     """Let a caller stop waiting and tell how."""
     waiting = 0
     index = turn.state.indexes.get(call.queue_id)
@@ -133,6 +167,21 @@ def leave(turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id
     body.agent_id = agent_id
     body.waiting = waiting
     body.within_service_level = queue is not None and call.wait_ms <= queue.service_level_seconds * 1000
+    body.estimated_wait_ms = call.estimated_wait_ms
+    body.next_queue_id = next_queue_id
+    if queue_exit == ev.QUEUE_EXIT_ANSWERED:
+        body.estimate_error_ms = call.wait_ms - call.estimated_wait_ms
+    if queue is not None:
+        _remember(turn.state, call, queue, queue_exit, agent_id)
+
+
+def _remember(
+    state: TenantState, call: Call, queue: tn.Queue, queue_exit: "ev.QueueExit.ValueType", agent_id: str
+) -> None:
+    if queue_exit == ev.QUEUE_EXIT_ANSWERED:
+        remembering.talked(state, call, queue, agent_id)
+    elif queue_exit in (ev.QUEUE_EXIT_ABANDONED, ev.QUEUE_EXIT_SHORT_ABANDONED):
+        remembering.abandoned(state, call, queue)
 
 
 def abandon_exit(turn: Turn, call: Call) -> "ev.QueueExit.ValueType":

@@ -85,6 +85,7 @@ def test_a_line_is_handed_over_with_a_guard_and_the_tenants_number(open_office: 
     actions = dialplan(open_office, "442071000001")
     assert actions == [
         ("set", "ringmaster_caller=$1"),
+        ("set", "playback_terminators=none"),
         ("export", "ringmaster_line=+442071000001"),
         ("set", "ringmaster_fallback_number=+442079460000"),
         (
