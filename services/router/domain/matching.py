@@ -16,18 +16,42 @@ DEFAULT_PROGRESS_SECONDS = 5
 
 
 def settle(turn: Turn) -> None:
-    """Match everybody whom this decision made free or open, until nothing is left to match."""
+    """Match everybody whom this decision made free or open, until nothing is left to match.
+
+    Agents first: each looks at all who wait, so a caller who became open in the same decision has no advantage.
+    """
     while turn.callers or turn.freed or turn.levelled:
         if turn.levelled:
             widen_all(turn, turn.levelled.pop(0))
-        elif turn.callers:
-            call = turn.state.calls.get(turn.callers.pop(0))
-            if call is not None:
-                match_call(turn, call)
-        else:
+        elif turn.freed:
             agent = turn.state.agents.get(turn.freed.pop(0))
             if agent is not None:
                 match_agent(turn, agent)
+        else:
+            call = turn.state.calls.get(_next_open(turn))
+            if call is not None:
+                match_call(turn, call)
+
+
+def _next_open(turn: Turn) -> str:
+    """Take the first in the order of waiting of the callers who became open; mostly there is one."""
+    callers = turn.callers
+    if len(callers) == 1:
+        return callers.pop()
+    known = [
+        call for call in map(turn.state.calls.get, callers) if call is not None and call.queue_id in turn.state.indexes
+    ]
+    if not known:
+        return callers.pop()
+    first = min(known, key=lambda call: turn_in_order(turn.state, call)).call_id
+    callers.remove(first)
+    return first
+
+
+def turn_in_order(state: TenantState, call: Call) -> tuple[float, int, int]:
+    """Return what orders waiting callers over all queues, lower first: effective priority, entry (SPEC 3.3)."""
+    plan = state.indexes[call.queue_id].plan
+    return -waiting.effective_priority(plan, call, state.now_ms), call.entered_ms, call.entered_order
 
 
 def match_agent(turn: Turn, agent: Agent) -> None:
@@ -53,9 +77,10 @@ def match_call(turn: Turn, call: Call) -> bool:
 
 
 def ask_again(turn: Turn, call: Call) -> None:
-    """Forget refusals after a pause in which nobody else was free."""
+    """Forget refusals after a pause in which nobody else was free; those agents look for the first caller of all."""
+    turn.freed.extend(agent_id for agent_id, until in call.refused.items() if until <= turn.now_ms)
     call.refused = {agent_id: until for agent_id, until in call.refused.items() if until > turn.now_ms}
-    match_call(turn, call)
+    turn.callers.append(call.call_id)
 
 
 def progress(turn: Turn, call: Call) -> None:
@@ -173,5 +198,8 @@ def _progress_later(turn: Turn, call: Call, queue: tn.Queue) -> None:
 
 
 def _ask_again_later(turn: Turn, call: Call) -> None:
-    if f"retry:{call.call_id}" not in turn.state.timers:
-        turn.set_timer("retry", call.call_id, PAUSE_MS)
+    """Come back when the first refusal is over, or after a pause when it has no end."""
+    dues = [until if until > turn.now_ms else turn.now_ms + PAUSE_MS for until in call.refused.values()]
+    due_ms = min(dues)
+    if turn.state.timers.get(f"retry:{call.call_id}", due_ms + 1) > due_ms:
+        turn.set_timer("retry", call.call_id, due_ms - turn.now_ms)

@@ -24,7 +24,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from tests.unit.router.world import AGENTS, START_MS, TENANT, Log, document
 
-CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])
+CALLS = st.sampled_from([f"c{number}" for number in range(1, 9)])
 CAUSES = st.sampled_from(["NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_TEMPORARY_FAILURE"])
 OFFER_ENDS = frozenset(
     {
@@ -134,7 +134,7 @@ class Routing(RuleBasedStateMachine):
         made = document(version=version, strategy=self.strategy)
         return enriched(made) if self.is_rich else made
 
-    @rule(call_id=CALLS, is_vip=st.booleans(), digit=st.sampled_from(["1", "1", "1", "2", "3", ""]))
+    @rule(call_id=CALLS, is_vip=st.booleans(), digit=st.sampled_from(["1", "1", "1", "1", "1", "2", "3", ""]))
     def caller_arrives(self, call_id: str, digit: str, *, is_vip: bool) -> None:
         if call_id in self.log.state.calls or call_id in self.log.state.ended:
             return
@@ -171,6 +171,27 @@ class Routing(RuleBasedStateMachine):
             "resumes": {"leg_resumed": sw.LegResumed()},
         }
         self.log.fact(leg.leg_id, leg.call_id, **bodies[what])
+
+    @rule(data=st.data(), what=st.sampled_from(["answer", "answer", "refuse", "ring out"]))
+    def an_offer_is_answered_or_not(self, data: st.DataObject, what: str) -> None:
+        offers = list(self.log.state.offers.values())
+        if not offers:
+            return
+        offer = data.draw(st.sampled_from(offers))
+        self.log.fact(offer.leg_id, offer.call_id, leg_progressed=sw.LegProgressed())
+        if what != "answer":
+            self.log.hangs_up(offer.leg_id, "USER_BUSY" if what == "refuse" else "NO_ANSWER")
+            return
+        self.log.fact(offer.leg_id, offer.call_id, leg_answered=sw.LegAnswered())
+        self.log.fact(offer.call_id, leg_bridged=sw.LegBridged(other_leg_id=offer.leg_id))
+
+    @rule(data=st.data())
+    def a_talk_ends(self, data: st.DataObject) -> None:
+        talks = [call for call in self.log.state.calls.values() if call.talk_from_ms and call.other_leg_id]
+        if talks:
+            call = data.draw(st.sampled_from(talks))
+            self.log.hangs_up(call.other_leg_id)
+            self.log.hangs_up(call.call_id)
 
     @rule(data=st.data(), cause=CAUSES)
     def leg_ends(self, data: st.DataObject, cause: str) -> None:
@@ -218,8 +239,10 @@ class Routing(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.log.wait(seconds)
 
-    @rule(without=st.sampled_from(["", "olena", "sales"]))
-    def document_changes(self, without: str) -> None:
+    @rule(without=st.sampled_from(["", "olena", "sales"]), chance=st.integers(0, 5))
+    def document_changes(self, without: str, chance: int) -> None:
+        if chance:
+            return
         newer = self._document(self.log.state.version + 1)
         if without == "sales":
             del newer.queues[:]

@@ -97,7 +97,7 @@ class Play:
             log.ready(NAMES[which])
         elif what == "wait":
             log.wait(seconds)
-        log.now_ms += 7
+        log.wait(0.007)
         self.check()
 
     def check(self) -> None:

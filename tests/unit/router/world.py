@@ -162,7 +162,7 @@ class Log:
 
     def ready(self, *agents: str) -> None:
         for agent in agents:
-            self.now_ms += 10
+            self.wait(0.01)
             self.request(
                 f"ready-{agent}-{len(self.inputs)}",
                 set_agent_status=rq.SetAgentStatus(agent_id=agent, status=rq.AGENT_STATUS_READY),
