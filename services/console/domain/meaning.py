@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 
 from services.console.domain.fault import Fault, path_of
-from services.console.domain.flow_graph import Surroundings, faults_of_flow, kind_of
+from services.console.domain.flow_graph import (
+    Surroundings,
+    faults_of_flow,
+    faults_of_nesting,
+    kind_of,
+    restless_flows,
+)
+from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
 
 Document = dict[str, Any]
@@ -20,6 +27,17 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 NAME_PLACEHOLDERS: Final = frozenset(
     {"date", "time", "queue", "agent", "caller", "line", "call_id", "recording_id", "tenant_id"}
 )
+
+
+# What a step of this type names in its field <thing>_id.
+_THINGS: Final = {
+    "schedule": "schedule",
+    "check_list": "list",
+    "queue": "queue",
+    "callback": "queue",
+    "agent": "agent",
+    "subflow": "flow",
+}
 
 
 def faults_of_meaning(document: Document) -> list[Fault]:
@@ -37,6 +55,7 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("schedules", "schedule_id"),
         ("lists", "list_id"),
         ("groups", "group_id"),
+        ("prompts", "prompt_id"),
         ("webhooks", "endpoint_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
@@ -74,9 +93,9 @@ def _named(document: Document) -> Iterator[tuple[str, str, list[str | int]]]:
     for index, queue in enumerate(document["queues"]):
         for number, tier in enumerate(queue["tiers"]):
             yield "agent", tier["agent_id"], ["queues", index, "tiers", number, "agent_id"]
-    for step, at in _steps(document):
+    for step, at in steps_of(document):
         kind = kind_of(step)
-        thing = {"schedule": "schedule", "check_list": "list", "queue": "queue"}.get(kind)
+        thing = _THINGS.get(kind)
         if thing:
             field = f"{thing}_id"
             yield thing, step[kind][field], [*at, kind, field]
@@ -86,8 +105,11 @@ def _flows(document: Document) -> Iterator[Fault]:
     schedules = frozenset(one["schedule_id"] for one in document.get("schedules", ()) if one.get("holidays"))
     limited = frozenset(queue["queue_id"] for queue in document["queues"] if queue.get("max_wait_seconds"))
     bounded = frozenset(queue["queue_id"] for queue in document["queues"] if queue.get("capacity"))
-    for index, flow in enumerate(document["flows"]):
-        yield from faults_of_flow(flow, index, Surroundings(schedules, limited, bounded))
+    flows = document["flows"]
+    around = Surroundings(schedules, limited, bounded, restless_flows(flows))
+    for index, flow in enumerate(flows):
+        yield from faults_of_flow(flow, index, around)
+    yield from faults_of_nesting(flows)
 
 
 def _numbers(document: Document) -> Iterator[Fault]:
@@ -112,7 +134,7 @@ def _number(number: str, at: list[str | int]) -> Iterator[Fault]:
 def _outside_numbers(document: Document) -> Iterator[tuple[str, list[str | int]]]:
     if "fallback_number" in document:
         yield document["fallback_number"], ["fallback_number"]
-    for step, at in _steps(document):
+    for step, at in steps_of(document):
         if "forward" in step:
             yield step["forward"]["number"], [*at, "forward", "number"]
 
@@ -179,12 +201,6 @@ def _recording_names(document: Document) -> Iterator[Fault]:
         yield Fault(at, "may hold letters, digits, spaces, _ . - and / between names only.")
 
 
-def _steps(document: Document) -> Iterator[tuple[Document, list[str | int]]]:
-    for index, flow in enumerate(document["flows"]):
-        for number, step in enumerate(flow["steps"]):
-            yield step, ["flows", index, "steps", number]
-
-
 def _ids(document: Document, collection: str, key: str) -> set[str]:
     return {entry[key] for entry in document.get(collection, ())}
 
@@ -199,4 +215,5 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _addresses,
     _recording_names,
     faults_of_queues,
+    faults_of_words,
 )

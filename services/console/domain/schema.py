@@ -1,116 +1,34 @@
 """The JSON Schema of a tenant's document in YAML (SPEC 1.1). proto/tenant.schema.json is its published copy."""
 
-from typing import Any, Final
+from typing import Final
 
+from services.console.domain.flow_schema import FLOWS
+from services.console.domain.schema_parts import (
+    DOMAIN,
+    E164,
+    ID,
+    LANGUAGE,
+    SPOKEN,
+    TENANT_ID,
+    TIME_OF_DAY,
+    WORDS,
+    Schema,
+    enum_words,
+)
+from services.console.domain.schema_parts import NEEDS as _NEEDS
+from services.console.domain.schema_parts import PRIORITY as _PRIORITY
+from services.console.domain.schema_parts import count as _count
+from services.console.domain.schema_parts import mapping as _object
+from services.console.domain.schema_parts import sequence as _list
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import RecordingMode, Strategy
-
-Schema = dict[str, Any]
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
 EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in EVENT_TYPES}))
 
-# Exits of each step type that must be there. A queue's `timeout`, `full` and digits, and a schedule's `holiday`, depend
-# on what they name; the digits of a menu are its own.
-REQUIRED_EXITS: Final[dict[str, tuple[str, ...]]] = {
-    "schedule": ("open", "closed"),
-    "menu": ("timeout", "invalid"),
-    "play": ("next",),
-    "check_list": ("listed", "not_listed"),
-    "queue": (),
-    "forward": ("failed",),
-    "hangup": (),
-}
-OPTIONAL_EXITS: Final[dict[str, tuple[str, ...]]] = {
-    "schedule": ("holiday",),
-    "menu": tuple("0123456789*#"),
-    "queue": ("timeout", "no_agent", "full", "blacklisted", *"0123456789*#"),
-}
-
-
-def enum_words(names: list[str], prefix: str) -> list[str]:
-    """Return `longest_idle` for STRATEGY_LONGEST_IDLE, without the one that is never valid."""
-    return [name.removeprefix(prefix).lower() for name in names if not name.endswith("_UNSPECIFIED")]
-
-
 STRATEGIES: Final = enum_words(Strategy.keys(), "STRATEGY_")
 RECORDING_MODES: Final = enum_words(RecordingMode.keys(), "RECORDING_MODE_")
-
-ID: Final[Schema] = {
-    "type": "string",
-    "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-    "description": "letters, digits, hyphens and underscores, at most 63",
-}
-TENANT_ID: Final[Schema] = {
-    "type": "string",
-    "pattern": "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
-    "description": "lower-case letters, digits and hyphens, at most 40",
-}
-E164: Final[Schema] = {
-    "type": "string",
-    "pattern": r"^\+[1-9][0-9]{4,14}$",
-    "description": "a number in E.164 with +, for example +380441234567",
-}
-WORDS: Final[Schema] = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 120,
-    "pattern": r"^[^\u0000-\u001f\u007f]*$",
-    "description": "text of one line, at most 120 characters",
-}
-TIME_OF_DAY: Final[Schema] = {
-    "type": "string",
-    "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
-    "description": "a time of day as HH:MM",
-}
-DOMAIN: Final[Schema] = {
-    "type": "string",
-    "maxLength": 253,
-    "pattern": r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-    "description": "a domain name in lower case",
-}
-
-
-def _count(least: int, most: int, default: int | None = None) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": least, "maximum": most}
-    return schema if default is None else schema | {"default": default}
-
-
-def _object(required: list[str], **properties: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
-
-
-def _list(items: Schema, most: int, least: int = 0) -> Schema:
-    schema: Schema = {"type": "array", "items": items, "maxItems": most}
-    return schema | {"minItems": least} if least else schema
-
-
-_PROMPTS = _list(ID, 20, 1)
-
-_NEEDS = _list(_object(["skill"], skill=ID, min_proficiency=_count(1, 100, 1)), 20)
-_PRIORITY = _count(-1_000, 1_000, 0)
-
-_STEP = _object(
-    ["step_id"],
-    step_id=ID,
-    schedule=_object(["schedule_id"], schedule_id=ID),
-    menu=_object(
-        ["prompts"],
-        prompts=_PROMPTS,
-        invalid_prompts=_list(ID, 20),
-        tries=_count(1, 9, 3),
-        timeout_ms=_count(500, 60_000, 5_000),
-    ),
-    play=_object(["prompts"], prompts=_PROMPTS),
-    check_list=_object(["list_id"], list_id=ID),
-    queue=_object(["queue_id"], queue_id=ID, priority=_PRIORITY, required_skills=_NEEDS),
-    forward=_object(["number"], number=E164, ring_timeout_seconds=_count(5, 120, 30)),
-    hangup=_object(
-        [], cause={"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$", "description": "a FreeSWITCH hang-up cause"}
-    ),
-    exits={"type": "object", "maxProperties": 20, "additionalProperties": ID},
-) | {"oneOf": [{"required": [kind]} for kind in REQUIRED_EXITS]}
 
 _QUEUE = _object(
     ["queue_id", "strategy", "tiers"],
@@ -213,7 +131,7 @@ SCHEMA: Final[Schema] = {
         name=WORDS,
         time_zone={"type": "string", "minLength": 1, "maxLength": 64},
         languages=_list(
-            {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", "description": "a language"},
+            LANGUAGE,
             20,
             1,
         ),
@@ -221,7 +139,8 @@ SCHEMA: Final[Schema] = {
         lines=_list(_object(["number", "flow"], number=E164, flow=ID, label=WORDS), 1_000, 1),
         queues=_list(_QUEUE, 500),
         agents=_list(_AGENT, 10_000),
-        flows=_list(_object(["flow_id", "start", "steps"], flow_id=ID, start=ID, steps=_list(_STEP, 500, 1)), 200, 1),
+        flows=FLOWS,
+        prompts=_list(_object(["prompt_id"], prompt_id=ID, text=SPOKEN, language=LANGUAGE), 2_000),
         schedules=_list(_SCHEDULE, 200),
         lists=_list(
             _object(

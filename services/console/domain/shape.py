@@ -8,7 +8,9 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, ValidationError
 
 from services.console.domain.fault import Fault, path_of
-from services.console.domain.schema import REQUIRED_EXITS, SCHEMA, Schema
+from services.console.domain.flow_schema import REQUIRED_EXITS
+from services.console.domain.schema import SCHEMA
+from services.console.domain.schema_parts import Schema
 
 MAX_FAULTS: Final = 500
 _TYPES: Final = {

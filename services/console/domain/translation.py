@@ -4,7 +4,8 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from services.console.domain.schema import SCHEMA, Schema
+from services.console.domain.schema import SCHEMA
+from services.console.domain.schema_parts import Schema
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
 Document = dict[str, Any]
@@ -26,9 +27,19 @@ def to_contract(document: Document, version: int) -> TenantDocument:
         queue["strategy"] = f"STRATEGY_{queue['strategy'].upper()}"
     if "recording" in words:
         words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
+    for flow in words["flows"]:
+        _name_enums(flow)
     contract = ParseDict(words, TenantDocument())
     contract.version = version
     return contract
+
+
+def _name_enums(flow: Document) -> None:
+    for variable in flow.get("variables", ()):
+        variable["type"] = f"VARIABLE_TYPE_{variable['type'].upper()}"
+    for step in flow["steps"]:
+        if "consent" in step:
+            step["consent"]["mode"] = f"CONSENT_MODE_{step['consent']['mode'].upper()}"
 
 
 def _filled(value: Any, schema: Schema) -> Any:

@@ -188,12 +188,16 @@ def _resume(_planner: Planner, command: pb.Command) -> list[Step]:
 
 
 def _start_recording(planner: Planner, command: pb.Command) -> list[Step]:
-    """Record what is heard in bridges only: nobody agreed to be recorded while waiting, and no talk leaves no file."""
+    """Record what is heard in bridges only: nobody agreed to be recorded while waiting, and no talk leaves no file.
+
+    A message that a caller leaves is the exception: it is meant to be recorded, and nobody else is there.
+    """
     action = command.start_recording
     path = planner.recording(command, action.recording_id)
     limit = [str(action.limit_seconds)] if action.limit_seconds else []
+    needs_bridge = "false" if action.without_bridge else "true"
     return [
-        Step(esl.set_variables(command.leg_id, {"RECORD_STEREO": "true", "RECORD_BRIDGE_REQ": "true"})),
+        Step(esl.set_variables(command.leg_id, {"RECORD_STEREO": "true", "RECORD_BRIDGE_REQ": needs_bridge})),
         Step(esl.api("uuid_record", command.leg_id, "start", path, *limit)),
     ]
 

@@ -236,6 +236,6 @@ def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung
     body.hold_ms = call.hold_ms
     body.hangup_cause = hung_up.cause
     body.hangup_party = hung_up.party
-    if call.answered_ms:  # else they hold nothing
-        body.recording_ids.extend(call.recordings)
+    kept = call.recordings if call.answered_ms else [one for one in call.recordings if one in call.messages]
+    body.recording_ids.extend(kept)  # without a talk only a message holds anything
     body.disposition = call.disposition

@@ -2,14 +2,18 @@
 
 from services.router.domain.errors import UnsupportedStrategy
 from services.router.domain.plan import Place, QueuePlan
+from services.router.domain.scripts import Scripts
 from services.router.domain.strategies import STRATEGIES
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+CONSENT_GIVEN = "given"
+CONSENT_REFUSED = "refused"
 
 
 class Configuration:
     """A tenant document with the lookups that decisions need, built once when it comes into force.
 
-    Raises UnsupportedStrategy for a queue that can't be served as it asks.
+    Raises UnsupportedStrategy for a queue that can't be served as it asks, UnreadableFlow for a flow.
     """
 
     def __init__(self, document: tn.TenantDocument) -> None:
@@ -20,6 +24,8 @@ class Configuration:
         self.agents = {agent.agent_id: agent for agent in document.agents}
         self.flows = {flow.flow_id: flow for flow in document.flows}
         self.steps = {(flow.flow_id, step.step_id): step for flow in document.flows for step in flow.steps}
+        self.spoken_prompts = {prompt.prompt_id: prompt for prompt in document.prompts if prompt.text}
+        self.scripts = Scripts(document)
         self.schedules = {schedule.schedule_id: schedule for schedule in document.schedules}
         self.lists = {numbers.list_id: numbers for numbers in document.lists}
         self.dispositions = frozenset(document.dispositions)
@@ -39,10 +45,12 @@ class Configuration:
         agent = self.agents.get(agent_id)
         return f"{agent.phone}@{self.document.domain}" if agent else ""
 
-    @property
-    def records_calls(self) -> bool:
-        """Whether answered calls are recorded; a policy that says nothing records all."""
-        return self.document.recording.mode != tn.RECORDING_MODE_NONE
+    def records(self, consent: str) -> bool:
+        """Whether an answered call is recorded, by what its caller said; a policy that says nothing records all."""
+        mode = self.document.recording.mode
+        if mode == tn.RECORDING_MODE_ON_CONSENT:
+            return consent == CONSENT_GIVEN
+        return mode != tn.RECORDING_MODE_NONE and consent != CONSENT_REFUSED
 
     def _plans(self) -> dict[str, QueuePlan]:
         for queue in self.document.queues:

@@ -50,11 +50,23 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         raise UnreadableInput("the input says nothing that the router knows")
     take(turn, given)
     matching.settle(turn)
-    while turn.deserted:
-        flow.check_deserted(turn, turn.deserted.pop(0))
+    while turn.deserted or turn.unoffered or turn.left_alone:
+        _go_on_with_flows(turn)
         matching.settle(turn)
     calls.purge_ended(turn)
     return Outputs(turn.commands, turn.events, turn.replies, turn.timers)
+
+
+def _go_on_with_flows(turn: Turn) -> None:
+    """Let the flows of those go on whose wait, offer or talk this decision ended."""
+    if turn.deserted:
+        flow.check_deserted(turn, turn.deserted.pop(0))
+        return
+    waited = turn.unoffered or turn.left_alone
+    go_on = flow.check_unoffered if waited is turn.unoffered else flow.after_talk
+    call = turn.state.calls.get(waited.pop(0))
+    if call is not None:
+        go_on(turn, call)
 
 
 def _timer(turn: Turn, fired: TimerFired) -> None:

@@ -13,7 +13,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 def apply(turn: Turn, document: TenantDocument) -> None:
     """Bring a document into force; one that is not newer is ignored. Calls keep the flow that they started with.
 
-    Raises UnsupportedStrategy before anything is changed.
+    Raises UnsupportedStrategy and UnreadableFlow before anything is changed.
     """
     state = turn.state
     if document.version <= state.version:

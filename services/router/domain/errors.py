@@ -10,6 +10,10 @@ class UnsupportedStrategy(RefusedInput):
     """A document names a way to choose agents that this version does not know. Theirs; the former document stays."""
 
 
+class UnreadableFlow(RefusedInput):
+    """A document's flow calculates what can't be calculated. Theirs; the former document stays."""
+
+
 class IllegalTransition(RouterError):
     """A life cycle was asked for a step that its table does not have. Our bug."""
 

@@ -104,6 +104,8 @@ def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     call = turn.state.calls[leg.call_id]
     if call.stage is CallStage.ARRIVING:
         flow.start(turn, call)
+    else:
+        flow.parked_again(turn, call)
 
 
 def _progressed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:

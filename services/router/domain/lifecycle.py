@@ -57,7 +57,7 @@ CALL_TRANSITIONS: dict[CallStage, frozenset[CallStage]] = {
     CallStage.IN_STEP: _STEP_ENDS,
     CallStage.WAITING: _STEP_ENDS | {CallStage.CONNECTING},
     CallStage.CONNECTING: _ENDING | {CallStage.WAITING, CallStage.TALKING},
-    CallStage.TALKING: _ENDING,
+    CallStage.TALKING: _STEP_ENDS,
     CallStage.FORWARDING: _STEP_ENDS | {CallStage.FORWARDED},
     CallStage.FORWARDED: _ENDING,
     CallStage.ENDING: frozenset(),

@@ -106,6 +106,21 @@ class Call:
     step_type: str = ""
     step_from_ms: int = 0
     step_command_id: str = ""
+    step_phase: str = ""
+    """How far a step is that asks or plays more than once."""
+    typed_number: str = ""
+    """What the caller entered and has yet to confirm."""
+    variables: dict[str, str | int | bool] = field(default_factory=dict)
+    returns: list[list[str | int]] = field(default_factory=list)
+    """Where to go on when a subflow ends, innermost last: flow, step, and when that was entered."""
+    consent: str = ""
+    """What the caller said to recording: given, refused, or empty when nobody asked."""
+    messages: list[str] = field(default_factory=list)
+    """Recordings that the caller spoke for later: they count without any talk."""
+    goes_on: bool = False
+    """Its flow goes on after the talk: the caller stays when the agent leaves."""
+    is_parked_again: bool = False
+    """FreeSWITCH gave the caller back after the talk."""
     other_leg_id: str = ""
     """The leg it is, or shall be, bridged with."""
     bridge_command_id: str = ""

@@ -178,6 +178,8 @@ def _end(turn: Turn, call: Call, offer: Offer, cause: str) -> None:
     release_leg(turn, offer.leg_id, cause)
     agents.rest(turn, turn.state.agents[offer.agent_id])
     waiting.reopen(turn, call)
+    if not call.is_waiting:
+        turn.unoffered.append(call.call_id)
 
 
 def _close(turn: Turn, call: Call, offer: Offer) -> None:

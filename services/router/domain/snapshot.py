@@ -12,7 +12,7 @@ from services.router.domain.ordering import QueueIndex
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 2
+FORMAT = 3
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,

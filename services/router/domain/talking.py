@@ -34,6 +34,7 @@ def bridge(turn: Turn, call: Call, leg_id: str) -> None:
     call.other_leg_id = leg_id
     command = turn.command(call, call.call_id, BRIDGE_MS)
     command.bridge_legs.other_leg_id = leg_id
+    command.bridge_legs.park_after = call.goes_on
     call.bridge_command_id = command.command_id
     call.bridge_tries += 1
     turn.set_timer("bridge", call.call_id, BRIDGE_MS)
@@ -93,10 +94,15 @@ def bridge_failed(turn: Turn, call: Call) -> None:
     queue = waiting.queue_of(turn.state, call.queue_id)
     turn.command(call, call.call_id).start_music.stream = queue.music if queue else ""
     waiting.reopen(turn, call)
+    if not call.is_waiting:
+        turn.unoffered.append(call.call_id)
 
 
 def agent_left(turn: Turn, call: Call, leg: Leg) -> None:
-    """Take note that the agent's leg ended: before the bridge the caller waits again, after it the call ends."""
+    """Take note that the agent's leg ended: before the bridge the caller waits again, after it the call ends.
+
+    A caller whose flow goes on stays: the switch parks the leg, and the flow continues as soon as that is told.
+    """
     if call.other_leg_id != leg.leg_id:
         return
     if call.stage is CallStage.CONNECTING:
@@ -105,7 +111,11 @@ def agent_left(turn: Turn, call: Call, leg: Leg) -> None:
     calls.stop_talk(turn, call)
     call.other_leg_id = ""
     calls.release_agent(turn, call)
-    calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED)
+    if call.goes_on:
+        turn.left_alone.append(call.call_id)
+        turn.set_timer("unbridged", call.call_id, UNBRIDGED_MS)
+    else:
+        calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED)
 
 
 def held(turn: Turn, call: Call) -> None:
@@ -155,7 +165,7 @@ def mask_ended(turn: Turn, call: Call, command_id: str, *, is_done: bool) -> Non
 
 def _start_recording(turn: Turn, call: Call) -> None:
     configuration = turn.state.configuration
-    if configuration is None or not configuration.records_calls:
+    if configuration is None or not configuration.records(call.consent):
         return
     call.recording_id = turn.new_id()
     turn.command(call, call.call_id).start_recording.recording_id = call.recording_id
@@ -163,7 +173,10 @@ def _start_recording(turn: Turn, call: Call) -> None:
 
 def _tell_answered(turn: Turn, call: Call) -> None:
     agent = turn.state.agents[call.agent_id]
-    waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
+    if call.is_waiting:
+        waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
+    else:
+        call.wait_ms = turn.now_ms - call.entered_ms
     call.answered_ms = turn.now_ms
     agents.move(turn, agent, AgentState.TALKING)
     body = turn.call_event(call).call_answered

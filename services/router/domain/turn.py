@@ -44,12 +44,14 @@ class Turn:
         "deserted",
         "events",
         "freed",
+        "left_alone",
         "levelled",
         "now_ms",
         "position",
         "replies",
         "state",
         "timers",
+        "unoffered",
     )
 
     def __init__(self, state: TenantState, position: Position, now_ms: int) -> None:
@@ -66,6 +68,10 @@ class Turn:
         """Callers whom nobody is offered: to be matched before the decision ends."""
         self.levelled: list[str] = []
         """Queues of which a level was left by its last agent, or entered by its first: levels open by who is there."""
+        self.unoffered: list[str] = []
+        """Callers outside of queues whose offer ended without a talk: their flow goes on."""
+        self.left_alone: list[str] = []
+        """Callers whose agent left after the talk and whose flow goes on."""
         self.deserted: list[str] = []
         """Queues that an agent left for good: their callers may have nobody to wait for."""
         self._ordinal = 0

@@ -587,19 +587,23 @@ class StartRecording(_message.Message):
 
     RECORDING_ID_FIELD_NUMBER: _builtins.int
     LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
+    WITHOUT_BRIDGE_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording's id; the file is <node's folder>/<tenant_id>/<call_id>/<recording_id>.wav."""
     limit_seconds: _builtins.int
     """Longest recording, seconds; 0 = no limit."""
+    without_bridge: _builtins.bool
+    """True: write at once, a message that nobody hears now; false: write only what is heard in a bridge."""
     def __init__(
         self,
         *,
         recording_id: _builtins.str = ...,
         limit_seconds: _builtins.int = ...,
+        without_bridge: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_seconds", b"limit_seconds", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_seconds", b"limit_seconds", "recording_id", b"recording_id", "without_bridge", b"without_bridge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

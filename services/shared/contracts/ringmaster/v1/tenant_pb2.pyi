@@ -83,6 +83,62 @@ STRATEGY_SLA_AWARE: Strategy.ValueType  # 12
 """Across queues that share agents: the call most at risk first."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
+class _VariableType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VariableTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VariableType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VARIABLE_TYPE_UNSPECIFIED: _VariableType.ValueType  # 0
+    """As TEXT."""
+    VARIABLE_TYPE_TEXT: _VariableType.ValueType  # 1
+    """Up to 500 characters."""
+    VARIABLE_TYPE_NUMBER: _VariableType.ValueType  # 2
+    """A whole number of up to 15 digits."""
+    VARIABLE_TYPE_FLAG: _VariableType.ValueType  # 3
+    """True or false."""
+
+class VariableType(_VariableType, metaclass=_VariableTypeEnumTypeWrapper):
+    """VariableType is what a variable holds."""
+
+VARIABLE_TYPE_UNSPECIFIED: VariableType.ValueType  # 0
+"""As TEXT."""
+VARIABLE_TYPE_TEXT: VariableType.ValueType  # 1
+"""Up to 500 characters."""
+VARIABLE_TYPE_NUMBER: VariableType.ValueType  # 2
+"""A whole number of up to 15 digits."""
+VARIABLE_TYPE_FLAG: VariableType.ValueType  # 3
+"""True or false."""
+Global___VariableType: _TypeAlias = VariableType  # noqa: Y015
+
+class _ConsentMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConsentModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsentMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONSENT_MODE_UNSPECIFIED: _ConsentMode.ValueType  # 0
+    """As ANNOUNCE."""
+    CONSENT_MODE_ANNOUNCE: _ConsentMode.ValueType  # 1
+    """The announcement is played; who stays agrees."""
+    CONSENT_MODE_PRESS_KEY: _ConsentMode.ValueType  # 2
+    """Who presses 1 agrees; anything else, and nothing, refuses."""
+    CONSENT_MODE_DO_NOT_RECORD: _ConsentMode.ValueType  # 3
+    """The call is not recorded, nobody is asked."""
+
+class ConsentMode(_ConsentMode, metaclass=_ConsentModeEnumTypeWrapper):
+    """ConsentMode is how consent to recording is settled."""
+
+CONSENT_MODE_UNSPECIFIED: ConsentMode.ValueType  # 0
+"""As ANNOUNCE."""
+CONSENT_MODE_ANNOUNCE: ConsentMode.ValueType  # 1
+"""The announcement is played; who stays agrees."""
+CONSENT_MODE_PRESS_KEY: ConsentMode.ValueType  # 2
+"""Who presses 1 agrees; anything else, and nothing, refuses."""
+CONSENT_MODE_DO_NOT_RECORD: ConsentMode.ValueType  # 3
+"""The call is not recorded, nobody is asked."""
+Global___ConsentMode: _TypeAlias = ConsentMode  # noqa: Y015
+
 class _RecordingMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -95,6 +151,8 @@ class _RecordingModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recordi
     """Every answered call."""
     RECORDING_MODE_NONE: _RecordingMode.ValueType  # 2
     """Nothing."""
+    RECORDING_MODE_ON_CONSENT: _RecordingMode.ValueType  # 3
+    """Answered calls whose caller agreed in a consent step."""
 
 class RecordingMode(_RecordingMode, metaclass=_RecordingModeEnumTypeWrapper):
     """RecordingMode is what is recorded."""
@@ -105,6 +163,8 @@ RECORDING_MODE_ALL: RecordingMode.ValueType  # 1
 """Every answered call."""
 RECORDING_MODE_NONE: RecordingMode.ValueType  # 2
 """Nothing."""
+RECORDING_MODE_ON_CONSENT: RecordingMode.ValueType  # 3
+"""Answered calls whose caller agreed in a consent step."""
 Global___RecordingMode: _TypeAlias = RecordingMode  # noqa: Y015
 
 @_typing.final
@@ -132,6 +192,7 @@ class TenantDocument(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     FALLBACK_NUMBER_FIELD_NUMBER: _builtins.int
     DISPOSITIONS_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
@@ -191,6 +252,10 @@ class TenantDocument(_message.Message):
         """Outcomes that an agent may choose."""
 
     @_builtins.property
+    def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedPrompt]:
+        """The prompts that its steps may name; none = whatever lies in the switch's folders."""
+
+    @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
         """Groups of agents: who stands in for a caller's last agent (SPEC 3.2)."""
 
@@ -218,12 +283,13 @@ class TenantDocument(_message.Message):
         limits: Global___Limits | None = ...,
         fallback_number: _builtins.str = ...,
         dispositions: _abc.Iterable[_builtins.str] | None = ...,
+        prompts: _abc.Iterable[Global___NamedPrompt] | None = ...,
         groups: _abc.Iterable[Global___AgentGroup] | None = ...,
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -714,6 +780,7 @@ class Flow(_message.Message):
     FLOW_ID_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
     """Unique in the tenant."""
     start: _builtins.str
@@ -722,20 +789,139 @@ class Flow(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """Its steps."""
 
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]:
+        """The variables that its steps set and read, as vars.<name>; a call has one of each name, also across subflows."""
+
     def __init__(
         self,
         *,
         flow_id: _builtins.str = ...,
         start: _builtins.str = ...,
         steps: _abc.Iterable[Global___Step] | None = ...,
+        variables: _abc.Iterable[Global___Variable] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_id", b"flow_id", "start", b"start", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_id", b"flow_id", "start", b"start", "steps", b"steps", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Flow: _TypeAlias = Flow  # noqa: Y015
+
+@_typing.final
+class NamedPrompt(_message.Message):
+    """NamedPrompt is something to be heard, named by steps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """Unique in the tenant; the file's name without its ending."""
+    text: _builtins.str
+    """Spoken by the switch's speech engine instead of a file; empty = there is a file."""
+    language: _builtins.str
+    """BCP 47 language of the text; empty = the tenant's first."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "prompt_id", b"prompt_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedPrompt: _TypeAlias = NamedPrompt  # noqa: Y015
+
+@_typing.final
+class FlowFacts(_message.Message):
+    """FlowFacts are what conditions and texts of a flow know of a call beside its variables, by these names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_FIELD_NUMBER: _builtins.int
+    CALLER_NAME_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    WAITED_FIELD_NUMBER: _builtins.int
+    HOUR_FIELD_NUMBER: _builtins.int
+    WEEKDAY_FIELD_NUMBER: _builtins.int
+    caller: _builtins.str
+    """The caller's number as the network gave it."""
+    caller_name: _builtins.str
+    """The caller's display name: written by the caller."""
+    line: _builtins.str
+    """The line that was dialled."""
+    queue: _builtins.str
+    """The queue that the caller waited in last; empty = none."""
+    agent: _builtins.str
+    """The agent who talked with the caller last; empty = nobody."""
+    answered: _builtins.bool
+    """Whether an agent has talked with the caller."""
+    waited: _builtins.int
+    """How long the caller waited in the last queue, seconds."""
+    hour: _builtins.int
+    """Hour in the tenant's time zone, 0-23."""
+    weekday: _builtins.int
+    """ISO weekday in the tenant's time zone, Monday = 1."""
+    def __init__(
+        self,
+        *,
+        caller: _builtins.str = ...,
+        caller_name: _builtins.str = ...,
+        line: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        answered: _builtins.bool = ...,
+        waited: _builtins.int = ...,
+        hour: _builtins.int = ...,
+        weekday: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "answered", b"answered", "caller", b"caller", "caller_name", b"caller_name", "hour", b"hour", "line", b"line", "queue", b"queue", "waited", b"waited", "weekday", b"weekday"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlowFacts: _TypeAlias = FlowFacts  # noqa: Y015
+
+@_typing.final
+class Variable(_message.Message):
+    """Variable is a value that a call carries through its flow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    INITIAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A letter, then letters, digits and underscores."""
+    type: Global___VariableType.ValueType
+    """What it holds."""
+    initial: _builtins.str
+    """Its value at the start of the call: text, digits, true or false; empty = not set."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: Global___VariableType.ValueType = ...,
+        initial: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial", b"initial", "name", b"name", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Variable: _TypeAlias = Variable  # noqa: Y015
 
 @_typing.final
 class Step(_message.Message):
@@ -771,6 +957,16 @@ class Step(_message.Message):
     QUEUE_FIELD_NUMBER: _builtins.int
     FORWARD_FIELD_NUMBER: _builtins.int
     HANGUP_FIELD_NUMBER: _builtins.int
+    SAY_FIELD_NUMBER: _builtins.int
+    COLLECT_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    VOICEMAIL_FIELD_NUMBER: _builtins.int
+    SET_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    SURVEY_FIELD_NUMBER: _builtins.int
+    SUBFLOW_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
     step_id: _builtins.str
     """Unique in the flow."""
@@ -792,7 +988,7 @@ class Step(_message.Message):
 
     @_builtins.property
     def queue(self) -> Global___QueueStep:
-        """Wait for an agent; exits timeout, no_agent, full; answered ends the flow."""
+        """Wait for an agent; exits timeout, no_agent, full; answered ends the flow, or leads on after the talk."""
 
     @_builtins.property
     def forward(self) -> Global___ForwardStep:
@@ -803,8 +999,48 @@ class Step(_message.Message):
         """End the call."""
 
     @_builtins.property
+    def say(self) -> Global___SayStep:
+        """Speak a text; exit next."""
+
+    @_builtins.property
+    def collect(self) -> Global___CollectStep:
+        """Ask for several digits; exits next, timeout, invalid."""
+
+    @_builtins.property
+    def agent(self) -> Global___AgentStep:
+        """Ring one agent; exit unavailable; answered ends the flow, or goes on after the talk."""
+
+    @_builtins.property
+    def callback(self) -> Global___CallbackStep:
+        """Offer to call back and confirm the number; exits requested, declined."""
+
+    @_builtins.property
+    def voicemail(self) -> Global___VoicemailStep:
+        """Take a message; exit next."""
+
+    @_builtins.property
+    def set(self) -> Global___SetStep:
+        """Set a variable; exit next."""
+
+    @_builtins.property
+    def branch(self) -> Global___BranchStep:
+        """Go where the first condition that holds leads; exits by name, and otherwise."""
+
+    @_builtins.property
+    def consent(self) -> Global___ConsentStep:
+        """Settle whether the call may be recorded; exits given, refused."""
+
+    @_builtins.property
+    def survey(self) -> Global___SurveyStep:
+        """Ask the caller for a rating; exits next, skipped."""
+
+    @_builtins.property
+    def subflow(self) -> Global___SubflowStep:
+        """Run another flow and come back; exit next."""
+
+    @_builtins.property
     def exits(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Exit name to the id of the next step."""
+        """Exit name to the id of the next step, or to return: the end of this flow, and of a subflow back to who called it."""
 
     def __init__(
         self,
@@ -817,13 +1053,23 @@ class Step(_message.Message):
         queue: Global___QueueStep | None = ...,
         forward: Global___ForwardStep | None = ...,
         hangup: Global___HangUpStep | None = ...,
+        say: Global___SayStep | None = ...,
+        collect: Global___CollectStep | None = ...,
+        agent: Global___AgentStep | None = ...,
+        callback: Global___CallbackStep | None = ...,
+        voicemail: Global___VoicemailStep | None = ...,
+        set: Global___SetStep | None = ...,
+        branch: Global___BranchStep | None = ...,
+        consent: Global___ConsentStep | None = ...,
+        survey: Global___SurveyStep | None = ...,
+        subflow: Global___SubflowStep | None = ...,
         exits: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check_list", b"check_list", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "schedule", b"schedule", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_list", b"check_list", "exits", b"exits", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "schedule", b"schedule", "step", b"step", "step_id", b"step_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "exits", b"exits", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "step_id", b"step_id", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["schedule", "menu", "play", "check_list", "queue", "forward", "hangup"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["schedule", "menu", "play", "check_list", "queue", "forward", "hangup", "say", "collect", "agent", "callback", "voicemail", "set", "branch", "consent", "survey", "subflow"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -1014,6 +1260,380 @@ class HangUpStep(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HangUpStep: _TypeAlias = HangUpStep  # noqa: Y015
+
+@_typing.final
+class SayStep(_message.Message):
+    """SayStep speaks a text by the switch's speech engine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """With places for variables: {caller}, {vars.name}."""
+    language: _builtins.str
+    """BCP 47; empty = the tenant's first language."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SayStep: _TypeAlias = SayStep  # noqa: Y015
+
+@_typing.final
+class CollectStep(_message.Message):
+    """CollectStep asks for digits and keeps them in a variable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    INVALID_PROMPTS_FIELD_NUMBER: _builtins.int
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    MIN_DIGITS_FIELD_NUMBER: _builtins.int
+    MAX_DIGITS_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    DIGIT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    TERMINATORS_FIELD_NUMBER: _builtins.int
+    variable: _builtins.str
+    """A declared text, or a number when no * and # can come."""
+    min_digits: _builtins.int
+    """Fewest digits."""
+    max_digits: _builtins.int
+    """Most digits."""
+    tries: _builtins.int
+    """How often to ask."""
+    timeout_ms: _builtins.int
+    """Wait for the first digit after the prompts, milliseconds."""
+    digit_timeout_ms: _builtins.int
+    """Wait between digits, milliseconds."""
+    terminators: _builtins.str
+    """Digits that end the entry."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Played at each try."""
+
+    @_builtins.property
+    def invalid_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Played after a wrong entry."""
+
+    def __init__(
+        self,
+        *,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        invalid_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        variable: _builtins.str = ...,
+        min_digits: _builtins.int = ...,
+        max_digits: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+        digit_timeout_ms: _builtins.int = ...,
+        terminators: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit_timeout_ms", b"digit_timeout_ms", "invalid_prompts", b"invalid_prompts", "max_digits", b"max_digits", "min_digits", b"min_digits", "prompts", b"prompts", "terminators", b"terminators", "timeout_ms", b"timeout_ms", "tries", b"tries", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectStep: _TypeAlias = CollectStep  # noqa: Y015
+
+@_typing.final
+class AgentStep(_message.Message):
+    """AgentStep rings one agent without a queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    RING_TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    MUSIC_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent."""
+    ring_timeout_seconds: _builtins.int
+    """How long it rings, seconds."""
+    music: _builtins.str
+    """Music by name while it rings; empty = default."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        ring_timeout_seconds: _builtins.int = ...,
+        music: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "music", b"music", "ring_timeout_seconds", b"ring_timeout_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentStep: _TypeAlias = AgentStep  # noqa: Y015
+
+@_typing.final
+class CallbackStep(_message.Message):
+    """CallbackStep offers to call back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    NUMBER_PROMPTS_FIELD_NUMBER: _builtins.int
+    CONFIRM_PROMPTS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """The queue whose agents call back."""
+    timeout_ms: _builtins.int
+    """Wait for a digit, milliseconds."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The offer: 1 = yes at the number I call from, 2 = at another number, anything else = no."""
+
+    @_builtins.property
+    def number_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Asks for the other number, ended by #; empty = no other number is taken."""
+
+    @_builtins.property
+    def confirm_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Played after the number has been read out: 1 = right, 2 = enter it again."""
+
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        number_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        confirm_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_prompts", b"confirm_prompts", "number_prompts", b"number_prompts", "prompts", b"prompts", "queue_id", b"queue_id", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackStep: _TypeAlias = CallbackStep  # noqa: Y015
+
+@_typing.final
+class VoicemailStep(_message.Message):
+    """VoicemailStep takes a message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    END_DIGIT_FIELD_NUMBER: _builtins.int
+    max_seconds: _builtins.int
+    """Longest message, seconds."""
+    end_digit: _builtins.str
+    """The digit that ends it."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The greeting."""
+
+    def __init__(
+        self,
+        *,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        max_seconds: _builtins.int = ...,
+        end_digit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_digit", b"end_digit", "max_seconds", b"max_seconds", "prompts", b"prompts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoicemailStep: _TypeAlias = VoicemailStep  # noqa: Y015
+
+@_typing.final
+class SetStep(_message.Message):
+    """SetStep sets a variable; one of text and expression is given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    variable: _builtins.str
+    """A declared variable."""
+    text: _builtins.str
+    """A text with places for variables."""
+    expression: _builtins.str
+    """A CEL expression."""
+    def __init__(
+        self,
+        *,
+        variable: _builtins.str = ...,
+        text: _builtins.str = ...,
+        expression: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "text", b"text", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetStep: _TypeAlias = SetStep  # noqa: Y015
+
+@_typing.final
+class BranchStep(_message.Message):
+    """BranchStep takes the exit of the first case that holds, else the exit otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___BranchCase]:
+        """In this order."""
+
+    def __init__(
+        self,
+        *,
+        cases: _abc.Iterable[Global___BranchCase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchStep: _TypeAlias = BranchStep  # noqa: Y015
+
+@_typing.final
+class BranchCase(_message.Message):
+    """BranchCase is one way out of a branch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    EXIT_FIELD_NUMBER: _builtins.int
+    condition: _builtins.str
+    """A CEL expression that is true or false."""
+    exit: _builtins.str
+    """The exit's name."""
+    def __init__(
+        self,
+        *,
+        condition: _builtins.str = ...,
+        exit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "exit", b"exit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchCase: _TypeAlias = BranchCase  # noqa: Y015
+
+@_typing.final
+class ConsentStep(_message.Message):
+    """ConsentStep settles whether the talk may be recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    mode: Global___ConsentMode.ValueType
+    """How."""
+    timeout_ms: _builtins.int
+    """Wait for a key, milliseconds."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The announcement or question."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___ConsentMode.ValueType = ...,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "prompts", b"prompts", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentStep: _TypeAlias = ConsentStep  # noqa: Y015
+
+@_typing.final
+class SurveyStep(_message.Message):
+    """SurveyStep asks for a rating by one digit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SURVEY_ID_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    INVALID_PROMPTS_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    survey_id: _builtins.str
+    """Names the survey in form.answered."""
+    lowest: _builtins.int
+    """Lowest rating, 0-9."""
+    highest: _builtins.int
+    """Highest rating, 0-9."""
+    tries: _builtins.int
+    """How often to ask."""
+    timeout_ms: _builtins.int
+    """Wait for a digit, milliseconds."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The question."""
+
+    @_builtins.property
+    def invalid_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Played after a wrong digit."""
+
+    def __init__(
+        self,
+        *,
+        survey_id: _builtins.str = ...,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        invalid_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        lowest: _builtins.int = ...,
+        highest: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["highest", b"highest", "invalid_prompts", b"invalid_prompts", "lowest", b"lowest", "prompts", b"prompts", "survey_id", b"survey_id", "timeout_ms", b"timeout_ms", "tries", b"tries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurveyStep: _TypeAlias = SurveyStep  # noqa: Y015
+
+@_typing.final
+class SubflowStep(_message.Message):
+    """SubflowStep runs another flow of the tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    flow_id: _builtins.str
+    """The flow."""
+    def __init__(
+        self,
+        *,
+        flow_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_id", b"flow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubflowStep: _TypeAlias = SubflowStep  # noqa: Y015
 
 @_typing.final
 class Schedule(_message.Message):

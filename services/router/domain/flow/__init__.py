@@ -1,0 +1,35 @@
+"""Call flows: a graph of named steps that a call is led through (SPEC 2)."""
+
+from services.router.domain.flow.engine import advance, after_talk, start
+from services.router.domain.flow.happenings import (
+    check_deserted,
+    check_unoffered,
+    command_refused,
+    digit_pressed,
+    digits_collected,
+    forward_failed,
+    outside_answered,
+    outside_left,
+    parked_again,
+    playback_finished,
+    queue_exit,
+    step_overdue,
+)
+
+__all__ = [
+    "advance",
+    "after_talk",
+    "check_deserted",
+    "check_unoffered",
+    "command_refused",
+    "digit_pressed",
+    "digits_collected",
+    "forward_failed",
+    "outside_answered",
+    "outside_left",
+    "parked_again",
+    "playback_finished",
+    "queue_exit",
+    "start",
+    "step_overdue",
+]

@@ -1,0 +1,71 @@
+"""Steps that lead to people: queue, agent, forward (SPEC 2.1)."""
+
+from services.router.domain import calls, offers, queueing, waiting
+from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of
+from services.router.domain.lifecycle import AgentState, CallStage
+from services.router.domain.model import Call, Leg, LegRole
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+DEFAULT_FORWARD_SECONDS = 30
+AFTER_TALK = "answered"
+"""The exit of queue and agent steps that a caller takes when the agent has left."""
+BY_NAME = "named_agent"
+
+
+def is_served(turn: Turn, queue: tn.Queue) -> bool:
+    """Whether anybody of a queue is at work."""
+    return any(turn.state.indexes[queue.queue_id].logged_in.values())
+
+
+def _queue(turn: Turn, call: Call, step: tn.Step) -> Left | None:
+    queue = waiting.queue_of(turn.state, step.queue.queue_id)
+    if queue is None:
+        raise FlowFault(f"there is no queue {step.queue.queue_id}")
+    call.goes_on = AFTER_TALK in step.exits
+    return queueing.enter(turn, call, queue, step.queue)
+
+
+def _agent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
+    """Hold the call out to one agent, without a queue: who is not free now is not waited for."""
+    agent = turn.state.agents.get(step.agent.agent_id)
+    if agent is None or agent.is_removed:
+        raise FlowFault(f"there is no agent {step.agent.agent_id}")
+    if agent.state is not AgentState.IDLE:
+        return "unavailable", f"agent {agent.agent_id} is {agent.state.name.lower()}"
+    calls.answer(turn, call)
+    calls.to_stage(call, CallStage.WAITING)
+    turn.command(call, call.call_id).start_music.stream = step.agent.music
+    call.queue_id = ""
+    call.goes_on = AFTER_TALK in step.exits
+    call.entered_ms = call.joined_ms = turn.now_ms
+    body = offers.make(turn, call, agent, tn.Queue(ring_timeout_seconds=step.agent.ring_timeout_seconds))
+    body.strategy = BY_NAME
+    body.candidates.add(agent_id=agent.agent_id)
+    body.candidates_total = 1
+    return None
+
+
+def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
+    number = step.forward.number
+    allowed = configuration_of(turn, call).document.limits.allowed_prefixes
+    if not any(number.startswith(prefix) for prefix in allowed):
+        turn.call_event(call).limit_exceeded.limit = "allowed_prefixes"
+        return "failed", "the number may not be dialled"
+    calls.answer(turn, call)
+    calls.to_stage(call, CallStage.FORWARDING)
+    turn.command(call, call.call_id).start_music.SetInParent()
+    ring_ms = (step.forward.ring_timeout_seconds or DEFAULT_FORWARD_SECONDS) * 1000
+    leg_id = turn.new_leg_id()
+    command = turn.command(call, leg_id, ring_ms)
+    command.originate_leg.number = number
+    command.originate_leg.ring_timeout_ms = ring_ms
+    command.originate_leg.caller_number = call.line
+    call.other_leg_id = leg_id
+    call.goes_on = False
+    turn.state.legs[leg_id] = Leg(leg_id, call.call_id, LegRole.OUTSIDE, call.node, command_id=command.command_id)
+    turn.set_timer("step", call.call_id, ring_ms)
+    return None
+
+
+KINDS: dict[str, Kind] = {"queue": Kind(_queue), "agent": Kind(_agent), "forward": Kind(_forward)}
