@@ -24,10 +24,10 @@ FUNCTIONS: Final = frozenset(
 _CONSTANTS: Final = frozenset({"true", "false", "in"})
 _WORD: Final = re.compile(
     r"""(?P<space>[ \t\n]+)
-    |(?P<text>"(?:[^"\\\n]|\\["\\nt])*"|'(?:[^'\\\n]|\\['\\nt])*')
+    |(?P<text>"(?:[^"\\\n]|\\["\\nt])*"|'(?:[^'\\\n]|\\['\\nt])*')(?!["'])
     |(?P<number>[0-9]{1,18}(?:\.[0-9]{1,9})?(?![0-9A-Za-z_.]))
     |(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})(?!["'])
-    |(?P<sign>&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]])""",
+    |(?P<sign>&&|\|\||==|!=|<=|>=|/(?!/)|[-+*%<>!?:.,()\[\]])""",
     re.VERBOSE,
 )
 
@@ -150,6 +150,10 @@ def _check_patterns(words: list[tuple[str, str]]) -> None:
             raise BadExpression("matches takes a pattern that is written out, as in caller.matches('^[+]38').")
         if "{" in following[1][1] or len(following[1][1]) > MAX_PATTERN or patterns > MAX_PATTERNS:
             raise BadExpression(f"A pattern has up to {MAX_PATTERN} characters and no {{; {MAX_PATTERNS} at most.")
+        try:
+            cel.compile(f"''.matches({following[1][1]})").execute({})
+        except _REFUSALS as error:
+            raise BadExpression(f"{following[1][1]} is no regular expression.") from error
 
 
 def _why(error: Exception) -> str:

@@ -134,7 +134,7 @@ class Routing(RuleBasedStateMachine):
         made = document(version=version, strategy=self.strategy)
         return enriched(made) if self.is_rich else made
 
-    @rule(call_id=CALLS, is_vip=st.booleans(), digit=st.sampled_from(["1", "1", "1", "1", "1", "2", "3", ""]))
+    @rule(call_id=CALLS, is_vip=st.booleans(), digit=st.sampled_from([*"11111", *"23556", ""]))
     def caller_arrives(self, call_id: str, digit: str, *, is_vip: bool) -> None:
         if call_id in self.log.state.calls or call_id in self.log.state.ended:
             return
@@ -150,6 +150,22 @@ class Routing(RuleBasedStateMachine):
     def caller_presses(self, call_id: str, digit: str) -> None:
         if call_id in self.log.state.calls:
             self.log.fact(call_id, digit_pressed=sw.DigitPressed(digit=digit))
+
+    @rule(call_id=CALLS, what=st.sampled_from(["parks", "heard", "presses", "answers", "says nothing"]))
+    def caller_goes_through_steps(self, call_id: str, what: str) -> None:
+        call = self.log.state.calls.get(call_id)
+        if call is None:
+            return
+        pressed = {"answers": "5", "says nothing": ""}
+        bodies: dict[str, dict[str, Any]] = {
+            "parks": {"leg_parked": sw.LegParked()},
+            "heard": {"playback_finished": sw.PlaybackFinished(command_id=call.step_command_id, completed=True)},
+            "presses": {"digit_pressed": sw.DigitPressed(digit="#")},
+        }
+        if what in bodies:
+            self.log.fact(call_id, **bodies[what])
+        elif call.step_type in ("menu", "survey"):
+            self.log.press(call_id, pressed[what])
 
     @rule(call_id=CALLS)
     def switch_falls_back(self, call_id: str) -> None:

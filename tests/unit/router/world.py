@@ -64,7 +64,7 @@ def _steps() -> list[tn.Step]:
         tn.Step(
             step_id="ask",
             menu=tn.MenuStep(prompts=["welcome"], tries=2, timeout_ms=3000),
-            exits={"1": "wait", "2": "abroad", "3": "hear", "4": "circle", "timeout": "bye"},
+            exits={"1": "wait", "2": "abroad", "3": "hear", "4": "circle", "5": "boss", "6": "leave", "timeout": "bye"},
         ),
         tn.Step(
             step_id="wait",
@@ -82,6 +82,17 @@ def _steps() -> list[tn.Step]:
             check_list=tn.CheckListStep(list_id="vip"),
             exits={"listed": "circle", "not_listed": "circle"},
         ),
+        tn.Step(
+            step_id="boss",
+            agent=tn.AgentStep(agent_id="ivan", ring_timeout_seconds=15),
+            exits={"unavailable": "leave", "answered": "rate"},
+        ),
+        tn.Step(
+            step_id="rate",
+            survey=tn.SurveyStep(survey_id="nps", prompts=["rate"], lowest=1, highest=5),
+            exits={"next": "wait", "skipped": "bye"},
+        ),
+        tn.Step(step_id="leave", voicemail=tn.VoicemailStep(prompts=["greet"]), exits={"next": "bye"}),
         tn.Step(step_id="bye", hangup=tn.HangUpStep(cause="NORMAL_CLEARING")),
     ]
 
