@@ -24,7 +24,7 @@ class Directory:
         self._reader = reader
         self._gone_store = gone
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
-        self._gone: dict[EndpointKey, str] = {}
+        self._gone: dict[EndpointKey, Gone] = {}
         self._positions: dict[tuple[str, int], int] = {}
         self._waiting: list[Flag] = []
         self.is_current = False
@@ -59,13 +59,19 @@ class Directory:
 
     def is_open(self, endpoint: Endpoint) -> bool:
         """Whether it is neither switched off by hand nor gone."""
-        return not endpoint.is_disabled and self._gone.get(endpoint.key) != endpoint.url
+        return not endpoint.is_disabled and not self.why_closed(endpoint)
 
-    def mark_gone(self, endpoint: Endpoint, at_ms: int) -> None:
-        """Deliver nothing more to an endpoint that said 410, until its URL changes."""
-        self._gone[endpoint.key] = endpoint.url
+    def why_closed(self, endpoint: Endpoint) -> str:
+        """Return why an endpoint takes nothing any more under its URL; nothing when it does."""
+        gone = self._gone.get(endpoint.key)
+        return gone.reason if gone is not None and gone.url == endpoint.url else ""
+
+    def close(self, endpoint: Endpoint, at_ms: int, reason: str) -> None:
+        """Deliver nothing more to an endpoint until its URL changes."""
+        gone = Gone(endpoint.key, endpoint.url, at_ms, reason)
+        self._gone[endpoint.key] = gone
         try:
-            self._gone_store.mark(Gone(endpoint.key, endpoint.url, at_ms))
+            self._gone_store.mark(gone)
         except StoreUnavailable as error:
             # It will say 410 again after the next start.
             metrics.STORE_FAILURES.inc()
@@ -74,7 +80,7 @@ class Directory:
     def _remember_gone(self, stopping: Flag) -> None:
         while not stopping.is_set():
             try:
-                self._gone |= {gone.key: gone.url for gone in self._gone_store.all()}
+                self._gone |= {gone.key: gone for gone in self._gone_store.all()}
             except StoreUnavailable as error:
                 metrics.STORE_FAILURES.inc()
                 log.warning("gone_endpoints_unreadable", reason=str(error))

@@ -11,33 +11,45 @@ from services.shared.outbound.target import BadUrl, target_of
 from services.webhooks import metrics
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint
+from services.webhooks.domain.header import BadHeader, header_lines
 from services.webhooks.domain.ladder import Ladder
-from services.webhooks.domain.outcome import Attempt, Verdict
+from services.webhooks.domain.outcome import HTTP_TOO_MANY, HTTP_UNAVAILABLE, Attempt, Verdict
 from services.webhooks.domain.signing import in_force, signatures
+from services.webhooks.health import Health
 from services.webhooks.lanes import Job
+from services.webhooks.notices import NoticeKind
+from services.webhooks.waiting import SAID_GONE, StoreUnavailable, WaitingRoom
 
 CATCH_UP_SECONDS = 10.0
+# A delivery that only ever waited for its endpoint's rests to end is given up after the ladder's length, but never
+# sooner than this.
+LEAST_KEEP_SECONDS = 3600.0
+PAUSING = (HTTP_TOO_MANY, HTTP_UNAVAILABLE)
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Makes one try of a delivery and decides what comes after it. Has no state of its own."""
+    """Makes one try of a delivery and decides what comes after it."""
 
     directory: Directory
     secrets: SecretsFile
     ladder: Ladder
     clock: Clock
     delivery_log: DeliveryLog
+    health: Health
+    order: CallOrder
+    room: WaitingRoom
     chance: Callable[[], float] = random.random
     unix_time: Callable[[], float] = time.time
 
     def attempt(self, job: Job, connection: EndpointConnection) -> None:
-        """Try once and tell the delivery's origin how it ended."""
+        """Try once, if its turn has come, and tell the delivery's origin how it ended."""
         delivery = job.delivery
         endpoint = self._find(delivery)
         if endpoint is None:
@@ -45,7 +57,11 @@ class Dispatcher:
         elif endpoint.is_disabled:
             self._give_up(job, "disabled", "the endpoint is switched off")
         elif not self.directory.is_open(endpoint):
-            self._give_up(job, "gone", "the endpoint has answered 410 before")
+            self._give_up(job, "gone", self.directory.why_closed(endpoint))
+        elif endpoint.keeps_call_order and delivery.call_id and not self.order.is_next(job):
+            metrics.BEHIND.labels(delivery.tenant_id).inc()
+        elif not self.health.admits(endpoint):
+            self._rest(job, endpoint)
         else:
             self._settle(job, endpoint, self._post(delivery, endpoint, connection))
 
@@ -59,7 +75,8 @@ class Dispatcher:
     def _post(self, delivery: Delivery, endpoint: Endpoint, connection: EndpointConnection) -> Attempt:
         try:
             target = target_of(endpoint.url)
-        except BadUrl as error:
+            theirs = header_lines(endpoint.headers)
+        except (BadUrl, BadHeader) as error:
             return Attempt(0, 0, str(error))
         moment = self.unix_time()
         secrets = in_force(self.secrets.secrets_of(endpoint.tenant_id, endpoint.secret_ref), moment)
@@ -71,9 +88,9 @@ class Dispatcher:
             "Content-Type: application/json\r\nUser-Agent: Ringmaster-Webhooks/1\r\n"
             f"Content-Length: {len(delivery.payload)}\r\n"
             f"webhook-id: {delivery.delivery_id}\r\nwebhook-timestamp: {timestamp}\r\n"
-            f"webhook-signature: {signatures(secrets, delivery.delivery_id, timestamp, delivery.payload)}\r\n"
+            f"webhook-signature: {signatures(secrets, delivery.delivery_id, timestamp, delivery.payload)}\r\n{theirs}"
         )
-        return connection.post(target, headers, delivery.payload)
+        return connection.post(target, headers, delivery.payload, total_seconds=endpoint.timeout_seconds)
 
     def _settle(self, job: Job, endpoint: Endpoint, attempt: Attempt) -> None:
         delivery = job.delivery
@@ -85,24 +102,61 @@ class Dispatcher:
             metrics.DELIVERED.labels(delivery.tenant_id).inc()
             self.delivery_log.write(delivery, attempt, "delivered", self.clock.now_ms())
             job.origin.delivered(delivery)
+            self.health.succeed(endpoint)
         elif attempt.verdict is Verdict.GONE:
-            self.directory.mark_gone(endpoint, self.clock.now_ms())
-            log.warning("endpoint_gone", tenant_id=endpoint.tenant_id, endpoint_id=endpoint.endpoint_id)
+            self._close(endpoint, NoticeKind.GONE, SAID_GONE)
             self._give_up(job, "gone", "the endpoint answered 410", attempt)
         else:
-            self._try_again(job, attempt)
+            self._try_again(job, endpoint, attempt)
 
-    def _try_again(self, job: Job, attempt: Attempt) -> None:
+    def _try_again(self, job: Job, endpoint: Endpoint, attempt: Attempt) -> None:
         delivery = job.delivery
         # What a receiver asks for is real seconds; all waits here are platform time.
         asked = None if attempt.retry_after is None else attempt.retry_after * self.clock.speed
-        wait = self.ladder.wait_before_next(delivery.attempts, self.chance(), asked)
+        wait = self._ladder_of(endpoint).wait_before_next(delivery.attempts, self.chance(), asked)
         if wait is None:
             self._give_up(job, "exhausted", delivery.last_error, attempt)
+        else:
+            delivery.due_ms = self.clock.now_ms() + int(wait * 1000)
+            self.delivery_log.write(delivery, attempt, "waiting", self.clock.now_ms())
+            job.origin.put_off(delivery)
+        self._note_failure(endpoint, attempt, asked)
+
+    def _note_failure(self, endpoint: Endpoint, attempt: Attempt, asked: float | None) -> None:
+        pause_ms = int(asked * 1000) if asked and attempt.status in PAUSING else 0
+        until_ms = self.health.fail(endpoint, pause_ms)
+        if until_ms is not None:
+            self._hold(endpoint, until_ms)
+        if self.health.failed_too_long(endpoint):
+            self._close(endpoint, NoticeKind.DISABLED, "the endpoint was switched off: it had failed for days")
+
+    def _hold(self, endpoint: Endpoint, until_ms: int) -> None:
+        """Let nothing of a resting endpoint come due before its rest ends: one write instead of one for each."""
+        try:
+            self.room.hold(endpoint.key, until_ms)
+        except StoreUnavailable as error:
+            metrics.STORE_FAILURES.inc()
+            log.warning("resting_endpoint_not_held", reason=str(error))
+
+    def _close(self, endpoint: Endpoint, kind: NoticeKind, reason: str) -> None:
+        at_ms = self.clock.now_ms()
+        self.directory.close(endpoint, at_ms, reason)
+        log.warning("endpoint_closed", tenant_id=endpoint.tenant_id, endpoint_id=endpoint.endpoint_id, kind=kind.value)
+        self.health.disabled(endpoint, at_ms, kind)
+
+    def _rest(self, job: Job, endpoint: Endpoint) -> None:
+        """Put a delivery off without a try: its endpoint rests. It costs no rung, but not for ever either."""
+        delivery, now_ms = job.delivery, self.clock.now_ms()
+        keep_ms = int(max(self._ladder_of(endpoint).length_seconds, LEAST_KEEP_SECONDS) * 1000)
+        if delivery.created_ms and now_ms - delivery.created_ms > keep_ms:
+            self._give_up(job, "exhausted", delivery.last_error or "the endpoint has failed all the time")
             return
-        delivery.due_ms = self.clock.now_ms() + int(wait * 1000)
-        self.delivery_log.write(delivery, attempt, "waiting", self.clock.now_ms())
+        delivery.due_ms = max(delivery.due_ms, self.health.retry_at_ms(endpoint))
+        metrics.SPARED.labels(delivery.tenant_id).inc()
         job.origin.put_off(delivery)
+
+    def _ladder_of(self, endpoint: Endpoint) -> Ladder:
+        return Ladder.of_waits(endpoint.retry_wait_seconds) if endpoint.retry_wait_seconds else self.ladder
 
     def _give_up(self, job: Job, reason: str, error: str, attempt: Attempt | None = None) -> None:
         delivery = job.delivery

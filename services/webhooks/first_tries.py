@@ -1,5 +1,6 @@
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import gevent
 import structlog
@@ -13,6 +14,7 @@ from services.shared.bus.topics import DELIVERIES_DEAD, DELIVERIES_RETRY
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
+from services.webhooks.call_order import CallOrder
 from services.webhooks.domain.offsets import ContiguousOffsets, Place, Ticket
 from services.webhooks.lanes import Job, Lanes
 from services.webhooks.waiting import endpoint_of
@@ -57,8 +59,9 @@ class HandOver:
 class FirstTries:
     """Reads ringmaster.deliveries into the lanes; commits an offset when all before it were sent or handed over."""
 
-    def __init__(self, lanes: Lanes, hand_over: HandOver, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, hand_over: HandOver, clock: Clock, order: CallOrder) -> None:
         self._lanes = lanes
+        self._order = order
         self._hand_over = hand_over
         self._clock = clock
         self._offsets = ContiguousOffsets()
@@ -120,7 +123,8 @@ class FirstTries:
             log.warning("delivery_unreadable", partition=record.partition, offset=record.offset)
             self._offsets.finish(ticket)
             return
-        job = Job(delivery, _FromLog(self, self._hand_over, self._clock, ticket, record.timestamp_ms))
+        delivery.position = record.offset + 1
+        job = Job(delivery, _FromLog(self, self._hand_over, self._clock, self._order, ticket, record.timestamp_ms))
         while not self._lanes.offer(job):
             if not self._lanes.wait_for_room(endpoint_of(delivery), patient_until):
                 self._divert(job)
@@ -139,6 +143,7 @@ class _FromLog:
     tries: FirstTries
     hand_over: HandOver
     clock: Clock
+    order: CallOrder
     ticket: Ticket
     event_ms: int
 
@@ -147,8 +152,13 @@ class _FromLog:
         self.tries.finish(self.ticket)
 
     def put_off(self, delivery: Delivery) -> None:
-        if self.hand_over.to(DELIVERIES_RETRY, delivery):
+        is_kept = self.order.keep if self.order.is_kept(delivery) else partial(self.hand_over.to, DELIVERIES_RETRY)
+        if is_kept(delivery):
             self.tries.finish(self.ticket)
+
+    def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
+        self.tries.finish(self.ticket)
+        return False
 
     def give_up(self, delivery: Delivery) -> None:
         if self.hand_over.to(DELIVERIES_DEAD, delivery):

@@ -1,4 +1,5 @@
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.pace import Pace
 from services.webhooks.waiting import endpoint_of
 
-# A connection that was not used for so long is closed, seconds.
+# A worker without work ends after this time, and closes its connection, seconds.
 IDLE_SECONDS = 30.0
 # How often an endpoint that is waited for is asked whether it is still quick, seconds.
 LOOK_SECONDS = 0.02
@@ -31,6 +32,17 @@ class Origin(Protocol):
     def give_up(self, delivery: Delivery) -> None:
         """Bury it; `last_error` says why."""
 
+    def is_the_waiting_one(self, delivery: Delivery) -> bool:
+        """Whether this is the copy in the waiting room; one of the log is settled by the room's being there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """What an endpoint allows."""
+
+    concurrency: int
+    keeps_call_order: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -44,8 +56,12 @@ class Job:
 class _Lane:
     """One endpoint's queue and workers."""
 
+    tenant_id: str
     queue: Any = field(default_factory=SimpleQueue)
     """Of jobs; None ends one worker."""
+    calls: dict[str, deque[Job]] = field(default_factory=dict)
+    """Where a call's order is kept: what waits behind the one that is queued or under way."""
+    held: int = 0
     room: Flag = field(default_factory=Flag)
     workers: int = 0
     idle: int = 0
@@ -56,7 +72,8 @@ class Lanes:
     """A queue and a few workers for each endpoint: what one endpoint does is never felt by another.
 
     A lane holds at most `limit` deliveries that wait, fewer when its endpoint is slow; who offers more is told so and
-    keeps them elsewhere.
+    keeps them elsewhere. Each endpoint with work has one worker at least; what it may have beyond that is bounded for
+    each tenant, so that a tenant of many slow endpoints takes no more than its share.
     """
 
     def __init__(
@@ -64,13 +81,16 @@ class Lanes:
         spawn: Spawn,
         connect: Callable[[], EndpointConnection],
         attempt: Callable[[Job, EndpointConnection], None],
-        concurrency: int,
+        policy: Callable[[Delivery], LanePolicy],
         limit: int,
+        tenant_limit: int = 64,
     ) -> None:
         self._spawn = spawn
         self._connect = connect
         self._attempt = attempt
-        self._concurrency = concurrency
+        self._policy = policy
+        self._tenant_limit = tenant_limit
+        self._tenant_workers: Counter[str] = Counter()
         self._limit = limit
         self._lanes: dict[EndpointKey, _Lane] = {}
         self._is_stopped = False
@@ -78,23 +98,32 @@ class Lanes:
     def offer(self, job: Job) -> bool:
         """Queue a delivery; False when its endpoint's queue is full or everything stops."""
         key = endpoint_of(job.delivery)
-        lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane())
-        if self._is_stopped or lane.queue.qsize() >= lane.pace.queue_limit(self._limit):
+        lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane(job.delivery.tenant_id))
+        if self._is_stopped or lane.queue.qsize() + lane.held >= lane.pace.queue_limit(self._limit):
             return False
+        policy = self._policy(job.delivery)
+        if policy.keeps_call_order and not _leads(lane, job):
+            return True
         if lane.queue.empty() and lane.idle == lane.workers:
             lane.pace.begin(time.monotonic())
         lane.queue.put(job)
-        if lane.queue.qsize() > lane.idle and lane.workers < self._concurrency:
+        if lane.queue.qsize() > lane.idle and self._may_grow(lane, policy.concurrency):
             lane.workers += 1
+            self._tenant_workers[lane.tenant_id] += 1
             self._spawn(f"lane {key}", lambda: self._work(lane))
         return True
+
+    def _may_grow(self, lane: _Lane, concurrency: int) -> bool:
+        if lane.workers == 0:
+            return True
+        return lane.workers < concurrency and self._tenant_workers[lane.tenant_id] < self._tenant_limit
 
     def crowded(self, room: int) -> list[EndpointKey]:
         """Return the endpoints whose queues have less room than this, or than half of what they hold."""
         crowded = []
         for key, lane in self._lanes.items():
             limit = lane.pace.queue_limit(self._limit)
-            if lane.queue.qsize() > limit - min(room, limit // 2):
+            if lane.queue.qsize() + lane.held > limit - min(room, limit // 2):
                 crowded.append(key)
         return crowded
 
@@ -115,6 +144,8 @@ class Lanes:
             while not lane.queue.empty():
                 job = lane.queue.get_nowait()
                 rest += [job] if job else []
+            rest += [job for behind in lane.calls.values() for job in behind]
+            lane.calls.clear()
             for _ in range(lane.workers):
                 lane.queue.put(None)
         return rest
@@ -122,23 +153,50 @@ class Lanes:
     def _work(self, lane: _Lane) -> None:
         connection = self._connect()
         try:
-            while job := self._next(lane, connection):
+            while job := self._next(lane):
                 lane.room.set()
                 self._attempt(job, connection)
                 lane.pace.complete(time.monotonic())
+                _call_next(lane, job)
         finally:
+            lane.workers -= 1
+            self._tenant_workers[lane.tenant_id] -= 1
             connection.close()
 
-    def _next(self, lane: _Lane, connection: EndpointConnection) -> Job | None:
-        """Return the next delivery, None when everything stops; close a connection that rests too long."""
+    def _next(self, lane: _Lane) -> Job | None:
+        """Return the next delivery, None when everything stops or nothing came for long."""
         lane.idle += 1
         try:
             while True:
                 try:
                     job: Job | None = lane.queue.get(timeout=IDLE_SECONDS)
                 except Empty:
-                    connection.close()
+                    # Something may have come between the time's end and this greenlet's turn.
+                    if lane.queue.empty():
+                        return None
                 else:
                     return job
         finally:
             lane.idle -= 1
+
+
+def _leads(lane: _Lane, job: Job) -> bool:
+    """Whether a delivery is the only one of its call here; else it waits for the one before it."""
+    call_id = job.delivery.call_id
+    if not call_id:
+        return True
+    if call_id in lane.calls:
+        lane.calls[call_id].append(job)
+        lane.held += 1
+        return False
+    lane.calls[call_id] = deque()
+    return True
+
+
+def _call_next(lane: _Lane, job: Job) -> None:
+    behind = lane.calls.get(job.delivery.call_id)
+    if behind:
+        lane.queue.put(behind.popleft())
+        lane.held -= 1
+    elif behind is not None:
+        del lane.calls[job.delivery.call_id]

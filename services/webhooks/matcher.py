@@ -92,9 +92,9 @@ class Matcher:
         wanting = [endpoint for endpoint in self._directory.endpoints(event.tenant_id) if endpoint.wants(kind)]
         if not wanting:
             return []
-        payload = payload_of(event, kind)
+        payloads = {form: payload_of(event, kind, form) for form in {endpoint.form for endpoint in wanting}}
         metrics.CREATED.labels(event.tenant_id).inc(len(wanting))
-        return [self._send(event, kind, payload, endpoint) for endpoint in wanting]
+        return [self._send(event, kind, payloads[endpoint.form], endpoint) for endpoint in wanting]
 
     def _send(self, event: Event, kind: str, payload: bytes, endpoint: Endpoint) -> ReceiptPort:
         delivery = Delivery(
@@ -104,6 +104,7 @@ class Matcher:
             event_type=kind,
             call_id=event.call_id,
             payload=payload,
+            created_ms=event.time.ToMilliseconds(),
         )
         # The record's moment is the event's, so that the lag of the first try is seen from its beginning.
         return self._sender.send(

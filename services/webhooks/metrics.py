@@ -27,6 +27,13 @@ GIVEN_UP = Counter(
     "Deliveries that went to the dead topic: exhausted, gone, disabled, removed",
     ["tenant", "reason"],
 )
+SPARED = Counter(
+    "ringmaster_webhooks_spared_total",
+    "Tries that were not made: their endpoint rested after failures",
+    ["tenant"],
+)
+BEHIND = Counter("ringmaster_webhooks_behind_total", "Deliveries put behind an earlier one of their call", ["tenant"])
+BREAKERS_OPEN = Gauge("ringmaster_webhooks_resting_endpoints_count", "Endpoints that rest after failures")
 WAITING = Gauge("ringmaster_webhooks_waiting_count", "Deliveries that wait for their next try")
 UNFINISHED = Gauge("ringmaster_webhooks_unfinished_count", "Deliveries that were read and are not settled yet")
 LOG_DROPPED = Counter("ringmaster_webhooks_log_dropped_total", "Tries that the delivery log could not keep")

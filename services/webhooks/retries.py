@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import structlog
 from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
@@ -9,6 +11,8 @@ from services.shared.bus.topics import DELIVERIES_DEAD
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
+from services.webhooks.call_order import CallOrder
+from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.first_tries import DIVERTED_MS, HandOver
 from services.webhooks.lanes import Job, Lanes
 from services.webhooks.waiting import StoreUnavailable, WaitingRoom
@@ -61,13 +65,22 @@ class RetryScheduler:
     """Takes due deliveries out of the waiting room into the lanes, never more of an endpoint than its lane holds."""
 
     def __init__(
-        self, room: WaitingRoom, lanes: Lanes, hand_over: HandOver, clock: Clock, lease_seconds: float
+        self,
+        room: WaitingRoom,
+        lanes: Lanes,
+        hand_over: HandOver,
+        clock: Clock,
+        lease_seconds: float,
+        *,
+        order: CallOrder,
+        resting: Callable[[], list[EndpointKey]],
     ) -> None:
         self._room = room
         self._lanes = lanes
         self._clock = clock
         self._lease_seconds = lease_seconds
-        self._origin = _FromRoom(room, hand_over)
+        self._origin = _FromRoom(room, hand_over, order)
+        self._resting = resting
 
     def run(self, stopping: Flag) -> None:
         """Look for due deliveries until stopped."""
@@ -85,7 +98,8 @@ class RetryScheduler:
     def _start_due(self) -> int:
         now_ms = self._clock.now_ms()
         until_ms = now_ms + int(self._lease_seconds * 1000 * self._clock.speed)
-        claimed = self._room.claim(now_ms, until_ms, CLAIM_LIMIT, self._lanes.crowded(CLAIM_LIMIT))
+        without = self._lanes.crowded(CLAIM_LIMIT) + self._resting()
+        claimed = self._room.claim(now_ms, until_ms, CLAIM_LIMIT, without)
         for delivery in claimed:
             if not self._lanes.offer(Job(delivery, self._origin)):
                 # Its lane filled up meanwhile. Due at once it would come back in each round and hold up its neighbours.
@@ -98,15 +112,19 @@ class RetryScheduler:
 class _FromRoom:
     """A retry's end is written in the waiting room. When that fails its lease ends and it is tried again."""
 
-    def __init__(self, room: WaitingRoom, hand_over: HandOver) -> None:
+    def __init__(self, room: WaitingRoom, hand_over: HandOver, order: CallOrder) -> None:
         self._room = room
         self._hand_over = hand_over
+        self._order = order
 
     def delivered(self, delivery: Delivery) -> None:
         try:
             self._room.remove(delivery)
         except StoreUnavailable as error:
             _not_settled(error)
+        else:
+            if self._order.is_kept(delivery):
+                self._order.call_next(delivery)
 
     def put_off(self, delivery: Delivery) -> None:
         try:
@@ -117,6 +135,9 @@ class _FromRoom:
     def give_up(self, delivery: Delivery) -> None:
         if self._hand_over.to(DELIVERIES_DEAD, delivery):
             self.delivered(delivery)
+
+    def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
+        return True
 
 
 def _not_settled(error: StoreUnavailable) -> None:

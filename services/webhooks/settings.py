@@ -15,6 +15,11 @@ class Settings:
     webhook_allow_private: str = ""
     webhook_own_networks: str = ""
     webhook_concurrency: int = 8
+    webhook_tenant_concurrency: int = 64
+    webhook_failures_to_rest: int = 5
+    webhook_rest_seconds: float = 5.0
+    webhook_longest_rest_seconds: float = 300.0
+    webhook_disable_days: float = 5.0
     webhook_queue_limit: int = 512
     webhook_connect_seconds: float = 5.0
     webhook_timeout_seconds: float = 15.0

@@ -10,13 +10,17 @@ class StoreUnavailable(Exception):
     """The document store does not answer. Nothing was lost: what was not kept is still in Kafka, or comes due again."""
 
 
+SAID_GONE = "the endpoint has answered 410 before"
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An endpoint that answered 410 under this URL. Another URL in the tenant's document revives it."""
+    """An endpoint that answered 410 under this URL, or failed for days. Another URL in its document revives it."""
 
     key: EndpointKey
     url: str
     at_ms: int
+    reason: str = SAID_GONE
 
 
 class WaitingRoom(Protocol):
@@ -37,12 +41,27 @@ class WaitingRoom(Protocol):
     def remove(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended. Raises StoreUnavailable."""
 
+    def hold(self, key: EndpointKey, until_ms: int) -> None:
+        """Let nothing of an endpoint come due before a moment. Raises StoreUnavailable."""
+
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        """Return the first that waits of a delivery's call and endpoint, by position, up to itself.
+
+        Its `due_ms` is the room's. Raises StoreUnavailable.
+        """
+
+    def call_next(self, delivery: Delivery, now_ms: int) -> None:
+        """Let the first that waits of this call and endpoint come due, if it was never tried.
+
+        Raises StoreUnavailable.
+        """
+
     def size(self) -> int:
         """How many wait. Raises StoreUnavailable."""
 
 
 class GoneEndpoints(Protocol):
-    """Which endpoints said 410."""
+    """Which endpoints are closed: they said 410, or failed for too long."""
 
     def mark(self, gone: Gone) -> None:
         """Remember one. Raises StoreUnavailable."""
@@ -59,6 +78,11 @@ def name_of(delivery: Delivery) -> str:
 def endpoint_of(delivery: Delivery) -> EndpointKey:
     """Return the key of a delivery's endpoint."""
     return key_of(delivery.tenant_id, delivery.endpoint_id)
+
+
+def chain_of(delivery: Delivery) -> str:
+    """Return what tells the deliveries of one call to one endpoint from all others."""
+    return f"{endpoint_of(delivery)}/{delivery.call_id}"
 
 
 class MemoryWaitingRoom:
@@ -88,6 +112,32 @@ class MemoryWaitingRoom:
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
         self._waiting.pop(name_of(delivery), None)
+
+    def hold(self, key: EndpointKey, until_ms: int) -> None:
+        """Let nothing come due before."""
+        for name, (due_ms, kept) in self._waiting.items():
+            if endpoint_of(Delivery.FromString(kept)) == key:
+                self._waiting[name] = (max(due_ms, until_ms), kept)
+
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        """Return the first that waits of a call."""
+        first = self._first_of(delivery)
+        return first if first is not None and first.position <= delivery.position else None
+
+    def call_next(self, delivery: Delivery, now_ms: int) -> None:
+        """Let the first of a call come due."""
+        first = self._first_of(delivery)
+        if first is not None and not first.attempts:
+            self._waiting[name_of(first)] = (min(first.due_ms, now_ms), first.SerializeToString())
+
+    def _first_of(self, delivery: Delivery) -> Delivery | None:
+        found = []
+        for due_ms, kept in self._waiting.values():
+            one = Delivery.FromString(kept)
+            one.due_ms = due_ms
+            if chain_of(one) == chain_of(delivery):
+                found.append(one)
+        return min(found, key=lambda one: one.position, default=None)
 
     def size(self) -> int:
         """How many wait."""

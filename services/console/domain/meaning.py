@@ -19,6 +19,7 @@ from services.console.domain.flow_graph import (
 )
 from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
+from services.console.domain.webhook_wishes import webhook_faults
 
 Document = dict[str, Any]
 
@@ -171,6 +172,7 @@ def _addresses(document: Document) -> Iterator[Fault]:
         complaint = _complaint_about_url(hook["url"])
         if complaint:
             yield Fault(path_of(["webhooks", index, "url"]), complaint)
+        yield from webhook_faults(hook, index)
 
 
 def _complaint_about_url(url: str) -> str:

@@ -25,7 +25,9 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import RecordingMode, St
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
-EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in EVENT_TYPES}))
+# What webhook endpoints are told of each other; not events of calls.
+ENDPOINT_NOTICES: Final = ("endpoint.failing", "endpoint.recovered", "endpoint.disabled", "endpoint.gone")
+EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in (*EVENT_TYPES, *ENDPOINT_NOTICES)}))
 
 STRATEGIES: Final = enum_words(Strategy.keys(), "STRATEGY_")
 RECORDING_MODES: Final = enum_words(RecordingMode.keys(), "RECORDING_MODE_")
@@ -115,9 +117,24 @@ _WEBHOOK = _object(
     ["endpoint_id", "url", "secret_ref"],
     endpoint_id=ID,
     url={"type": "string", "minLength": 8, "maxLength": 2_048},
-    events=_list({"enum": [*EVENT_TYPES, *EVENT_FAMILIES]}, 200),
+    events=_list({"enum": [*EVENT_TYPES, *ENDPOINT_NOTICES, *EVENT_FAMILIES]}, 200),
     secret_ref=ID,
     disabled={"type": "boolean", "default": False},
+    retry_wait_seconds=_list(_count(0, 30 * DAY_SECONDS), 30),
+    concurrency=_count(0, 64, 0),
+    timeout_ms=_count(0, 30_000, 0),
+    keep_call_order={"type": "boolean", "default": False},
+    thin={"type": "boolean", "default": False},
+    template={"type": "string", "maxLength": 16_384},
+    headers={
+        "type": "object",
+        "maxProperties": 20,
+        "additionalProperties": {
+            "type": "string",
+            "pattern": "^[!-~]([ -~]{0,1000}[!-~])?$",
+            "description": "a header's value: ASCII without line ends, no space at its ends",
+        },
+    },
 )
 
 SCHEMA: Final[Schema] = {

@@ -37,6 +37,15 @@ class Supervisor:
         greenlet.link(self._ended)
         return greenlet
 
+    def spawn_task(self, name: str, function: Callable[..., object], *args: object) -> Any:
+        """Start something that ends by itself: its return is no death, an exception is."""
+        greenlet = gevent.spawn(function, *args)
+        greenlet.name = name
+        self._greenlets[greenlet] = name
+        greenlet.link_exception(self._ended)
+        greenlet.link_value(lambda ended: self._greenlets.pop(ended, None))
+        return greenlet
+
     def stop(self) -> None:
         """Ask every greenlet to end."""
         self.stopping.set()

@@ -10,7 +10,7 @@ from services.shared.chassis.documents import sentence_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.waiting import Gone, StoreUnavailable, endpoint_of, name_of
+from services.webhooks.waiting import SAID_GONE, Gone, StoreUnavailable, chain_of, endpoint_of, name_of
 
 Document = dict[str, Any]
 # A delivery's log keeps its last tries only.
@@ -44,6 +44,8 @@ class MongoWaitingRoom:
     def prepare(self) -> None:
         """Make the index."""
         self._waiting.create_index([("due_ms", ASCENDING)], name="due")
+        self._waiting.create_index([("endpoint", ASCENDING), ("due_ms", ASCENDING)], name="endpoint_due")
+        self._waiting.create_index([("chain", ASCENDING), ("position", ASCENDING)], name="chain")
 
     @_store
     def put(self, deliveries: Collection[Delivery]) -> None:
@@ -78,6 +80,30 @@ class MongoWaitingRoom:
         self._waiting.delete_one({"_id": name_of(delivery)})
 
     @_store
+    def hold(self, key: EndpointKey, until_ms: int) -> None:
+        """Let nothing come due before."""
+        self._waiting.update_many({"endpoint": key, "due_ms": {"$lt": until_ms}}, {"$set": {"due_ms": until_ms}})
+
+    @_store
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        """Return the first that waits of a call."""
+        before = {"chain": chain_of(delivery), "position": {"$lte": delivery.position}}
+        found = self._waiting.find_one(before, sort=[("position", ASCENDING)])
+        if found is None:
+            return None
+        first = Delivery.FromString(found["delivery"])
+        first.due_ms = found["due_ms"]
+        return first
+
+    @_store
+    def call_next(self, delivery: Delivery, now_ms: int) -> None:
+        """Let the first of a call come due."""
+        first = self._waiting.find_one({"chain": chain_of(delivery)}, sort=[("position", ASCENDING)])
+        if first is not None and not first["attempts"] and first["due_ms"] > now_ms:
+            seen = {"_id": first["_id"], "due_ms": first["due_ms"]}
+            self._waiting.update_one(seen, {"$set": {"due_ms": now_ms}})
+
+    @_store
     def size(self) -> int:
         """How many wait, by the collection's own estimate."""
         return int(self._waiting.estimated_document_count())
@@ -92,12 +118,38 @@ class MongoGoneEndpoints:
     @_store
     def mark(self, gone: Gone) -> None:
         """Remember one."""
-        self._gone.update_one({"_id": gone.key}, {"$set": {"url": gone.url, "at_ms": gone.at_ms}}, upsert=True)
+        closed = {"url": gone.url, "at_ms": gone.at_ms, "reason": gone.reason}
+        self._gone.update_one({"_id": gone.key}, {"$set": closed}, upsert=True)
 
     @_store
     def all(self) -> list[Gone]:
         """Return all."""
-        return [Gone(EndpointKey(one["_id"]), one["url"], one["at_ms"]) for one in self._gone.find()]
+        return [
+            Gone(EndpointKey(one["_id"]), one["url"], one["at_ms"], one.get("reason", SAID_GONE))
+            for one in self._gone.find()
+        ]
+
+
+class MongoFailingEndpoints:
+    """`webhook_failing`: one document an endpoint that fails, with the moment it began."""
+
+    def __init__(self, database: Any) -> None:
+        self._failing = database["webhook_failing"]
+
+    @_store
+    def begin(self, key: EndpointKey, since_ms: int) -> None:
+        """Remember a beginning."""
+        self._failing.update_one({"_id": key}, {"$setOnInsert": {"since_ms": since_ms}}, upsert=True)
+
+    @_store
+    def end(self, key: EndpointKey) -> None:
+        """Forget it."""
+        self._failing.delete_one({"_id": key})
+
+    @_store
+    def all(self) -> dict[EndpointKey, int]:
+        """Return all."""
+        return {EndpointKey(one["_id"]): one["since_ms"] for one in self._failing.find()}
 
 
 class MongoLogStore:
@@ -128,6 +180,8 @@ def _document(delivery: Delivery) -> Document:
         "endpoint": endpoint_of(delivery),
         "due_ms": delivery.due_ms,
         "attempts": delivery.attempts,
+        "chain": chain_of(delivery),
+        "position": delivery.position,
         "delivery": delivery.SerializeToString(),
     }
 

@@ -3,7 +3,8 @@ import re
 from dataclasses import dataclass
 from typing import NewType
 
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.webhooks.domain.payload import EVERYTHING, PayloadForm
 
 EndpointKey = NewType("EndpointKey", str)
 DeliveryId = NewType("DeliveryId", str)
@@ -15,7 +16,10 @@ _ENDS_LIKE_A_TIMESTAMP = re.compile(r"\.[0-9]+\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where one tenant's events go. `events` are types, families ("call.*") or nothing for all."""
+    """Where one tenant's events go. `events` are types, families ("call.*") or nothing for all.
+
+    Of what follows 0 and nothing mean what the platform does for everybody.
+    """
 
     tenant_id: str
     endpoint_id: str
@@ -23,6 +27,12 @@ class Endpoint:
     events: tuple[str, ...]
     secret_ref: str
     is_disabled: bool
+    retry_wait_seconds: tuple[int, ...] = ()
+    concurrency: int = 0
+    timeout_seconds: float = 0.0
+    keeps_call_order: bool = False
+    form: PayloadForm = EVERYTHING
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> EndpointKey:
@@ -43,9 +53,23 @@ def key_of(tenant_id: str, endpoint_id: str) -> EndpointKey:
 
 def endpoints_of(document: TenantDocument) -> tuple[Endpoint, ...]:
     """Return the endpoints of a tenant's document, the ones switched off by hand among them."""
-    return tuple(
-        Endpoint(document.tenant_id, hook.endpoint_id, hook.url, tuple(hook.events), hook.secret_ref, hook.disabled)
-        for hook in document.webhooks
+    return tuple(_endpoint(document.tenant_id, hook) for hook in document.webhooks)
+
+
+def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
+    return Endpoint(
+        tenant_id,
+        hook.endpoint_id,
+        hook.url,
+        tuple(hook.events),
+        hook.secret_ref,
+        hook.disabled,
+        tuple(hook.retry_wait_seconds),
+        hook.concurrency,
+        hook.timeout_ms / 1000,
+        hook.keep_call_order,
+        PayloadForm(hook.thin, hook.template),
+        tuple(sorted(hook.headers.items())),
     )
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -31,6 +32,16 @@ class Ladder:
         if steps[0] != 0 or not all(0 <= step <= 30 * DAY for step in steps):
             raise BadLadder("a retry ladder begins with 0 and waits up to 30 days at each rung")
         return cls(steps)
+
+    @classmethod
+    def of_waits(cls, waits: Sequence[float]) -> "Ladder":
+        """Return a ladder of an endpoint's own: the waits before each further try, seconds."""
+        return cls((0.0, *waits))
+
+    @property
+    def length_seconds(self) -> float:
+        """How long the whole ladder is, jitter at its longest."""
+        return sum(self.steps) * (1 + JITTER / 2)
 
     def wait_before_next(self, attempts: int, chance: float, retry_after: float | None = None) -> float | None:
         """Return the wait after so many tries, seconds, or None when the delivery is to be given up.

@@ -1,23 +1,42 @@
+from dataclasses import dataclass
+from typing import Any
+
 import orjson
 from google.protobuf.json_format import MessageToDict
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.webhooks.domain.template import filled, template_of
 
 ENVELOPE = ("event_id", "tenant_id", "call_id", "sequence")
 
 
-def payload_of(event: Event, event_type: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class PayloadForm:
+    """What an endpoint wants to be told. A template rules over `is_thin`."""
+
+    is_thin: bool = False
+    template: str = ""
+
+
+EVERYTHING = PayloadForm()
+
+
+def payload_of(event: Event, event_type: str, form: PayloadForm = EVERYTHING) -> bytes:
     """Return the JSON that is signed and sent: type, timestamp (RFC 3339, UTC) and data (Standard Webhooks 1.0.0).
 
     `data` is the body in protobuf's JSON with the names of the contract (64-bit numbers are texts, unset plain fields
-    are there), and what every event has: ENVELOPE. The body must be set.
+    are there), and what every event has: ENVELOPE. A thin payload has ENVELOPE alone. A template replaces it all; it
+    sees the same document. The body must be set.
     """
-    body = getattr(event, event.WhichOneof("body") or "")
-    data = MessageToDict(body, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    data: dict[str, Any] = {}
+    if form.template or not form.is_thin:
+        body = getattr(event, event.WhichOneof("body") or "")
+        data = MessageToDict(body, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     data |= {
         "event_id": event.event_id,
         "tenant_id": event.tenant_id,
         "call_id": event.call_id,
         "sequence": str(event.sequence),
     }
-    return orjson.dumps({"type": event_type, "timestamp": event.time.ToJsonString(), "data": data})
+    document = {"type": event_type, "timestamp": event.time.ToJsonString(), "data": data}
+    return orjson.dumps(filled(template_of(form.template), document) if form.template else document)

@@ -24,7 +24,9 @@ from services.shared.testing.memory_bus import MemoryBus
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.bootstrap import Parts, Stores, Webhooks
 from services.webhooks.delivery_log import LogEntry
+from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.ladder import Ladder
+from services.webhooks.health import MemoryFailingEndpoints
 from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -93,6 +95,9 @@ class Service:
         self.bus = MemoryBus()
         self.room = MemoryWaitingRoom()
         self.gone = MemoryGoneEndpoints()
+        self.failing = MemoryFailingEndpoints()
+        self.rules = BreakerRules(5, 50, 200)
+        self.disable_after_ms = 3_600_000
         self.log = MemoryLogStore()
         self.secrets_path = folder / "secrets.json"
         self.write_secrets({"acme/main": [SECRET], "beta/main": [SECRET]})
@@ -109,9 +114,19 @@ class Service:
         self.supervisor = Supervisor()
         self.secrets = SecretsFile(self.secrets_path)
         outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), None)
-        stores = Stores(self.room, self.gone, self.log)
+        stores = Stores(self.room, self.gone, self.log, self.failing)
         ladder = Ladder.parse(self._ladder)
-        parts = Parts(self.bus, stores, self.secrets, outside, ladder, Clock(), lease_seconds=LEASE_SECONDS)
+        parts = Parts(
+            self.bus,
+            stores,
+            self.secrets,
+            outside,
+            ladder,
+            Clock(),
+            lease_seconds=LEASE_SECONDS,
+            breaker=self.rules,
+            disable_after_ms=self.disable_after_ms,
+        )
         self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()
 
@@ -135,8 +150,8 @@ class Service:
             publish_event(self.bus.producer(), event)
 
 
-def endpoint(url: str, endpoint_id: str = "crm", events: tuple[str, ...] = ()) -> WebhookEndpoint:
-    return WebhookEndpoint(endpoint_id=endpoint_id, url=url, events=events, secret_ref="main")
+def endpoint(url: str, endpoint_id: str = "crm", events: tuple[str, ...] = (), **wishes: Any) -> WebhookEndpoint:
+    return WebhookEndpoint(endpoint_id=endpoint_id, url=url, events=events, secret_ref="main", **wishes)
 
 
 def call_started(number: int, tenant_id: str = "acme") -> Event:

@@ -13,10 +13,11 @@ import pytest
 
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.adapters.mongo import MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
+from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.outcome import Attempt
+from services.webhooks.health import FailingEndpoints, MemoryFailingEndpoints
 from services.webhooks.waiting import (
     Gone,
     GoneEndpoints,
@@ -148,6 +149,58 @@ def test_a_claim_leaves_out_endpoints_and_keeps_its_limit(room: WaitingRoom) -> 
 def test_nothing_is_put_when_there_is_nothing(room: WaitingRoom) -> None:
     room.put([])
     assert room.size() == 0
+
+
+def of_call(position: int, due_ms: int, attempts: int = 0, call_id: str = "call-1") -> Delivery:
+    one = delivery(f"evt-{call_id}-{position}", due_ms, attempts=attempts)
+    one.call_id, one.position = call_id, position
+    return one
+
+
+def test_the_first_that_waits_of_a_call_is_told_with_the_rooms_due_time(room: WaitingRoom) -> None:
+    room.put([of_call(3, 30), of_call(2, 20), of_call(1, 10, call_id="other")])
+    assert room.ahead(of_call(1, 0)) is None
+    assert room.ahead(of_call(2, 0)) == of_call(2, 20)
+    assert room.ahead(of_call(9, 0)) == of_call(2, 20)
+    room.claim(25, 1000, 10, [])
+    ahead = room.ahead(of_call(9, 0))
+    assert ahead is not None
+    assert ahead.due_ms == 1000
+    room.remove(of_call(2, 0))
+    assert room.ahead(of_call(9, 0)) == of_call(3, 30)
+
+
+def test_the_next_of_a_call_is_called_unless_it_waits_for_its_own_time(room: WaitingRoom) -> None:
+    room.put([of_call(2, 900), of_call(3, 900), of_call(5, 900, attempts=2, call_id="tried")])
+    room.call_next(of_call(1, 0), 100)
+    room.call_next(of_call(1, 0, call_id="tried"), 100)
+    room.call_next(of_call(1, 0, call_id="none"), 100)
+    assert names(room.claim(100, 1000, 10, [])) == ["evt-call-1-2"]
+
+
+def test_an_endpoint_is_held_and_nobody_else(room: WaitingRoom) -> None:
+    room.put([delivery("soon", 10), delivery("late", 900), delivery("other", 10, "ops")])
+    room.hold(EndpointKey("acme.crm"), 500)
+    assert names(room.claim(499, 1000, 10, [])) == ["other"]
+    assert names(room.claim(500, 1000, 10, [])) == ["soon"]
+    assert names(room.claim(900, 1000, 10, [])) == ["late"]
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def failing(request: pytest.FixtureRequest) -> FailingEndpoints:
+    if request.param == "memory":
+        return MemoryFailingEndpoints()
+    return MongoFailingEndpoints(request.getfixturevalue("database"))
+
+
+def test_the_beginning_of_a_failure_is_kept_until_its_end(failing: FailingEndpoints) -> None:
+    crm, ops = EndpointKey("acme.crm"), EndpointKey("acme.ops")
+    failing.begin(crm, 5)
+    failing.begin(crm, 9)
+    failing.begin(ops, 7)
+    failing.end(ops)
+    failing.end(ops)
+    assert failing.all() == {crm: 5}
 
 
 def test_gone_endpoints_are_remembered_with_their_url(gone: GoneEndpoints) -> None:

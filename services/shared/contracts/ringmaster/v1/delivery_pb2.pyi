@@ -31,6 +31,8 @@ class Delivery(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     DUE_MS_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
+    CREATED_MS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """<event_id>.<endpoint_id>, the webhook-id of every try."""
     tenant_id: _builtins.str
@@ -49,6 +51,10 @@ class Delivery(_message.Message):
     """Not before this moment, milliseconds since 1970 UTC."""
     last_error: _builtins.str
     """What the last try met, one sentence, without the answer's body."""
+    created_ms: _builtins.int
+    """When its event happened, milliseconds since 1970 UTC of platform time: how long it has been tried in all."""
+    position: _builtins.int
+    """Its offset in ringmaster.deliveries, where its endpoint asked for the order of a call to be kept."""
     def __init__(
         self,
         *,
@@ -61,10 +67,12 @@ class Delivery(_message.Message):
         attempts: _builtins.int = ...,
         due_ms: _builtins.int = ...,
         last_error: _builtins.str = ...,
+        created_ms: _builtins.int = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "call_id", b"call_id", "delivery_id", b"delivery_id", "due_ms", b"due_ms", "endpoint_id", b"endpoint_id", "event_type", b"event_type", "last_error", b"last_error", "payload", b"payload", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "call_id", b"call_id", "created_ms", b"created_ms", "delivery_id", b"delivery_id", "due_ms", b"due_ms", "endpoint_id", b"endpoint_id", "event_type", b"event_type", "last_error", b"last_error", "payload", b"payload", "position", b"position", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1732,11 +1732,38 @@ class WebhookEndpoint(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ENDPOINT_ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     SECRET_REF_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
+    RETRY_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    KEEP_CALL_ORDER_FIELD_NUMBER: _builtins.int
+    THIN_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Unique in the tenant."""
     url: _builtins.str
@@ -1745,9 +1772,27 @@ class WebhookEndpoint(_message.Message):
     """Name of the secret in the secret store; the secret itself is never in the document."""
     disabled: _builtins.bool
     """Switched off by hand."""
+    concurrency: _builtins.int
+    """How many deliveries it takes at the same time; 0 = the platform's."""
+    timeout_ms: _builtins.int
+    """How long a try may take; 0 = the platform's."""
+    keep_call_order: _builtins.bool
+    """Whether the events of one call come in their order: a later one waits while an earlier one is tried again."""
+    thin: _builtins.bool
+    """Whether only ids are sent, and the receiver asks the API for the rest."""
+    template: _builtins.str
+    """JSON with {{path}} where the event's values go; empty = the whole event."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Event types; "call.*" takes a family; empty = all."""
+
+    @_builtins.property
+    def retry_wait_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Waits before each further try, seconds; empty = the platform's ladder (SPEC 7.3)."""
+
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers of the receiver's own, for example of its gateway."""
 
     def __init__(
         self,
@@ -1757,10 +1802,17 @@ class WebhookEndpoint(_message.Message):
         events: _abc.Iterable[_builtins.str] | None = ...,
         secret_ref: _builtins.str = ...,
         disabled: _builtins.bool = ...,
+        retry_wait_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        concurrency: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+        keep_call_order: _builtins.bool = ...,
+        thin: _builtins.bool = ...,
+        template: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "secret_ref", b"secret_ref", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "headers", b"headers", "keep_call_order", b"keep_call_order", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "template", b"template", "thin", b"thin", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

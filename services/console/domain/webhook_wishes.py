@@ -1,0 +1,53 @@
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from services.console.domain.fault import Fault, path_of
+
+# RFC 9110, 5.1.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", re.ASCII)
+# What the delivery's request itself consists of, and what its signature covers.
+_PLATFORM_HEADERS = frozenset(
+    (
+        *("connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
+        *("trailer", "transfer-encoding", "upgrade", "user-agent"),
+        *("webhook-id", "webhook-signature", "webhook-timestamp"),
+    )
+)
+_MIN_TIMEOUT_MS = 500
+
+
+def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
+    """Find what one endpoint asks for and can't get (SPEC 7.3)."""
+    at: list[str | int] = ["webhooks", index]
+    if 0 < hook.get("timeout_ms", 0) < _MIN_TIMEOUT_MS:
+        complaint = f"is too short: give a try at least {_MIN_TIMEOUT_MS} ms, or 0 for the platform's time."
+        yield Fault(path_of([*at, "timeout_ms"]), complaint)
+    if "template" in hook:
+        yield from _template_faults(hook, at)
+    names: set[str] = set()
+    for name in hook.get("headers", {}):
+        yield from _header_faults(name, names, [*at, "headers", name])
+        names.add(name.lower())
+
+
+def _template_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Fault]:
+    if hook.get("thin"):
+        yield Fault(path_of([*at, "thin"]), "and a template exclude each other: leave one of them out.")
+    if not hook["template"]:
+        return
+    try:
+        json.loads(hook["template"])
+    except ValueError as error:
+        complaint = f'must be JSON with places like "{{{{data.line}}}}" inside its texts: {error}.'
+        yield Fault(path_of([*at, "template"]), complaint)
+
+
+def _header_faults(name: str, earlier: set[str], at: list[str | int]) -> Iterator[Fault]:
+    if not _HEADER_NAME.fullmatch(name):
+        yield Fault(path_of(at), "is no header name: use letters, digits and hyphens.")
+    elif name.lower() in _PLATFORM_HEADERS:
+        yield Fault(path_of(at), "is set by the platform itself: leave it out.")
+    elif name.lower() in earlier:
+        yield Fault(path_of(at), "is there twice: header names don't tell capitals from small letters.")

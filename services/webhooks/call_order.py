@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from gevent.event import Event as Flag
+
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.webhooks import metrics
+from services.webhooks.lanes import Job
+from services.webhooks.waiting import StoreUnavailable, WaitingRoom, name_of
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 1.0
+# A delivery behind another looks again after this time by itself; as a rule the other's end calls it sooner.
+BEHIND_MS = 2_000
+
+log = structlog.get_logger()
+
+
+class Stopped(Exception):
+    """The service stops before the store has answered. Nothing is settled: the delivery is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """Keeps the deliveries of one call in their order where an endpoint asked for that (SPEC 7.3).
+
+    One that failed is in the waiting room before the next one's turn comes; so the room knows, over any crash, whether
+    something earlier waits. When the earlier one is given up, the call goes on without it.
+    """
+
+    room: WaitingRoom
+    is_kept: Callable[[Delivery], bool]
+    """Whether the delivery's endpoint asks for order."""
+    clock: Clock
+    stopping: Flag
+
+    def is_next(self, job: Job) -> bool:
+        """Whether nothing earlier of its call waits. When something does, the job is put behind it."""
+        try:
+            ahead = self._ask(lambda: self.room.ahead(job.delivery))
+        except Stopped:
+            return False
+        if ahead is None:
+            return True
+        if name_of(ahead) == name_of(job.delivery):
+            return job.origin.is_the_waiting_one(job.delivery)
+        job.delivery.due_ms = max(ahead.due_ms, self.clock.now_ms() + BEHIND_MS)
+        job.origin.put_off(job.delivery)
+        # The earlier one may have ended between the look and the write: then nobody else would call this one.
+        self.call_next(job.delivery)
+        return False
+
+    def keep(self, delivery: Delivery) -> bool:
+        """Put a delivery into the room at once; False when the service stops first."""
+        try:
+            self._ask(lambda: self.room.put([delivery]))
+        except Stopped:
+            return False
+        return True
+
+    def call_next(self, delivery: Delivery) -> None:
+        """Let the first that waits of this call come due, unless it failed itself and waits for its own time."""
+        try:
+            self.room.call_next(delivery, self.clock.now_ms())
+        except StoreUnavailable as error:
+            metrics.STORE_FAILURES.inc()
+            log.warning("next_of_call_not_called", reason=str(error))
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Ask the store until it answers or raise Stopped: who asked for order wants it more than speed."""
+        while True:
+            try:
+                return question()
+            except StoreUnavailable as error:
+                metrics.STORE_FAILURES.inc()
+                log.warning("order_of_call_unknown", reason=str(error))
+                if self.stopping.wait(PAUSE_SECONDS):
+                    raise Stopped from error

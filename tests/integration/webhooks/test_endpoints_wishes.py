@@ -1,0 +1,205 @@
+"""What an endpoint may ask for, and what happens to one that fails."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.webhooks.bootstrap import MATCHERS
+from services.webhooks.domain.breaker import BreakerRules
+from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
+
+Make = Callable[..., LocalReceiver]
+
+
+def dead(service: Service) -> list[Delivery]:
+    return [Delivery.FromString(record.value) for record in service.bus.records(DELIVERIES_DEAD)]
+
+
+def matched(service: Service) -> int:
+    """Return how many events were matched with endpoints."""
+    places = service.bus.offsets.items()
+    return sum(offset for (group, topic, _), offset in places if (group, topic) == (MATCHERS, CALLS))
+
+
+def step(call: int, number: int) -> Event:
+    event = call_started(call)
+    event.event_id = f"evt-{call}-{number:02}"
+    event.sequence = number
+    return event
+
+
+def order_of_first_arrivals(receiver: LocalReceiver) -> dict[str, list[str]]:
+    """Return for each call its events in the order in which they were first taken."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for webhook_id in receiver.ids():
+        call = webhook_id.split("-")[1]
+        if webhook_id not in found[call]:
+            found[call].append(webhook_id)
+    return found
+
+
+def test_the_events_of_a_call_keep_their_order_through_failures_and_other_calls_overtake(
+    service: Service, receiver: LocalReceiver
+) -> None:
+    service.rules = BreakerRules(failures=1000)
+    service.tenant("acme", endpoint(receiver.url, keep_call_order=True, retry_wait_seconds=[0] * 30))
+    receiver.behave(status=500, times=25)
+    service.start()
+    service.publish(*(step(call, number) for number in range(10) for call in range(20)))
+    wait_until(lambda: receiver.ledger.received == 200 and service.room.size() == 0)
+    expected = {str(call): [f"evt-{call}-{number:02}.crm" for number in range(10)] for call in range(20)}
+    assert order_of_first_arrivals(receiver) == expected
+    assert len(receiver.ids()) == 200
+
+
+@pytest.mark.parametrize("polite", [True, False], ids=["stopped", "killed"])
+def test_the_order_of_a_call_outlives_the_process(service: Service, receiver: LocalReceiver, *, polite: bool) -> None:
+    service.rules = BreakerRules(failures=1000)
+    service.tenant("acme", endpoint(receiver.url, keep_call_order=True, retry_wait_seconds=[0] * 30))
+    receiver.behave(status=500, times=30)
+    service.start()
+    service.publish(*(step(call, number) for number in range(10) for call in range(20)))
+    for goal in (30, 90, 150):
+        wait_until(lambda goal=goal: receiver.ledger.received >= goal)  # type: ignore[misc]  # mypy can't see the default
+        if polite:
+            service.stop()
+        else:
+            service.kill()
+        receiver.behave(status=500, times=5)
+        service.start()
+    wait_until(lambda: receiver.ledger.summary()["distinct"] == 200 and service.room.size() == 0)
+    expected = {str(call): [f"evt-{call}-{number:02}.crm" for number in range(10)] for call in range(20)}
+    assert order_of_first_arrivals(receiver) == expected
+
+
+def test_a_call_goes_on_after_the_one_that_was_given_up(service: Service, receiver: LocalReceiver) -> None:
+    service.rules = BreakerRules(failures=1000)
+    service.tenant("acme", endpoint(receiver.url, keep_call_order=True, retry_wait_seconds=[0]))
+    receiver.behave(status=500, times=2)
+    service.start()
+    service.publish(*(step(1, number) for number in range(4)))
+    wait_until(lambda: receiver.ledger.received == 3)
+    assert [one.delivery_id for one in dead(service)] == ["evt-1-00.crm"]
+    assert receiver.ids() == [f"evt-1-{number:02}.crm" for number in (1, 2, 3)]
+
+
+def test_an_endpoint_that_fails_rests_and_its_events_come_when_it_is_back(
+    service: Service, receiver: LocalReceiver
+) -> None:
+    service.rules = BreakerRules(failures=3, first_rest_ms=400, longest_rest_ms=400)
+    service.tenant("acme", endpoint(receiver.url, concurrency=1, retry_wait_seconds=[0] * 30))
+    receiver.behave(status=500, times=3)
+    service.start()
+    service.publish(*(call_started(number) for number in range(60)))
+    wait_until(lambda: receiver.ledger.received == 60)
+    # Three failures, then silence, then one probe; nothing of the fifty-seven others was tried in vain.
+    assert len(receiver.requests) == 63
+    moments = [float(request["at"]) for request in receiver.requests]
+    assert moments[3] - moments[2] >= 0.3
+    assert dead(service) == []
+
+
+def test_an_endpoint_that_asks_for_a_pause_gets_one_for_all_its_deliveries(
+    service: Service, receiver: LocalReceiver
+) -> None:
+    service.tenant("acme", endpoint(receiver.url, concurrency=1))
+    receiver.behave(status=429, retry_after="1", times=1)
+    service.start()
+    service.publish(*(call_started(number) for number in range(10)))
+    wait_until(lambda: receiver.ledger.received == 10)
+    moments = [float(request["at"]) for request in receiver.requests]
+    assert len(moments) == 11
+    assert moments[1] - moments[0] >= 0.9
+
+
+def test_an_endpoint_that_fails_for_too_long_is_switched_off_and_another_is_told(
+    service: Service, make_receiver: Make
+) -> None:
+    service.rules = BreakerRules(failures=2, first_rest_ms=50, longest_rest_ms=50)
+    service.disable_after_ms = 400
+    bad, good = make_receiver("bad"), make_receiver("good")
+    bad.behave(status=500, times=-1)
+    health = endpoint(good.url, "ops", ("endpoint.*",))
+    service.tenant("acme", endpoint(bad.url, retry_wait_seconds=[0] * 50), health)
+    service.start()
+    service.publish(*(call_started(number) for number in range(5)))
+    wait_until(lambda: good.ledger.received == 2)
+    assert good.ledger.summary()["by_type"] == {"endpoint.failing": 1, "endpoint.disabled": 1}
+    wait_until(lambda: len(dead(service)) == 5 and service.room.size() == 0)
+    assert "had failed for days" in " ".join(one.last_error for one in dead(service))
+    tries = len(bad.requests)
+    service.publish(call_started(77))
+    service.stop()
+    bad.behave()
+    service.start()
+    service.publish(call_ended(1))
+    wait_until(lambda: matched(service) == len(service.bus.records(CALLS)))
+    service.tenant("acme", endpoint(bad.url + "?new"), health)
+    service.webhooks.directory.catch_up(5)  # type: ignore[union-attr]  # it was started
+    service.publish(call_ended(2))
+    wait_until(lambda: "end-acme-2.crm" in bad.ids())
+    assert bad.ids() == ["end-acme-2.crm"]
+    assert len(bad.requests) == tries + 1
+
+
+def test_who_comes_back_is_told_of_too(service: Service, make_receiver: Make) -> None:
+    service.rules = BreakerRules(failures=2, first_rest_ms=50, longest_rest_ms=50)
+    bad, good = make_receiver("bad"), make_receiver("good")
+    bad.behave(status=500, times=4)
+    service.tenant(
+        "acme", endpoint(bad.url, retry_wait_seconds=[0] * 50), endpoint(good.url, "ops", ("endpoint.recovered",))
+    )
+    service.start()
+    service.publish(*(call_started(number) for number in range(5)))
+    wait_until(lambda: good.ledger.received == 1 and bad.ledger.received == 5)
+    assert good.ledger.summary()["by_type"] == {"endpoint.recovered": 1}
+
+
+def test_each_endpoint_gets_the_form_that_it_asked_for(service: Service, make_receiver: Make, tmp_path: Path) -> None:
+    del tmp_path
+    receiver = make_receiver("forms")
+    template = (
+        '{"type": "{{type}}", "data": {"text": "call {{data.call_id}}", "line": "{{data.line}}"}, "timestamp": ""}'
+    )
+    service.tenant(
+        "acme",
+        endpoint(receiver.url, "full", headers={"X-Api-Key": "k-1"}),
+        endpoint(receiver.url, "thin", thin=True),
+        endpoint(receiver.url, "own", template=template),
+    )
+    service.start()
+    service.publish(call_ended(1))
+    wait_until(lambda: receiver.ledger.received == 3)
+    sent = [Delivery.FromString(record.value) for record in service.bus.records(DELIVERIES)]
+    payloads = {one.endpoint_id: json.loads(one.payload) for one in sent}
+    assert payloads["full"]["data"]["wait_ms"] == "9100"
+    assert payloads["thin"]["data"] == {
+        "event_id": "end-acme-1",
+        "tenant_id": "acme",
+        "call_id": "call-1",
+        "sequence": "2",
+    }
+    assert payloads["own"]["data"] == {"text": "call call-1", "line": "+380441000001"}
+    keys = {request["HTTP_WEBHOOK_ID"]: request.get("HTTP_X_API_KEY") for request in receiver.requests}
+    assert keys == {"end-acme-1.full": "k-1", "end-acme-1.thin": None, "end-acme-1.own": None}
+
+
+def test_a_slow_tenant_has_no_more_than_its_share_and_each_endpoint_at_least_one(
+    service: Service, make_receiver: Make
+) -> None:
+    slow, quick = make_receiver("slow"), make_receiver("quick")
+    slow.behave(delay_seconds=0.3, times=-1)
+    service.tenant("acme", *(endpoint(slow.url, f"e{number}", concurrency=50) for number in range(40)))
+    service.tenant("beta", endpoint(quick.url))
+    service.start()
+    service.publish(*(call_started(number) for number in range(20)))
+    service.publish(*(call_started(number, "beta") for number in range(20)))
+    wait_until(lambda: quick.ledger.received == 20)
+    assert slow.ledger.received < 400
+    wait_until(lambda: slow.ledger.received == 800)
