@@ -6,6 +6,12 @@ INPUTS = Counter("ringmaster_router_inputs_total", "Inputs decided, by what they
 REPLAYED = Counter("ringmaster_router_replayed_inputs_total", "Inputs taken in again after a start, without outputs.")
 COMMANDS = Counter("ringmaster_router_commands_total", "Commands sent, by action.", ["action"])
 EVENTS = Counter("ringmaster_router_events_total", "Public events sent.")
+ESTIMATE_ERROR_SECONDS = Histogram(
+    "ringmaster_router_wait_estimate_error_seconds",
+    "Answered callers' wait less the wait that was estimated when they joined the queue (SPEC 3.6).",
+    ["tenant", "queue"],
+    buckets=(-300, -120, -60, -30, -10, 0, 10, 30, 60, 120, 300),
+)
 DEAD_LETTERS = Counter("ringmaster_router_dead_letters_total", "Inputs put aside, by reason.", ["reason"])
 DECIDE_SECONDS = Histogram(
     "ringmaster_router_decide_seconds",

@@ -6,6 +6,7 @@ from services.shared.bus.events import headers_for
 from services.shared.bus.ports import BatchReceiptPort, BatchSender, Outgoing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import CALLS, COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
+from services.shared.contracts.ringmaster.v1.event_pb2 import QUEUE_EXIT_ANSWERED, Event
 
 SOURCE = "router"
 # Somebody waits for commands, and an asker for replies: they are handed to the broker first.
@@ -32,6 +33,8 @@ class Outbox:
             self._records[CALLS].append(
                 (event.tenant_id, event.SerializeToString(), event.time.ToMilliseconds(), headers_for(event, SOURCE))
             )
+            if event.HasField("queue_left"):
+                _measure_estimate(event)
         metrics.EVENTS.inc(len(outputs.events))
         metrics.INPUT_AGE_SECONDS.observe(max(0, now_ms - record.timestamp_ms) / 1000)
 
@@ -57,3 +60,10 @@ class Outbox:
                 receipts.append(sender.send_many(topic, records))
                 self._records[topic] = []
         return receipts
+
+
+def _measure_estimate(event: Event) -> None:
+    left = event.queue_left
+    if left.exit == QUEUE_EXIT_ANSWERED:
+        error_seconds = left.estimate_error_ms / 1000
+        metrics.ESTIMATE_ERROR_SECONDS.labels(event.tenant_id, left.queue_id).observe(error_seconds)

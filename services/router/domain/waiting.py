@@ -63,6 +63,13 @@ def index_call(state: TenantState, call: Call) -> None:
         index.open(widening.lane_of(index, call), entry)
 
 
+def unindex_call(index: QueueIndex, call: Call) -> None:
+    """Take a caller out of a queue's orders."""
+    entry = entry_of(index.plan, call)
+    index.close(widening.lane_of(index, call), entry)
+    index.waiting.discard(entry)
+
+
 def position(index: QueueIndex, call: Call) -> int:
     """Return a caller's place among all who wait in the queue, from 1."""
     return index.waiting.position(entry_of(index.plan, call))
@@ -150,9 +157,7 @@ def leave(
     waiting = 0
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
-        entry = entry_of(index.plan, call)
-        index.close(widening.lane_of(index, call), entry)
-        index.waiting.discard(entry)
+        unindex_call(index, call)
         waiting = len(index.waiting)
     call.is_waiting = False
     call.queue_exit = queue_exit
