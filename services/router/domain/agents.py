@@ -5,7 +5,7 @@ from services.router.domain.lifecycle import AgentState, check_agent
 from services.router.domain.model import Agent, TenantState
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.plan import Place
-from services.router.domain.strategies import Compared
+from services.router.domain.strategies import AgentKey
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -48,8 +48,7 @@ def move(turn: Turn, agent: Agent, wanted: AgentState) -> None:
     if former is AgentState.IDLE:
         _unindex(turn.state, agent)
     elif wanted is AgentState.IDLE:
-        index_agent(turn.state, agent)
-        turn.freed.append(agent.agent_id)
+        turn.freed.append(agent.agent_id)  # is put into the orders when no caller waits for it
 
 
 def rest(turn: Turn, agent: Agent) -> None:
@@ -144,24 +143,28 @@ def index_agent(state: TenantState, agent: Agent) -> None:
     """Put an idle agent into the order of each queue that it serves, by what the queue's strategy compares."""
     if agent.state is not AgentState.IDLE:
         return
+    indexes, now_ms = state.indexes, state.now_ms
     for place in _places_of(state, agent.agent_id):
-        index_agent_in(state.indexes[place.queue_id], agent, state.now_ms)
+        _index_agent_in(indexes[place.queue_id], agent, place.position, now_ms)
 
 
-def index_agent_in(index: QueueIndex, agent: Agent, now_ms: int) -> None:
-    """Put an idle agent into the order of one queue."""
+def key_in(index: QueueIndex, agent: Agent, now_ms: int) -> AgentKey:
+    """Return what a queue's strategy compares of an agent now."""
+    plan = index.plan
+    return plan.strategy.key(agent, plan.places[agent.agent_id].position, plan.window_ms, now_ms)
+
+
+def _index_agent_in(index: QueueIndex, agent: Agent, position: int, now_ms: int) -> None:
     plan = index.plan
     strategy = plan.strategy
-    compared = Compared(agent, plan.places[agent.agent_id].position, plan.window_ms, now_ms)
-    first, second = strategy.key(compared)
     changes_at = work.changes_at(agent, plan.window_ms, now_ms) if strategy.is_windowed else work.NEVER
-    index.add_agent((first, second, agent.agent_id), changes_at)
+    index.add_agent(strategy.key(agent, position, plan.window_ms, now_ms), changes_at)
 
 
 def refresh(state: TenantState, index: QueueIndex) -> None:
     """Bring the keys up to date that time has changed: each is due at a known moment, nobody else is looked at."""
     for agent_id in index.changed(state.now_ms):
-        index_agent_in(index, state.agents[agent_id], state.now_ms)
+        _index_agent_in(index, state.agents[agent_id], index.plan.places[agent_id].position, state.now_ms)
 
 
 def count_agent(state: TenantState, agent: Agent) -> None:

@@ -38,7 +38,7 @@ def reasons(state: TenantState, index: QueueIndex, call: Call, chosen: list[Agen
 def _name_candidates(
     state: TenantState, index: QueueIndex, call: Call, chosen: list[AgentKey], level: int, body: ev.OfferCreated
 ) -> None:
-    requirement = index.requirement_id(widening.requirement(index, call))
+    requirement = widening.requirement_id(index, call)
     pools = index.pools(level, requirement, call.reserved_for)
     taken = {key[2] for key in chosen[:NAMED]}
     others = (key for pool in pools for key in pool.keys if key[2] not in taken)
@@ -50,7 +50,8 @@ def _name_candidates(
         for agent_id in call.refused
         if index.is_idle(agent_id)
     )
-    body.candidates_total = max(len(body.candidates), sum(len(pool.keys) for pool in pools) - refused)
+    unplaced = sum(not index.is_idle(key[2]) for key in chosen)
+    body.candidates_total = sum(len(pool.keys) for pool in pools) - refused + unplaced
 
 
 def _name(state: TenantState, index: QueueIndex, key: AgentKey, level: int, body: ev.OfferCreated) -> None:
@@ -83,8 +84,9 @@ def _count(state: TenantState, index: QueueIndex, call: Call, level: int, candid
     """Count everybody of the queue who could not be asked, without looking at each."""
     counts = Counter({reason.name.lower(): index.states[reason] for reason in AgentState if index.states[reason]})
     idle = counts.pop(AgentState.IDLE.name.lower(), 0)
-    requirement = index.requirement_id(widening.requirement(index, call))
+    requirement = widening.requirement_id(index, call)
     able = {other: index.able_count(other, requirement) for other in index.plan.levels}
+    able[level] += idle - index.placed_count()
     counts["skills"] = idle - sum(able.values())
     counts["other_level"] = sum(able.values()) - able[level]
     counts["refused"] = sum(
@@ -102,7 +104,7 @@ def _why_not(state: TenantState, index: QueueIndex, call: Call, agent_id: str, l
         return agent.state.name.lower()
     if is_refused(call, agent_id, state.now_ms):
         return "refused"
-    if not index.may_serve(agent_id, index.requirement_id(widening.requirement(index, call))):
+    if not index.may_serve(agent_id, widening.requirement_id(index, call)):
         return "skills"
     if index.level_of(agent_id) != level:
         return "other_level"

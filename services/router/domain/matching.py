@@ -1,7 +1,5 @@
 """Who gets which call. Nothing here looks through all callers or agents: the orders are kept at each change."""
 
-from collections.abc import Iterable
-
 from services.router.domain import agents, explaining, offers, waiting, widening
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, QueueMemory, TenantState
@@ -24,9 +22,7 @@ def settle(turn: Turn) -> None:
         if turn.levelled:
             widen_all(turn, turn.levelled.pop(0))
         elif turn.freed:
-            agent = turn.state.agents.get(turn.freed.pop(0))
-            if agent is not None:
-                match_agent(turn, agent)
+            _match_freed(turn)
         else:
             call = turn.state.calls.get(_next_open(turn))
             if call is not None:
@@ -54,8 +50,28 @@ def turn_in_order(state: TenantState, call: Call) -> tuple[float, int, int]:
     return -waiting.effective_priority(plan, call, state.now_ms), call.entered_ms, call.entered_order
 
 
-def match_agent(turn: Turn, agent: Agent) -> None:
-    """Find work for an agent: the caller whose turn it is over all queues of the agent (SPEC 3.3)."""
+def _match_freed(turn: Turn) -> None:
+    """Find work for the agents who became free, each the caller whose turn it is over all its queues (SPEC 3.3).
+
+    One agent alone to whom a caller comes at once needs no place in the orders: everybody else who is free could not
+    serve that caller, or it would not have waited. Where somebody has refused, or several are free, strategies decide.
+    """
+    known = turn.state.agents
+    freed = [known[agent_id] for agent_id in turn.freed if agent_id in known]
+    turn.freed.clear()
+    if len(freed) == 1 and freed[0].state is AgentState.IDLE:
+        call = next_caller(turn.state, freed[0])
+        if call is not None and not call.refused:
+            index = turn.state.indexes[call.queue_id]
+            _offer(turn, call, index, [agents.key_in(index, freed[0], turn.now_ms)])
+            return
+    for agent in freed:
+        agents.index_agent(turn.state, agent)
+    for agent in freed:
+        _match_agent(turn, agent)
+
+
+def _match_agent(turn: Turn, agent: Agent) -> None:
     while agent.state is AgentState.IDLE:
         call = next_caller(turn.state, agent)
         if call is None or not match_call(turn, call):
@@ -109,7 +125,7 @@ def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:
     plan = index.plan
     if plan.strategy.is_windowed:
         agents.refresh(state, index)
-    requirement = index.requirement_id(widening.requirement(index, call))
+    requirement = widening.requirement_id(index, call)
     if call.reserved_for.startswith("agent:"):
         return _last_agent(state, index, call, requirement)
     memory = state.queues.get(plan.queue.queue_id) or QueueMemory()
@@ -131,31 +147,34 @@ def next_caller(state: TenantState, agent: Agent) -> Call | None:
     An agent of a queue that is `sla_aware` compares callers of one priority by the moment at which each queue's
     service level is missed, instead of by the time of entry: within one queue that is the same order.
     """
-    heads = [(call, index) for index, call in _heads(state, agent)]
+    heads = _heads(state, agent)
     if len(heads) <= 1:
         return heads[0][0] if heads else None
     by_due = any(index.plan.strategy.is_by_due for _, index in heads)
+    best: tuple[tuple[float, int, int], Call] | None = None
+    for call, index in heads:
+        plan = index.plan
+        due_ms = call.entered_ms + (plan.service_level_ms if by_due else 0)
+        turn = (-waiting.effective_priority(plan, call, state.now_ms), due_ms, call.entered_order)
+        if best is None or turn < best[0]:
+            best = turn, call
+    return best[1] if best else None
 
-    def turn_of(head: tuple[Call, QueueIndex]) -> tuple[float, int, int]:
-        call, index = head
-        due_ms = call.entered_ms + (index.plan.queue.service_level_seconds * 1000 if by_due else 0)
-        return -waiting.effective_priority(index.plan, call, state.now_ms), due_ms, call.entered_order
 
-    return min(heads, key=turn_of)[0]
-
-
-def _heads(state: TenantState, agent: Agent) -> Iterable[tuple[QueueIndex, Call]]:
+def _heads(state: TenantState, agent: Agent) -> list[tuple[Call, QueueIndex]]:
+    """Return the first caller of each lane that an agent may serve and was not refused by."""
     configuration = state.configuration
-    for place in configuration.places.get(agent.agent_id, ()) if configuration else ():
-        index = state.indexes[place.queue_id]
-        if not index.lanes:
-            continue
-        for order in index.open_to(agent.agent_id):
-            for entry in order:
-                call = state.calls[entry[3]]
-                if not is_refused(call, agent.agent_id, state.now_ms):
-                    yield index, call
+    agent_id, calls, indexes = agent.agent_id, state.calls, state.indexes
+    found = []
+    for place in configuration.places.get(agent_id, ()) if configuration else ():
+        index = indexes[place.queue_id]
+        for order in index.open_to(agent_id) if index.lanes else ():
+            for entry in order.entries:
+                call = calls[entry[3]]
+                if not call.refused or not is_refused(call, agent_id, state.now_ms):
+                    found.append((call, index))
                     break
+    return found
 
 
 def _choose_of(index: QueueIndex, pools: list[AgentPool], asked: Asked, requirement: int) -> list[AgentKey]:

@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from itertools import groupby
 
 from services.router.domain.lifecycle import AgentState
-from services.router.domain.plan import INELIGIBLE, QueuePlan, Requirement
+from services.router.domain.plan import INELIGIBLE, QueuePlan, Requirement, requirement_of
 from services.router.domain.strategies import AgentKey
 
 CallEntry = tuple[int, int, int, str]
@@ -24,34 +24,34 @@ _FEW_STALE = 64
 class CallOrder:
     """Callers by effective priority, then time of entry (SPEC 3.3)."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("entries",)
 
     def __init__(self) -> None:
-        self._entries: list[CallEntry] = []
+        self.entries: list[CallEntry] = []
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __iter__(self) -> Iterator[CallEntry]:
-        return iter(self._entries)
+        return iter(self.entries)
 
     def add(self, entry: CallEntry) -> None:
         """Put a caller in its place; one who is there already stays."""
-        entries = self._entries
+        entries = self.entries
         place = bisect_left(entries, entry)
         if place == len(entries) or entries[place] != entry:
             entries.insert(place, entry)
 
     def discard(self, entry: CallEntry) -> None:
         """Take a caller out, if it is there."""
-        entries = self._entries
+        entries = self.entries
         place = bisect_left(entries, entry)
         if place < len(entries) and entries[place] == entry:
             del entries[place]
 
     def position(self, entry: CallEntry) -> int:
         """Return the caller's place, from 1."""
-        return bisect_left(self._entries, entry) + 1
+        return bisect_left(self.entries, entry) + 1
 
 
 class AgentPool:
@@ -76,6 +76,7 @@ class QueueIndex:
         "_keys",
         "_pools",
         "_requirements",
+        "_ring_ids",
         "lanes",
         "logged_in",
         "plan",
@@ -93,6 +94,7 @@ class QueueIndex:
         self.states: dict[AgentState, int] = dict.fromkeys(AgentState, 0)
         """Agents of the queue by state."""
         self._requirements: dict[Requirement, int] = {}
+        self._ring_ids: dict[int, int] = {}
         self._pools: dict[int, list[AgentPool]] = {level: [] for level in plan.levels}
         self._homes: dict[str, AgentPool] = {}
         self._keys: dict[str, AgentKey] = {}
@@ -121,18 +123,21 @@ class QueueIndex:
 
     def open_to(self, agent_id: str) -> list[CallOrder]:
         """Return the orders of callers whom an idle agent may serve."""
-        home = self._homes.get(agent_id)
-        if home is None or not self.lanes:
-            return []
+        home = self._homes.get(agent_id) or self._home_of(agent_id)
+        level, ranks = home.level, home.ranks
+        anyone = self.lanes.get(ANYONE)
+        if anyone and len(anyone) == len(self.lanes) == 1:  # nearly always, and a microsecond less than what follows
+            for (requirement, highest), order in anyone.items():
+                return [order] if level <= highest and ranks[requirement] != INELIGIBLE else []
         found = [
             order
-            for (requirement, level), order in self.lanes.get(ANYONE, {}).items()
-            if home.level <= level and home.ranks[requirement] != INELIGIBLE
+            for (requirement, highest), order in (anyone.items() if anyone else ())
+            if level <= highest and ranks[requirement] != INELIGIBLE
         ]
-        if len(self.lanes) > 1 or ANYONE not in self.lanes:
+        if len(self.lanes) > 1 or not anyone:
             for reserved in (f"agent:{agent_id}", *sorted(f"group:{group}" for group in home.groups)):
                 lanes = self.lanes.get(reserved, {})
-                found += [order for (requirement, _), order in lanes.items() if home.ranks[requirement] != INELIGIBLE]
+                found += [order for (requirement, _), order in lanes.items() if ranks[requirement] != INELIGIBLE]
         return found
 
     def open_count(self) -> int:
@@ -158,12 +163,9 @@ class QueueIndex:
     def add_agent(self, key: AgentKey, changes_at: int = 0) -> None:
         """Put an idle agent in its place. The key counts until `changes_at`, 0 = for ever."""
         agent_id = key[2]
-        home = self._homes.get(agent_id)
         if agent_id in self._keys:
             self.discard_agent(agent_id)
-        if home is None:
-            home = self._homes[agent_id] = self._home_of(agent_id)
-        insort(home.keys, key)
+        insort((self._homes.get(agent_id) or self._home_of(agent_id)).keys, key)
         self._keys[agent_id] = key
         if changes_at:
             heappush(self._changing, (changes_at, agent_id))
@@ -189,6 +191,10 @@ class QueueIndex:
         """Whether the agent is idle here."""
         return agent_id in self._keys
 
+    def placed_count(self) -> int:
+        """Return how many idle agents stand in the orders: all but one who is just about to be asked."""
+        return len(self._keys)
+
     def able_count(self, level: int, requirement: int) -> int:
         """Return how many idle agents of a level have the skills."""
         return sum(len(pool.keys) for pool in self._pools[level] if pool.ranks[requirement] != INELIGIBLE)
@@ -206,8 +212,16 @@ class QueueIndex:
         return self.plan.places[agent_id].level
 
     def may_serve(self, agent_id: str, requirement: int) -> bool:
-        """Whether an idle agent's skills are enough."""
-        return self._homes[agent_id].ranks[requirement] != INELIGIBLE
+        """Whether an agent's skills are enough."""
+        home = self._homes.get(agent_id) or self._home_of(agent_id)
+        return home.ranks[requirement] != INELIGIBLE
+
+    def ring_id(self, ring: int) -> int:
+        """Return the number of what a ring of the queue requires."""
+        known = self._ring_ids.get(ring)
+        if known is None:
+            known = self._ring_ids[ring] = self.requirement_id(requirement_of(self.plan.rings[ring][1]))
+        return known
 
     def pools(self, level: int, requirement: int, reserved: str = ANYONE) -> list[AgentPool]:
         """Return the pools of a level that hold somebody whom a caller may have, those who fit better first."""
@@ -223,9 +237,11 @@ class QueueIndex:
         ranks = [self.plan.rank(agent_id, requirement) for requirement in self._requirements]
         for pool in self._pools[level]:
             if pool.ranks == ranks and pool.groups == groups:
-                return pool
-        pool = AgentPool(level, ranks, groups)
-        self._pools[level].append(pool)
+                break
+        else:
+            pool = AgentPool(level, ranks, groups)
+            self._pools[level].append(pool)
+        self._homes[agent_id] = pool
         return pool
 
     def _part_anew(self) -> None:

@@ -46,6 +46,7 @@ class QueuePlan:
         "priority",
         "queue",
         "rings",
+        "service_level_ms",
         "skills",
         "strategy",
         "window_ms",
@@ -73,6 +74,7 @@ class QueuePlan:
         self.level_seconds = queue.level_seconds
         self.ageing_seconds = queue.ageing_seconds
         self.priority = queue.priority
+        self.service_level_ms = queue.service_level_seconds * 1000
         self.window_ms = queue.window_seconds * 1000
 
     def rank(self, agent_id: str, requirement: Requirement) -> int:
