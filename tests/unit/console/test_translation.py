@@ -17,7 +17,7 @@ def test_the_contract_says_what_the_words_say(acme: Document) -> None:
     assert [line.number for line in contract.lines] == ["+380441000001", "+380441000002"]
     assert [queue.strategy for queue in contract.queues] == [
         Strategy.STRATEGY_LONGEST_IDLE,
-        Strategy.STRATEGY_ROUND_ROBIN,
+        Strategy.STRATEGY_BEST_SKILL,
     ]
     assert contract.recording.mode == RecordingMode.RECORDING_MODE_ALL
     menu = contract.flows[0].steps[3]
