@@ -182,6 +182,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_API_TOKENS": str(folder / "secrets" / "tokens.json"),
         "RINGMASTER_WEBHOOK_SECRETS": str(folder / "secrets" / "webhooks.json"),
         "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1/32",
+        "RINGMASTER_LOOKUP_ALLOW_PRIVATE": "127.0.0.1/32",
         "RINGMASTER_WEBHOOK_LADDER": "0,1,2,5,10,20,30",
     }
 

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,11 @@ class Settings:
     http_port: int = 8082
     router_name: str = "router-1"
     """Names this process in its group: started again under the same name it gets its partitions back at once."""
+    lookup_allow_private: str = ""
+    """Networks below which a flow's lookup may reach a private address; empty = public addresses only."""
+    lookup_own_networks: str = ""
+    """Public networks that are our own: never reached."""
+    lookup_ca_file: Path | None = None
     router_snapshot_seconds: float = 20.0
     router_snapshot_inputs: int = 50_000
     """A snapshot is written after so long, or after so many inputs, whichever comes first."""

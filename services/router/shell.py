@@ -14,9 +14,12 @@ import structlog
 
 from services.router import metrics
 from services.router.adapters.bus import Bus, ClosingReader, ClosingSender, Places
+from services.router.adapters.lookups import Asker, Nobody
 from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
+from services.router.domain import flow
 from services.router.domain.errors import RefusedInput
 from services.router.domain.model import TenantState
+from services.router.domain.turn import Lookup
 from services.router.outbox import Outbox
 from services.router.partition import Partition
 from services.shared.bus.errors import BusError
@@ -55,12 +58,15 @@ class Pace:
 class Shell:
     """The router's one loop. `run` lives through an absent broker or document store by starting a new session."""
 
-    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, stopping: Stopping) -> None:
+    def __init__(
+        self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, stopping: Stopping, asker: Asker | None = None
+    ) -> None:
         self._bus = bus
         self._snapshots = snapshots
         self._clock = clock
         self._pace = pace
         self._stopping = stopping
+        self._asker = asker or Nobody()
         self.trouble = "the log has not been taken up yet"
 
     def run(self) -> None:
@@ -75,7 +81,7 @@ class Shell:
 
     def _session(self) -> None:
         metrics.SESSIONS.inc()
-        session = Session(self._bus, self._snapshots, self._clock, self._pace)
+        session = Session(self._bus, self._snapshots, self._clock, self._pace, self._asker)
         try:
             while not self._stopping.is_set():
                 session.step(POLL_SECONDS)
@@ -88,10 +94,13 @@ class Shell:
 class Session:
     """One membership in the group, from joining to the first trouble."""
 
-    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace) -> None:
+    def __init__(self, bus: Bus, snapshots: Snapshots, clock: Clock, pace: Pace, asker: Asker | None = None) -> None:
         self._snapshots = snapshots
         self._clock = clock
         self._pace = pace
+        self._asker = asker or Nobody()
+        self._lookups: list[Lookup] = []
+        self._to_ask_anew: set[int] = set()
         self._lost: set[int] = set()
         self.partitions: dict[int, Partition] = {}
         self._outbox = Outbox()
@@ -110,6 +119,7 @@ class Session:
         records = self._reader.poll(self._patience(timeout_seconds))
         fresh = self._follow_assignment()
         self._decide_all([record for record in records if record.partition not in fresh])
+        self._ask_anew()
         self._fire_timers()
         now = time.monotonic()
         if now - self._committed_at >= COMMIT_SECONDS:
@@ -177,7 +187,17 @@ class Session:
         fresh = {number for _, number in self._reader.assignment()} - self.partitions.keys()
         for number in sorted(fresh):
             self._load(number)
+        self._to_ask_anew |= fresh
         return fresh
+
+    def _ask_anew(self) -> None:
+        """Ask for what callers of partitions that we took over still wait for: who asked before may be gone."""
+        for number in sorted(self._to_ask_anew):
+            partition = self.partitions.get(number)
+            if partition is not None and partition.is_caught_up:
+                self._to_ask_anew.discard(number)
+                for state in partition.states.values():
+                    self._asker.ask(flow.pending(state))
 
     def _load(self, number: int) -> None:
         snapshot = self._snapshots.load(number)
@@ -223,6 +243,7 @@ class Session:
             return True
         if outputs is not None:
             self._outbox.put(record, outputs, self._reader.generation(), self._clock.now_ms())
+            self._lookups += outputs.lookups
         self._decided[record.partition] = record.offset + 1
         return True
 
@@ -234,6 +255,9 @@ class Session:
         """
         for receipt in self._outbox.send(self._sender):
             receipt.wait(ACKNOWLEDGE_SECONDS)
+        if self._lookups:
+            self._asker.ask(self._lookups)
+            self._lookups = []
         self._settled |= self._decided
         self._decided = {}
 

@@ -40,6 +40,7 @@ REQUIRED_EXITS: Final[dict[str, tuple[str, ...]]] = {
     "consent": ("refused",),
     "survey": ("next", "skipped"),
     "subflow": ("next",),
+    "lookup": ("next", "failed"),
     "hangup": (),
 }
 OPTIONAL_EXITS: Final[dict[str, tuple[str, ...]]] = {
@@ -57,6 +58,11 @@ _NAME: Final[Schema] = {
     "description": "a letter, then letters, digits and underscores, at most 40",
 }
 _SOME_KEYS: Final[Schema] = {"type": "string", "pattern": r"^[0-9*#]{0,12}$", "description": "digits, * and #"}
+_PATH: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,9}$",
+    "description": "names and numbers with dots, for example customer.orders.0.state",
+}
 _PROMPTS = sequence(ID, 20, 1)
 _MORE_PROMPTS = sequence(ID, 20)
 _TRIES = count(1, 9, 3)
@@ -118,6 +124,13 @@ _TYPES: Final[dict[str, Schema]] = {
         timeout_ms=_TIMEOUT,
     ),
     "subflow": mapping(["flow_id"], flow_id=ID),
+    "lookup": mapping(
+        ["url"],
+        url={"type": "string", "minLength": 8, "maxLength": 1_000},
+        fields={"type": "object", "maxProperties": 30, "propertyNames": _NAME, "additionalProperties": _CALCULATED},
+        timeout_ms=count(200, 10_000, 3_000),
+        results=sequence(mapping(["path", "variable"], path=_PATH, variable=_NAME), 30),
+    ),
     "hangup": mapping(
         [], cause={"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$", "description": "a FreeSWITCH hang-up cause"}
     ),

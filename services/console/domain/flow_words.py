@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from services.console.domain.fault import Fault, path_of
+from services.console.domain.url import complaint_about_url
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import FlowFacts
 from services.shared.expressions import BadExpression, Expression
 from services.shared.templates import BadTemplate, Template
@@ -104,8 +105,31 @@ def _calculated(document: Document) -> Iterator[tuple[str, bool, At]]:
             yield step["set"]["text"], True, [*at, "set", "text"]
         if "expression" in step.get("set", {}):
             yield step["set"]["expression"], False, [*at, "set", "expression"]
+        lookup = step.get("lookup", {})
+        if lookup:
+            yield lookup["url"], True, [*at, "lookup", "url"]
+        for name, text in lookup.get("fields", {}).items():
+            yield text, True, [*at, "lookup", "fields", name]
         for number, case in enumerate(step.get("branch", {}).get("cases", ())):
             yield case["condition"], False, [*at, "branch", "cases", number, "condition"]
+
+
+def _lookups(document: Document) -> Iterator[Fault]:
+    types = types_of(document)
+    for step, at in steps_of(document):
+        lookup = step.get("lookup")
+        if lookup is None:
+            continue
+        origin = "/".join(lookup["url"].split("/", 3)[:3])
+        complaint = complaint_about_url(lookup["url"])
+        if "{" in origin or "?" in origin or "#" in origin:
+            complaint = "the host must be written out, without places to fill; end it with a /."
+        if complaint:
+            yield Fault(path_of([*at, "lookup", "url"]), complaint)
+        for number, result in enumerate(lookup.get("results", ())):
+            if result["variable"] not in types:
+                where = path_of([*at, "lookup", "results", number, "variable"])
+                yield Fault(where, f"there is no variable {result['variable']}; declare it in the flow.")
 
 
 def _questions(document: Document) -> Iterator[Fault]:
@@ -155,6 +179,7 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _declarations,
     _uses,
     _calculations,
+    _lookups,
     _questions,
     _prompts,
 )

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, Final
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -19,11 +18,11 @@ from services.console.domain.flow_graph import (
 )
 from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
+from services.console.domain.url import complaint_about_url
 from services.console.domain.webhook_wishes import webhook_faults
 
 Document = dict[str, Any]
 
-_MOST_PORT: Final = 65_535
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 NAME_PLACEHOLDERS: Final = frozenset(
     {"date", "time", "queue", "agent", "caller", "line", "call_id", "recording_id", "tenant_id"}
@@ -169,25 +168,10 @@ def _times(document: Document) -> Iterator[Fault]:
 
 def _addresses(document: Document) -> Iterator[Fault]:
     for index, hook in enumerate(document.get("webhooks", ())):
-        complaint = _complaint_about_url(hook["url"])
+        complaint = complaint_about_url(hook["url"])
         if complaint:
             yield Fault(path_of(["webhooks", index, "url"]), complaint)
         yield from webhook_faults(hook, index)
-
-
-def _complaint_about_url(url: str) -> str:
-    if any(not "!" <= character <= "~" for character in url):
-        return "must not hold spaces, control characters or letters outside ASCII."
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "can't be read as a URL."
-    if parts.scheme not in ("http", "https"):
-        return "must begin with http:// or https://."
-    if not parts.hostname or (port is not None and not 0 < port <= _MOST_PORT):
-        return "must name a host, and a port that exists."
-    return "must not hold a user or a password." if "@" in parts.netloc else ""
 
 
 def _recording_names(document: Document) -> Iterator[Fault]:

@@ -19,7 +19,7 @@ from services.router.domain import (
 )
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call, TenantState
-from services.router.domain.turn import CancelTimer, Position, SetTimer, Turn
+from services.router.domain.turn import CancelTimer, Lookup, Position, SetTimer, Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -35,6 +35,7 @@ class Outputs:
     events: list[Event]
     replies: list[Reply]
     timers: list[SetTimer | CancelTimer]
+    lookups: list[Lookup]
 
 
 def decide(state: TenantState, position: Position, time_ms: int, given: Input) -> Outputs:
@@ -54,7 +55,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         _go_on_with_flows(turn)
         matching.settle(turn)
     calls.purge_ended(turn)
-    return Outputs(turn.commands, turn.events, turn.replies, turn.timers)
+    return Outputs(turn.commands, turn.events, turn.replies, turn.timers, turn.lookups)
 
 
 def _go_on_with_flows(turn: Turn) -> None:

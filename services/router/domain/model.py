@@ -113,6 +113,8 @@ class Call:
     variables: dict[str, str | int | bool] = field(default_factory=dict)
     returns: list[list[str | int]] = field(default_factory=list)
     """Where to go on when a subflow ends, innermost last: flow, step, and when that was entered."""
+    lookup: list[str] = field(default_factory=list)
+    """What the tenant's CRM is being asked for this call, as texts; empty when nothing is."""
     consent: str = ""
     """What the caller said to recording: given, refused, or empty when nobody asked."""
     messages: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, offers, talking
+from services.router.domain import agents, calls, flow, offers, talking
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Agent, Call
 from services.router.domain.turn import Turn
@@ -19,7 +19,10 @@ Answer = tuple[str, str]
 
 
 def take(turn: Turn, request: rq.Request) -> None:
-    """Do what is asked and reply."""
+    """Do what is asked and reply; what our own adapter brings back gets no reply."""
+    if request.HasField("take_lookup"):
+        _take_lookup(turn, request.take_lookup)
+        return
     remembered = turn.state.replies
     answer = remembered.get(request.request_id)
     if answer is None:
@@ -33,6 +36,12 @@ def take(turn: Turn, request: rq.Request) -> None:
     turn.replies.append(
         rq.Reply(request_id=request.request_id, accepted=not answer[0], problem=answer[0], detail=answer[1])
     )
+
+
+def _take_lookup(turn: Turn, found: rq.TakeLookup) -> None:
+    call = turn.state.calls.get(found.call_id)
+    if call is not None:
+        flow.lookup_answered(turn, call, found)
 
 
 def _set_agent_status(turn: Turn, request: rq.Request) -> Answer:

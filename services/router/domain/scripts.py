@@ -22,6 +22,7 @@ class Scripts:
         self.texts: dict[_Place, Template] = {}
         self.values: dict[_Place, Expression] = {}
         self.cases: dict[_Place, list[tuple[Expression, str]]] = {}
+        self.lookups: dict[_Place, tuple[Template, dict[str, Template]]] = {}
         for flow, step in _steps(document):
             try:
                 self._compile((flow.flow_id, step.step_id), step)
@@ -36,6 +37,9 @@ class Scripts:
                 self.values[place] = Expression(step.set.expression, self._names)
             case "set":
                 self.texts[place] = Template(step.set.text, self._places)
+            case "lookup":
+                fields = {name: Template(text, self._places) for name, text in sorted(step.lookup.fields.items())}
+                self.lookups[place] = (Template(step.lookup.url, self._places), fields)
             case "branch":
                 self.cases[place] = [(Expression(case.condition, self._names), case.exit) for case in step.branch.cases]
 

@@ -33,6 +33,21 @@ class CancelTimer:
     timer_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Ask the tenant's CRM and bring the answer back as TakeLookup: once it is sent, or again after a restart."""
+
+    tenant_id: str
+    call_id: str
+    lookup_id: str
+    url: str
+    body: bytes
+    """A JSON object to post; empty = only read the URL."""
+    timeout_ms: int
+    results: tuple[tuple[str, str], ...]
+    """Path in the answer's JSON, and the variable that it is for."""
+
+
 class Turn:
     """One decision while it is made: the state, the moment, and the outputs so far, each with its derived id."""
 
@@ -46,6 +61,7 @@ class Turn:
         "freed",
         "left_alone",
         "levelled",
+        "lookups",
         "now_ms",
         "position",
         "replies",
@@ -62,6 +78,7 @@ class Turn:
         self.events: list[Event] = []
         self.replies: list[Reply] = []
         self.timers: list[SetTimer | CancelTimer] = []
+        self.lookups: list[Lookup] = []
         self.freed: list[str] = []
         """Agents who became idle: to be matched before the decision ends."""
         self.callers: list[str] = []

@@ -54,7 +54,13 @@ FLOWS = """
       exits: {requested: bye, declined: mail}
     - step_id: mail
       voicemail: {prompts: [greet]}
-      exits: {next: bye}
+      exits: {next: look}
+    - step_id: look
+      lookup:
+        url: "https://crm.example/customers/{caller}?x={vars.account}"
+        fields: {caller: "{caller}", points: "{vars.score}"}
+        results: [{path: customer.orders.0.id, variable: account}]
+      exits: {next: bye, failed: bye}
     - step_id: bye
       hangup: {}
 - flow_id: feedback
@@ -121,6 +127,15 @@ BROKEN: list[tuple[str, Any, str, str]] = [
     ("0.steps.9.voicemail.end_digit", "ab", "flows[0].steps[9].voicemail.end_digit", "a digit"),
     ("0.steps.1.consent.prompts", None, "flows[0].steps[1].consent.prompts", "is missing"),
     ("0.steps.1.exits.given", None, "flows[0].steps[1].exits.given", "is missing"),
+    ("0.steps.10.lookup.url", "https://{caller}/x", "flows[0].steps[10].lookup.url", "host must be written out"),
+    ("0.steps.10.lookup.url", "https://crm.example?{caller}", "flows[0].steps[10].lookup.url", "end it with a /"),
+    ("0.steps.10.lookup.url", "file:///etc/passwd", "flows[0].steps[10].lookup.url", "http://"),
+    ("0.steps.10.lookup.url", "https://crm.example/{x}", "flows[0].steps[10].lookup.url", "no {x}"),
+    ("0.steps.10.lookup.fields.points", "{", "flows[0].steps[10].lookup.fields.points", "single brace"),
+    ("0.steps.10.lookup.results.0.variable", "x", "flows[0].steps[10].lookup.results[0].variable", "no variable x"),
+    ("0.steps.10.lookup.results.0.path", "a..b", "flows[0].steps[10].lookup.results[0].path", "names and numbers"),
+    ("0.steps.10.lookup.timeout_ms", 60_000, "flows[0].steps[10].lookup.timeout_ms", "at most"),
+    ("0.steps.10.exits.failed", None, "flows[0].steps[10].exits.failed", "is missing"),
     ("1.steps.0.survey.lowest", 7, "flows[1].steps[0].survey.lowest", "above highest"),
     ("1.steps.0.step_id", "return", "flows[1].steps[0].step_id", "means the end of a flow"),
     ("1.steps.0.exits.next", "nowhere", "flows[1].steps[0].exits.next", "no step nowhere"),

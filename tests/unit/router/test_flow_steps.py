@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
+from services.router.domain import flow
 from services.router.domain.errors import UnreadableFlow
+from services.router.domain.snapshot import from_snapshot, to_snapshot
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -421,3 +425,126 @@ def test_a_call_goes_on_in_the_document_that_it_started_with() -> None:
     entered(log, "1234")
     assert heard(log) == ["yes"]
     assert log.state.calls["c1"].version == 1
+
+
+def asking_the_crm(**more: Any) -> Log:
+    wish = tn.LookupStep(
+        url="https://crm.example/of/{caller}?n={caller_name}",
+        timeout_ms=2_000,
+        results=[tn.LookupResult(path="id", variable="account"), tn.LookupResult(path="s.0", variable="score")],
+        **more,
+    )
+    log = log_of(
+        step("look", {"next": "hear", "failed": "sorry"}, lookup=wish), told("hear", "on"), told("sorry", "sorry")
+    )
+    log.arrive("c1")
+    return log
+
+
+def brought(log: Log, **found: Any) -> None:
+    lookup_id = log.state.calls["c1"].step_phase
+    request = rq.Request(actor="system", take_lookup=rq.TakeLookup(call_id="c1", lookup_id=lookup_id, **found))
+    assert not log.feed(Input(tenant_id=TENANT, request=request)).replies
+
+
+def test_lookup_asks_once_with_values_that_stay_one_piece_of_the_url() -> None:
+    log = asking_the_crm()
+    lookups = [lookup for out in log.outputs for lookup in out.lookups]
+    assert [lookup.url for lookup in lookups] == ["https://crm.example/of/%2B380501112233?n=Client"]
+    assert flow.pending(log.state) == lookups
+    brought(log, status=200, duration_ms=35, values={"account": "A7", "score": "12"})
+    assert heard(log) == ["on"]
+    assert log.state.calls["c1"].variables == {"account": "A7", "score": 12}
+    assert left(log, "look") == ("next", "it answered 200 in 35 ms, with 2 values to keep")
+    assert flow.pending(log.state) == []
+
+
+@pytest.mark.parametrize("how", ["fault", "too_late"])
+def test_lookup_without_an_answer_takes_its_fallback(how: str) -> None:
+    log = asking_the_crm()
+    if how == "fault":
+        brought(log, fault="the address is not public", duration_ms=3)
+    else:
+        log.wait(3)
+    assert heard(log) == ["sorry"]
+    assert left(log, "look")[0] == "failed"
+
+
+def test_an_answer_that_comes_again_or_too_late_changes_nothing() -> None:
+    log = asking_the_crm()
+    late = rq.TakeLookup(call_id="c1", lookup_id=log.state.calls["c1"].step_phase, values={"score": "9"})
+    log.wait(3)
+    out = log.feed(Input(tenant_id=TENANT, request=rq.Request(actor="system", take_lookup=late)))
+    assert (out.events, out.commands) == ([], [])
+    late.call_id = "gone"
+    log.feed(Input(tenant_id=TENANT, request=rq.Request(actor="system", take_lookup=late)))
+    assert log.state.calls["c1"].variables["score"] == 3
+
+
+def test_values_that_do_not_fit_leave_their_variables() -> None:
+    log = asking_the_crm(fields={"who": "{caller}", "is": 'a "{vars.score}"'})
+    assert log.outputs[-1].lookups[0].body == b'{"is": "a \\"3\\"", "who": "+380501112233"}'
+    brought(log, status=200, values={"score": "many"})
+    assert log.state.calls["c1"].variables == {"score": 3}
+    assert heard(log) == ["on"]
+
+
+def test_a_pending_lookup_outlives_a_snapshot() -> None:
+    log = asking_the_crm()
+    resumed = from_snapshot(orjson.loads(orjson.dumps(to_snapshot(log.state))))
+    assert flow.pending(resumed) == flow.pending(log.state) != []
+
+
+def offering_a_callback(caller: str = "+380501112233") -> Log:
+    wish = tn.CallbackStep(
+        queue_id="sales", prompts=["shall-we"], number_prompts=["which"], confirm_prompts=["is-it"], timeout_ms=4_000
+    )
+    log = log_of(
+        step("back", {"requested": "yes", "declined": "no"}, callback=wish), told("yes", "yes"), told("no", "no")
+    )
+    log.arrive("c1", caller)
+    return log
+
+
+def requested(log: Log) -> list[tuple[str, str, str]]:
+    bodies = [event.callback_requested for event in log.events("callback_requested")]
+    return [(body.number, body.queue_id, body.reason) for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("caller", "presses", "number"),
+    [
+        ("+380501112233", ["1"], "+380501112233"),
+        ("0501112233", ["1"], "+380501112233"),
+        ("+380501112233", ["2", "0671112233", "1"], "+380671112233"),
+        ("+380501112233", ["2", "00442079460000", "1"], "+442079460000"),
+        ("anonymous", ["1", "0671112233", "1"], "+380671112233"),
+        ("+380501112233", ["2", "999", "0671112233", "2", "0681112233", "1"], "+380681112233"),
+    ],
+)
+def test_callback_is_requested_at_the_number_that_the_caller_confirmed(
+    caller: str, presses: list[str], number: str
+) -> None:
+    log = offering_a_callback(caller)
+    for digits in presses:
+        entered(log, digits)
+    assert requested(log) == [(number, "sales", "asked")]
+    assert heard(log) == ["yes"]
+
+
+@pytest.mark.parametrize(
+    "presses", [[""], ["2", ""], ["2", "0671112233", ""], ["2", "999", "999", "999"], ["2", *["0671112233", "2"] * 3]]
+)
+def test_callback_without_a_confirmed_number_is_not_requested(presses: list[str]) -> None:
+    log = offering_a_callback()
+    for digits in presses:
+        entered(log, digits)
+    assert requested(log) == []
+    assert heard(log) == ["no"]
+
+
+def test_a_number_is_read_out_digit_by_digit_before_it_is_taken() -> None:
+    log = offering_a_callback()
+    entered(log, "2")
+    entered(log, "0671112233")
+    assert log.last_command("collect_digits").collect_digits.prompts[0].text == "3 8 0 6 7 1 1 1 2 2 3 3"

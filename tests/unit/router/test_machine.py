@@ -41,7 +41,10 @@ BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, A
 
 def _bytes(outputs: Outputs) -> list[object]:
     messages = [*outputs.commands, *outputs.events, *outputs.replies]
-    return [*(message.SerializeToString(deterministic=True) for message in messages), *map(repr, outputs.timers)]
+    return [
+        *(message.SerializeToString(deterministic=True) for message in messages),
+        *map(repr, [*outputs.timers, *outputs.lookups]),
+    ]
 
 
 def enriched(made: tn.TenantDocument) -> tn.TenantDocument:

@@ -1,6 +1,6 @@
 """The shell on a bus in memory: what it sends is the same whatever happens to it in between."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +11,14 @@ from services.router.adapters.bus import GROUP, ClosingReader, ClosingSender, Pl
 from services.router.adapters.snapshots import MemorySnapshots, SnapshotsUnavailable, TenantSnapshot
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.model import TenantState
-from services.router.domain.turn import Position
+from services.router.domain.turn import Lookup, Position
 from services.router.shell import Pace, Session, Shell
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Outgoing
 from services.shared.bus.topics import CALLS, COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -316,3 +317,46 @@ def test_a_graceful_stop_leaves_a_snapshot_of_everything() -> None:
     session.hand_over()
     assert snapshots.load(0).next_offset == len(log.inputs)
     assert [tenant.next_offset for tenant in snapshots.load(0).tenants] == [len(log.inputs)]
+
+
+class _Asker:
+    """Notes what it is asked, and what the log had been sent by then."""
+
+    def __init__(self, bus: TestBus) -> None:
+        self.bus = bus
+        self.asked: list[str] = []
+        self.told_before: list[int] = []
+
+    def ask(self, lookups: Iterable[Lookup]) -> None:
+        for lookup in lookups:
+            self.asked.append(lookup.lookup_id)
+            self.told_before.append(len(self.bus.sent(CALLS, Event)))
+
+
+def _asking() -> Log:
+    tenant = document()
+    del tenant.flows[0].steps[:]
+    look = tn.LookupStep(url="https://crm.example/")
+    tenant.flows[0].start = "look"
+    tenant.flows[0].steps.add(step_id="look", lookup=look, exits={"next": "return", "failed": "return"})
+    log = Log(tenant)
+    log.arrive("c1")
+    return log
+
+
+def test_a_lookup_is_asked_when_its_outputs_are_safe_and_a_replay_asks_for_the_pending_only() -> None:
+    log, bus, snapshots = _asking(), TestBus(), MemorySnapshots()
+    _put_all(bus, log)
+    asker, lookup_id = _Asker(bus), log.state.calls["c1"].step_phase
+    _run(Session(bus, snapshots, bus.hands.clock(), SELDOM, asker))
+    assert asker.asked == [lookup_id]
+    assert asker.told_before == [len(log.events())]
+    again = _Asker(bus)
+    _run(Session(bus, snapshots, bus.hands.clock(), SELDOM, again))
+    assert again.asked == [lookup_id]
+    found = rq.TakeLookup(call_id="c1", lookup_id=lookup_id, status=200)
+    bus.put(Input(tenant_id=TENANT, request=rq.Request(actor="system", take_lookup=found)), log.now_ms)
+    _run(Session(bus, snapshots, bus.hands.clock(), SELDOM, _Asker(bus)))
+    nobody = _Asker(bus)
+    _run(Session(bus, snapshots, bus.hands.clock(), SELDOM, nobody))
+    assert nobody.asked == []

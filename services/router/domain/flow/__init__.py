@@ -8,6 +8,7 @@ from services.router.domain.flow.happenings import (
     digit_pressed,
     digits_collected,
     forward_failed,
+    lookup_answered,
     outside_answered,
     outside_left,
     parked_again,
@@ -15,6 +16,7 @@ from services.router.domain.flow.happenings import (
     queue_exit,
     step_overdue,
 )
+from services.router.domain.flow.lookup import pending
 
 __all__ = [
     "advance",
@@ -25,9 +27,11 @@ __all__ = [
     "digit_pressed",
     "digits_collected",
     "forward_failed",
+    "lookup_answered",
     "outside_answered",
     "outside_left",
     "parked_again",
+    "pending",
     "playback_finished",
     "queue_exit",
     "start",

@@ -1,6 +1,7 @@
 """What is told while a call is in a step, and what it means for the step."""
 
 from services.router.domain import calls, offers, queueing, talking, waiting
+from services.router.domain.flow import lookup
 from services.router.domain.flow.engine import KINDS, advance, after_talk
 from services.router.domain.flow.kinds import Left, step_of
 from services.router.domain.flow.people import is_served
@@ -8,6 +9,7 @@ from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, Leg
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 
 LATE_MS = 1_500
@@ -36,6 +38,12 @@ def digit_pressed(turn: Turn, call: Call, digit: str) -> None:
         return
     if call.stage is CallStage.IN_STEP and kind is not None and kind.pressed is not None:
         advance(turn, call, kind.pressed(turn, call, step_of(turn, call), digit))
+
+
+def lookup_answered(turn: Turn, call: Call, found: rq.TakeLookup) -> None:
+    """Go on after what the tenant's CRM answered."""
+    if call.stage is CallStage.IN_STEP:
+        advance(turn, call, lookup.answered(turn, call, found))
 
 
 def command_refused(turn: Turn, call: Call) -> None:

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -86,6 +88,7 @@ class Request(_message.Message):
     HOLD_CALL_FIELD_NUMBER: _builtins.int
     SET_DISPOSITION_FIELD_NUMBER: _builtins.int
     CONTROL_RECORDING_FIELD_NUMBER: _builtins.int
+    TAKE_LOOKUP_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller or derived from its idempotency key: the same request twice has one effect."""
     actor: _builtins.str
@@ -124,6 +127,10 @@ class Request(_message.Message):
     def control_recording(self) -> Global___ControlRecording:
         """Pause, mask or resume the recording."""
 
+    @_builtins.property
+    def take_lookup(self) -> Global___TakeLookup:
+        """What a flow's lookup brought; sent by the router's own adapter, gets no reply."""
+
     def __init__(
         self,
         *,
@@ -138,12 +145,13 @@ class Request(_message.Message):
         hold_call: Global___HoldCall | None = ...,
         set_disposition: Global___SetDisposition | None = ...,
         control_recording: Global___ControlRecording | None = ...,
+        take_lookup: Global___TakeLookup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "role", b"role", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "role", b"role", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -356,6 +364,70 @@ class ControlRecording(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ControlRecording: _TypeAlias = ControlRecording  # noqa: Y015
+
+@_typing.final
+class TakeLookup(_message.Message):
+    """TakeLookup brings what the tenant's CRM answered. It is in the log, so that a replay never asks again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    lookup_id: _builtins.str
+    """The lookup, as the flow's step named it; one that the call does not wait for any more is ignored."""
+    status: _builtins.int
+    """HTTP status, 0 when no answer came."""
+    fault: _builtins.str
+    """Why there is nothing to use, one sentence; empty = there is."""
+    duration_ms: _builtins.int
+    """How long it took, milliseconds."""
+    @_builtins.property
+    def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Variable to value, as far as the answer has them."""
+
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        lookup_id: _builtins.str = ...,
+        status: _builtins.int = ...,
+        fault: _builtins.str = ...,
+        values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        duration_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "duration_ms", b"duration_ms", "fault", b"fault", "lookup_id", b"lookup_id", "status", b"status", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeLookup: _TypeAlias = TakeLookup  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):

@@ -967,6 +967,7 @@ class Step(_message.Message):
     CONSENT_FIELD_NUMBER: _builtins.int
     SURVEY_FIELD_NUMBER: _builtins.int
     SUBFLOW_FIELD_NUMBER: _builtins.int
+    LOOKUP_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
     step_id: _builtins.str
     """Unique in the flow."""
@@ -1039,6 +1040,10 @@ class Step(_message.Message):
         """Run another flow and come back; exit next."""
 
     @_builtins.property
+    def lookup(self) -> Global___LookupStep:
+        """Ask the tenant's CRM over HTTP; exits next, failed."""
+
+    @_builtins.property
     def exits(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Exit name to the id of the next step, or to return: the end of this flow, and of a subflow back to who called it."""
 
@@ -1063,13 +1068,14 @@ class Step(_message.Message):
         consent: Global___ConsentStep | None = ...,
         survey: Global___SurveyStep | None = ...,
         subflow: Global___SubflowStep | None = ...,
+        lookup: Global___LookupStep | None = ...,
         exits: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "forward", b"forward", "hangup", b"hangup", "lookup", b"lookup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "exits", b"exits", "forward", b"forward", "hangup", b"hangup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "step_id", b"step_id", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "branch", b"branch", "callback", b"callback", "check_list", b"check_list", "collect", b"collect", "consent", b"consent", "exits", b"exits", "forward", b"forward", "hangup", b"hangup", "lookup", b"lookup", "menu", b"menu", "play", b"play", "queue", b"queue", "say", b"say", "schedule", b"schedule", "set", b"set", "step", b"step", "step_id", b"step_id", "subflow", b"subflow", "survey", b"survey", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["schedule", "menu", "play", "check_list", "queue", "forward", "hangup", "say", "collect", "agent", "callback", "voicemail", "set", "branch", "consent", "survey", "subflow"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["schedule", "menu", "play", "check_list", "queue", "forward", "hangup", "say", "collect", "agent", "callback", "voicemail", "set", "branch", "consent", "survey", "subflow", "lookup"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -1612,6 +1618,90 @@ class SurveyStep(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SurveyStep: _TypeAlias = SurveyStep  # noqa: Y015
+
+@_typing.final
+class LookupStep(_message.Message):
+    """LookupStep asks the tenant's CRM for values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URL_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """http or https; places for variables after the host: each value is escaped."""
+    timeout_ms: _builtins.int
+    """How long the caller may wait for it, milliseconds; then the exit failed is taken."""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Fields of a JSON object that is posted, each a text with places for variables; none = the URL is only read (GET)."""
+
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookupResult]:
+        """What to keep of the answer's JSON."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        timeout_ms: _builtins.int = ...,
+        results: _abc.Iterable[Global___LookupResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "results", b"results", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupStep: _TypeAlias = LookupStep  # noqa: Y015
+
+@_typing.final
+class LookupResult(_message.Message):
+    """LookupResult keeps one value of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Names and numbers with dots: customer.orders.0.state."""
+    variable: _builtins.str
+    """A declared variable; it stays as it was where the answer has no such value."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        variable: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupResult: _TypeAlias = LookupResult  # noqa: Y015
 
 @_typing.final
 class SubflowStep(_message.Message):
