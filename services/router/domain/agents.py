@@ -145,7 +145,12 @@ def index_agent(state: TenantState, agent: Agent) -> None:
         return
     indexes, now_ms = state.indexes, state.now_ms
     for place in _places_of(state, agent.agent_id):
-        _index_agent_in(indexes[place.queue_id], agent, place.position, now_ms)
+        index = indexes[place.queue_id]
+        strategy = index.plan.strategy
+        if strategy.is_windowed:
+            _index_windowed(index, agent, now_ms)
+        else:
+            index.add_agent(strategy.key(agent, place.position, 0, now_ms))
 
 
 def key_in(index: QueueIndex, agent: Agent, now_ms: int) -> AgentKey:
@@ -154,17 +159,14 @@ def key_in(index: QueueIndex, agent: Agent, now_ms: int) -> AgentKey:
     return plan.strategy.key(agent, plan.places[agent.agent_id].position, plan.window_ms, now_ms)
 
 
-def _index_agent_in(index: QueueIndex, agent: Agent, position: int, now_ms: int) -> None:
-    plan = index.plan
-    strategy = plan.strategy
-    changes_at = work.changes_at(agent, plan.window_ms, now_ms) if strategy.is_windowed else work.NEVER
-    index.add_agent(strategy.key(agent, position, plan.window_ms, now_ms), changes_at)
+def _index_windowed(index: QueueIndex, agent: Agent, now_ms: int) -> None:
+    index.add_agent(key_in(index, agent, now_ms), work.changes_at(agent, index.plan.window_ms, now_ms))
 
 
 def refresh(state: TenantState, index: QueueIndex) -> None:
     """Bring the keys up to date that time has changed: each is due at a known moment, nobody else is looked at."""
     for agent_id in index.changed(state.now_ms):
-        _index_agent_in(index, state.agents[agent_id], index.plan.places[agent_id].position, state.now_ms)
+        _index_windowed(index, state.agents[agent_id], state.now_ms)
 
 
 def count_agent(state: TenantState, agent: Agent) -> None:

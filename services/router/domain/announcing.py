@@ -10,17 +10,7 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.command_pb2 import PlayPrompt
 
-NEVER = 0
-DEFAULT_FIRST_SECONDS = 30
 _MINUTE_MS = 60_000
-
-
-def begin(turn: Turn, call: Call, queue: tn.Queue) -> None:
-    """Plan what a caller who has just joined will hear."""
-    call.announce_at = [
-        turn.now_ms + (said.first_seconds or DEFAULT_FIRST_SECONDS) * 1000 for said in queue.announcements
-    ]
-    _come_back(turn, call)
 
 
 def announce(turn: Turn, call: Call) -> None:
@@ -32,15 +22,15 @@ def announce(turn: Turn, call: Call) -> None:
     prompt = PlayPrompt()
     position = waiting.position(index, call)
     for number, due_ms in enumerate(call.announce_at):
-        if due_ms == NEVER or due_ms > turn.now_ms or number >= len(announcements):
+        if due_ms == waiting.NEVER or due_ms > turn.now_ms or number >= len(announcements):
             continue
         said = announcements[number]
-        call.announce_at[number] = turn.now_ms + said.every_seconds * 1000 if said.every_seconds else NEVER
+        call.announce_at[number] = turn.now_ms + said.every_seconds * 1000 if said.every_seconds else waiting.NEVER
         _add(prompt, said, position, estimating.estimated_wait_ms(turn.state, index, position))
     if prompt.prompts and call.stage is CallStage.WAITING:
         turn.command(call, call.call_id).play_prompt.CopyFrom(prompt)
         _tell_position(turn, call, position)
-    _come_back(turn, call)
+    waiting.await_announcement(turn, call)
 
 
 def _add(prompt: PlayPrompt, said: tn.Announcement, position: int, estimate_ms: int) -> None:
@@ -59,9 +49,3 @@ def _tell_position(turn: Turn, call: Call, position: int) -> None:
     body = turn.call_event(call).queue_position_changed
     body.queue_id = call.queue_id
     body.position = position
-
-
-def _come_back(turn: Turn, call: Call) -> None:
-    due = [due_ms for due_ms in call.announce_at if due_ms > turn.now_ms]
-    if due:
-        turn.set_timer("announce", call.call_id, min(due) - turn.now_ms)

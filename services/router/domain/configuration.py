@@ -1,6 +1,7 @@
 """A tenant's document as decisions read it."""
 
 from services.router.domain.errors import UnsupportedStrategy
+from services.router.domain.number_lists import NumberIndex
 from services.router.domain.plan import Place, QueuePlan
 from services.router.domain.scripts import Scripts
 from services.router.domain.strategies import STRATEGIES
@@ -27,7 +28,7 @@ class Configuration:
         self.spoken_prompts = {prompt.prompt_id: prompt for prompt in document.prompts if prompt.text}
         self.scripts = Scripts(document)
         self.schedules = {schedule.schedule_id: schedule for schedule in document.schedules}
-        self.lists = {numbers.list_id: numbers for numbers in document.lists}
+        self.lists = {numbers.list_id: NumberIndex(numbers) for numbers in document.lists}
         self.dispositions = frozenset(document.dispositions)
         self.agent_of_address = {f"{agent.phone}@{document.domain}": agent.agent_id for agent in document.agents}
         self.groups = _groups(document)

@@ -20,14 +20,3 @@ def schedule_exit(schedule: tn.Schedule, time_zone: str, now_ms: int) -> str:
         if day in hours.days and getattr(hours, "from") <= clock < hours.until:
             return "open"
     return "closed"
-
-
-def is_listed(numbers: tn.NumberList, number: str) -> bool:
-    """Whether a caller's number is in a list: equal to an entry, or beginning with one that ends in *."""
-    for entry in numbers.numbers:
-        if entry.endswith("*"):
-            if number.startswith(entry[:-1]):
-                return True
-        elif entry == number:
-            return True
-    return False

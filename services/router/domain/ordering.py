@@ -76,10 +76,10 @@ class QueueIndex:
         "_keys",
         "_pools",
         "_requirements",
-        "_ring_ids",
         "lanes",
         "logged_in",
         "plan",
+        "ring_ids",
         "states",
         "waiting",
     )
@@ -94,32 +94,38 @@ class QueueIndex:
         self.states: dict[AgentState, int] = dict.fromkeys(AgentState, 0)
         """Agents of the queue by state."""
         self._requirements: dict[Requirement, int] = {}
-        self._ring_ids: dict[int, int] = {}
         self._pools: dict[int, list[AgentPool]] = {level: [] for level in plan.levels}
         self._homes: dict[str, AgentPool] = {}
         self._keys: dict[str, AgentKey] = {}
         self._changing: list[tuple[int, str]] = []
+        self.ring_ids = [self.requirement_id(requirement_of(needs)) for _, needs in plan.rings]
+        """The number of what each ring of the queue requires."""
 
     # -- callers
 
     def open(self, lane: tuple[str, int, int], entry: CallEntry) -> None:
         """Open a caller for offers in a lane: whom for, requirement, highest level."""
-        lanes = self.lanes.setdefault(lane[0], {})
-        order = lanes.get(lane[1:])
+        reserved_for, requirement, level = lane
+        lanes = self.lanes.get(reserved_for)
+        if lanes is None:
+            lanes = self.lanes[reserved_for] = {}
+        order = lanes.get((requirement, level))
         if order is None:
-            order = lanes[lane[1:]] = CallOrder()
+            order = lanes[requirement, level] = CallOrder()
         order.add(entry)
 
     def close(self, lane: tuple[str, int, int], entry: CallEntry) -> None:
         """Close a caller for offers; a lane that is empty goes."""
-        order = self.lanes.get(lane[0], {}).get(lane[1:])
-        if order is None:
+        reserved_for, requirement, level = lane
+        lanes = self.lanes.get(reserved_for)
+        order = lanes.get((requirement, level)) if lanes else None
+        if lanes is None or order is None:
             return
         order.discard(entry)
-        if not order:
-            del self.lanes[lane[0]][lane[1:]]
-            if not self.lanes[lane[0]]:
-                del self.lanes[lane[0]]
+        if not order.entries:
+            del lanes[requirement, level]
+            if not lanes:
+                del self.lanes[reserved_for]
 
     def open_to(self, agent_id: str) -> list[CallOrder]:
         """Return the orders of callers whom an idle agent may serve."""
@@ -215,13 +221,6 @@ class QueueIndex:
         """Whether an agent's skills are enough."""
         home = self._homes.get(agent_id) or self._home_of(agent_id)
         return home.ranks[requirement] != INELIGIBLE
-
-    def ring_id(self, ring: int) -> int:
-        """Return the number of what a ring of the queue requires."""
-        known = self._ring_ids.get(ring)
-        if known is None:
-            known = self._ring_ids[ring] = self.requirement_id(requirement_of(self.plan.rings[ring][1]))
-        return known
 
     def pools(self, level: int, requirement: int, reserved: str = ANYONE) -> list[AgentPool]:
         """Return the pools of a level that hold somebody whom a caller may have, those who fit better first."""

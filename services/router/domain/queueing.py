@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from services.router.domain import announcing, calls, waiting
+from services.router.domain import calls, waiting
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
-from services.router.domain.opening_hours import is_listed
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.plan import needs_of
 from services.router.domain.turn import Turn
@@ -36,7 +35,6 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
         return "no_agent", "nobody serves the queue"
     calls.answer(turn, call)
     turn.command(call, call.call_id).start_music.stream = queue.music
-    announcing.begin(turn, call, queue)
     overflow_at_once(turn, call)
     return None
 
@@ -84,7 +82,7 @@ def listed_in(turn: Turn, call: Call, list_ids: Iterable[str]) -> str:
     """Return the first of some lists that holds the caller's number, empty when none does."""
     configuration = turn.state.configuration
     lists = configuration.lists if configuration else {}
-    found = (each for each in list_ids if each in lists and is_listed(lists[each], call.caller_number))
+    found = (each for each in list_ids if each in lists and lists[each].holds(call.caller_number))
     return next(found, "")
 
 
@@ -98,17 +96,18 @@ def refuse_blacklisted(turn: Turn, call: Call) -> bool:
 
 
 def _overflow(turn: Turn, call: Call, index: QueueIndex) -> bool:
-    """Move a caller to the next queue with the time of entry that it has; False when nobody there would answer."""
+    """Move a caller, with its time of entry, to the next queue; False when that one is full or nobody serves it."""
     former = index.plan.queue
     target = waiting.queue_of(turn.state, former.overflow.queue_id)
     if target is None or not any(turn.state.indexes[target.queue_id].logged_in.values()):
+        return False
+    if 0 < target.capacity <= len(turn.state.indexes[target.queue_id].waiting):
         return False
     entry = waiting.Entry(call.entered_ms, call.entered_order, former.queue_id)
     waiting.leave(turn, call, ev.QUEUE_EXIT_OVERFLOW, next_queue_id=target.queue_id)
     waiting.join(turn, call, target, call.priority, entry)
     if target.music != former.music:
         turn.command(call, call.call_id).start_music.stream = target.music
-    announcing.begin(turn, call, target)
     return True
 
 

@@ -15,6 +15,9 @@ TIMERS = ("wait", "retry", "widen", "progress", "announce", "overflow")
 """Of a caller who waits; they end with the wait."""
 
 
+NEVER = 0
+DEFAULT_FIRST_SECONDS = 30
+"""An announcement that says nothing of it is heard first after so long."""
 LATER_MS = 5_000
 """What could not be done is tried again after so long."""
 
@@ -40,10 +43,10 @@ def entry_of(plan: QueuePlan, call: Call) -> CallEntry:
     With ageing all callers of a queue gain at the same rate, so their order is that of the moments at which their
     priorities would have been nought: it never changes while they wait.
     """
-    first = -call.priority
+    entered_ms, first = call.entered_ms, -call.priority
     if plan.ageing_seconds:
-        first = call.entered_ms + first * plan.ageing_seconds * 1000
-    return (first, call.entered_ms, call.entered_order, call.call_id)
+        first = entered_ms + first * plan.ageing_seconds * 1000
+    return (first, entered_ms, call.entered_order, call.call_id)
 
 
 def effective_priority(plan: QueuePlan, call: Call, now_ms: int) -> float:
@@ -125,9 +128,20 @@ def join(turn: Turn, call: Call, queue: tn.Queue, priority: int, entry: Entry | 
     body.entered_ms = call.entered_ms
     if queue.max_wait_seconds:
         turn.set_timer("wait", call.call_id, queue.max_wait_seconds * 1000)
+    call.announce_at = [
+        turn.now_ms + (said.first_seconds or DEFAULT_FIRST_SECONDS) * 1000 for said in queue.announcements
+    ]
+    await_announcement(turn, call)
     if queue.overflow.after_seconds:
         turn.set_timer("overflow", call.call_id, queue.overflow.after_seconds * 1000)
     turn.callers.append(call.call_id)
+
+
+def await_announcement(turn: Turn, call: Call) -> None:
+    """Come back when the next of a caller's announcements is due."""
+    due = [due_ms for due_ms in call.announce_at if due_ms > turn.now_ms]
+    if due:
+        turn.set_timer("announce", call.call_id, min(due) - turn.now_ms)
 
 
 def reopen(turn: Turn, call: Call) -> None:

@@ -19,12 +19,14 @@ def requirement(index: QueueIndex, call: Call) -> Requirement:
 
 def requirement_id(index: QueueIndex, call: Call) -> int:
     """Return the index's number of the same."""
-    return index.requirement_id(requirement(index, call)) if call.skills else index.ring_id(call.ring)
+    return index.requirement_id(requirement(index, call)) if call.skills else index.ring_ids[call.ring]
 
 
 def lane_of(index: QueueIndex, call: Call) -> tuple[str, int, int]:
     """Return the lane of a caller: reserved for whom, requirement, highest level."""
-    return call.reserved_for, requirement_id(index, call), call.max_level
+    if call.skills:
+        return call.reserved_for, requirement_id(index, call), call.max_level
+    return call.reserved_for, index.ring_ids[call.ring], call.max_level
 
 
 def widen(turn: Turn, call: Call, index: QueueIndex) -> None:

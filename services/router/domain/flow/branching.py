@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from services.router.domain.flow import variables
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of
 from services.router.domain.model import Call
-from services.router.domain.opening_hours import is_listed, schedule_exit
+from services.router.domain.opening_hours import schedule_exit
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.expressions import Unanswered
@@ -29,9 +29,9 @@ def _check_list(turn: Turn, call: Call, step: tn.Step) -> Left:
     numbers = configuration_of(turn, call).lists.get(step.check_list.list_id)
     if numbers is None:
         raise FlowFault(f"there is no list {step.check_list.list_id}")
-    if is_listed(numbers, call.caller_number):
-        return "listed", f"the caller is in list {numbers.list_id}"
-    return "not_listed", f"the caller is not in list {numbers.list_id}"
+    if numbers.holds(call.caller_number):
+        return "listed", f"the caller is in list {step.check_list.list_id}"
+    return "not_listed", f"the caller is not in list {step.check_list.list_id}"
 
 
 def _set(turn: Turn, call: Call, step: tn.Step) -> Left:
