@@ -24,10 +24,10 @@ INPUT_AGE_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
 TIMERS_FIRED = Counter("ringmaster_router_timers_fired_total", "Timers that became due.")
-SNAPSHOT_SECONDS = Histogram(
-    "ringmaster_router_snapshot_seconds",
-    "Time to write a snapshot of one partition.",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+CAPTURE_SECONDS = Histogram(
+    "ringmaster_router_capture_seconds",
+    "Time for which decisions waited while tenants were captured for a snapshot.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
 )
 SNAPSHOT_FAILURES = Counter("ringmaster_router_snapshot_failures_total", "Snapshots that could not be written.")
 LIVE_CALLS = Gauge("ringmaster_router_live_calls", "Calls that are not over.")

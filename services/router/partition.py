@@ -88,19 +88,22 @@ class Partition:
         """Return when to look for due timers again."""
         return self._heap[0][0] if self._heap else None
 
-    def capture(self) -> list[TenantSnapshot]:
-        """Return the tenants that changed since the last capture, as they are now."""
-        return [
-            TenantSnapshot(tenant_id, self.next_offset, orjson.dumps(to_snapshot(self.states[tenant_id])))
-            for tenant_id in sorted(self._changed)
-            if tenant_id in self.states
-        ]
-
-    def captured(self) -> None:
-        """Take note that what was captured is kept."""
+    def changed_tenants(self) -> list[str]:
+        """Return the tenants that changed since this was last asked: a snapshot of them is about to be taken."""
+        changed = sorted(self._changed & self.states.keys(), reverse=True)
         self._changed.clear()
         self.inputs_since_snapshot = 0
         self._drop_stale_timers()
+        return changed
+
+    def capture(self, tenant_id: str) -> TenantSnapshot:
+        """Return a tenant as it is now."""
+        return TenantSnapshot(tenant_id, self.next_offset, orjson.dumps(to_snapshot(self.states[tenant_id])))
+
+    def not_kept(self, tenant_ids: list[str]) -> None:
+        """Take note that a snapshot of them could not be kept: the next one has to try again."""
+        self._changed.update(tenant_ids)
+        self.inputs_since_snapshot = max(1, self.inputs_since_snapshot)
 
     def _drop_stale_timers(self) -> None:
         """Build the heap again: timers set anew leave their former entries behind."""

@@ -1,8 +1,8 @@
 """Feeds the core: reads the log, sends what follows, keeps snapshots, brings timers back (DESIGN rules 3 and 4).
 
 Order within one input: outputs are sent (commands first), acknowledged, then the offset is committed, then a snapshot
-may be written. So a snapshot is never newer than the committed offset, and a kill at any point repeats outputs at most,
-under the same ids.
+may be taken. So a snapshot knows nothing that was not sent, and a kill at any point repeats outputs at most, under the
+same ids.
 """
 
 import time
@@ -22,6 +22,7 @@ from services.router.domain.model import TenantState
 from services.router.domain.turn import Lookup
 from services.router.outbox import Outbox
 from services.router.partition import Partition
+from services.router.rounds import SnapshotRounds
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
@@ -103,6 +104,7 @@ class Session:
         self._to_ask_anew: set[int] = set()
         self._lost: set[int] = set()
         self.partitions: dict[int, Partition] = {}
+        self._rounds = SnapshotRounds(snapshots)
         self._outbox = Outbox()
         self._decided: dict[int, int] = {}
         self._settled: dict[int, int] = {}
@@ -127,7 +129,8 @@ class Session:
             self.settle()
         if self._wants_snapshot(now):
             self._snapshot_at = now
-            self.snapshot()
+            self._begin_snapshot()
+        self._rounds.step()
 
     def trouble(self) -> str:
         """Return why this session is not ready, empty when it is."""
@@ -144,18 +147,14 @@ class Session:
             self._reader.commit(positions)
 
     def snapshot(self) -> None:
-        """Keep the state of all partitions that changed. A document store that is away only makes recovery longer."""
+        """Keep the state of all partitions that changed, now. A document store that is away makes recovery longer."""
+        self._rounds.finish()
+        self._begin_snapshot()
+        self._rounds.finish()
+
+    def _begin_snapshot(self) -> None:
         self.settle()
-        for partition in self.partitions.values():
-            if not partition.inputs_since_snapshot or not partition.is_caught_up:
-                continue
-            try:
-                with metrics.SNAPSHOT_SECONDS.time():
-                    self._snapshots.save(partition.number, partition.next_offset, partition.capture())
-                partition.captured()
-            except SnapshotsUnavailable as error:
-                metrics.SNAPSHOT_FAILURES.inc()
-                log.warning("snapshot_not_kept", partition=partition.number, reason=str(error))
+        self._rounds.begin(self.partitions.values())
         metrics.LIVE_CALLS.set(sum(len(state.calls) for state in self._states()))
         metrics.WAITING_CALLERS.set(
             sum(len(index.waiting) for state in self._states() for index in state.indexes.values())
@@ -180,6 +179,8 @@ class Session:
 
     def _follow_assignment(self) -> set[int]:
         """Drop what was taken from us, load what was given; returns the loaded ones, whose records come again."""
+        for number in self._lost & self.partitions.keys():
+            self._rounds.drop(self.partitions[number])
         for number in self._lost:
             for of_partition in (self.partitions, self._decided, self._settled):
                 of_partition.pop(number, None)
@@ -202,6 +203,8 @@ class Session:
     def _load(self, number: int) -> None:
         snapshot = self._snapshots.load(number)
         committed = self._reader.committed(INPUTS, number) or 0
+        if number in self.partitions:
+            self._rounds.drop(self.partitions[number])
         self.partitions[number] = Partition(number, snapshot, committed)
         self._reader.seek(INPUTS, number, snapshot.next_offset)
         log.info("partition_taken_up", partition=number, snapshot=snapshot.next_offset, committed=committed)

@@ -2,13 +2,14 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import gevent
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 
@@ -43,8 +44,11 @@ class Snapshots(Protocol):
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""
 
-    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
-        """Keep the changed tenants, then the partition's offset: a kill in between leaves a usable older snapshot."""
+    def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
+        """Keep the changed tenants, but none over a newer one: who lost the partition may write before he knows it."""
+
+    def save_place(self, partition: int, next_offset: int) -> None:
+        """Keep from where to read on, once the tenants are kept, but never go back."""
 
     def skip(self, partition: int, offset: int, reason: str) -> None:
         """Leave an input out of every replay from now on."""
@@ -72,20 +76,24 @@ class MongoSnapshots:
             frozenset(row["offset"] for row in skipped),
         )
 
-    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
-        """Keep a snapshot."""
-        with _as_unavailable():
-            for tenant in changed:
-                row = {
-                    "_id": f"{partition}/{tenant.tenant_id}",
-                    "partition": partition,
-                    "tenant_id": tenant.tenant_id,
-                    "next_offset": tenant.next_offset,
-                    "state": zlib.compress(tenant.data, _FASTEST),
-                }
-                self._collection("router_states").replace_one({"_id": row["_id"]}, row, upsert=True)
-            place = {"_id": partition, "next_offset": next_offset}
-            self._collection("router_partitions").replace_one({"_id": partition}, place, upsert=True)
+    def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
+        """Keep tenants."""
+        for tenant in changed:
+            # Pressed in another thread: the loop decides calls meanwhile.
+            state = gevent.get_hub().threadpool.apply(zlib.compress, (tenant.data, _FASTEST))
+            row = {"partition": partition, "tenant_id": tenant.tenant_id, "state": state}
+            self._replace_older("router_states", f"{partition}/{tenant.tenant_id}", tenant.next_offset, row)
+
+    def save_place(self, partition: int, next_offset: int) -> None:
+        """Keep from where to read on."""
+        self._replace_older("router_partitions", partition, next_offset, {})
+
+    def _replace_older(self, collection: str, key: str | int, next_offset: int, row: dict[str, Any]) -> None:
+        older = {"_id": key, "next_offset": {"$lte": next_offset}}
+        with _as_unavailable(), suppress(DuplicateKeyError):  # what is there is newer
+            self._collection(collection).replace_one(
+                older, {"_id": key, "next_offset": next_offset, **row}, upsert=True
+            )
 
     def skip(self, partition: int, offset: int, reason: str) -> None:
         """Leave an input out."""
@@ -113,11 +121,16 @@ class MemorySnapshots:
             frozenset(offset for number, offset in self._skipped if number == partition),
         )
 
-    def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
-        """Keep a snapshot."""
+    def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
+        """Keep tenants."""
         for tenant in changed:
-            self._tenants[partition, tenant.tenant_id] = tenant
-        self._offsets[partition] = next_offset
+            kept = self._tenants.get((partition, tenant.tenant_id))
+            if kept is None or kept.next_offset <= tenant.next_offset:
+                self._tenants[partition, tenant.tenant_id] = tenant
+
+    def save_place(self, partition: int, next_offset: int) -> None:
+        """Keep from where to read on."""
+        self._offsets[partition] = max(next_offset, self._offsets.get(partition, 0))
 
     def skip(self, partition: int, offset: int, reason: str) -> None:  # noqa: ARG002 - the port's signature
         """Leave an input out."""

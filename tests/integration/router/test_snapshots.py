@@ -29,14 +29,23 @@ def test_without_a_snapshot_everything_is_read_from_the_beginning(snapshots: Sna
 
 
 def test_what_is_saved_is_loaded_and_each_tenant_keeps_its_own_offset(snapshots: Snapshots) -> None:
-    snapshots.save(91, 5, [TenantSnapshot("acme", 5, b"one"), TenantSnapshot("beta", 5, b"x" * 500_000)])
-    snapshots.save(91, 9, [TenantSnapshot("acme", 9, b"two")])
+    snapshots.save_tenants(91, [TenantSnapshot("acme", 5, b"one"), TenantSnapshot("beta", 5, b"x" * 500_000)])
+    snapshots.save_place(91, 5)
+    snapshots.save_tenants(91, [TenantSnapshot("acme", 9, b"two")])
+    snapshots.save_place(91, 9)
     loaded = snapshots.load(91)
     assert loaded.next_offset == 9
     assert sorted((tenant.tenant_id, tenant.next_offset, len(tenant.data)) for tenant in loaded.tenants) == [
         ("acme", 9, 3),
         ("beta", 5, 500_000),
     ]
+
+
+def test_an_older_snapshot_that_comes_late_replaces_nothing(snapshots: Snapshots) -> None:
+    for next_offset, data in ((9, b"new"), (5, b"old"), (9, b"the same again")):
+        snapshots.save_tenants(94, [TenantSnapshot("acme", next_offset, data)])
+        snapshots.save_place(94, next_offset)
+    assert snapshots.load(94) == PartitionSnapshot(9, [TenantSnapshot("acme", 9, b"the same again")], frozenset())
 
 
 def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -> None:

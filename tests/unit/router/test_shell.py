@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
 import pytest
 
 from services.router import partition as partition_module
@@ -26,6 +27,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import Reply
 from services.shared.testing.memory_bus import MemoryBus
 from tests.unit.router.world import START_MS, TENANT, Log, document
 
+OTHER_TENANT = "borealis"
 SELDOM = Pace(snapshot_seconds=3600, snapshot_inputs=10**9)
 
 
@@ -180,6 +182,43 @@ def test_a_kill_at_any_send_repeats_at_most_and_never_changes_an_id(snapshot_aft
         assert tuple(_without_repeats(ids) for ids in _ids(bus)) == whole, sends
 
 
+def _of_two_tenants(log: Log) -> list[tuple[int, Input]]:
+    """Return a story and the same story of another company, in turns."""
+    found = []
+    for time_ms, given in log.inputs:
+        other = Input.FromString(given.SerializeToString())
+        other.tenant_id = OTHER_TENANT
+        if other.HasField("document"):
+            other.document.tenant_id = OTHER_TENANT
+        found += [(time_ms, given), (time_ms, other)]
+    return found
+
+
+def _one_by_one(bus: TestBus, session: Session, inputs: list[tuple[int, Input]]) -> None:
+    for time_ms, given in inputs:
+        bus.put(given, time_ms, given.tenant_id)
+        session.step(0)
+        gevent.sleep(0)  # the greenlet that keeps snapshots gets its turn
+
+
+@pytest.mark.parametrize("killed_after", range(1, 50, 4))
+def test_snapshots_taken_tenant_by_tenant_between_inputs_change_nothing(
+    killed_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.router.rounds.CAPTURE_SECONDS", 0.0)
+    inputs, always = _of_two_tenants(_story()), Pace(snapshot_seconds=0.0, snapshot_inputs=1)
+    straight = TestBus()
+    _one_by_one(straight, _session(straight, MemorySnapshots()), inputs)
+    bus, snapshots = TestBus(), MemorySnapshots()
+    _one_by_one(bus, Session(bus, snapshots, bus.hands.clock(), always), inputs[:killed_after])
+    places = {snapshots.load(0).next_offset, *(tenant.next_offset for tenant in snapshots.load(0).tenants)}
+    assert killed_after < 9 or len(places) > 1, "the tenants were captured at different moments"
+    second = Session(bus, snapshots, bus.hands.clock(), always)
+    _run(second)
+    _one_by_one(bus, second, inputs[killed_after:])
+    assert [_without_repeats(ids) for ids in _ids(bus)] == [_without_repeats(ids) for ids in _ids(straight)]
+
+
 def test_a_kill_between_the_commit_and_the_snapshot_sends_nothing_twice() -> None:
     log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
     _put_all(bus, log)
@@ -258,7 +297,7 @@ def test_an_input_on_which_the_core_fails_is_left_out_whole_and_for_ever(monkeyp
 
 def test_a_document_store_that_is_away_delays_only_the_snapshot() -> None:
     class Away(MemorySnapshots):
-        def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
+        def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
             raise SnapshotsUnavailable("away")
 
     log, bus = _story(), TestBus()
