@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from local.stack.stack import Stack, stop_former
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
 from services.shared.chassis.watch import Away, ask_broker
+from services.shared.testing.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -39,13 +39,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s"
-        time.sleep(0.05)
 
 
 def environment(folder: Path, **given: object) -> dict[str, str]:
@@ -203,8 +196,8 @@ def test_a_recording_stays_on_the_disk_while_the_object_store_is_away(tmp_path: 
     path.parent.mkdir(parents=True)
     path.write_bytes(_wav())
     with Service("recorder", given, tmp_path / "log") as service:
-        wait_until(lambda: service.events("recording_failed_for_now"), "a failed try")
-        wait_until(lambda: service.readiness()[0] == 503, "the recorder's unreadiness")
+        wait_until(lambda: service.events("recording_failed_for_now"), "a failed try", SECONDS)
+        wait_until(lambda: service.readiness()[0] == 503, "the recorder's unreadiness", SECONDS)
         assert "does not answer" in service.readiness()[1] or "no broker answers" in service.readiness()[1]
         assert path.read_bytes() == _wav()
         assert "Traceback" not in service.said()
@@ -251,15 +244,15 @@ def _answers(address: str) -> bool:
 def test_a_broker_that_freezes_in_mid_run_is_told_once_and_its_return_too(broker: Part, tmp_path: Path) -> None:
     given = environment(tmp_path / "data", KAFKA_BOOTSTRAP=broker.name)
     with Service("recorder", given, tmp_path / "log") as service:
-        wait_until(lambda: service.readiness()[0], "the recorder's start")
+        wait_until(lambda: service.readiness()[0], "the recorder's start", SECONDS)
         assert broker.process is not None
         broker.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: "no broker answers" in service.readiness()[1], "the recorder's notice")
+        wait_until(lambda: "no broker answers" in service.readiness()[1], "the recorder's notice", SECONDS)
         frozen = [line for line in service.events("dependency_away") if line["dependency"] == "broker"]
         assert len(frozen) == 1
         assert f"{broker.name}: no answer in time" in frozen[0]["reason"]
         broker.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: service.events("dependency_back"), "the recorder's word of its return")
+        wait_until(lambda: service.events("dependency_back"), "the recorder's word of its return", SECONDS)
         assert "no broker answers" not in service.readiness()[1]
         assert "Traceback" not in service.said()
         assert service.stop() == 0
@@ -296,7 +289,7 @@ def test_a_part_that_ignores_its_end_is_killed_with_all_that_it_has_started(
     part.wait_until_ready()
     part.stop()
     assert part.exit_code == -signal.SIGKILL
-    wait_until(lambda: not listens(port), "the port's release", seconds=3)
+    wait_until(lambda: not listens(port), "the port's release", 3)
 
 
 def test_a_ctrl_c_while_a_part_is_being_started_waits_until_it_is_written_down() -> None:

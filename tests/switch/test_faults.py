@@ -6,13 +6,11 @@ import socket
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from services.shared.testing.waiting import wait_until
 from tests.switch.conftest import ROOT, SimulatedSwitch
 from tests.switch.oracle import EventSocket, SwitchTimeoutError
 
@@ -21,17 +19,6 @@ pytestmark = pytest.mark.stack
 
 def connect(switch: SimulatedSwitch) -> EventSocket:
     return EventSocket(switch.host, switch.port, switch.password)
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = 15.0) -> Any:
-    """Wait for a condition and return what it gave."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise SwitchTimeoutError(f"{what} did not happen")
 
 
 def connect_again(switch: SimulatedSwitch) -> EventSocket | None:
@@ -49,12 +36,12 @@ def test_a_restart_is_a_new_boot_without_a_word_about_the_lost_calls(simulated: 
     events.event_of(caller, "CHANNEL_PARK")
     path = simulated.recordings / "lost.wav"
     events.api(f"uuid_record {caller} start {path}")
-    until(lambda: path.stat().st_size > 44, "growth of the recording")
+    wait_until(lambda: path.stat().st_size > 44, "growth of the recording")
     simulated.control("/faults", {"fault": "restart", "down_seconds": 0.2})
     with pytest.raises(OSError, match=r"closed|reset"):
         events.read_to_the_end()
     assert not [event for event in events.of_leg(caller) if event["Event-Name"].startswith("CHANNEL_HANGUP")]
-    again = until(lambda: connect_again(simulated), "a new connection")
+    again = wait_until(lambda: connect_again(simulated), "a new connection")
     assert again.api("global_getvar core_uuid") != core
     assert again.api(f"uuid_exists {caller}") == "false"
     assert again.api("show channels as json") == '{"row_count": 0}\n'
@@ -67,11 +54,11 @@ def test_a_restart_is_a_new_boot_without_a_word_about_the_lost_calls(simulated: 
 
 
 def test_phones_register_again_after_a_restart(simulated: SimulatedSwitch) -> None:
-    until(lambda: simulated.control("/status")["registered"] == 1, "registration")
+    wait_until(lambda: simulated.control("/status")["registered"] == 1, "registration")
     simulated.control("/faults", {"fault": "restart", "down_seconds": 0.1})
     assert simulated.control("/status")["registered"] == 0
-    again = until(lambda: connect_again(simulated), "a new connection")
-    until(lambda: simulated.control("/status")["registered"] == 1, "registration after the restart")
+    again = wait_until(lambda: connect_again(simulated), "a new connection")
+    wait_until(lambda: simulated.control("/status")["registered"] == 1, "registration after the restart")
     rows = json.loads(again.api("show registrations as json"))["rows"]
     assert [(row["reg_user"], row["realm"]) for row in rows] == [("desk", "127.0.0.1")]
     again.close()
@@ -82,7 +69,7 @@ def test_shutdown_now_by_command_is_a_restart_here(simulated: SimulatedSwitch) -
     connection.send("api fsctl shutdown now\n\n")
     with pytest.raises(OSError, match=r"closed|reset"):
         connection.read_to_the_end()
-    again = until(lambda: connect_again(simulated), "a new connection")
+    again = wait_until(lambda: connect_again(simulated), "a new connection")
     again.close()
     connection.close()
 
@@ -123,7 +110,7 @@ def test_a_slow_reader_freezes_every_connection_until_it_goes(simulated: Simulat
             return True
         return False
 
-    until(is_frozen, "the freeze", 60.0)
+    wait_until(is_frozen, "the freeze", 60.0)
     slow.close()
     assert other.reply(patience=10.0).kind == "api/response"
     other.close()
@@ -156,7 +143,7 @@ def test_a_swallowed_record_stop_never_comes_but_the_file_is_complete(simulated:
     events.event_of(caller, "CHANNEL_PARK")
     path = simulated.recordings / "swallowed.wav"
     events.api(f"uuid_record {caller} start {path}")
-    until(lambda: path.stat().st_size > 44, "growth of the recording")
+    wait_until(lambda: path.stat().st_size > 44, "growth of the recording")
     simulated.hang_up(caller)
     events.event_of(caller, "CHANNEL_DESTROY")
     names = [event["Event-Name"] for event in events.of_leg(caller)]

@@ -1,4 +1,5 @@
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -68,10 +69,8 @@ class Consumer:
         """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out."""
         if self._gather_until:
             gevent.sleep(min(timeout_seconds, max(0.0, self._gather_until - monotonic())))
-        try:
+        with _as_unavailable("the broker does not answer"):
             batches = self._kafka.poll(timeout_ms=int(timeout_seconds * 1000))
-        except KafkaError as error:
-            raise BusUnavailable(f"the broker does not answer: {error}") from error
         if self._group is not None:
             self._finish_joining()
         records = [_record(message) for batch in batches.values() for message in batch]
@@ -83,24 +82,25 @@ class Consumer:
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Say that everything before these offsets has had its effect. Raises BusUnavailable."""
         offsets = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in positions.items()}
-        try:
+        with _as_unavailable("the offset can't be committed"):
             self._kafka.commit(offsets, timeout_ms=10_000)
-        except KafkaError as error:
-            raise BusUnavailable(f"the offset can't be committed: {error}") from error
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read on from this offset."""
-        self._kafka.seek(TopicPartition(topic, partition), offset)
+        with _as_unavailable(f"{topic}/{partition} can't be read from {offset}"):
+            self._kafka.seek(TopicPartition(topic, partition), offset)
 
     def committed(self, topic: str, partition: int) -> int | None:
-        """Return the group's committed offset, None when there is none."""
-        offset = self._kafka.committed(TopicPartition(topic, partition))
+        """Return the group's committed offset, None when there is none. Raises BusUnavailable."""
+        with _as_unavailable(f"the committed offset of {topic}/{partition} can't be read"):
+            offset = self._kafka.committed(TopicPartition(topic, partition))
         return None if offset is None else int(offset)
 
     def end_offset(self, topic: str, partition: int) -> int:
-        """Return the offset that the next record of the partition will have."""
+        """Return the offset that the next record of the partition will have. Raises BusUnavailable."""
         place = TopicPartition(topic, partition)
-        return int(self._kafka.end_offsets([place])[place])
+        with _as_unavailable(f"the end of {topic}/{partition} can't be read"):
+            return int(self._kafka.end_offsets([place])[place])
 
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions that this consumer reads now."""
@@ -142,6 +142,15 @@ class Consumer:
         if not places:
             raise BusUnavailable(f"topics {', '.join(topics)} do not exist")
         self._kafka.assign(places)
+
+
+@contextmanager
+def _as_unavailable(what: str) -> Iterator[None]:
+    """Say in our words what the library could not do."""
+    try:
+        yield
+    except KafkaError as error:
+        raise BusUnavailable(f"{what}: {error}") from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.01
+START_SECONDS = 60.0
+"""A process of ours, or a part it needs, is up within this on a machine that does much else."""
 Found = TypeVar("Found")
 
 
-def wait_until(condition: Callable[[], Found], seconds: float = 10.0, what: str = "it") -> Found:
+def wait_until(condition: Callable[[], Found | None], what: str, seconds: float = START_SECONDS) -> Found:
     """Return the first true value of `condition`. Raises AssertionError when there is none within `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

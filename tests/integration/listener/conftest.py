@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Line, TenantDocument
 from services.shared.testing.memory_bus import MemoryBus
+from services.shared.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 NODE = "node-1"
@@ -37,16 +38,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        gevent.sleep(0.01)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
 @dataclass

@@ -29,7 +29,8 @@ from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Line, TenantDocument
-from tests.integration.listener.conftest import DOMAIN, LINE, NODE, PASSWORD, SwitchProcess, free_port, wait_until
+from services.shared.testing.waiting import wait_until
+from tests.integration.listener.conftest import DOMAIN, LINE, NODE, PASSWORD, SwitchProcess, free_port
 
 log = logging.getLogger(__name__)
 OUTAGE_SECONDS = float(os.environ.get("RINGMASTER_OUTAGE_SECONDS", "15"))

@@ -10,8 +10,9 @@ import pytest
 
 from services.listener import metrics
 from services.shared.bus.errors import BusUnavailable
+from services.shared.testing.waiting import wait_until
 from tests.integration.listener import conftest
-from tests.integration.listener.conftest import MemoryBusOfListener, Platform, SwitchProcess, wait_until
+from tests.integration.listener.conftest import MemoryBusOfListener, Platform, SwitchProcess
 
 TMPFS_BYTES = 1024 * 1024
 

@@ -1,7 +1,8 @@
 """The listener, the switch and the connection die at bad moments; the tenant's log tells the truth afterwards."""
 
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
-from tests.integration.listener.conftest import Platform, SwitchProcess, wait_until
+from services.shared.testing.waiting import wait_until
+from tests.integration.listener.conftest import Platform, SwitchProcess
 
 
 def test_what_happened_while_the_listener_was_dead_is_told_by_its_next_life(

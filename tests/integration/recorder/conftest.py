@@ -3,8 +3,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from services.shared.testing.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,15 +67,6 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = START_SECONDS, what: str = "it") -> None:
-    """Wait for a condition; fail the test when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(0.05)
-
-
 def listens(port: int) -> bool:
     """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
@@ -111,7 +103,7 @@ def object_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
     try:
-        wait_until(lambda: _answers(endpoint), what="the object store's first answer")
+        wait_until(lambda: _answers(endpoint), "the object store's first answer")
         yield endpoint
     finally:
         process.kill()
@@ -142,7 +134,7 @@ def documents_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
     try:
-        wait_until(lambda: listens(port), what="the document store's first answer")
+        wait_until(lambda: listens(port), "the document store's first answer")
         yield f"mongodb://127.0.0.1:{port}"
     finally:
         process.kill()

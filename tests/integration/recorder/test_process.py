@@ -16,7 +16,8 @@ import pytest
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects, free_ports, wait_until
+from services.shared.testing.waiting import wait_until
+from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects, free_ports
 from tests.unit.recorder.sounds import cut, sound, wav
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +41,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.recorder"], cwd=ROOT, env=self._environment, stderr=log
             )
-        wait_until(lambda: self.get("/healthz") is not None, what="the recorder's start")
+        wait_until(lambda: self.get("/healthz") is not None, "the recorder's start")
 
     def end(self, how: signal.Signals) -> int:
         assert self._process is not None
@@ -107,10 +108,10 @@ def test_a_recorder_that_is_killed_again_and_again_stores_everything_once(
     recorder.start()
     for kill in range(KILLS):
         wanted_on_disk = FILES - kill * (FILES // (KILLS + 1))
-        wait_until(lambda: len(list(root.glob("*/*/*.wav"))) < wanted_on_disk, what="progress")  # noqa: B023 - used at once
+        wait_until(lambda: len(list(root.glob("*/*/*.wav"))) < wanted_on_disk, "progress")  # noqa: B023 - used at once
         recorder.end(signal.SIGKILL)
         recorder.start()
-    wait_until(lambda: not list(root.glob("*/*/*.wav")), what="the last recording")
+    wait_until(lambda: not list(root.glob("*/*/*.wav")), "the last recording")
     assert recorder.get("/readyz") == "ready\n"
     assert "ringmaster_recorder_files_quarantined 1.0" in (recorder.get("/metrics") or "")
     assert recorder.end(signal.SIGTERM) == 0

@@ -1,11 +1,12 @@
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from services.shared.testing.waiting import wait_until
 
 START_SECONDS = 60.0
 
@@ -14,15 +15,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait for a condition; fail the test when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
@@ -40,7 +32,7 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder.parent / "documents.log").open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
     try:
-        wait_until(lambda: listens(port), START_SECONDS, "the document store's start")
+        wait_until(lambda: listens(port), "the document store's start", START_SECONDS)
         yield f"mongodb://127.0.0.1:{port}/router-tests"
     finally:
         server.terminate()

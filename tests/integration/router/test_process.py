@@ -21,7 +21,8 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from tests.integration.router.conftest import free_port, wait_until
+from services.shared.testing.waiting import wait_until
+from tests.integration.router.conftest import free_port
 from tests.unit.router.world import LINE, document
 
 pytestmark = [pytest.mark.kafka, pytest.mark.stack]
@@ -74,7 +75,7 @@ class Outside:
             self.look()
             return any(command.WhichOneof("action") == action for command in self.commands)
 
-        wait_until(is_there, WAIT_SECONDS, action)
+        wait_until(is_there, action, WAIT_SECONDS)
         return next(command for command in self.commands if command.WhichOneof("action") == action)
 
     def event(self, body: str) -> Event:
@@ -82,7 +83,7 @@ class Outside:
             self.look()
             return any(event.WhichOneof("body") == body for event in self.events)
 
-        wait_until(is_there, WAIT_SECONDS, body)
+        wait_until(is_there, body, WAIT_SECONDS)
         return next(event for event in self.events if event.WhichOneof("body") == body)
 
 
@@ -106,7 +107,7 @@ class Router:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.router"], cwd=ROOT, env=self._environment, stdout=output, stderr=output
             )
-        wait_until(self._is_ready, WAIT_SECONDS, f"the router's start ({self._log})")
+        wait_until(self._is_ready, f"the router's start ({self._log})", WAIT_SECONDS)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

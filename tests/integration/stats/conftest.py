@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from services.shared.bus.producer import Producer
 from services.shared.bus.topics import TENANTS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.shared.testing.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 60.0
@@ -31,15 +32,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait for a condition; fail the test when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
@@ -57,7 +49,7 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder.parent / "documents.log").open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
     try:
-        wait_until(lambda: listens(port), START_SECONDS, "the document store's start")
+        wait_until(lambda: listens(port), "the document store's start", START_SECONDS)
         yield f"mongodb://127.0.0.1:{port}/stats-tests"
     finally:
         server.terminate()
@@ -117,7 +109,7 @@ class Stats:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.stats"], cwd=ROOT, env=self._environment, stdout=output, stderr=output
             )
-        wait_until(lambda: self.ask("/readyz")[0] == 200, START_SECONDS, f"the start of the statistics ({self.log})")
+        wait_until(lambda: self.ask("/readyz")[0] == 200, f"the start of the statistics ({self.log})", START_SECONDS)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

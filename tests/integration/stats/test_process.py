@@ -6,7 +6,8 @@ import time
 import pytest
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
-from tests.integration.stats.conftest import WAIT_SECONDS, Floor, Stats, wait_until
+from services.shared.testing.waiting import wait_until
+from tests.integration.stats.conftest import WAIT_SECONDS, Floor, Stats
 from tests.unit.stats.events import abandoned_call, answered_call
 
 pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.timeout(180)]
@@ -29,15 +30,15 @@ def test_kills_lose_nothing_and_count_nothing_twice(stats: Stats, floor: Floor) 
     stats.start()
     for start in range(0, len(events), 90):
         floor.tell(*events[max(0, start - 5) : start + 90])
-        wait_until(lambda: stats.live()["today"]["calls"]["started"] > 0, WAIT_SECONDS, "the first call")
+        wait_until(lambda: stats.live()["today"]["calls"]["started"] > 0, "the first call", WAIT_SECONDS)
         stats.kill()
         stats.start()
-    wait_until(lambda: stats.live()["today"]["calls"]["answered"] == 40, WAIT_SECONDS, "every answered call")
+    wait_until(lambda: stats.live()["today"]["calls"]["answered"] == 40, "every answered call", WAIT_SECONDS)
     shown = stats.live()
     assert shown["today"]["calls"]["by_exit"] == {"answered": 40, "abandoned": 20}
     assert shown["queue_totals"]["last_15_min"]["offered"] == 60
     assert shown["calls"]["in_progress"] == 0
-    wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 60, WAIT_SECONDS, "every document")
+    wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 60, "every document", WAIT_SECONDS)
     assert stats.ask("/v1/summary")[1]["by_exit"] == {"answered": 40, "abandoned": 20}
     assert stats.stop() == 0
 
@@ -59,4 +60,4 @@ def test_a_stream_tells_a_change_within_half_a_second_of_its_acknowledgement(sta
                 seen += stream.recv(65_536)
             waits.append(time.monotonic() - told)
     assert sorted(waits)[len(waits) // 2] < 0.5
-    wait_until(lambda: "ringmaster_stats_streams 0.0" in stats.ask("/metrics")[1], WAIT_SECONDS, "the stream's end")
+    wait_until(lambda: "ringmaster_stats_streams 0.0" in stats.ask("/metrics")[1], "the stream's end", WAIT_SECONDS)

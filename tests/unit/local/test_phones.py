@@ -145,14 +145,14 @@ def test_callers_are_asked_to_finish_once(tmp_path: Path, monkeypatch: pytest.Mo
     callers = Sipp("callers", "caller.xml", tmp_path, [])
     callers.start()
     try:
-        wait_until((tmp_path / "ready").exists, what="the callers ring")
+        wait_until((tmp_path / "ready").exists, "the callers ring")
         callers.finish()
-        wait_until((tmp_path / "asked").exists, what="the callers were asked")
+        wait_until((tmp_path / "asked").exists, "the callers were asked")
         callers.finish()
         assert callers.process is not None
         callers.process.send_signal(signal.SIGUSR2)
         # The shell looks at what it was sent in the order of the numbers, SIGUSR1 first.
-        wait_until((tmp_path / "looked").exists, what="the callers looked at every signal")
+        wait_until((tmp_path / "looked").exists, "the callers looked at every signal")
     finally:
         callers.stop()
     assert (tmp_path / "asked").read_text() == "asked\n"
