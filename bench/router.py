@@ -71,9 +71,9 @@ class Feeder:
         value = given.SerializeToString()
         self.now_ms += 1
         self.offset += 1
-        began = time.perf_counter()
+        began = time.thread_time()  # others on the machine take turns with us
         outputs = decide(self.state, Position(0, self.offset), self.now_ms, Input.FromString(value))
-        took = time.perf_counter() - began
+        took = time.thread_time() - began
         self.seconds += took
         self.slowest = max(self.slowest, took)
         self.commands = outputs.commands

@@ -19,7 +19,7 @@ from services.webhooks.domain.payload import payload_of
 
 POLL_SECONDS = 0.5
 # What was matched since the last commit is matched, and sent, once more after a crash.
-COMMIT_SECONDS = 0.1
+COMMIT_SECONDS = 0.5
 ACKNOWLEDGE_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 20.0

@@ -6,6 +6,9 @@ from services.shared.bus.consumer import Consumer
 from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
 
+GATHER_MS = 2
+"""A caller waits for it: but commands that travel together cost less, so all wait less (bench/latency)."""
+
 
 class ClosingSender(BatchSender, Protocol):
     """A sender that can be given up."""
@@ -44,4 +47,4 @@ class KafkaBus:
 
     def consumer(self, group: str | None, topics: list[str]) -> ClosingReader:
         """Return a new consumer; raise BusUnavailable when no broker answers."""
-        return Consumer(self._bootstrap, group, topics, self._client_id)
+        return Consumer(self._bootstrap, group, topics, self._client_id, gather_ms=GATHER_MS)
