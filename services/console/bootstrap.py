@@ -11,6 +11,7 @@ from services.console.adapters.mongo import MongoTenantStore
 from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
 from services.console.api.calls import call_routes
+from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
@@ -98,6 +99,7 @@ class Console:
         app, gate = service_app("console", self.ready), Gate(self._outside.tokens)
         answer_refusals(app)
         app.register_blueprint(tenant_routes(gate, self.tenancy))
+        app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
         app.register_blueprint(call_routes(gate, self.desk, self.live))
         switch = self._outside.switch

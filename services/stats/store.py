@@ -44,5 +44,8 @@ class Store(Protocol):
     def summary(self, tenant_id: str | None) -> dict[str, Any]:
         """Return totals of a tenant, or of all."""
 
+    def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
+        """Return one call with its trace."""
+
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls of a tenant, or of all."""

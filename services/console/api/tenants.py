@@ -15,7 +15,7 @@ MAX_HISTORY = 100
 def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     """Return the routes of tenants' documents: YAML or JSON in, JSON out."""
     routes = Blueprint("tenants", __name__)
-    _answer_errors(routes)
+    answer_document_errors(routes)
 
     @routes.get("/v1/tenants")
     def all_tenants() -> Response:
@@ -26,7 +26,7 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     @routes.get("/v1/tenants/<tenant_id>")
     def newest(tenant_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
-        number = _number(request.args.get("version")) if "version" in request.args else None
+        number = version_number(request.args.get("version")) if "version" in request.args else None
         version = tenancy.version(tenant_id, number)
         return json_answer(_summary(version) | {"document": version.document})
 
@@ -38,7 +38,7 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     @routes.put("/v1/tenants/<tenant_id>")
     def apply(tenant_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
-        return _applied(tenancy.apply(_document(tenant_id), principal.actor))
+        return applied_answer(tenancy.apply(_document(tenant_id), principal.actor))
 
     @routes.post("/v1/tenants/<tenant_id>/diff")
     def diff(tenant_id: str) -> Response:
@@ -50,7 +50,7 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     @routes.post("/v1/tenants/<tenant_id>/rollback")
     def rollback(tenant_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
-        return _applied(tenancy.rollback(tenant_id, _number(request.args.get("version")), principal.actor))
+        return applied_answer(tenancy.rollback(tenant_id, version_number(request.args.get("version")), principal.actor))
 
     return routes
 
@@ -63,13 +63,15 @@ def _document(tenant_id: str) -> dict[str, Any]:
     return document
 
 
-def _number(text: str | None) -> int:
+def version_number(text: str | None) -> int:
+    """Return the number of a version that was asked for. Raises Refusal (400)."""
     if text is None or not text.isascii() or not text.isdigit() or not 0 < len(text) <= 9:  # noqa: PLR2004 - a billion
         raise refuse(400, "bad-version", "The parameter version must be a whole number from 1.")
     return int(text)
 
 
-def _applied(applied: Applied) -> Response:
+def applied_answer(applied: Applied) -> Response:
+    """Answer with what became of a document."""
     metrics.DOCUMENTS.labels("applied" if applied.is_new else "unchanged").inc()
     body = _summary(applied.version) | {"is_new": applied.is_new, "is_published": applied.is_published}
     # Stored for certain; the services read it as soon as the broker is back.
@@ -85,7 +87,9 @@ def _summary(version: Version) -> dict[str, Any]:
     }
 
 
-def _answer_errors(routes: Blueprint) -> None:
+def answer_document_errors(routes: Blueprint) -> None:
+    """Let a view raise what reading, checking and applying documents raises."""
+
     @routes.errorhandler(BadDocument)
     def bad_document(error: BadDocument) -> Response:
         metrics.DOCUMENTS.labels("refused").inc()

@@ -48,9 +48,14 @@ class MemoryStore:
             "recordings_stored": sum(len(call.get("recordings", {})) for call in calls),
         }
 
+    def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
+        """Return one call with its trace."""
+        return self.calls.get((tenant_id, call_id))
+
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls."""
-        return sorted(self._of(tenant_id), key=lambda call: -call.get("started_ms", 0))[:limit]
+        newest = sorted(self._of(tenant_id), key=lambda call: -call.get("started_ms", 0))[:limit]
+        return [{name: value for name, value in call.items() if name != "trace"} for call in newest]
 
     def _of(self, tenant_id: str | None) -> list[dict[str, Any]]:
         return [call for (owner, _), call in self.calls.items() if tenant_id in (None, owner)]

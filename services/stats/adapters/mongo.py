@@ -92,11 +92,17 @@ class MongoStore:
                 "recordings_stored": sum(len(call["recordings"]) for call in stored),
             }
 
+    def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
+        """Return one call with its trace."""
+        with _as_unavailable():
+            found: dict[str, Any] | None = self._calls.find_one({"_id": f"{tenant_id}/{call_id}"}, {"_id": 0})
+            return found
+
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls of a tenant, or of all."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            return list(self._calls.find(own, {"_id": 0}).sort("started_ms", -1).limit(limit))
+            return list(self._calls.find(own, {"_id": 0, "trace": 0}).sort("started_ms", -1).limit(limit))
 
 
 @contextmanager

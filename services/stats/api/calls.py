@@ -1,12 +1,16 @@
+from typing import Any
+
 import orjson
 from flask import Blueprint, Response, request
 
 from services.shared.access import Action
 from services.shared.chassis.problems import problem
 from services.stats.api.admission import Admission
+from services.stats.domain.trace import told
 from services.stats.store import Store, StoreUnavailable
 
 MOST_CALLS = 500
+_SHOWN = ("line", "started_ms", "ended_ms", "exit")
 
 
 def call_routes(admission: Admission, store: Store) -> Blueprint:
@@ -24,6 +28,17 @@ def call_routes(admission: Admission, store: Store) -> Blueprint:
         if not 1 <= limit <= MOST_CALLS:
             return problem(400, "bad-limit", f"limit is a number from 1 to {MOST_CALLS}")
         return json_answer({"calls": store.newest(tenant_id, limit)})
+
+    @api.get("/calls/<call_id>/why")
+    def why(call_id: str) -> Response:
+        tenant_id = admission.tenant(Action.READ_CALLS)
+        call = store.call(tenant_id, call_id)
+        if call is None:
+            return problem(
+                404, "call-not-found", "The call log has no such call; its newest events may be on their way."
+            )
+        answer: dict[str, Any] = {name: call[name] for name in _SHOWN if name in call}
+        return json_answer({"call_id": call_id, **answer, "why": told(call)})
 
     @api.errorhandler(StoreUnavailable)
     def unavailable(error: StoreUnavailable) -> Response:

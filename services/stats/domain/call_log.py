@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
+from services.stats.domain import trace
 
 # Fields to set in the call's document, or None for an event that the log does not keep.
 Fields = dict[str, Any]
@@ -11,8 +12,14 @@ Fields = dict[str, Any]
 
 def fields_of(event: Event) -> Fields | None:
     """Return what an event says of its call. Each field is said by one event only; order and repeats change nothing."""
+    if not event.call_id:
+        return None
     writer = _WRITERS.get(event.WhichOneof("body") or "")
-    return None if writer is None or not event.call_id else writer(event)
+    fields = writer(event) if writer is not None else {}
+    record = trace.record_of(event)
+    if record is not None:
+        fields[trace.key_of(event)] = record
+    return fields or None
 
 
 def _started(event: Event) -> Fields:

@@ -13,6 +13,7 @@ from services.shared.access import tokens_of
 from services.shared.chassis.clock import Clock
 from services.stats.adapters.memory import MemoryStore
 from services.stats.bootstrap import Parts, application, build
+from services.stats.domain.call_log import fields_of
 from services.stats.domain.profile import Profile
 from services.stats.feed import MOST_STREAMS_OF_TENANT
 from services.stats.store import StoreUnavailable
@@ -232,3 +233,15 @@ def test_the_numbers_are_metrics_with_bounded_labels(house: House) -> None:
     assert 'ringmaster_stats_calls_today{tenant="acme",what="answered"} 1.0' in text
     assert 'ringmaster_stats_queue_service_level_ratio{queue="sales",tenant="acme",window="last_15_min"} 1.0' in text
     assert "c1" not in text
+
+
+def test_why_a_call_went_where_it_went_is_told_to_its_tenant_only(house: House, client: FlaskClient) -> None:
+    for event in answered_call("c1", NOW_MS - 60_000, 3_000, 10_000):
+        house.store.write({("acme", "c1"): fields_of(event) or {}})
+    shown = client.get("/v1/calls/c1/why", headers=bearer("boss")).get_json()
+    assert next(record["what"] for record in shown["why"]) == "call.started"
+    assert shown["why"][-1]["after_ms"] == 13_000
+    assert client.get("/v1/calls/c1/why", headers=bearer("rival")).status_code == 404
+    assert client.get("/v1/calls/c1/why", headers=bearer("phone")).status_code == 403
+    assert client.get("/v1/calls/c1/why?tenant=acme", headers=bearer("rival")).status_code == 403
+    assert "trace" not in client.get("/v1/calls", headers=bearer("boss")).get_json()["calls"][0]
