@@ -3,6 +3,7 @@
 The layout is plain: steps stand in rows by their distance from the start, ways back run at the side.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -79,8 +80,8 @@ def svg(flow: Flow) -> str:
             f'role="img" font-family="sans-serif" font-size="13"><title>{escape(flow["flow_id"])}</title>'
         ),
         (
-            '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-            '<path d="M0 0 8 4 0 8z" fill="#475569"/></marker></defs>'
+            '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
+            'orient="auto"><path d="M0 0 8 4 0 8z" fill="#475569"/></marker></defs>'
             f'<rect width="{width}" height="{height}" fill="#fff"/>'
         ),
         *(_line(boxes[start], boxes[goal]) for start, goal, _ in edges),
@@ -130,13 +131,13 @@ def _rows(flow: Flow) -> dict[str, int]:
 
 def _boxes(flow: Flow) -> Iterator[Box]:
     rows = _rows(flow)
-    widest = max(list(rows.values()).count(row) for row in set(rows.values()))
+    in_row = Counter(rows.values())
+    widest = max(in_row.values())
     placed: dict[int, int] = {}
     for step_id, kind, detail in _labels(flow):
         row = rows[step_id]
         place = placed[row] = placed.get(row, -1) + 1
-        in_row = list(rows.values()).count(row)
-        left = MARGIN + (widest - in_row) * (BOX_WIDTH + GAP_X) // 2
+        left = MARGIN + (widest - in_row[row]) * (BOX_WIDTH + GAP_X) // 2
         x = left + place * (BOX_WIDTH + GAP_X) + BOX_WIDTH // 2
         yield Box(step_id, kind, detail, x, MARGIN + row * (BOX_HEIGHT + GAP_Y) + BOX_HEIGHT // 2)
 

@@ -60,9 +60,9 @@ def _left(body: ev.FlowStepLeft) -> str:
 
 
 def _created(body: ev.OfferCreated) -> str:
-    others = max(0, max(body.candidates_total, len(body.candidates)) - 1)
+    candidates = max(1, body.candidates_total, len(body.candidates))
     where = f"queue {body.queue_id}" if body.queue_id else "no queue"
-    return f"offered to {body.agent_id} of {where} by {body.strategy}, before {others} others"
+    return f"offered to {body.agent_id} of {where} by {body.strategy}, first of {candidates}"
 
 
 def _queue_left(body: ev.QueueLeft) -> str:

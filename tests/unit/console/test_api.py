@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from services.console.domain.live import SeenCall
 from services.shared.bus.events import publish_event
@@ -29,6 +30,13 @@ ROUTES = [
     ("POST", "/v1/tenants/acme/diff", "read"),
     ("PUT", "/v1/tenants/acme", "change"),
     ("POST", "/v1/tenants/acme/rollback?version=1", "change"),
+    ("GET", "/v1/tenants/acme/flows", "read"),
+    ("GET", "/v1/tenants/acme/flows/main", "read"),
+    ("GET", "/v1/tenants/acme/flows/main/picture.svg", "read"),
+    ("GET", "/v1/tenants/acme/flows/main/picture.mmd", "read"),
+    ("POST", "/v1/tenants/acme/flows/main/diff", "read"),
+    ("PUT", "/v1/tenants/acme/flows/main", "change"),
+    ("POST", "/v1/tenants/acme/flows/main/rollback?version=1", "change"),
     ("GET", "/v1/tenants/acme/agents", "live"),
     ("GET", "/v1/tenants/acme/calls", "live"),
     ("PUT", "/v1/tenants/acme/agents/olena/status", "agent"),
@@ -68,6 +76,10 @@ def open_office(office: Office, acme: dict[str, Any]) -> Office:
     return office
 
 
+def main_flow() -> dict[str, Any]:
+    return next(flow for flow in yaml.safe_load(demo_text("acme"))["flows"] if flow["flow_id"] == "main")
+
+
 def test_every_route_of_the_application_is_in_the_table_of_this_test(office: Office) -> None:
     found = set()
     for rule in office.client.application.url_map.iter_rules():
@@ -91,7 +103,9 @@ def test_every_route_of_the_application_is_in_the_table_of_this_test(office: Off
 def test_every_route_checks_tenant_and_role(
     open_office: Office, token: str, method: str, path: str, right: str
 ) -> None:
-    body = BODIES.get(path.rpartition("/")[2]) or (demo_text("acme") if "diff" in path or method == "PUT" else None)
+    whole = demo_text("acme") if "diff" in path or method == "PUT" else None
+    flow = main_flow() if "/flows/" in path and whole else None
+    body = BODIES.get(path.rpartition("/")[2]) or flow or whole
     open_office.console.desk._reply_seconds = 0.0
     before = len(open_office.bus.records(INPUTS))
     answer = open_office.ask(method, path, token, body)

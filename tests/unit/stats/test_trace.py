@@ -40,10 +40,10 @@ def test_a_calls_trace_tells_each_step_and_offer_with_its_reason() -> None:
         "flow main (version 1): into step wait, a queue",
         "into queue sales at place 1 of 1",
     ]
-    assert texts[6] == "offered to olena of queue sales by longest_idle, before 1 others"
+    assert texts[6] == "offered to olena of queue sales by longest_idle, first of 2"
     assert texts[7:] == [
         "olena refused: USER_BUSY",
-        "offered to taras of queue sales by longest_idle, before 0 others",
+        "offered to taras of queue sales by longest_idle, first of 1",
         "taras answered after 0 ms of ringing",
         "out of queue sales by answered after 2000 ms",
         "talks with taras",
