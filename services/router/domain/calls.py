@@ -2,6 +2,7 @@
 
 from services.router.domain import agents, offers, waiting
 from services.router.domain.agents import ON_CALL
+from services.router.domain.callbacks import opening, planning
 from services.router.domain.lifecycle import CallStage, check_call
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
@@ -15,7 +16,7 @@ HANG_UP_TRIES = 3
 """A hang-up is ordered so often; then the leg is taken for gone, so that no call stays for ever."""
 KEPT_AFTER_END_MS = 15 * 60_000
 MOST_ENDED = 5_000
-_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "end")
+_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "end", "dial")
 _LOST = frozenset({ev.CALL_EXIT_ABANDONED, ev.CALL_EXIT_SHORT_ABANDONED, ev.CALL_EXIT_TIMEOUT, ev.CALL_EXIT_NO_AGENT})
 _BY_QUEUE_EXIT: dict[int, "ev.CallExit.ValueType"] = {
     ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,
@@ -49,6 +50,7 @@ def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
     state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
     _tell_started(turn, call)
     _check_limit(turn, call, configuration.document.limits.concurrent_calls)
+    opening.caller_came(turn, call)
     return call
 
 
@@ -82,7 +84,8 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
     """Order the end of a call; how it ended is decided here, it is told when the leg is gone."""
     if call.stage is CallStage.ENDING:
         return
-    call.planned_exit = call_exit
+    is_unreached = call.callback_id and not call.is_leg_answered
+    call.planned_exit = ev.CALL_EXIT_NOT_REACHED if is_unreached else call_exit
     offers.cancel_all(turn, call, "call ended")
     if call.is_waiting:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR)
@@ -91,6 +94,9 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
     _release_other_leg(turn, call)
     to_stage(call, CallStage.ENDING)
     call.hang_up_cause = cause
+    if call.call_id not in turn.state.legs:  # a callback whose customer was not dialled
+        end(turn, call, sw.LegHungUp(cause=cause))
+        return
     order_hang_up(turn, call)
 
 
@@ -118,7 +124,11 @@ def end(
         turn.cancel_timer(kind, call.call_id)
     if call_exit in _LOST:
         _tell_lost(turn, call, call_exit)
-    _tell_ended(turn, call, call_exit, hung_up)
+    opening.lost(turn, call, call_exit)
+    planning.attempt_over(turn, call, hung_up.cause)
+    opening.caller_went(turn, call)
+    if call.sequence:  # nobody was told of a callback that never had its turn
+        _tell_ended(turn, call, call_exit, hung_up)
     _forget(turn, call)
 
 
@@ -169,7 +179,8 @@ def _exit_of(call: Call) -> "ev.CallExit.ValueType":
         return ev.CALL_EXIT_ANSWERED
     if call.stage is CallStage.FORWARDED:
         return ev.CALL_EXIT_FORWARDED
-    return _BY_QUEUE_EXIT.get(call.queue_exit, ev.CALL_EXIT_FLOW_ABANDONED)
+    otherwise = ev.CALL_EXIT_NOT_REACHED if call.callback_id else ev.CALL_EXIT_FLOW_ABANDONED
+    return _BY_QUEUE_EXIT.get(call.queue_exit, otherwise)
 
 
 def _forget(turn: Turn, call: Call) -> None:
@@ -178,6 +189,7 @@ def _forget(turn: Turn, call: Call) -> None:
         call.call_id, turn.now_ms, call.sequence, call.agent_id, call.queue_id, call.stopped, call.node
     )
     del state.calls[call.call_id]
+    state.absent.discard(call.call_id)
     state.legs.pop(call.call_id, None)
     state.calls_of_version[call.version] -= 1
     if not state.calls_of_version[call.version]:
@@ -200,7 +212,7 @@ def _tell_started(turn: Turn, call: Call) -> None:
 
 
 def _check_limit(turn: Turn, call: Call, allowed: int) -> None:
-    live = len(turn.state.calls)
+    live = len(turn.state.calls) - len(turn.state.absent)
     if not allowed or live <= allowed:
         return
     call.refusal_cause = "NORMAL_CIRCUIT_CONGESTION"
@@ -239,3 +251,5 @@ def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung
     kept = call.recordings if call.answered_ms else [one for one in call.recordings if one in call.messages]
     body.recording_ids.extend(kept)  # without a talk only a message holds anything
     body.disposition = call.disposition
+    body.callback_id = call.callback_id
+    body.direction = sw.DIRECTION_OUTBOUND if call.callback_id else sw.DIRECTION_INBOUND

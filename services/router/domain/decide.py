@@ -17,6 +17,7 @@ from services.router.domain import (
     talking,
     waiting,
 )
+from services.router.domain.callbacks import attempts, planning
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call, TenantState
 from services.router.domain.turn import CancelTimer, Lookup, Position, SetTimer, Turn
@@ -51,7 +52,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         raise UnreadableInput("the input says nothing that the router knows")
     take(turn, given)
     matching.settle(turn)
-    while turn.deserted or turn.unoffered or turn.left_alone:
+    while turn.needless or turn.deserted or turn.unoffered or turn.left_alone:
         _go_on_with_flows(turn)
         matching.settle(turn)
     calls.purge_ended(turn)
@@ -60,6 +61,9 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
 
 def _go_on_with_flows(turn: Turn) -> None:
     """Let the flows of those go on whose wait, offer or talk this decision ended."""
+    if turn.needless:
+        attempts.drop_needless(turn)
+        return
     if turn.deserted:
         flow.check_deserted(turn, turn.deserted.pop(0))
         return
@@ -109,6 +113,14 @@ def _rested(turn: Turn, agent_id: str) -> None:
     agents.set_reachable(turn, turn.state.agents[agent_id], is_reachable=True)
 
 
+def _callback_due(turn: Turn, callback_id: str) -> None:
+    attempts.begin(turn, turn.state.callbacks[callback_id])
+
+
+def _callback_expires(turn: Turn, callback_id: str) -> None:
+    planning.expire(turn, turn.state.callbacks[callback_id])
+
+
 _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "lease": calls.lease,
     "step": flow.step_overdue,
@@ -121,12 +133,15 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "bridge": _bridge_overdue,
     "unbridged": _silent,
     "end": calls.order_hang_up,
+    "dial": attempts.dial_overdue,
 }
 _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "ring": _rang_out,
     "wrap": _wrapped_up,
     "reach": _rested,
     "gone": offers.order_release,
+    "callback": _callback_due,
+    "callback_end": _callback_expires,
 }
 _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "fact": lambda turn, given: facts.take(turn, given.fact),

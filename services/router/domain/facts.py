@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
+from services.router.domain.callbacks import attempts
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
@@ -20,6 +21,7 @@ _CUT = frozenset({"SYSTEM_SHUTDOWN", "CRASH"})
 def take(turn: Turn, fact: sw.SwitchFact) -> None:
     """Take a fact in. One that was told before, or of a leg that is not ours, changes nothing."""
     kind = fact.WhichOneof("fact") or ""
+    turn.state.node = fact.node or turn.state.node
     leg = turn.state.legs.get(fact.leg_id) if fact.leg_id else None
     if leg is not None:
         if _is_told_again(leg, fact, kind):
@@ -102,7 +104,10 @@ def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         _answered(turn, leg, fact)  # a leg that we made parks when it is answered
         return
     call = turn.state.calls[leg.call_id]
-    if call.stage is CallStage.ARRIVING:
+    if call.callback_id:
+        leg.is_answered = True
+        attempts.customer_answered(turn, call)
+    elif call.stage is CallStage.ARRIVING:
         flow.start(turn, call)
     else:
         flow.parked_again(turn, call)
@@ -119,6 +124,10 @@ def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
         call = turn.state.calls.get(leg.call_id)
         if call is not None:
             flow.outside_answered(turn, call, leg)
+    elif leg.role is LegRole.CUSTOMER:
+        attempts.customer_answered(turn, turn.state.calls[leg.call_id])
+    elif leg.offer_id and turn.state.calls[leg.call_id].is_absent:
+        attempts.agent_answered(turn, turn.state.offers[leg.offer_id])
     elif leg.offer_id:
         talking.accept(turn, turn.state.offers[leg.offer_id])
 
@@ -172,6 +181,8 @@ def _leg_ended(turn: Turn, leg: Leg, cause: str) -> None:
     offers.forget_leg(turn, leg.leg_id)
     if offer is not None:
         offers.leg_ended(turn, offer, cause)
+    elif call is not None and leg.role is LegRole.CUSTOMER:
+        calls.end(turn, call, sw.LegHungUp(cause=cause))
     elif call is not None and leg.role is LegRole.OUTSIDE:
         flow.outside_left(turn, call, leg, cause)
     elif call is not None:

@@ -28,6 +28,8 @@ class CallStage(StrEnum):
     IN_STEP = "in_step"
     """A prompt or question of its flow runs."""
     WAITING = "waiting"
+    CALLING = "calling"
+    """We ring the customer."""
     CONNECTING = "connecting"
     """An agent answered, the bridge was ordered."""
     TALKING = "talking"
@@ -55,7 +57,8 @@ _STEP_ENDS = _ENDING | {CallStage.IN_STEP, CallStage.WAITING, CallStage.FORWARDI
 CALL_TRANSITIONS: dict[CallStage, frozenset[CallStage]] = {
     CallStage.ARRIVING: _STEP_ENDS,
     CallStage.IN_STEP: _STEP_ENDS,
-    CallStage.WAITING: _STEP_ENDS | {CallStage.CONNECTING},
+    CallStage.WAITING: _STEP_ENDS | {CallStage.CONNECTING, CallStage.CALLING},
+    CallStage.CALLING: _ENDING | {CallStage.WAITING, CallStage.CONNECTING},
     CallStage.CONNECTING: _ENDING | {CallStage.WAITING, CallStage.TALKING},
     CallStage.TALKING: _STEP_ENDS,
     CallStage.FORWARDING: _STEP_ENDS | {CallStage.FORWARDED},

@@ -1,6 +1,7 @@
 """Who gets which call. Nothing here looks through all callers or agents: the orders are kept at each change."""
 
 from services.router.domain import agents, explaining, offers, waiting, widening
+from services.router.domain.callbacks import attempts
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, QueueMemory, TenantState
 from services.router.domain.ordering import AgentPool, QueueIndex, by_rank
@@ -61,7 +62,7 @@ def _match_freed(turn: Turn) -> None:
     turn.freed.clear()
     if len(freed) == 1 and freed[0].state is AgentState.IDLE:
         call = next_caller(turn.state, freed[0])
-        if call is not None and not call.refused:
+        if call is not None and not call.refused and not call.is_absent:
             index = turn.state.indexes[call.queue_id]
             _offer(turn, call, index, [agents.key_in(index, freed[0], turn.now_ms)])
             return
@@ -116,7 +117,7 @@ def widen_all(turn: Turn, queue_id: str) -> None:
     index = turn.state.indexes.get(queue_id)
     if index is None or not index.plan.level_seconds:
         return
-    for entry in list(index.waiting):
+    for entry in dict.fromkeys([*index.waiting, *index.opened()]):
         waiting.widen(turn, turn.state.calls[entry[3]])
 
 
@@ -197,6 +198,11 @@ def _last_agent(state: TenantState, index: QueueIndex, call: Call, requirement: 
 
 def _offer(turn: Turn, call: Call, index: QueueIndex, chosen: list[AgentKey]) -> None:
     queue = index.plan.queue
+    if call.is_absent and not attempts.may_be_offered(turn, call):
+        return
+    if attempts.is_customer_first(turn, call):
+        _reserve(turn, call, index, chosen[:1])
+        return
     reasons = explaining.reasons(turn.state, index, call, chosen)
     waiting.close(turn, call)
     turn.cancel_timer("retry", call.call_id)
@@ -210,6 +216,20 @@ def _offer(turn: Turn, call: Call, index: QueueIndex, chosen: list[AgentKey]) ->
         memory.last_offered[str(place.level)] = [place.position, agent_id]
     if queue.strategy == tn.STRATEGY_RING_PROGRESSIVELY:
         _progress_later(turn, call, queue)
+
+
+def _reserve(turn: Turn, call: Call, index: QueueIndex, chosen: list[AgentKey]) -> None:
+    """Keep an agent free for a customer who is called first."""
+    queue, agent_id = index.plan.queue, chosen[0][2]
+    reasons = explaining.reasons(turn.state, index, call, chosen)
+    waiting.close(turn, call)
+    turn.cancel_timer("retry", call.call_id)
+    call.offers_made += 1
+    _, body = offers.reserve(turn, call, turn.state.agents[agent_id], queue)
+    body.MergeFrom(reasons)
+    place = index.plan.places[agent_id]
+    turn.state.queues[queue.queue_id].last_offered[str(place.level)] = [place.position, agent_id]
+    attempts.dial_with_reserved(turn, call, agent_id)
 
 
 def _progress_later(turn: Turn, call: Call, queue: tn.Queue) -> None:

@@ -9,6 +9,7 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 
 if TYPE_CHECKING:  # both are built of these records
+    from services.router.domain.callbacks.task import Callback
     from services.router.domain.configuration import Configuration
     from services.router.domain.ordering import QueueIndex
 
@@ -174,6 +175,18 @@ class Call:
     masking: dict[str, list[str]] = field(default_factory=dict)
     """Command that masks or unmasks → what is told when it is done, and who asked."""
     disposition: str = ""
+    asked_callback: str = ""
+    """The callback that its caller asked for."""
+    was_closed: bool = False
+    """A schedule said that nobody is there."""
+    callback_id: str = ""
+    """The callback that it serves, of a customer whom we call."""
+    is_absent: bool = False
+    """A callback whose customer is not on the line: it waits for an agent, and no event tells so."""
+    keeps_place: bool = True
+    """It counts among those who wait; a callback without a place of its own does not."""
+    dialled_ms: int = 0
+    """When the customer's phone was first rung by us."""
 
 
 @dataclass(slots=True)
@@ -222,10 +235,18 @@ class TenantState:
     sequences: dict[str, int] = field(default_factory=dict)
     familiar: dict[str, list[int | str]] = field(default_factory=dict)
     """Number → the agent who talked with it last, and when."""
+    callbacks: "dict[str, Callback]" = field(default_factory=dict)
+    """Tasks that are open, by id."""
+    node: str = ""
+    """The switch that was heard of last: the next callback is dialled there."""
     # What follows is derived from what stands above, and is built again from it.
     configurations: "dict[int, Configuration]" = field(default_factory=dict)
     indexes: "dict[str, QueueIndex]" = field(default_factory=dict)
     calls_of_version: dict[int, int] = field(default_factory=dict)
+    callbacks_of: dict[str, list[str]] = field(default_factory=dict)
+    """Number → its open tasks, one a queue."""
+    absent: set[str] = field(default_factory=set)
+    """Calls without a customer's leg: callbacks that wait for an agent."""
 
     @property
     def configuration(self) -> "Configuration | None":

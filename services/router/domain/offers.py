@@ -26,17 +26,35 @@ UNREGISTERED = frozenset({"USER_NOT_REGISTERED", "SUBSCRIBER_ABSENT"})
 
 def make(turn: Turn, call: Call, agent: Agent, queue: tn.Queue) -> ev.OfferCreated:
     """Reserve an agent and ring the phone; returns the body of offer.created, for the reasons to be written in."""
-    state = turn.state
-    ring_ms = (queue.ring_timeout_seconds or DEFAULT_RING_SECONDS) * 1000
+    offer, body = reserve(turn, call, agent, queue)
+    ring(turn, call, offer, ring_ms_of(queue))
+    return body
+
+
+def ring_ms_of(queue: tn.Queue) -> int:
+    """Return how long an offer of a queue rings."""
+    return (queue.ring_timeout_seconds or DEFAULT_RING_SECONDS) * 1000
+
+
+def reserve(turn: Turn, call: Call, agent: Agent, queue: tn.Queue) -> tuple[Offer, ev.OfferCreated]:
+    """Reserve an agent whose phone does not ring yet."""
     offer = Offer(turn.new_id(), call.call_id, agent.agent_id, queue.queue_id, turn.new_leg_id(), turn.now_ms)
-    state.offers[offer.offer_id] = offer
+    turn.state.offers[offer.offer_id] = offer
     call.offers.append(offer.offer_id)
-    agent.offer_id, agent.leg_id = offer.offer_id, offer.leg_id
+    agent.offer_id = offer.offer_id
     agent.call_id, agent.queue_id = call.call_id, queue.queue_id
     agent.last_offered_ms = turn.now_ms
     agents.move(turn, agent, AgentState.RESERVED)
     body = turn.call_event(call).offer_created
     _name(body, offer)
+    return offer, body
+
+
+def ring(turn: Turn, call: Call, offer: Offer, ring_ms: int) -> None:
+    """Ring the phone of a reserved agent."""
+    state = turn.state
+    agent = state.agents[offer.agent_id]
+    agent.leg_id = offer.leg_id
     command = turn.command(call, offer.leg_id, ring_ms)
     originate = command.originate_leg
     originate.phone = state.configurations[state.version].phone_of(agent.agent_id)
@@ -47,7 +65,6 @@ def make(turn: Turn, call: Call, agent: Agent, queue: tn.Queue) -> ev.OfferCreat
         offer.leg_id, call.call_id, LegRole.AGENT, call.node, agent.agent_id, offer.offer_id, command.command_id
     )
     turn.set_timer("ring", offer.offer_id, ring_ms)
-    return body
 
 
 def rings(turn: Turn, offer: Offer) -> None:

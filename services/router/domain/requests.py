@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
+from services.router.domain.callbacks import wishes
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Agent, Call
 from services.router.domain.turn import Turn
@@ -173,4 +174,7 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "hold_call": _hold_call,
     "set_disposition": _set_disposition,
     "control_recording": _control_recording,
+    "ask_callback": wishes.ask,
+    "cancel_callback": wishes.cancel,
+    "reschedule_callback": wishes.reschedule,
 }

@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from services.router.domain.agents import count_agent, index_agent
+from services.router.domain.callbacks.task import Callback
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, EndedCall, Leg, LegRole, Offer, QueueMemory, TenantState
@@ -11,7 +12,7 @@ from services.router.domain.ordering import QueueIndex
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 3
+FORMAT = 4
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,
@@ -19,8 +20,9 @@ _RECORDS: dict[str, type[Any]] = {
     "agents": Agent,
     "queues": QueueMemory,
     "ended": EndedCall,
+    "callbacks": Callback,
 }
-_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences", "familiar")
+_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences", "familiar", "node")
 
 
 class UnknownFormat(ValueError):
@@ -62,7 +64,11 @@ def _derive(state: TenantState) -> None:
     for agent in state.agents.values():
         count_agent(state, agent)
         index_agent(state, agent)
+    for task in state.callbacks.values():
+        state.callbacks_of.setdefault(task.number, []).append(task.callback_id)
     for call in state.calls.values():
         state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+        if call.is_absent:
+            state.absent.add(call.call_id)
         if call.is_waiting:
             index_call(state, call)

@@ -2,6 +2,7 @@
 
 from services.router.domain import agents, calls, offers, waiting
 from services.router.domain.agents import ON_CALL
+from services.router.domain.callbacks import joining, opening
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, Leg, Offer
 from services.router.domain.turn import Turn
@@ -24,9 +25,14 @@ def accept(turn: Turn, offer: Offer) -> None:
     offers.accept(turn, offer)
     turn.cancel_timer("retry", call.call_id)
     call.agent_id = offer.agent_id
+    connect(turn, call, offer.leg_id)
+
+
+def connect(turn: Turn, call: Call, leg_id: str) -> None:
+    """Have a talk recorded and order its bridge."""
     # Before the bridge, so that not a word is lost; the switch writes nothing until they hear each other.
     _start_recording(turn, call)
-    bridge(turn, call, offer.leg_id)
+    bridge(turn, call, leg_id)
 
 
 def bridge(turn: Turn, call: Call, leg_id: str) -> None:
@@ -94,7 +100,9 @@ def bridge_failed(turn: Turn, call: Call) -> None:
     queue = waiting.queue_of(turn.state, call.queue_id)
     turn.command(call, call.call_id).start_music.stream = queue.music if queue else ""
     waiting.reopen(turn, call)
-    if not call.is_waiting:
+    if call.callback_id and not call.is_waiting:
+        joining.wait_live(turn, call)
+    elif not call.is_waiting:
         turn.unoffered.append(call.call_id)
 
 
@@ -107,6 +115,9 @@ def agent_left(turn: Turn, call: Call, leg: Leg) -> None:
         return
     if call.stage is CallStage.CONNECTING:
         bridge_failed(turn, call)
+        return
+    if call.stage is CallStage.CALLING:
+        calls.hang_up(turn, call, ev.CALL_EXIT_NOT_REACHED)
         return
     calls.stop_talk(turn, call)
     call.other_leg_id = ""
@@ -176,7 +187,7 @@ def _tell_answered(turn: Turn, call: Call) -> None:
     if call.is_waiting:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
     else:
-        call.wait_ms = turn.now_ms - call.entered_ms
+        call.wait_ms = 0 if call.callback_id else turn.now_ms - call.entered_ms
     call.answered_ms = turn.now_ms
     agents.move(turn, agent, AgentState.TALKING)
     body = turn.call_event(call).call_answered
@@ -187,6 +198,7 @@ def _tell_answered(turn: Turn, call: Call) -> None:
     body.caller.number = call.caller_number
     body.caller.name = call.caller_name
     body.line = call.line
+    opening.got_through(turn, call, agent.agent_id)
 
 
 def _talking_agent(turn: Turn, call: Call) -> Agent | None:

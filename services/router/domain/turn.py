@@ -62,6 +62,7 @@ class Turn:
         "left_alone",
         "levelled",
         "lookups",
+        "needless",
         "now_ms",
         "position",
         "replies",
@@ -91,6 +92,8 @@ class Turn:
         """Callers whose agent left after the talk and whose flow goes on."""
         self.deserted: list[str] = []
         """Queues that an agent left for good: their callers may have nobody to wait for."""
+        self.needless: list[str] = []
+        """Calls to customers who need not be called any more."""
         self._ordinal = 0
         self._caused_by = f"{position.partition}:{position.offset}"
 

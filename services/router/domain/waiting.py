@@ -61,7 +61,8 @@ def index_call(state: TenantState, call: Call) -> None:
     if index is None:
         return
     entry = entry_of(index.plan, call)
-    index.waiting.add(entry)
+    if call.keeps_place:
+        index.waiting.add(entry)
     if not call.offers and call.stage is CallStage.WAITING:
         index.open(widening.lane_of(index, call), entry)
 
@@ -152,7 +153,7 @@ def reopen(turn: Turn, call: Call) -> None:
     queue = queue_of(turn.state, call.queue_id)
     if queue is None:
         turn.deserted.append(call.queue_id)
-    elif queue.max_wait_seconds and f"wait:{call.call_id}" not in turn.state.timers:
+    elif queue.max_wait_seconds and not call.is_absent and f"wait:{call.call_id}" not in turn.state.timers:
         # The longest wait passed while the caller was being connected.
         turn.set_timer("wait", call.call_id, max(1, call.joined_ms + queue.max_wait_seconds * 1000 - turn.now_ms))
 
@@ -167,17 +168,19 @@ def close(turn: Turn, call: Call) -> None:
 def leave(
     turn: Turn, call: Call, queue_exit: "ev.QueueExit.ValueType", agent_id: str = "", *, next_queue_id: str = ""
 ) -> None:
-    """Let a caller stop waiting and tell how."""
+    """Let a caller stop waiting and tell how; of a callback whose customer is not on the line nothing is told."""
     waiting = 0
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
         unindex_call(index, call)
         waiting = len(index.waiting)
     call.is_waiting = False
-    call.queue_exit = queue_exit
-    call.wait_ms = turn.now_ms - call.joined_ms
     for kind in TIMERS:
         turn.cancel_timer(kind, call.call_id)
+    if call.is_absent:
+        return
+    call.queue_exit = queue_exit
+    call.wait_ms = turn.now_ms - call.joined_ms
     queue = queue_of(turn.state, call.queue_id)
     body = turn.call_event(call).queue_left
     body.queue_id = call.queue_id

@@ -22,6 +22,7 @@ def _schedule(turn: Turn, call: Call, step: tn.Step) -> Left:
         way = schedule_exit(schedule, configuration.document.time_zone, turn.now_ms)
     except (ZoneInfoNotFoundError, ValueError) as fault:
         raise FlowFault("the time zone does not exist") from fault
+    call.was_closed = way != "open"
     return way, f"schedule {schedule.schedule_id} says {way}"
 
 

@@ -1,7 +1,7 @@
 """The callback step: offer to call back, and agree on the number (SPEC 2.1, 4.1)."""
 
-import phonenumbers
-
+from services.router.domain.callbacks import opening
+from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.flow.asking import ask, named, outcome_of
 from services.router.domain.flow.kinds import Kind, Left
 from services.router.domain.model import Call
@@ -16,22 +16,9 @@ MOST_NUMBERS = 3
 """So many numbers are taken down before the caller is let go on."""
 FEWEST_DIGITS = 3
 MOST_DIGITS = 15
-REASON = "asked"
 _OFFERED = "offered"
 _ENTERING = "entering"
 _CONFIRMING = "confirming"
-
-
-def normalised(number: str, line: str) -> str:
-    """Return a number as E.164, read as one dials it in the line's country; empty for one that is none."""
-    try:
-        region = phonenumbers.region_code_for_number(phonenumbers.parse(line, None))
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_possible_number(parsed):
-        return ""
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _callback(turn: Turn, call: Call, step: tn.Step) -> None:
@@ -97,13 +84,9 @@ def _choose(turn: Turn, call: Call, step: tn.Step, prompts: list[cm.Prompt]) -> 
 
 
 def _requested(turn: Turn, call: Call, step: tn.Step, number: str) -> Left:
-    body = turn.call_event(call).callback_requested
-    body.callback_id = turn.new_id()
-    body.number = number
-    body.queue_id = step.callback.queue_id
-    body.reason = REASON
-    body.due_at.FromMilliseconds(turn.now_ms)
     call.typed_number = ""
+    if not opening.ask(turn, call, step.callback.queue_id, number):
+        return "declined", "the tenant has too many open callbacks"
     return "requested", "the caller agreed to be called back"
 
 

@@ -46,6 +46,9 @@ def advance(turn: Turn, call: Call, left: Left | None) -> None:
     if left is None:
         return
     turn.cancel_timer("step", call.call_id)
+    if not call.step_id:  # a callback's customer waited without a flow
+        _finish(turn, call)
+        return
     call.step_command_id = ""
     _enter(turn, call, _leave(turn, call, left))
 

@@ -64,7 +64,7 @@ def step_overdue(turn: Turn, call: Call) -> None:
 
 def queue_exit(turn: Turn, call: Call, kind: "ev.QueueExit.ValueType", left: Left) -> None:
     """Take a waiting caller out of the queue and go on with the flow; one who is being connected stays."""
-    if not call.is_waiting or call.stage is not CallStage.WAITING:
+    if not call.is_waiting or call.is_absent or call.stage is not CallStage.WAITING:
         return
     offers.cancel_all(turn, call, left[1])
     waiting.leave(turn, call, kind)

@@ -54,6 +54,8 @@ class _CallExitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallExit.Val
     """The switch or a phone failed."""
     CALL_EXIT_FALLBACK: _CallExit.ValueType  # 12
     """FreeSWITCH helped itself because nobody took the call over (SPEC 2.4)."""
+    CALL_EXIT_NOT_REACHED: _CallExit.ValueType  # 40
+    """The platform called the customer, who was not reached."""
 
 class CallExit(_CallExit, metaclass=_CallExitEnumTypeWrapper):
     """CallExit is how a customer's visit ended; each call has exactly one."""
@@ -84,6 +86,8 @@ CALL_EXIT_ERROR: CallExit.ValueType  # 11
 """The switch or a phone failed."""
 CALL_EXIT_FALLBACK: CallExit.ValueType  # 12
 """FreeSWITCH helped itself because nobody took the call over (SPEC 2.4)."""
+CALL_EXIT_NOT_REACHED: CallExit.ValueType  # 40
+"""The platform called the customer, who was not reached."""
 Global___CallExit: _TypeAlias = CallExit  # noqa: Y015
 
 class _QueueExit:
@@ -266,6 +270,7 @@ class Event(_message.Message):
     SWITCH_RESTARTED_FIELD_NUMBER: _builtins.int
     SWITCH_GAP_FIELD_NUMBER: _builtins.int
     REPORT_READY_FIELD_NUMBER: _builtins.int
+    CALLBACK_RESCHEDULED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Derived from what caused it: the same fact has the same id after any replay or retry."""
     tenant_id: _builtins.str
@@ -510,6 +515,10 @@ class Event(_message.Message):
     def report_ready(self) -> Global___ReportReady:
         """report.ready: a scheduled report was made."""
 
+    @_builtins.property
+    def callback_rescheduled(self) -> Global___CallbackRescheduled:
+        """callback.rescheduled: a callback was moved to another moment."""
+
     def __init__(
         self,
         *,
@@ -577,12 +586,13 @@ class Event(_message.Message):
         switch_restarted: Global___SwitchRestartedEvent | None = ...,
         switch_gap: Global___SwitchGapEvent | None = ...,
         report_ready: Global___ReportReady | None = ...,
+        callback_rescheduled: Global___CallbackRescheduled | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_succeeded", b"callback_succeeded", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_succeeded", b"callback_succeeded", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready", "callback_rescheduled"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -705,6 +715,7 @@ class CallStarted(_message.Message):
     FLOW_ID_FIELD_NUMBER: _builtins.int
     TENANT_VERSION_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
+    CALLBACK_ID_FIELD_NUMBER: _builtins.int
     direction: _switch_pb2.Direction.ValueType
     """Who called whom."""
     line: _builtins.str
@@ -717,6 +728,8 @@ class CallStarted(_message.Message):
     """Version of the tenant document that it keeps."""
     node: _builtins.str
     """The FreeSWITCH node."""
+    callback_id: _builtins.str
+    """The callback task that it serves; empty for a customer who called."""
     @_builtins.property
     def caller(self) -> Global___Party:
         """The customer."""
@@ -731,10 +744,11 @@ class CallStarted(_message.Message):
         flow_id: _builtins.str = ...,
         tenant_version: _builtins.int = ...,
         node: _builtins.str = ...,
+        callback_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "direction", b"direction", "flow_id", b"flow_id", "leg_id", b"leg_id", "line", b"line", "node", b"node", "tenant_version", b"tenant_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "caller", b"caller", "direction", b"direction", "flow_id", b"flow_id", "leg_id", b"leg_id", "line", b"line", "node", b"node", "tenant_version", b"tenant_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,6 +904,8 @@ class CallEnded(_message.Message):
     HANGUP_PARTY_FIELD_NUMBER: _builtins.int
     RECORDING_IDS_FIELD_NUMBER: _builtins.int
     DISPOSITION_FIELD_NUMBER: _builtins.int
+    CALLBACK_ID_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
     exit: Global___CallExit.ValueType
     """How it ended."""
     line: _builtins.str
@@ -910,6 +926,10 @@ class CallEnded(_message.Message):
     """Who hung up."""
     disposition: _builtins.str
     """Outcome chosen by the agent so far."""
+    callback_id: _builtins.str
+    """The callback task that it served; empty for a customer who called."""
+    direction: _switch_pb2.Direction.ValueType
+    """Who called whom."""
     @_builtins.property
     def caller(self) -> Global___Party:
         """The customer."""
@@ -943,10 +963,12 @@ class CallEnded(_message.Message):
         hangup_party: _switch_pb2.HangupParty.ValueType = ...,
         recording_ids: _abc.Iterable[_builtins.str] | None = ...,
         disposition: _builtins.str = ...,
+        callback_id: _builtins.str = ...,
+        direction: _switch_pb2.Direction.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "caller", b"caller", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answered_at", b"answered_at", "caller", b"caller", "disposition", b"disposition", "exit", b"exit", "hangup_cause", b"hangup_cause", "hangup_party", b"hangup_party", "hold_ms", b"hold_ms", "line", b"line", "queue_id", b"queue_id", "recording_ids", b"recording_ids", "started_at", b"started_at", "talk_ms", b"talk_ms", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answered_at", b"answered_at", "callback_id", b"callback_id", "caller", b"caller", "direction", b"direction", "disposition", b"disposition", "exit", b"exit", "hangup_cause", b"hangup_cause", "hangup_party", b"hangup_party", "hold_ms", b"hold_ms", "line", b"line", "queue_id", b"queue_id", "recording_ids", b"recording_ids", "started_at", b"started_at", "talk_ms", b"talk_ms", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2167,6 +2189,10 @@ class CallbackRequested(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    KEEPS_PLACE_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2175,9 +2201,19 @@ class CallbackRequested(_message.Message):
     """The queue."""
     reason: _builtins.str
     """abandoned, timeout, asked, …"""
+    line: _builtins.str
+    """The line that the customer called, and sees, E.164."""
+    name: _builtins.str
+    """The customer's display name: written by the caller."""
+    keeps_place: _builtins.bool
+    """True when the customer keeps the place in the queue (SPEC 4.3)."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp:
         """Not before."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Given up at this moment."""
 
     def __init__(
         self,
@@ -2187,10 +2223,14 @@ class CallbackRequested(_message.Message):
         queue_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         due_at: _timestamp_pb2.Timestamp | None = ...,
+        line: _builtins.str = ...,
+        name: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        keeps_place: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "due_at", b"due_at", "number", b"number", "queue_id", b"queue_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "due_at", b"due_at", "expires_at", b"expires_at", "keeps_place", b"keeps_place", "line", b"line", "name", b"name", "number", b"number", "queue_id", b"queue_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2207,6 +2247,7 @@ class CallbackAttempted(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2217,6 +2258,8 @@ class CallbackAttempted(_message.Message):
     """From 1."""
     agent_id: _builtins.str
     """The agent."""
+    call_id: _builtins.str
+    """The call of this attempt."""
     def __init__(
         self,
         *,
@@ -2225,10 +2268,11 @@ class CallbackAttempted(_message.Message):
         queue_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         agent_id: _builtins.str = ...,
+        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2245,6 +2289,7 @@ class CallbackSucceeded(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2255,6 +2300,8 @@ class CallbackSucceeded(_message.Message):
     """From 1."""
     agent_id: _builtins.str
     """The agent."""
+    call_id: _builtins.str
+    """The call of this attempt."""
     def __init__(
         self,
         *,
@@ -2263,10 +2310,11 @@ class CallbackSucceeded(_message.Message):
         queue_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         agent_id: _builtins.str = ...,
+        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2284,6 +2332,8 @@ class CallbackFailed(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    NEXT_AT_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2296,6 +2346,12 @@ class CallbackFailed(_message.Message):
     """FreeSWITCH cause."""
     final: _builtins.bool
     """True when no more will be tried."""
+    call_id: _builtins.str
+    """The call of this attempt."""
+    @_builtins.property
+    def next_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried again; absent when it is not."""
+
     def __init__(
         self,
         *,
@@ -2305,10 +2361,12 @@ class CallbackFailed(_message.Message):
         attempt: _builtins.int = ...,
         cause: _builtins.str = ...,
         final: _builtins.bool = ...,
+        call_id: _builtins.str = ...,
+        next_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_at", b"next_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "callback_id", b"callback_id", "cause", b"cause", "final", b"final", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "cause", b"cause", "final", b"final", "next_at", b"next_at", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2347,6 +2405,52 @@ class CallbackCancelled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CallbackCancelled: _TypeAlias = CallbackCancelled  # noqa: Y015
+
+@_typing.final
+class CallbackRescheduled(_message.Message):
+    """CallbackRescheduled: a callback was moved to another moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLBACK_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    callback_id: _builtins.str
+    """The callback task."""
+    number: _builtins.str
+    """The customer, E.164."""
+    queue_id: _builtins.str
+    """The queue."""
+    actor: _builtins.str
+    """Who moved it: an agent's id, or the token's name."""
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """Not before."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Given up at this moment."""
+
+    def __init__(
+        self,
+        *,
+        callback_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "callback_id", b"callback_id", "due_at", b"due_at", "expires_at", b"expires_at", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackRescheduled: _TypeAlias = CallbackRescheduled  # noqa: Y015
 
 @_typing.final
 class CallbackExpired(_message.Message):

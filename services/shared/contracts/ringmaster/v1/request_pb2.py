@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bringmaster/v1/request.proto\x12\rringmaster.v1\"\xa7\x04\n\x07Request\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x39\n\x10set_agent_status\x18\n \x01(\x0b\x32\x1d.ringmaster.v1.SetAgentStatusH\x00\x12/\n\x0b\x65nd_wrap_up\x18\x0b \x01(\x0b\x32\x18.ringmaster.v1.EndWrapUpH\x00\x12\x35\n\x0e\x65xtend_wrap_up\x18\x0c \x01(\x0b\x32\x1b.ringmaster.v1.ExtendWrapUpH\x00\x12\x32\n\x0creject_offer\x18\r \x01(\x0b\x32\x1a.ringmaster.v1.RejectOfferH\x00\x12\x31\n\x0chang_up_call\x18\x0e \x01(\x0b\x32\x19.ringmaster.v1.HangUpCallH\x00\x12,\n\thold_call\x18\x0f \x01(\x0b\x32\x17.ringmaster.v1.HoldCallH\x00\x12\x38\n\x0fset_disposition\x18\x10 \x01(\x0b\x32\x1d.ringmaster.v1.SetDispositionH\x00\x12<\n\x11\x63ontrol_recording\x18\x11 \x01(\x0b\x32\x1f.ringmaster.v1.ControlRecordingH\x00\x12\x30\n\x0btake_lookup\x18\x12 \x01(\x0b\x32\x19.ringmaster.v1.TakeLookupH\x00\x42\t\n\x07request\"^\n\x0eSetAgentStatus\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.ringmaster.v1.AgentStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\tEndWrapUp\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"1\n\x0c\x45xtendWrapUp\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"1\n\x0bRejectOffer\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\"\x1d\n\nHangUpCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\")\n\x08HoldCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x08\"E\n\x0eSetDisposition\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64isposition\x18\x02 \x01(\t\x12\r\n\x05notes\x18\x03 \x01(\t\"U\n\x10\x43ontrolRecording\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x30\n\x07\x63ontrol\x18\x02 \x01(\x0e\x32\x1f.ringmaster.v1.RecordingControl\"\xca\x01\n\nTakeLookup\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x11\n\tlookup_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\r\n\x05\x66\x61ult\x18\x04 \x01(\t\x12\x35\n\x06values\x18\x05 \x03(\x0b\x32%.ringmaster.v1.TakeLookup.ValuesEntry\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\r\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05Reply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*t\n\x0b\x41gentStatus\x12\x1c\n\x18\x41GENT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41GENT_STATUS_OFFLINE\x10\x01\x12\x16\n\x12\x41GENT_STATUS_READY\x10\x02\x12\x15\n\x11\x41GENT_STATUS_AWAY\x10\x03*o\n\x10RecordingControl\x12!\n\x1dRECORDING_CONTROL_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORDING_CONTROL_MASK\x10\x01\x12\x1c\n\x18RECORDING_CONTROL_RESUME\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bringmaster/v1/request.proto\x12\rringmaster.v1\"\xd7\x05\n\x07Request\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x39\n\x10set_agent_status\x18\n \x01(\x0b\x32\x1d.ringmaster.v1.SetAgentStatusH\x00\x12/\n\x0b\x65nd_wrap_up\x18\x0b \x01(\x0b\x32\x18.ringmaster.v1.EndWrapUpH\x00\x12\x35\n\x0e\x65xtend_wrap_up\x18\x0c \x01(\x0b\x32\x1b.ringmaster.v1.ExtendWrapUpH\x00\x12\x32\n\x0creject_offer\x18\r \x01(\x0b\x32\x1a.ringmaster.v1.RejectOfferH\x00\x12\x31\n\x0chang_up_call\x18\x0e \x01(\x0b\x32\x19.ringmaster.v1.HangUpCallH\x00\x12,\n\thold_call\x18\x0f \x01(\x0b\x32\x17.ringmaster.v1.HoldCallH\x00\x12\x38\n\x0fset_disposition\x18\x10 \x01(\x0b\x32\x1d.ringmaster.v1.SetDispositionH\x00\x12<\n\x11\x63ontrol_recording\x18\x11 \x01(\x0b\x32\x1f.ringmaster.v1.ControlRecordingH\x00\x12\x30\n\x0btake_lookup\x18\x12 \x01(\x0b\x32\x19.ringmaster.v1.TakeLookupH\x00\x12\x32\n\x0c\x61sk_callback\x18( \x01(\x0b\x32\x1a.ringmaster.v1.AskCallbackH\x00\x12\x38\n\x0f\x63\x61ncel_callback\x18) \x01(\x0b\x32\x1d.ringmaster.v1.CancelCallbackH\x00\x12@\n\x13reschedule_callback\x18* \x01(\x0b\x32!.ringmaster.v1.RescheduleCallbackH\x00\x42\t\n\x07request\"^\n\x0eSetAgentStatus\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.ringmaster.v1.AgentStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\tEndWrapUp\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"1\n\x0c\x45xtendWrapUp\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"1\n\x0bRejectOffer\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\"\x1d\n\nHangUpCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\")\n\x08HoldCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x08\"E\n\x0eSetDisposition\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64isposition\x18\x02 \x01(\t\x12\r\n\x05notes\x18\x03 \x01(\t\"U\n\x10\x43ontrolRecording\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x30\n\x07\x63ontrol\x18\x02 \x01(\x0e\x32\x1f.ringmaster.v1.RecordingControl\"\xca\x01\n\nTakeLookup\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x11\n\tlookup_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\r\n\x05\x66\x61ult\x18\x04 \x01(\t\x12\x35\n\x06values\x18\x05 \x03(\x0b\x32%.ringmaster.v1.TakeLookup.ValuesEntry\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\r\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"[\n\x0b\x41skCallback\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x04 \x01(\x03\x12\x0c\n\x04line\x18\x05 \x01(\t\"5\n\x0e\x43\x61ncelCallback\x12\x13\n\x0b\x63\x61llback_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"9\n\x12RescheduleCallback\x12\x13\n\x0b\x63\x61llback_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x02 \x01(\x03\"N\n\x05Reply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*t\n\x0b\x41gentStatus\x12\x1c\n\x18\x41GENT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41GENT_STATUS_OFFLINE\x10\x01\x12\x16\n\x12\x41GENT_STATUS_READY\x10\x02\x12\x15\n\x11\x41GENT_STATUS_AWAY\x10\x03*o\n\x10RecordingControl\x12!\n\x1dRECORDING_CONTROL_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORDING_CONTROL_MASK\x10\x01\x12\x1c\n\x18RECORDING_CONTROL_RESUME\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,32 +33,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TAKELOOKUP_VALUESENTRY']._loaded_options = None
   _globals['_TAKELOOKUP_VALUESENTRY']._serialized_options = b'8\001'
-  _globals['_AGENTSTATUS']._serialized_start=1346
-  _globals['_AGENTSTATUS']._serialized_end=1462
-  _globals['_RECORDINGCONTROL']._serialized_start=1464
-  _globals['_RECORDINGCONTROL']._serialized_end=1575
+  _globals['_AGENTSTATUS']._serialized_start=1729
+  _globals['_AGENTSTATUS']._serialized_end=1845
+  _globals['_RECORDINGCONTROL']._serialized_start=1847
+  _globals['_RECORDINGCONTROL']._serialized_end=1958
   _globals['_REQUEST']._serialized_start=47
-  _globals['_REQUEST']._serialized_end=598
-  _globals['_SETAGENTSTATUS']._serialized_start=600
-  _globals['_SETAGENTSTATUS']._serialized_end=694
-  _globals['_ENDWRAPUP']._serialized_start=696
-  _globals['_ENDWRAPUP']._serialized_end=725
-  _globals['_EXTENDWRAPUP']._serialized_start=727
-  _globals['_EXTENDWRAPUP']._serialized_end=776
-  _globals['_REJECTOFFER']._serialized_start=778
-  _globals['_REJECTOFFER']._serialized_end=827
-  _globals['_HANGUPCALL']._serialized_start=829
-  _globals['_HANGUPCALL']._serialized_end=858
-  _globals['_HOLDCALL']._serialized_start=860
-  _globals['_HOLDCALL']._serialized_end=901
-  _globals['_SETDISPOSITION']._serialized_start=903
-  _globals['_SETDISPOSITION']._serialized_end=972
-  _globals['_CONTROLRECORDING']._serialized_start=974
-  _globals['_CONTROLRECORDING']._serialized_end=1059
-  _globals['_TAKELOOKUP']._serialized_start=1062
-  _globals['_TAKELOOKUP']._serialized_end=1264
-  _globals['_TAKELOOKUP_VALUESENTRY']._serialized_start=1219
-  _globals['_TAKELOOKUP_VALUESENTRY']._serialized_end=1264
-  _globals['_REPLY']._serialized_start=1266
-  _globals['_REPLY']._serialized_end=1344
+  _globals['_REQUEST']._serialized_end=774
+  _globals['_SETAGENTSTATUS']._serialized_start=776
+  _globals['_SETAGENTSTATUS']._serialized_end=870
+  _globals['_ENDWRAPUP']._serialized_start=872
+  _globals['_ENDWRAPUP']._serialized_end=901
+  _globals['_EXTENDWRAPUP']._serialized_start=903
+  _globals['_EXTENDWRAPUP']._serialized_end=952
+  _globals['_REJECTOFFER']._serialized_start=954
+  _globals['_REJECTOFFER']._serialized_end=1003
+  _globals['_HANGUPCALL']._serialized_start=1005
+  _globals['_HANGUPCALL']._serialized_end=1034
+  _globals['_HOLDCALL']._serialized_start=1036
+  _globals['_HOLDCALL']._serialized_end=1077
+  _globals['_SETDISPOSITION']._serialized_start=1079
+  _globals['_SETDISPOSITION']._serialized_end=1148
+  _globals['_CONTROLRECORDING']._serialized_start=1150
+  _globals['_CONTROLRECORDING']._serialized_end=1235
+  _globals['_TAKELOOKUP']._serialized_start=1238
+  _globals['_TAKELOOKUP']._serialized_end=1440
+  _globals['_TAKELOOKUP_VALUESENTRY']._serialized_start=1395
+  _globals['_TAKELOOKUP_VALUESENTRY']._serialized_end=1440
+  _globals['_ASKCALLBACK']._serialized_start=1442
+  _globals['_ASKCALLBACK']._serialized_end=1533
+  _globals['_CANCELCALLBACK']._serialized_start=1535
+  _globals['_CANCELCALLBACK']._serialized_end=1588
+  _globals['_RESCHEDULECALLBACK']._serialized_start=1590
+  _globals['_RESCHEDULECALLBACK']._serialized_end=1647
+  _globals['_REPLY']._serialized_start=1649
+  _globals['_REPLY']._serialized_end=1727
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,9 @@ class Request(_message.Message):
     SET_DISPOSITION_FIELD_NUMBER: _builtins.int
     CONTROL_RECORDING_FIELD_NUMBER: _builtins.int
     TAKE_LOOKUP_FIELD_NUMBER: _builtins.int
+    ASK_CALLBACK_FIELD_NUMBER: _builtins.int
+    CANCEL_CALLBACK_FIELD_NUMBER: _builtins.int
+    RESCHEDULE_CALLBACK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller or derived from its idempotency key: the same request twice has one effect."""
     actor: _builtins.str
@@ -131,6 +134,18 @@ class Request(_message.Message):
     def take_lookup(self) -> Global___TakeLookup:
         """What a flow's lookup brought; sent by the router's own adapter, gets no reply."""
 
+    @_builtins.property
+    def ask_callback(self) -> Global___AskCallback:
+        """Have a number called back."""
+
+    @_builtins.property
+    def cancel_callback(self) -> Global___CancelCallback:
+        """Give a callback up."""
+
+    @_builtins.property
+    def reschedule_callback(self) -> Global___RescheduleCallback:
+        """Move a callback to another moment."""
+
     def __init__(
         self,
         *,
@@ -146,12 +161,15 @@ class Request(_message.Message):
         set_disposition: Global___SetDisposition | None = ...,
         control_recording: Global___ControlRecording | None = ...,
         take_lookup: Global___TakeLookup | None = ...,
+        ask_callback: Global___AskCallback | None = ...,
+        cancel_callback: Global___CancelCallback | None = ...,
+        reschedule_callback: Global___RescheduleCallback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "role", b"role", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "ask_callback", "cancel_callback", "reschedule_callback"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -428,6 +446,96 @@ class TakeLookup(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TakeLookup: _TypeAlias = TakeLookup  # noqa: Y015
+
+@_typing.final
+class AskCallback(_message.Message):
+    """AskCallback has a number called back; the task's id is the request's id with "cb-" before it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DUE_MS_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """The queue whose agents call back."""
+    number: _builtins.str
+    """The customer's number: E.164, or as it is dialled in the country of the line."""
+    name: _builtins.str
+    """The customer's name, shown to the agent."""
+    due_ms: _builtins.int
+    """Not before this moment, milliseconds since 1970 UTC; 0 = as soon as possible."""
+    line: _builtins.str
+    """The tenant's line that the customer sees, E.164 with +; empty = the first one."""
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        name: _builtins.str = ...,
+        due_ms: _builtins.int = ...,
+        line: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_ms", b"due_ms", "line", b"line", "name", b"name", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskCallback: _TypeAlias = AskCallback  # noqa: Y015
+
+@_typing.final
+class CancelCallback(_message.Message):
+    """CancelCallback gives a callback up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLBACK_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    callback_id: _builtins.str
+    """The task."""
+    reason: _builtins.str
+    """Why, for people; empty = withdrawn."""
+    def __init__(
+        self,
+        *,
+        callback_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelCallback: _TypeAlias = CancelCallback  # noqa: Y015
+
+@_typing.final
+class RescheduleCallback(_message.Message):
+    """RescheduleCallback moves a callback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLBACK_ID_FIELD_NUMBER: _builtins.int
+    DUE_MS_FIELD_NUMBER: _builtins.int
+    callback_id: _builtins.str
+    """The task."""
+    due_ms: _builtins.int
+    """Not before this moment, milliseconds since 1970 UTC."""
+    def __init__(
+        self,
+        *,
+        callback_id: _builtins.str = ...,
+        due_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "due_ms", b"due_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescheduleCallback: _TypeAlias = RescheduleCallback  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):

@@ -83,6 +83,62 @@ STRATEGY_SLA_AWARE: Strategy.ValueType  # 12
 """Across queues that share agents: the call most at risk first."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
+class _LostCall:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LostCallEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LostCall.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOST_CALL_UNSPECIFIED: _LostCall.ValueType  # 0
+    """Never valid."""
+    LOST_CALL_ABANDONED: _LostCall.ValueType  # 1
+    """The caller gave up."""
+    LOST_CALL_SHORT_ABANDONED: _LostCall.ValueType  # 2
+    """The caller gave up within the short-abandon time."""
+    LOST_CALL_TIMEOUT: _LostCall.ValueType  # 3
+    """The longest wait passed."""
+    LOST_CALL_NO_AGENT: _LostCall.ValueType  # 4
+    """Nobody serves the queue."""
+
+class LostCall(_LostCall, metaclass=_LostCallEnumTypeWrapper):
+    """LostCall is a way in which a queue loses a caller who is called back for it."""
+
+LOST_CALL_UNSPECIFIED: LostCall.ValueType  # 0
+"""Never valid."""
+LOST_CALL_ABANDONED: LostCall.ValueType  # 1
+"""The caller gave up."""
+LOST_CALL_SHORT_ABANDONED: LostCall.ValueType  # 2
+"""The caller gave up within the short-abandon time."""
+LOST_CALL_TIMEOUT: LostCall.ValueType  # 3
+"""The longest wait passed."""
+LOST_CALL_NO_AGENT: LostCall.ValueType  # 4
+"""Nobody serves the queue."""
+Global___LostCall: _TypeAlias = LostCall  # noqa: Y015
+
+class _CallbackOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallbackOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallbackOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CALLBACK_ORDER_UNSPECIFIED: _CallbackOrder.ValueType  # 0
+    """As AGENT_FIRST."""
+    CALLBACK_ORDER_AGENT_FIRST: _CallbackOrder.ValueType  # 1
+    """The agent's; the customer is dialled when the agent has answered, and waits for nobody."""
+    CALLBACK_ORDER_CUSTOMER_FIRST: _CallbackOrder.ValueType  # 2
+    """The customer's, while an agent is kept free; the agent rings when the customer has answered."""
+
+class CallbackOrder(_CallbackOrder, metaclass=_CallbackOrderEnumTypeWrapper):
+    """CallbackOrder is whose phone rings first."""
+
+CALLBACK_ORDER_UNSPECIFIED: CallbackOrder.ValueType  # 0
+"""As AGENT_FIRST."""
+CALLBACK_ORDER_AGENT_FIRST: CallbackOrder.ValueType  # 1
+"""The agent's; the customer is dialled when the agent has answered, and waits for nobody."""
+CALLBACK_ORDER_CUSTOMER_FIRST: CallbackOrder.ValueType  # 2
+"""The customer's, while an agent is kept free; the agent rings when the customer has answered."""
+Global___CallbackOrder: _TypeAlias = CallbackOrder  # noqa: Y015
+
 class _VariableType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -193,6 +249,7 @@ class TenantDocument(_message.Message):
     FALLBACK_NUMBER_FIELD_NUMBER: _builtins.int
     DISPOSITIONS_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
+    CLOSED_CALLBACKS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
@@ -256,6 +313,10 @@ class TenantDocument(_message.Message):
         """The prompts that its steps may name; none = whatever lies in the switch's folders."""
 
     @_builtins.property
+    def closed_callbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClosedCallback]:
+        """Who calls a line while a schedule says closed or holiday, and isn't helped otherwise, is called back (SPEC 4.1)."""
+
+    @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
         """Groups of agents: who stands in for a caller's last agent (SPEC 3.2)."""
 
@@ -284,12 +345,13 @@ class TenantDocument(_message.Message):
         fallback_number: _builtins.str = ...,
         dispositions: _abc.Iterable[_builtins.str] | None = ...,
         prompts: _abc.Iterable[Global___NamedPrompt] | None = ...,
+        closed_callbacks: _abc.Iterable[Global___ClosedCallback] | None = ...,
         groups: _abc.Iterable[Global___AgentGroup] | None = ...,
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -359,6 +421,7 @@ class Queue(_message.Message):
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
     RESUME_SECONDS_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
+    CALLBACKS_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Unique in the tenant."""
     strategy: Global___Strategy.ValueType
@@ -433,6 +496,10 @@ class Queue(_message.Message):
     def announcements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Announcement]:
         """What callers hear between the music."""
 
+    @_builtins.property
+    def callbacks(self) -> Global___CallbackPolicy:
+        """Whom of its lost callers it calls back, and how; absent = only who asks, by the defaults below (SPEC 4)."""
+
     def __init__(
         self,
         *,
@@ -464,14 +531,117 @@ class Queue(_message.Message):
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
         resume_seconds: _builtins.int = ...,
         announcements: _abc.Iterable[Global___Announcement] | None = ...,
+        callbacks: Global___CallbackPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ageing_seconds", b"ageing_seconds", "announcements", b"announcements", "black_lists", b"black_lists", "capacity", b"capacity", "exit_keys", b"exit_keys", "level_seconds", b"level_seconds", "list_priorities", b"list_priorities", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "overflow", b"overflow", "preferred_skills", b"preferred_skills", "priority", b"priority", "progress_seconds", b"progress_seconds", "queue_id", b"queue_id", "required_skills", b"required_skills", "resume_seconds", b"resume_seconds", "ring_timeout_seconds", b"ring_timeout_seconds", "rings", b"rings", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "sticky", b"sticky", "strategy", b"strategy", "tiers", b"tiers", "waits_for_empty_levels", b"waits_for_empty_levels", "weighted_by_position", b"weighted_by_position", "window_seconds", b"window_seconds", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ageing_seconds", b"ageing_seconds", "announcements", b"announcements", "black_lists", b"black_lists", "callbacks", b"callbacks", "capacity", b"capacity", "exit_keys", b"exit_keys", "level_seconds", b"level_seconds", "list_priorities", b"list_priorities", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "overflow", b"overflow", "preferred_skills", b"preferred_skills", "priority", b"priority", "progress_seconds", b"progress_seconds", "queue_id", b"queue_id", "required_skills", b"required_skills", "resume_seconds", b"resume_seconds", "ring_timeout_seconds", b"ring_timeout_seconds", "rings", b"rings", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "sticky", b"sticky", "strategy", b"strategy", "tiers", b"tiers", "waits_for_empty_levels", b"waits_for_empty_levels", "weighted_by_position", b"weighted_by_position", "window_seconds", b"window_seconds", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class ClosedCallback(_message.Message):
+    """ClosedCallback calls back who called a line outside its opening hours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    line: _builtins.str
+    """The line, E.164 with +."""
+    queue_id: _builtins.str
+    """The queue whose agents call back."""
+    def __init__(
+        self,
+        *,
+        line: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosedCallback: _TypeAlias = ClosedCallback  # noqa: Y015
+
+@_typing.final
+class CallbackPolicy(_message.Message):
+    """CallbackPolicy is how a queue calls back (SPEC 4.1, 4.2)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    GAP_SECONDS_FIELD_NUMBER: _builtins.int
+    BUSY_GAP_SECONDS_FIELD_NUMBER: _builtins.int
+    FIRST_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    EXPIRES_SECONDS_FIELD_NUMBER: _builtins.int
+    RING_TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    CALLER_NUMBER_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    BLACK_LISTS_FIELD_NUMBER: _builtins.int
+    order: Global___CallbackOrder.ValueType
+    """Whose phone rings first."""
+    attempts: _builtins.int
+    """How often the customer is dialled at most; 0 = 3."""
+    gap_seconds: _builtins.int
+    """Between two attempts, seconds; 0 = 900."""
+    busy_gap_seconds: _builtins.int
+    """Instead of that after a busy number, seconds; 0 = 180."""
+    first_after_seconds: _builtins.int
+    """A lost caller is called back not before so many seconds have passed; who asks is called as soon as possible."""
+    expires_seconds: _builtins.int
+    """What was not done after so long is given up, seconds; 0 = 86400, a day."""
+    ring_timeout_seconds: _builtins.int
+    """How long the customer's phone rings, seconds; 0 = 30."""
+    priority: _builtins.int
+    """Priority beside callers who wait: these have 0 unless flow or list gives them another."""
+    caller_number: _builtins.str
+    """The number shown to customers, E.164 with +; empty = the line that they called."""
+    gateway: _builtins.str
+    """Gateway for these calls; empty = the node's default."""
+    @_builtins.property
+    def after(self) -> _containers.RepeatedScalarFieldContainer[Global___LostCall.ValueType]:
+        """These lost callers are called back; none = only who asks."""
+
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenHours]:
+        """When customers may be dialled, in each time zone that the number may lie in; none = at any time."""
+
+    @_builtins.property
+    def black_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Numbers of these lists are not dialled, beside those of the tenant's and the queue's black lists."""
+
+    def __init__(
+        self,
+        *,
+        after: _abc.Iterable[Global___LostCall.ValueType] | None = ...,
+        order: Global___CallbackOrder.ValueType = ...,
+        attempts: _builtins.int = ...,
+        gap_seconds: _builtins.int = ...,
+        busy_gap_seconds: _builtins.int = ...,
+        first_after_seconds: _builtins.int = ...,
+        expires_seconds: _builtins.int = ...,
+        ring_timeout_seconds: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        hours: _abc.Iterable[Global___OpenHours] | None = ...,
+        caller_number: _builtins.str = ...,
+        gateway: _builtins.str = ...,
+        black_lists: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "attempts", b"attempts", "black_lists", b"black_lists", "busy_gap_seconds", b"busy_gap_seconds", "caller_number", b"caller_number", "expires_seconds", b"expires_seconds", "first_after_seconds", b"first_after_seconds", "gap_seconds", b"gap_seconds", "gateway", b"gateway", "hours", b"hours", "order", b"order", "priority", b"priority", "ring_timeout_seconds", b"ring_timeout_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackPolicy: _TypeAlias = CallbackPolicy  # noqa: Y015
 
 @_typing.final
 class SkillNeed(_message.Message):

@@ -1,0 +1,211 @@
+"""One attempt to call a customer back: its turn in the queue, whose phone rings first, the dial (SPEC 4.2, 4.3).
+
+A task that is due becomes a call without a customer: it waits in the queue's order like a caller whom nobody hears.
+When its turn comes an agent is rung (agent first) or kept free (customer first), and the customer is dialled. All that
+forbids the dial is asked again at that moment: hours pass and black lists change while a task waits for an agent.
+"""
+
+from services.router.domain import calls, offers, remembering, talking, waiting, widening
+from services.router.domain.callbacks import planning
+from services.router.domain.callbacks.hours import NEVER, next_allowed_ms
+from services.router.domain.callbacks.joining import wait_live
+from services.router.domain.callbacks.numbers import time_zones
+from services.router.domain.callbacks.task import Callback, Policy, policy_of
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Call, Leg, LegRole, Offer
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+GUARD_MS = 15_000
+"""A dial whose end was not told so long after its ring time-out is given up."""
+BLACKLISTED = "BLACKLISTED"
+NOT_ALLOWED = "NOT_ALLOWED"
+OWN_LINE = "OWN_LINE"
+NO_HOUR = "NO_HOUR"
+
+
+def begin(turn: Turn, task: Callback) -> None:
+    """Let a task that is due wait for its turn, unless now is not the time."""
+    if task.call_id or task.lines:
+        return
+    queue = planning.queue_of(turn, task)
+    if queue is None:
+        planning.cancel(turn, task, "queue_removed")
+    elif _may_be_dialled(turn, task, queue):
+        _enter(turn, task, queue)
+
+
+def may_be_offered(turn: Turn, call: Call) -> bool:
+    """Whether a task whose turn it is may go on; if not it has left the queue. The first time the call is told."""
+    task = turn.state.callbacks[call.callback_id]
+    queue = planning.queue_of(turn, task)
+    if queue is None or not _may_be_dialled(turn, task, queue):
+        return False
+    if not call.sequence:
+        _tell_started(turn, call)
+    return True
+
+
+def is_customer_first(turn: Turn, call: Call) -> bool:
+    """Whether this call rings its customer before an agent."""
+    return call.is_absent and policy_for(turn, call).is_customer_first
+
+
+def policy_for(turn: Turn, call: Call) -> Policy:
+    """Return how a call's queue calls back."""
+    return policy_of(waiting.queue_of(turn.state, call.queue_id) or tn.Queue())
+
+
+def agent_answered(turn: Turn, offer: Offer) -> None:
+    """Dial the customer of an agent who has answered, or let the agent go when that may not be any more."""
+    call = turn.state.calls[offer.call_id]
+    task = turn.state.callbacks[call.callback_id]
+    queue = planning.queue_of(turn, task)
+    calls.to_stage(call, CallStage.CALLING)
+    offers.accept(turn, offer)
+    waiting.leave(turn, call, ev.QUEUE_EXIT_UNSPECIFIED)
+    call.agent_id, call.other_leg_id = offer.agent_id, offer.leg_id
+    if queue is None or not _may_be_dialled(turn, task, queue):
+        calls.hang_up(turn, call, ev.CALL_EXIT_NOT_REACHED)
+        return
+    turn.command(call, offer.leg_id).start_music.stream = queue.music
+    _dial(turn, call, task, offer.agent_id)
+
+
+def dial_with_reserved(turn: Turn, call: Call, agent_id: str) -> None:
+    """Dial the customer while an agent is kept free."""
+    calls.to_stage(call, CallStage.CALLING)
+    _dial(turn, call, turn.state.callbacks[call.callback_id], agent_id)
+
+
+def customer_answered(turn: Turn, call: Call) -> None:
+    """Connect a customer who answered with the agent who waits, or have the one ring who was kept free."""
+    if call.stage is not CallStage.CALLING:
+        return
+    turn.cancel_timer("dial", call.call_id)
+    call.is_leg_answered = True
+    calls.lease(turn, call)
+    if call.other_leg_id:
+        call.is_absent = False
+        turn.state.absent.discard(call.call_id)
+        calls.to_stage(call, CallStage.CONNECTING)
+        talking.connect(turn, call, call.other_leg_id)
+        return
+    wait_live(turn, call)
+    ring_ms = offers.ring_ms_of(waiting.queue_of(turn.state, call.queue_id) or tn.Queue())
+    for offer_id in call.offers:
+        offers.ring(turn, call, turn.state.offers[offer_id], ring_ms)
+
+
+def dial_overdue(turn: Turn, call: Call) -> None:
+    """Give a dial up whose end was not told."""
+    calls.hang_up(turn, call, ev.CALL_EXIT_NOT_REACHED, "NO_ANSWER")
+
+
+def drop_needless(turn: Turn) -> None:
+    """End the calls that this decision made needless."""
+    while turn.needless:
+        call = turn.state.calls.get(turn.needless.pop(0))
+        if call is not None:
+            calls.hang_up(turn, call, ev.CALL_EXIT_NOT_REACHED)
+
+
+def _may_be_dialled(turn: Turn, task: Callback, queue: tn.Queue) -> bool:
+    """Whether a task's number may be dialled now; if not, the task is planned anew or has failed for good."""
+    policy = policy_of(queue)
+    cause = _ban(turn, task, queue, policy)
+    opens_ms = _next_hour_ms(turn, task, policy)
+    if cause or opens_ms == NEVER:
+        planning.postpone(turn, task, turn.now_ms)
+        planning.failed(turn, task, cause or NO_HOUR, is_final=True)
+        return False
+    if opens_ms > turn.now_ms:
+        planning.postpone(turn, task, opens_ms)
+        return False
+    if not turn.state.node or _is_full(turn):
+        planning.postpone(turn, task, turn.now_ms + planning.LATER_MS)
+        return False
+    return True
+
+
+def _ban(turn: Turn, task: Callback, queue: tn.Queue, policy: Policy) -> str:
+    """Return why a number may never be dialled, by the document in force; empty when it may."""
+    configuration = turn.state.configuration
+    if configuration is None:
+        return NOT_ALLOWED
+    document = configuration.document
+    listed = [*document.black_lists, *queue.black_lists, *policy.black_lists]
+    if any(configuration.lists[each].holds(task.number) for each in listed if each in configuration.lists):
+        return BLACKLISTED
+    if task.number in configuration.lines:
+        return OWN_LINE
+    if not any(task.number.startswith(prefix) for prefix in document.limits.allowed_prefixes):
+        return NOT_ALLOWED
+    return ""
+
+
+def _next_hour_ms(turn: Turn, task: Callback, policy: Policy) -> int:
+    configuration = turn.state.configuration
+    zones = time_zones(task.number) or ((configuration.document.time_zone if configuration else "") or "UTC",)
+    return next_allowed_ms(policy.hours, zones, turn.now_ms)
+
+
+def _is_full(turn: Turn) -> bool:
+    configuration = turn.state.configuration
+    allowed = configuration.document.limits.concurrent_calls if configuration else 0
+    return 0 < allowed <= len(turn.state.calls) - len(turn.state.absent)
+
+
+def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
+    """Put a call without a customer into the queue's order: at the place kept for it, or as one who comes now."""
+    state = turn.state
+    call = Call(
+        turn.new_leg_id(), state.node, task.line, task.number, task.name, state.version, "", turn.now_ms
+    )
+    call.callback_id, call.queue_id, call.stage = task.callback_id, queue.queue_id, CallStage.WAITING
+    call.is_absent = call.is_waiting = True
+    call.keeps_place = bool(task.entered_ms)
+    call.priority = task.priority if call.keeps_place else task.priority + policy_of(queue).priority
+    call.skills = dict(task.skills)
+    if call.keeps_place:
+        call.entered_ms, call.entered_order = task.entered_ms, task.entered_order
+    else:
+        state.entries += 1
+        call.entered_ms, call.entered_order = turn.now_ms, state.entries
+    call.joined_ms = call.entered_ms
+    call.last_agent_id = remembering.last_agent(state, call, queue)
+    task.call_id = call.call_id
+    state.calls[call.call_id] = call
+    state.absent.add(call.call_id)
+    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+    widening.widen(turn, call, state.indexes[queue.queue_id])
+    waiting.index_call(state, call)
+    turn.callers.append(call.call_id)
+
+
+def _dial(turn: Turn, call: Call, task: Callback, agent_id: str) -> None:
+    policy = policy_for(turn, call)
+    task.attempts += 1
+    call.dialled_ms = turn.now_ms
+    command = turn.command(call, call.call_id, policy.ring_ms)
+    originate = command.originate_leg
+    originate.number, originate.gateway = task.number, policy.gateway
+    originate.ring_timeout_ms = policy.ring_ms
+    originate.caller_number = policy.caller_number or task.line
+    leg = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, call.node, command_id=command.command_id)
+    turn.state.legs[leg.leg_id] = leg
+    turn.set_timer("dial", call.call_id, policy.ring_ms + GUARD_MS)
+    planning.tell_attempted(turn, task, agent_id)
+
+
+def _tell_started(turn: Turn, call: Call) -> None:
+    body = turn.call_event(call).call_started
+    body.direction = sw.DIRECTION_OUTBOUND
+    body.line = call.line
+    body.caller.number, body.caller.name = call.caller_number, call.caller_name
+    body.leg_id = call.call_id
+    body.tenant_version = call.version
+    body.node = call.node
+    body.callback_id = call.callback_id
