@@ -292,8 +292,9 @@ class Routing(RuleBasedStateMachine):
     def the_orders_say_what_the_records_say(self) -> None:
         state = self.log.state
         for queue_id, index in state.indexes.items():
-            waiting = {call.call_id for call in state.calls.values() if call.is_waiting and call.queue_id == queue_id}
-            assert {entry[3] for entry in index.waiting} == waiting
+            calls = [call for call in state.calls.values() if call.is_waiting and call.queue_id == queue_id]
+            waiting = {call.call_id for call in calls}
+            assert {entry[3] for entry in index.waiting} == {call.call_id for call in calls if call.keeps_place}
             assert {entry[3] for entry in index.opened()} <= waiting
             idle = set(index.idle_ids())
             assert idle <= {agent.agent_id for agent in state.agents.values() if agent.state is AgentState.IDLE}
@@ -315,6 +316,8 @@ class Routing(RuleBasedStateMachine):
             "wrap": state.agents,
             "reach": state.agents,
             "gone": state.legs,
+            "callback": state.callbacks,
+            "callback_end": state.callbacks,
         }
         for timer_id in state.timers:
             kind, _, subject = timer_id.partition(":")

@@ -161,9 +161,7 @@ def _is_full(turn: Turn) -> bool:
 def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
     """Put a call without a customer into the queue's order: at the place kept for it, or as one who comes now."""
     state = turn.state
-    call = Call(
-        turn.new_leg_id(), state.node, task.line, task.number, task.name, state.version, "", turn.now_ms
-    )
+    call = Call(turn.new_leg_id(), state.node, task.line, task.number, task.name, state.version, "", turn.now_ms)
     call.callback_id, call.queue_id, call.stage = task.callback_id, queue.queue_id, CallStage.WAITING
     call.is_absent = call.is_waiting = True
     call.keeps_place = bool(task.entered_ms)

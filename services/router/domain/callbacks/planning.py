@@ -132,7 +132,7 @@ def tell_attempted(turn: Turn, task: Callback, agent_id: str) -> None:
 
 
 def _let_go(turn: Turn, task: Callback) -> None:
-    """Have the task's call ended before this decision is over, unless its customer is on the line; it is not ours now."""
+    """Have the task's call ended before this decision is over; one whose customer is on the line goes on by itself."""
     call = turn.state.calls.get(task.call_id)
     task.call_id = ""
     if call is None or call.is_leg_answered:

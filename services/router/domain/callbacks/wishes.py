@@ -3,6 +3,7 @@
 from services.router.domain.callbacks import opening, planning
 from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.task import Callback
+from services.router.domain.configuration import Configuration
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 
@@ -26,12 +27,21 @@ def ask(turn: Turn, request: rq.Request) -> Answer:
     if line not in configuration.lines:
         return "line-not-found", "The line is none of the tenant's."
     number = normalised(wanted.number, line)
+    if wanted.due_ms > turn.now_ms + MOST_AHEAD_MS:
+        return "too-late", "A callback can be planned 90 days ahead at most."
+    return _fault_of(configuration, number) or _open(turn, request, line, number)
+
+
+def _fault_of(configuration: Configuration, number: str) -> Answer | None:
     if not number:
         return "not-a-number", "This is not a telephone number; write it as E.164, with + and the country's code."
     if not any(number.startswith(prefix) for prefix in configuration.document.limits.allowed_prefixes):
         return "not-allowed", "The tenant's limits do not allow calls to this number."
-    if wanted.due_ms > turn.now_ms + MOST_AHEAD_MS:
-        return "too-late", "A callback can be planned 90 days ahead at most."
+    return None
+
+
+def _open(turn: Turn, request: rq.Request, line: str, number: str) -> Answer:
+    wanted = request.ask_callback
     known = opening.find(turn, number, wanted.queue_id)
     if known is not None:
         return "callback-exists", f"Callback {known.callback_id} to this number is open in this queue."
