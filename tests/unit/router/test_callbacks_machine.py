@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from services.router.domain.model import LegRole
+from services.router.domain.model import Call, LegRole
 from services.router.domain.strategies import STRATEGIES
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
@@ -26,6 +26,7 @@ ATTEMPTS = 2
 BLACK = "+380501112235"
 ENDS = ("callback_succeeded", "callback_cancelled", "callback_expired")
 NUMBERS = st.sampled_from(["+380671112233", "0501112232", "+380501112233", "+380501112234", BLACK, "+12125550123"])
+ALL_LOSSES = (tn.LOST_CALL_ABANDONED, tn.LOST_CALL_SHORT_ABANDONED, tn.LOST_CALL_TIMEOUT, tn.LOST_CALL_NO_AGENT)
 DAYS = [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -64,7 +65,7 @@ class CallingBack(Routing):
         order=st.sampled_from([tn.CALLBACK_ORDER_AGENT_FIRST, tn.CALLBACK_ORDER_CUSTOMER_FIRST]),
         is_strict=st.booleans(),
     )
-    def begin(  # type: ignore[override]  # this machine has more to choose
+    def begin(
         self,
         strategy: "tn.Strategy.ValueType",
         order: "tn.CallbackOrder.ValueType",
@@ -73,9 +74,16 @@ class CallingBack(Routing):
         is_strict: bool,
     ) -> None:
         self.strategy, self.is_rich, self.order, self.is_strict = strategy, is_rich, order, is_strict
-        self.log = CallingLog(self._document(1))
-        self.log.is_strict = is_strict
+        self.calling = self.log = CallingLog(self._document(1))
+        self.calling.is_strict = is_strict
+        self.arrived: set[str] = set()
         self.log.ready("olena", "taras")
+
+    def _is_fresh(self, call_id: str) -> bool:
+        """Whether nobody came under this id before: here so much time passes that ended calls are forgotten."""
+        is_fresh = call_id not in self.arrived
+        self.arrived.add(call_id)
+        return is_fresh
 
     def _document(self, version: int) -> tn.TenantDocument:
         made = document(version=version, strategy=self.strategy)
@@ -90,7 +98,7 @@ class CallingBack(Routing):
         next(step for step in made.flows[0].steps if step.step_id == "wait").exits["9"] = "offer"
         for queue in made.queues:
             policy = queue.callbacks
-            policy.after.extend([1, 2, 3, 4])
+            policy.after.extend(ALL_LOSSES)
             policy.order, policy.attempts, policy.gap_seconds, policy.busy_gap_seconds = self.order, ATTEMPTS, 20, 5
             policy.ring_timeout_seconds, policy.expires_seconds, policy.first_after_seconds = 15, 86_400, 1
             policy.priority = -3
@@ -126,6 +134,37 @@ class CallingBack(Routing):
             self.log.fact(leg.leg_id, leg.call_id, leg_bridged=sw.LegBridged(other_leg_id=other))
         else:
             self.log.hangs_up(leg.leg_id, "USER_BUSY" if what == "busy" else "NO_ANSWER")
+
+    @rule(
+        number=NUMBERS,
+        is_taken=st.booleans(),
+        what=st.sampled_from(["answers", "answers", "busy", "silent", "nothing", "agent leaves", "calls in"]),
+    )
+    def a_callback_goes_its_way(self, number: str, what: str, *, is_taken: bool) -> None:
+        """Ask, wait for an agent and let the customer do something, as it mostly goes."""
+        self.somebody_asks_for_a_callback(number, "sales", 0)
+        self.log.ready("olena", "taras", "ivan")
+        self.log.wait(1)
+        state = self.log.state
+        offers = [offer for offer in state.offers.values() if state.calls[offer.call_id].callback_id]
+        for offer in offers if is_taken else ():
+            self.log.fact(offer.leg_id, offer.call_id, leg_progressed=sw.LegProgressed())
+            self.log.fact(offer.leg_id, offer.call_id, leg_answered=sw.LegAnswered())
+        self._react([call for call in state.calls.values() if call.stage == "calling"], what)
+
+    def _react(self, dialled: list[Call], what: str) -> None:
+        for call in dialled:
+            other = call.other_leg_id or next(iter(call.offers), "")
+            if what == "answers":
+                self.log.fact(call.call_id, call.call_id, leg_answered=sw.LegAnswered())
+                if call.other_leg_id:
+                    self.log.fact(call.call_id, leg_bridged=sw.LegBridged(other_leg_id=call.other_leg_id))
+            elif what in ("busy", "silent"):
+                self.log.hangs_up(call.call_id, "USER_BUSY" if what == "busy" else "NO_ANSWER")
+            elif what == "agent leaves" and other in self.log.state.legs:
+                self.log.hangs_up(other)
+            elif what == "calls in":
+                self.log.arrive(f"in-{len(self.log.inputs)}", call.caller_number)
 
     @rule(data=st.data())
     def a_caller_asks_for_it(self, data: st.DataObject) -> None:
@@ -166,7 +205,7 @@ class CallingBack(Routing):
 
     @invariant()
     def no_customer_is_dialled_oftener_than_allowed(self) -> None:
-        assert all(count <= ATTEMPTS for count in self.log.dialled.values())
+        assert all(count <= ATTEMPTS for count in self.calling.dialled.values())
 
     @invariant()
     def a_task_has_one_call_and_a_call_without_customer_one_task(self) -> None:

@@ -139,11 +139,14 @@ class Routing(RuleBasedStateMachine):
 
     @rule(call_id=CALLS, is_vip=st.booleans(), digit=st.sampled_from([*"11111", *"23556", ""]))
     def caller_arrives(self, call_id: str, digit: str, *, is_vip: bool) -> None:
-        if call_id in self.log.state.calls or call_id in self.log.state.ended:
+        if not self._is_fresh(call_id):
             return
         self.log.arrive(call_id, "+380671112233" if is_vip else f"+38050111223{call_id[1:]}")
         if self.log.state.calls[call_id].step_type == "menu":
             self.log.press(call_id, digit)
+
+    def _is_fresh(self, call_id: str) -> bool:
+        return call_id not in self.log.state.calls and call_id not in self.log.state.ended
 
     @rule(call_id=CALLS, reconciled=st.booleans())
     def caller_leaves(self, call_id: str, *, reconciled: bool) -> None:
