@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from services.console.domain.callback_rules import faults_of_callbacks
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.flow_graph import (
     Surroundings,
@@ -201,5 +202,6 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _addresses,
     _recording_names,
     faults_of_queues,
+    faults_of_callbacks,
     faults_of_words,
 )

@@ -21,7 +21,7 @@ from services.console.domain.schema_parts import count as _count
 from services.console.domain.schema_parts import mapping as _object
 from services.console.domain.schema_parts import sequence as _list
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import RecordingMode, Strategy
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import CallbackOrder, LostCall, RecordingMode, Strategy
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
@@ -30,7 +30,35 @@ ENDPOINT_NOTICES: Final = ("endpoint.failing", "endpoint.recovered", "endpoint.d
 EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in (*EVENT_TYPES, *ENDPOINT_NOTICES)}))
 
 STRATEGIES: Final = enum_words(Strategy.keys(), "STRATEGY_")
+LOST_CALLS: Final = enum_words(LostCall.keys(), "LOST_CALL_")
+CALLBACK_ORDERS: Final = enum_words(CallbackOrder.keys(), "CALLBACK_ORDER_")
 RECORDING_MODES: Final = enum_words(RecordingMode.keys(), "RECORDING_MODE_")
+
+_HOURS = _list(
+    _object(
+        ["days", "from", "until"],
+        days=_list(_count(1, 7), 7, 1) | {"uniqueItems": True},
+        **{"from": TIME_OF_DAY, "until": TIME_OF_DAY},
+    ),
+    100,
+)
+
+_CALLBACKS = _object(
+    [],
+    after=_list({"enum": LOST_CALLS}, len(LOST_CALLS)) | {"uniqueItems": True},
+    order={"enum": CALLBACK_ORDERS, "default": "agent_first"},
+    attempts=_count(1, 20, 3),
+    gap_seconds=_count(30, DAY_SECONDS, 900),
+    busy_gap_seconds=_count(10, DAY_SECONDS, 180),
+    first_after_seconds=_count(0, DAY_SECONDS, 0),
+    expires_seconds=_count(60, 30 * DAY_SECONDS, DAY_SECONDS),
+    ring_timeout_seconds=_count(5, 120, 30),
+    priority=_PRIORITY,
+    hours=_HOURS,
+    caller_number=E164,
+    gateway=ID,
+    black_lists=_list(ID, 100),
+)
 
 _QUEUE = _object(
     ["queue_id", "strategy", "tiers"],
@@ -87,6 +115,7 @@ _QUEUE = _object(
         ),
         10,
     ),
+    callbacks=_CALLBACKS,
 )
 
 _AGENT = _object(
@@ -100,14 +129,7 @@ _AGENT = _object(
 _SCHEDULE = _object(
     ["schedule_id", "open"],
     schedule_id=ID,
-    open=_list(
-        _object(
-            ["days", "from", "until"],
-            days=_list(_count(1, 7), 7, 1) | {"uniqueItems": True},
-            **{"from": TIME_OF_DAY, "until": TIME_OF_DAY},
-        ),
-        100,
-    ),
+    open=_HOURS,
     holidays=_list(
         {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": "a day as YYYY-MM-DD"}, 1_000
     ),
@@ -193,6 +215,7 @@ SCHEMA: Final[Schema] = {
                 1_000,
             ),
         ),
+        closed_callbacks=_list(_object(["line", "queue_id"], line=E164, queue_id=ID), 1_000),
         groups=_list(_object(["group_id", "agent_ids"], group_id=ID, agent_ids=_list(ID, 5_000, 1)), 500),
         black_lists=_list(ID, 100),
         fallback_number=E164,

@@ -25,6 +25,7 @@ def to_contract(document: Document, version: int) -> TenantDocument:
     words = complete(document)
     for queue in words["queues"]:
         queue["strategy"] = f"STRATEGY_{queue['strategy'].upper()}"
+        _name_callback_enums(queue.get("callbacks", {}))
     if "recording" in words:
         words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
     for flow in words["flows"]:
@@ -40,6 +41,13 @@ def _name_enums(flow: Document) -> None:
     for step in flow["steps"]:
         if "consent" in step:
             step["consent"]["mode"] = f"CONSENT_MODE_{step['consent']['mode'].upper()}"
+
+
+def _name_callback_enums(policy: Document) -> None:
+    if "order" in policy:
+        policy["order"] = f"CALLBACK_ORDER_{policy['order'].upper()}"
+    if "after" in policy:
+        policy["after"] = [f"LOST_CALL_{word.upper()}" for word in policy["after"]]
 
 
 def _filled(value: Any, schema: Schema) -> Any:

@@ -5,6 +5,8 @@ When its turn comes an agent is rung (agent first) or kept free (customer first)
 forbids the dial is asked again at that moment: hours pass and black lists change while a task waits for an agent.
 """
 
+from zoneinfo import ZoneInfoNotFoundError
+
 from services.router.domain import calls, offers, remembering, talking, waiting, widening
 from services.router.domain.callbacks import planning
 from services.router.domain.callbacks.hours import NEVER, next_allowed_ms
@@ -149,7 +151,10 @@ def _ban(turn: Turn, task: Callback, queue: tn.Queue, policy: Policy) -> str:
 def _next_hour_ms(turn: Turn, task: Callback, policy: Policy) -> int:
     configuration = turn.state.configuration
     zones = time_zones(task.number) or ((configuration.document.time_zone if configuration else "") or "UTC",)
-    return next_allowed_ms(policy.hours, zones, turn.now_ms)
+    try:
+        return next_allowed_ms(policy.hours, zones, turn.now_ms)
+    except (ZoneInfoNotFoundError, ValueError):  # of the tenant's document; it is not guessed when a customer sleeps
+        return NEVER
 
 
 def _is_full(turn: Turn) -> bool:

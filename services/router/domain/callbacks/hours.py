@@ -37,13 +37,13 @@ def _is_open(hours: Iterable[tn.OpenHours], local: datetime) -> bool:
 def _openings(hours: Sequence[tn.OpenHours], zone: ZoneInfo, from_ms: int) -> Iterator[int]:
     """Yield the moments, in the days to come, at which a zone's hours begin.
 
-    A beginning that the clocks skip is the first moment after the gap; midnight also begins what goes on over it.
+    A beginning that the clocks skip is taken an hour later, as the clocks do.
     """
     first = datetime.fromtimestamp(from_ms // 1000, UTC).astimezone(zone).date()
     for ahead in range(_DAYS_AHEAD + 1):
         day = first + timedelta(days=ahead)
         for each in hours:
-            if day.isoweekday() in each.days:
+            if day.isoweekday() in each.days and getattr(each, "from") < each.until:
                 yield _moment_ms(day, getattr(each, "from"), zone)
 
 
