@@ -28,18 +28,23 @@ def balance(
     """
     calls = truth["calls"]
     talked = [call for call in calls if call["talks"]]
-    kept = [call for call in talked if not _died_with_the_switch(call)]
-    exits = summary["by_exit"]
+    called_back = [dial for dial in truth["dials"] if any(dial["talked_with"])]
+    kept = [call for call in (*talked, *called_back) if not _died_with_the_switch(call)]
+    exits, outbound = summary["by_exit"], summary["called_back"]
     return [
         Row("calls in", len(calls), summary["calls_in"]),
         Row("calls in = sum of exits", summary["calls_in"], sum(exits.values())),
         Row("answered", len(talked), summary["answered"]),
         Row("calls not ended", 0, summary["calls_in"] - summary["calls_ended"]),
+        Row("customers dialled", len(truth["dials"]), outbound["dialled"]),
+        Row("customers called back", len(called_back), outbound["answered"]),
+        Row("callbacks not ended", 0, outbound["not_ended"]),
         Row("recordings stored = calls answered", len(kept), stored),
         Row("recordings in the call log", stored, summary["recordings_stored"]),
         Row("webhooks delivered = expected", sent, received["distinct"]),
         Row("webhooks with a bad signature", 0, received["invalid"]),
         Row("callers stuck", 0, sum(call["hungup"] is None for call in calls)),
+        Row("customers stuck", 0, sum(dial["ended"] is None for dial in truth["dials"])),
         Row("agents rung twice at once", 0, _double_rings(truth["offers"])),
     ]
 

@@ -20,6 +20,8 @@ def _printable(text: str) -> str:
 
 def _started(event: Event) -> str:
     body = event.call_started
+    if body.callback_id:
+        return f"shall be called back: {_printable(body.caller.name) or 'somebody'} ({_printable(body.caller.number)})"
     return f"{_printable(body.caller.name) or 'somebody'} ({_printable(body.caller.number)}) calls {body.line}"
 
 
@@ -49,6 +51,9 @@ _TELLERS = {
     "offer.created": lambda event: f"is offered to {event.offer_created.agent_id}",
     "offer.missed": lambda event: f"{event.offer_missed.agent_id} missed it",
     "offer.rejected": lambda event: f"{event.offer_rejected.agent_id} refused it",
+    "callback.requested": lambda event: f"is to be called back: {event.callback_requested.reason}",
+    "callback.attempted": lambda event: f"is dialled, attempt {event.callback_attempted.attempt}",
+    "callback.failed": lambda event: f"was not reached: {event.callback_failed.cause}",
     "call.answered": lambda event: f"talks with {event.call_answered.agent_id}",
     "queue.left": _left,
     "call.ended": _ended,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from local.switch.channel import Leg
 
 
+CALL_VARIABLE = "ringmaster_call"
+"""Set on the legs that the platform makes: on a customer's it is the leg's own id."""
+
+
 @dataclass(slots=True)
 class TalkTruth:
     """One conversation of a caller. `agent` is the agent's address; `party` is the other leg's called number."""
@@ -45,6 +49,20 @@ class CallTruth:
 
 
 @dataclass(slots=True)
+class DialTruth:
+    """One call to a customer whom the platform called by itself, not for a caller."""
+
+    uuid: str
+    number: str
+    dialled: float
+    answered: float | None = None
+    ended: float | None = None
+    talked_with: list[str] = field(default_factory=list)
+    recordings: list[dict[str, Any]] = field(default_factory=list)
+    hung_up_by: str = ""
+
+
+@dataclass(slots=True)
 class OfferTruth:
     """One call to an agent's phone."""
 
@@ -62,6 +80,7 @@ class Truth(Observer):
     def __init__(self) -> None:
         self.calls: dict[str, CallTruth] = {}
         self.offers: dict[str, OfferTruth] = {}
+        self.dials: dict[str, DialTruth] = {}
         self._offers_done: list[OfferTruth] = []
         self.outcomes: dict[str, int] = {}
 
@@ -75,10 +94,12 @@ class Truth(Observer):
             )
         elif leg.presence_id:
             self.offers[leg.uuid] = OfferTruth(leg.presence_id, leg.uuid, now)
+        elif leg.variables.get(CALL_VARIABLE) == leg.uuid:
+            self.dials[leg.uuid] = DialTruth(leg.uuid, leg.profile.destination_number, now)
 
     def leg_answered(self, leg: Leg) -> None:
         """Note the instant."""
-        book = self.calls.get(leg.uuid) or self.offers.get(leg.uuid)
+        book = self.calls.get(leg.uuid) or self.offers.get(leg.uuid) or self.dials.get(leg.uuid)
         if book is not None:
             book.answered = _now(leg)
 
@@ -86,6 +107,9 @@ class Truth(Observer):
         """Note who talks with whom."""
         for leg, other in ((a, b), (b, a)):
             call = self.calls.get(leg.uuid)
+            dial = self.dials.get(leg.uuid)
+            if dial is not None:
+                dial.talked_with.append(other.presence_id)
             if call is not None:
                 called = other.profile.orig_caller_id_number if other.direction == "inbound" else other.presence_id
                 party = other.variables.get("sip_req_uri") or called
@@ -108,7 +132,7 @@ class Truth(Observer):
 
     def recording_stopped(self, leg: Leg, path: str, size: int) -> None:
         """Note a complete file, under the call that the leg belongs to."""
-        call = self.calls.get(leg.uuid) or self.calls.get(leg.call_uuid)
+        call = self.calls.get(leg.uuid) or self.calls.get(leg.call_uuid) or self.dials.get(leg.uuid)
         if call is not None:
             call.recordings.append({"path": path, "size": size})
 
@@ -125,6 +149,9 @@ class Truth(Observer):
         if offer is not None:
             offer.ended, offer.cause = now, cause
             self._offers_done.append(offer)
+        dial = self.dials.get(leg.uuid)
+        if dial is not None:
+            dial.ended = now
         call = self.calls.get(leg.uuid)
         if call is None:
             return
@@ -142,6 +169,9 @@ class Truth(Observer):
             if call is not None and call.outcome == "in_progress":
                 call.hungup, call.cause, call.hung_up_by = _now(leg), "CRASH", "crash"
                 self._settle(call, "lost")
+            dial = self.dials.get(leg.uuid)
+            if dial is not None and dial.ended is None:
+                dial.ended, dial.hung_up_by = _now(leg), "crash"
             offer = self.offers.pop(leg.uuid, None)
             if offer is not None:
                 offer.ended, offer.cause = _now(leg), "CRASH"
@@ -158,6 +188,10 @@ class Truth(Observer):
     def all_calls(self) -> list[dict[str, Any]]:
         """Return every call as plain data, oldest first."""
         return [asdict(call) for call in self.calls.values()]
+
+    def all_dials(self) -> list[dict[str, Any]]:
+        """Return every call to a customer as plain data, oldest first."""
+        return [asdict(dial) for dial in self.dials.values()]
 
     def all_offers(self) -> list[dict[str, Any]]:
         """Return every ringing of an agent's phone as plain data."""

@@ -213,7 +213,7 @@ class World:
 
     def truth_document(self) -> dict[str, Any]:
         """Return every call and every ringing of an agent's phone."""
-        return {"calls": self.truth.all_calls(), "offers": self.truth.all_offers()}
+        return {"calls": self.truth.all_calls(), "offers": self.truth.all_offers(), "dials": self.truth.all_dials()}
 
     def agents(self) -> list[dict[str, Any]]:
         """Return the agents' phones."""

@@ -10,15 +10,17 @@ from services.console import metrics
 from services.console.adapters.mongo import MongoTenantStore
 from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
+from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
+from services.console.domain.callback_view import CallbackView
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
 from services.console.domain.phone_password import SHORTEST_SECRET
-from services.console.following import Follower, into_directory, into_live
+from services.console.following import Follower, into_all, into_callbacks, into_directory, into_live
 from services.console.publishing import Publisher
 from services.console.settings import Settings
 from services.console.store import StoreUnavailable, TenantStore
@@ -69,11 +71,12 @@ class Console:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
         self.live = Live()
+        self.callbacks = CallbackView()
         self.directory = Directory()
         self.publisher = Publisher(outside.store, outside.sender, outside.clock)
         self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
         self.desk = Desk(outside.sender, outside.replies, outside.clock)
-        self._calls = Follower(outside.calls, into_live(self.live))
+        self._calls = Follower(outside.calls, into_all(into_live(self.live), into_callbacks(self.callbacks)))
         self._tenants = Follower(outside.tenants, into_directory(self.directory))
 
     def start(self, supervisor: Supervisor) -> None:
@@ -102,6 +105,7 @@ class Console:
         app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
         app.register_blueprint(call_routes(gate, self.desk, self.live))
+        app.register_blueprint(callback_routes(gate, self.desk, self.callbacks))
         switch = self._outside.switch
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))

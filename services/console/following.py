@@ -6,6 +6,7 @@ from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
 from services.console import metrics
+from services.console.domain.callback_view import TOLD_BY, CallbackView
 from services.console.domain.directory import Directory
 from services.console.domain.live import SHOWN, Live
 from services.shared.bus.errors import BusUnavailable
@@ -63,6 +64,26 @@ def into_live(live: Live) -> Callable[[Record], None]:
     def take(record: Record) -> None:
         if record.headers.get("ce_type") in SHOWN:
             live.apply(Event.FromString(record.value))
+
+    return take
+
+
+def into_callbacks(view: CallbackView) -> Callable[[Record], None]:
+    """Return what puts the callbacks' events of ringmaster.calls into a view."""
+
+    def take(record: Record) -> None:
+        if record.headers.get("ce_type") in TOLD_BY:
+            view.apply(Event.FromString(record.value))
+
+    return take
+
+
+def into_all(*takers: Callable[[Record], None]) -> Callable[[Record], None]:
+    """Return what lets several views take each record."""
+
+    def take(record: Record) -> None:
+        for each in takers:
+            each(record)
 
     return take
 

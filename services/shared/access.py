@@ -35,6 +35,8 @@ class Action(Enum):
     READ_PHONE = "read a phone's password"
     READ_CALLS = "read the call log"
     LISTEN = "listen to recordings"
+    ASK_CALLBACK = "ask for a callback"
+    MANAGE_CALLBACKS = "change callbacks"
 
 
 _EVERYTHING: Final = frozenset(Action)
@@ -43,9 +45,10 @@ _PERMITTED: Final[dict[Role, frozenset[Action]]] = {
     Role.ADMIN: _EVERYTHING,
     Role.SUPERVISOR: _EVERYTHING - {Action.CHANGE_DOCUMENT, Action.READ_PHONE},
     # For himself and his own call only; the route says whose it is.
-    Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE}),
+    Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE, Action.ASK_CALLBACK}),
     Role.ANALYST: _READING,
-    Role.INTEGRATION: _READING | {Action.ACT_FOR_AGENT, Action.CONTROL_CALL},
+    Role.INTEGRATION: _READING
+    | {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.ASK_CALLBACK, Action.MANAGE_CALLBACKS},
 }
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 from flask import Response, request
@@ -12,32 +13,42 @@ from services.shared.chassis.problems import problem
 from services.shared.contracts.ringmaster.v1.request_pb2 import Request
 
 MAX_KEY: Final = 255
+_SENSELESS: Final = frozenset({"not-a-number", "not-allowed", "not-a-moment", "too-late"})
+"""Problems of what was asked, not of the moment at which."""
 
 
-def ask_router(desk: Desk, tenant_id: str, principal: Principal, wish: Request) -> Response:
+def ask_router(
+    desk: Desk,
+    tenant_id: str,
+    principal: Principal,
+    wish: Request,
+    named: Callable[[str], dict[str, str]] = lambda _request_id: {},
+) -> Response:
     """Hand a wish to the router and answer with what became of it.
 
-    200: it took effect. 409 (or 404 where the router found nothing): refused, with the reason. 202: logged, the router
-    has not answered in time. 503: the broker does not answer; repeat it with the same Idempotency-Key.
+    200: it took effect. 409 (404 where nothing was found, 422 for what makes no sense): refused, with the reason. 202:
+    logged, the router has not answered in time. 503: the broker does not answer; repeat it with the same
+    Idempotency-Key. `named` says what an accepted request has made, by the request's id.
     """
     wish.request_id, wish.actor, wish.role = _request_id(principal), principal.actor, principal.role.value
     try:
         asked = desk.ask(tenant_id, wish)
     except (BusError, TooManyWaiting) as error:
         raise refuse(503, "log-unavailable", "The request can't be taken now.", request_id=wish.request_id) from error
-    return _answer(asked)
+    return _answer(asked, named(asked.request_id))
 
 
-def _answer(asked: Asked) -> Response:
+def _answer(asked: Asked, made: dict[str, str]) -> Response:
     reply, extra = asked.reply, {"request_id": asked.request_id}
     if reply is None:
         if asked.is_logged:
-            return json_answer({"accepted": None, **extra}, 202)
+            return json_answer({"accepted": None, **extra, **made}, 202)
         return problem(503, "log-unavailable", "The broker has not confirmed the request; send it again.", **extra)
     if reply.accepted:
-        return json_answer({"accepted": True, **extra})
+        return json_answer({"accepted": True, **extra, **made})
     kind = reply.problem or "refused"
-    return problem(404 if kind.endswith("-not-found") else 409, kind, reply.detail or "Refused.", **extra)
+    status = 404 if kind.endswith("-not-found") else 422 if kind in _SENSELESS else 409
+    return problem(status, kind, reply.detail or "Refused.", **extra)
 
 
 def _request_id(principal: Principal) -> str:

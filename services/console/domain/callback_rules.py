@@ -66,9 +66,7 @@ def _closed(document: Document) -> Iterator[Fault]:
         if closed["queue_id"] not in queues:
             yield Fault(path_of([*at, "queue_id"]), f"there is no queue {closed['queue_id']}.")
         if closed["line"] in seen:
-            yield Fault(
-                path_of([*at, "line"]), f"{closed['line']} stands here twice; one queue calls them back."
-            )
+            yield Fault(path_of([*at, "line"]), f"{closed['line']} stands here twice; one queue calls them back.")
         seen.add(closed["line"])
 
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+from services.stats.domain.call_log import OUTBOUND
 from services.stats.store import CallFields, PartitionSnapshot, TenantSnapshot
 
 
@@ -38,14 +39,21 @@ class MemoryStore:
 
     def summary(self, tenant_id: str | None) -> dict[str, Any]:
         """Return totals."""
-        calls = self._of(tenant_id)
+        every = self._of(tenant_id)
+        calls = [call for call in every if call.get("direction") != OUTBOUND]
+        outbound = [call for call in every if call.get("direction") == OUTBOUND]
         ended = [call for call in calls if call.get("ended")]
         return {
             "calls_in": sum(bool(call.get("started")) for call in calls),
             "calls_ended": len(ended),
             "answered": sum(bool(call.get("answered")) for call in calls),
+            "called_back": {
+                "dialled": sum(bool(call.get("dialled")) for call in outbound),
+                "answered": sum(bool(call.get("answered")) for call in outbound),
+                "not_ended": sum(not call.get("ended") for call in outbound),
+            },
             "by_exit": {name: sum(call["exit"] == name for call in ended) for name in {call["exit"] for call in ended}},
-            "recordings_stored": sum(len(call.get("recordings", {})) for call in calls),
+            "recordings_stored": sum(len(call.get("recordings", {})) for call in every),
         }
 
     def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:

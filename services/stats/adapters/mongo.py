@@ -6,6 +6,7 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
+from services.stats.domain.call_log import OUTBOUND
 from services.stats.store import CallFields, PartitionSnapshot, StoreUnavailable, TenantSnapshot
 
 CALLS = "calls"
@@ -76,18 +77,24 @@ class MongoStore:
 
     def summary(self, tenant_id: str | None) -> dict[str, Any]:
         """Return totals of a tenant, or of all."""
-        own = {} if tenant_id is None else {"tenant_id": tenant_id}
+        own: dict[str, Any] = {} if tenant_id is None else {"tenant_id": tenant_id}
+        inbound, outbound = {**own, "direction": {"$ne": OUTBOUND}}, {**own, "direction": OUTBOUND}
         with _as_unavailable():
             exits = list(
                 self._calls.aggregate(
-                    [{"$match": {**own, "ended": True}}, {"$group": {"_id": "$exit", "n": {"$sum": 1}}}]
+                    [{"$match": {**inbound, "ended": True}}, {"$group": {"_id": "$exit", "n": {"$sum": 1}}}]
                 )
             )
             stored = self._calls.find({**own, "recordings": {"$exists": True}}, {"recordings": 1})
             return {
-                "calls_in": self._calls.count_documents({**own, "started": True}),
-                "calls_ended": self._calls.count_documents({**own, "ended": True}),
-                "answered": self._calls.count_documents({**own, "answered": True}),
+                "calls_in": self._calls.count_documents({**inbound, "started": True}),
+                "calls_ended": self._calls.count_documents({**inbound, "ended": True}),
+                "answered": self._calls.count_documents({**inbound, "answered": True}),
+                "called_back": {
+                    "dialled": self._calls.count_documents({**outbound, "dialled": True}),
+                    "answered": self._calls.count_documents({**outbound, "answered": True}),
+                    "not_ended": self._calls.count_documents({**outbound, "ended": {"$ne": True}}),
+                },
                 "by_exit": {row["_id"]: row["n"] for row in exits},
                 "recordings_stored": sum(len(call["recordings"]) for call in stored),
             }

@@ -6,6 +6,10 @@ from typing import Any
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
 from services.stats.domain import trace
 
+INBOUND = "inbound"
+OUTBOUND = "outbound"
+"""A customer whom we called; every other call came to us."""
+
 # Fields to set in the call's document, or None for an event that the log does not keep.
 Fields = dict[str, Any]
 
@@ -29,7 +33,12 @@ def _started(event: Event) -> Fields:
         "caller_number": body.caller.number,
         "started_ms": event.time.ToMilliseconds(),
         "started": True,
+        "direction": OUTBOUND if body.callback_id else INBOUND,
     }
+
+
+def _dialled(_event: Event) -> Fields:
+    return {"dialled": True}
 
 
 def _answered(event: Event) -> Fields:
@@ -55,6 +64,7 @@ def _stored(event: Event) -> Fields:
 
 _WRITERS: dict[str, Callable[[Event], Fields]] = {
     "call_started": _started,
+    "callback_attempted": _dialled,
     "call_answered": _answered,
     "call_ended": _ended,
     "recording_stored": _stored,

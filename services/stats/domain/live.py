@@ -253,8 +253,9 @@ class TenantLive:
 _OfCall = Callable[[TenantLive, str, SeenCall, int, Any, Profile], None]
 
 
-def _started(live: TenantLive, _call_id: str, call: SeenCall, time_ms: int, _body: Any, _profile: Profile) -> None:
-    live.count_start(call, time_ms)
+def _started(live: TenantLive, _call_id: str, call: SeenCall, time_ms: int, body: Any, _profile: Profile) -> None:
+    if not body.callback_id:  # whom we call does not come in
+        live.count_start(call, time_ms)
 
 
 def _nothing(*_: object) -> None:
@@ -270,8 +271,9 @@ def _ended(live: TenantLive, call_id: str, call: SeenCall, time_ms: int, body: A
     if call.ended_ms:
         return  # told twice under two numbers: the first word counts
     started_ms = body.started_at.ToMilliseconds() or time_ms
-    live.count_start(call, started_ms)
-    if live.keeps(started_ms):
+    if not body.callback_id:
+        live.count_start(call, started_ms)
+    if live.keeps(started_ms) and not body.callback_id:
         live.calls_by_start.add(started_ms, word_of(CallExit, body.exit))
     if body.HasField("answered_at"):
         live.count_exit(body.queue_id, time_ms, Tally(talks=1, talk_ms=body.talk_ms))

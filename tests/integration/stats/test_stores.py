@@ -39,12 +39,27 @@ def test_fields_of_a_call_come_together_in_any_order_and_repeats_change_nothing(
         "calls_ended": 1,
         "answered": 1,
         "by_exit": {"answered": 1},
+        "called_back": {"dialled": 0, "answered": 0, "not_ended": 0},
         "recordings_stored": 1,
     }
     newest = store.newest(tenant, 10)
     assert [call["call_id"] for call in newest] == ["c2", "c1"]
     assert newest[1]["recordings"] == {"r1": {"key": "k"}}
     assert len(store.newest(tenant, 1)) == 1
+
+
+def test_customers_whom_we_called_are_counted_beside_those_who_called(store: Store, tenant: str) -> None:
+    outbound = {"started": True, "direction": "outbound", "dialled": True}
+    store.write(
+        {
+            (tenant, "c1"): {"started": True, "direction": "inbound", "ended": True, "exit": "abandoned"},
+            (tenant, "c2"): {**outbound, "answered": True, "ended": True, "exit": "answered"},
+            (tenant, "c3"): outbound,
+        }
+    )
+    found = store.summary(tenant)
+    assert (found["calls_in"], found["answered"], found["by_exit"]) == (1, 0, {"abandoned": 1})
+    assert found["called_back"] == {"dialled": 2, "answered": 1, "not_ended": 1}
 
 
 def test_calls_of_another_tenant_are_not_seen_though_their_ids_are_equal(store: Store, tenant: str) -> None:

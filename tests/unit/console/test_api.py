@@ -12,6 +12,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import (
     AgentStateChanged,
     AgentStatusChanged,
     CallAnswered,
+    CallbackRequested,
     CallEnded,
     CallHeld,
     CallStarted,
@@ -50,21 +51,28 @@ ROUTES = [
     ("POST", "/v1/tenants/acme/calls/call-1/recording/resume", "call"),
     ("PUT", "/v1/tenants/acme/calls/call-1/disposition", "call"),
     ("GET", "/v1/tenants/acme/agents/olena/phone", "phone"),
+    ("GET", "/v1/tenants/acme/callbacks", "live"),
+    ("GET", "/v1/tenants/acme/callbacks/task-1", "live"),
+    ("POST", "/v1/tenants/acme/callbacks", "ask"),
+    ("POST", "/v1/tenants/acme/callbacks/task-1/cancel", "manage"),
+    ("POST", "/v1/tenants/acme/callbacks/task-1/reschedule", "manage"),
 ]
 ALLOWED = {
-    "root": {"read", "change", "live", "agent", "call", "phone"},
-    "acme-admin": {"read", "change", "live", "agent", "call", "phone"},
-    "acme-supervisor": {"read", "live", "agent", "call"},
+    "root": {"read", "change", "live", "agent", "call", "phone", "ask", "manage"},
+    "acme-admin": {"read", "change", "live", "agent", "call", "phone", "ask", "manage"},
+    "acme-supervisor": {"read", "live", "agent", "call", "ask", "manage"},
     "acme-analyst": {"read", "live"},
-    "acme-crm": {"read", "live", "agent", "call"},
+    "acme-crm": {"read", "live", "agent", "call", "ask", "manage"},
     # A call that is not his is not his to control.
-    "acme-olena": {"agent", "phone"},
+    "acme-olena": {"agent", "phone", "ask"},
     "borealis-admin": set(),
 }
 BODIES = {
     "status": {"status": "ready"},
     "extend": {"seconds": 30},
     "disposition": {"disposition": "sold"},
+    "callbacks": {"queue_id": "sales", "number": "+380501112233"},
+    "reschedule": {"due_at": "2026-03-01T09:30:00+02:00"},
 }
 
 
@@ -107,6 +115,9 @@ def test_every_route_checks_tenant_and_role(
     flow = main_flow() if "/flows/" in path and whole else None
     body = BODIES.get(path.rpartition("/")[2]) or flow or whole
     open_office.console.desk._reply_seconds = 0.0
+    open_office.console.callbacks.apply(
+        Event(tenant_id="acme", callback_requested=CallbackRequested(callback_id="task-1"))
+    )
     before = len(open_office.bus.records(INPUTS))
     answer = open_office.ask(method, path, token, body)
     if right in ALLOWED[token]:

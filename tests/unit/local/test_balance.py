@@ -20,23 +20,41 @@ SUMMARY = {
     "answered": 1,
     "recordings_stored": 1,
     "by_exit": {"answered": 1, "abandoned": 1},
+    "called_back": {"dialled": 0, "answered": 0, "not_ended": 0},
 }
 RECEIVED = {"distinct": 5, "invalid": 0}
 
 
 def test_a_true_account_balances() -> None:
-    truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 2), _offer("a", 2, 3)]}
+    truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 2), _offer("a", 2, 3)], "dials": []}
     assert all(row.balances for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5))
 
 
+def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
+    reached = {"talked_with": ["a"], "ended": 9.0, "recordings": [{"size": 70_000}], "hung_up_by": ""}
+    truth = {
+        "calls": [_call(talks=1), _call()],
+        "offers": [],
+        "dials": [reached, reached | {"talked_with": []}],
+    }
+    summary = SUMMARY | {
+        "called_back": {"dialled": 2, "answered": 1, "not_ended": 0},
+        "recordings_stored": 2,
+    }
+    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=2, sent=5))
+    truth["dials"].append(reached | {"ended": None})
+    wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=3, sent=5) if not row.balances]
+    assert wrong == ["customers dialled", "customers called back", "recordings in the call log", "customers stuck"]
+
+
 def test_a_call_that_the_platform_never_saw_is_found() -> None:
-    truth = {"calls": [_call(talks=1), _call(), _call()], "offers": []}
+    truth = {"calls": [_call(talks=1), _call(), _call()], "offers": [], "dials": []}
     wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5) if not row.balances]
     assert wrong == ["calls in"]
 
 
 def test_a_phone_that_rings_while_it_rings_is_found() -> None:
-    truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 5), _offer("a", 2, 3)]}
+    truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 5), _offer("a", 2, 3)], "dials": []}
     wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5) if not row.balances]
     assert wrong == ["agents rung twice at once"]
 
@@ -45,6 +63,6 @@ def test_a_phone_that_rings_while_it_rings_is_found() -> None:
     ("size", "by", "balances"), [(44, "crash", True), (70_000, "crash", False), (44, "caller", False)]
 )
 def test_only_a_talk_that_died_in_the_switchs_memory_needs_no_recording(size: int, by: str, *, balances: bool) -> None:
-    truth = {"calls": [_call(talks=1, size=size, by=by), _call()], "offers": []}
+    truth = {"calls": [_call(talks=1, size=size, by=by), _call()], "offers": [], "dials": []}
     summary = SUMMARY | {"recordings_stored": 0}
     assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=0, sent=5)) is balances

@@ -18,7 +18,7 @@ CLOCKS = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.sampled_from([
 
 
 def hours(days: list[int], begin: str, until: str) -> tn.OpenHours:
-    return tn.OpenHours(days=days, until=until, **{"from": begin})  # type: ignore[arg-type]  # a word of the language
+    return tn.OpenHours(days=days, until=until, **{"from": begin})
 
 
 HOURS = st.builds(hours, st.lists(st.integers(1, 7), min_size=1, unique=True), CLOCKS, CLOCKS)

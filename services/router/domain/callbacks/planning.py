@@ -46,7 +46,7 @@ def expire_at(turn: Turn, task: Callback, moment_ms: int) -> None:
 
 def succeeded(turn: Turn, task: Callback, agent_id: str) -> None:
     """End a task whose customer talks with an agent."""
-    body = _event(turn, task).callback_succeeded
+    body = _event(turn, task, task.call_id).callback_succeeded
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     body.attempt, body.agent_id, body.call_id = task.attempts, agent_id, task.call_id
     _close(turn, task)
@@ -69,7 +69,7 @@ def failed(turn: Turn, task: Callback, cause: str, call_id: str = "", *, is_fina
     policy = policy_for(turn, task)
     next_ms = turn.now_ms + (policy.busy_gap_ms if cause in BUSY else policy.gap_ms)
     is_final = is_final or cause in HOPELESS or task.attempts >= policy.attempts
-    body = _event(turn, task).callback_failed
+    body = _event(turn, task, call_id).callback_failed
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     body.attempt, body.cause, body.call_id = task.attempts, cause, call_id
     body.final = is_final
@@ -126,7 +126,7 @@ def postpone(turn: Turn, task: Callback, due_ms: int) -> None:
 
 def tell_attempted(turn: Turn, task: Callback, agent_id: str) -> None:
     """Tell that the customer is dialled."""
-    body = _event(turn, task).callback_attempted
+    body = _event(turn, task, task.call_id).callback_attempted
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     body.attempt, body.agent_id, body.call_id = task.attempts, agent_id, task.call_id
 
@@ -142,8 +142,10 @@ def _let_go(turn: Turn, task: Callback) -> None:
     turn.needless.append(call.call_id)
 
 
-def _event(turn: Turn, task: Callback) -> Event:
-    return turn.subject_event(f"callback:{task.callback_id}")
+def _event(turn: Turn, task: Callback, call_id: str = "") -> Event:
+    event = turn.subject_event(f"callback:{task.callback_id}")
+    event.call_id = call_id
+    return event
 
 
 def _close(turn: Turn, task: Callback) -> None:
