@@ -126,7 +126,7 @@ class Executor:
         running = self._running.get(command.command_id)
         if running is not None:
             return running  # told twice by Kafka while it runs
-        touched = [leg_id for leg_id in (command.leg_id, command.bridge_legs.other_leg_id) if leg_id]
+        touched = _legs_of(command)
         task = _Task(command, [self._tails[leg_id] for leg_id in touched if leg_id in self._tails])
         for leg_id in touched:
             self._tails[leg_id] = task.in_order
@@ -179,6 +179,12 @@ class Executor:
                 positions[place] = tasks.popleft()[0] + 1
         if positions:
             reader.commit(positions)
+
+
+def _legs_of(command: Command) -> list[str]:
+    """Return the legs whose commands keep their order with this one."""
+    others = (command.bridge_legs.other_leg_id, command.part_legs.other_leg_id)
+    return [leg_id for leg_id in (command.leg_id, *others) if leg_id]
 
 
 def _is_settled(task: _Task | None, settled: int) -> bool:

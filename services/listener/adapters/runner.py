@@ -168,11 +168,12 @@ class Runner:
             self._originating.discard(command.leg_id)
 
     def _bridge(self, command: Command) -> Ended:
-        """Bridge two legs, unless they are: a second bridge of the same two would be heard as a break."""
+        """Bridge two legs. Two that are bridged are only told what becomes of them after: a second bridge is heard."""
         leg = self._legs.live.get(command.leg_id)
+        steps = self._steps(command)
         if leg is not None and leg.other_leg_id == command.bridge_legs.other_leg_id:
-            return Ended(COMMAND_OUTCOME_DONE)
-        return self._run(command)
+            steps.pop()
+        return self._write(steps)
 
     def _hang_up(self, command: Command) -> Ended:
         """Hang up. A leg whose originate was just sent may not be there yet: ask again until it is, or has failed."""

@@ -21,6 +21,10 @@ DIALPLAN_CONTEXT = "ringmaster"
 EARLY_SECONDS = 1
 """FreeSWITCH counts whole seconds of its clock, so its timers fire up to one second early (wire truth 15)."""
 MUSIC_PREFIX = "music."
+RINGING_TONE = "tone_stream://%(1000,4000,425);loops=-1"
+"""What a European exchange plays while it rings (ITU-T E.180), endless."""
+CONFERENCE_PROFILE = "default+flags{mintwo}"
+"""Whoever is left alone in a room is hung up by the switch itself."""
 _DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -148,7 +152,7 @@ def _music(_planner: Planner, command: pb.Command) -> list[Step]:
             esl.execute(
                 command.leg_id,
                 "playback",
-                music(command.start_music.stream),
+                RINGING_TONE if command.start_music.ringing else music(command.start_music.stream),
                 event_id=MUSIC_PREFIX + command.command_id,
             )
         ),
@@ -165,12 +169,26 @@ def _break(command: pb.Command) -> Step:
 
 def _bridge(_planner: Planner, command: pb.Command) -> list[Step]:
     """Bridge. It ends whatever plays on both legs by itself; a break sent before could hit what comes after."""
-    leg_id, other_id = command.leg_id, command.bridge_legs.other_leg_id
-    park = "true" if command.bridge_legs.park_after else "false"
+    action = command.bridge_legs
     return [
-        Step(esl.set_variables(leg_id, {"park_after_bridge": park, "hangup_after_bridge": "true"})),
-        Step(esl.set_variables(other_id, {"park_after_bridge": "false", "hangup_after_bridge": "true"})),
-        Step(esl.api("uuid_bridge", leg_id, other_id)),
+        _after_bridge(command.leg_id, parks=action.park_after),
+        _after_bridge(action.other_leg_id, parks=action.park_other_after),
+        Step(esl.api("uuid_bridge", command.leg_id, action.other_leg_id)),
+    ]
+
+
+def _after_bridge(leg_id: str, *, parks: bool) -> Step:
+    """Say what becomes of a leg whose partner leaves: FreeSWITCH does it by itself, also without us."""
+    park, hang_up = ("true", "false") if parks else ("false", "true")
+    return Step(esl.set_variables(leg_id, {"park_after_bridge": park, "hangup_after_bridge": hang_up}))
+
+
+def _part(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Park one of two bridged legs. Its partner parks by the variable, whichever of them the switch asks first."""
+    return [
+        _after_bridge(command.leg_id, parks=True),
+        _after_bridge(command.part_legs.other_leg_id, parks=True),
+        Step(esl.api("uuid_park", command.leg_id)),
     ]
 
 
@@ -237,16 +255,18 @@ def _eavesdrop(_planner: Planner, command: pb.Command) -> list[Step]:
         "eavesdrop_whisper_aleg": mode == pb.EAVESDROP_MODE_BARGE,
         "eavesdrop_whisper_bleg": mode in (pb.EAVESDROP_MODE_WHISPER, pb.EAVESDROP_MODE_BARGE),
     }
+    target_id = command.eavesdrop_leg.target_leg_id
     return [
-        Step(esl.api("uuid_exists", command.eavesdrop_leg.target_leg_id)),
+        Step(esl.api("uuid_exists", target_id)),
         Step(esl.set_variables(command.leg_id, {name: str(on).lower() for name, on in heard_by.items()})),
-        Step(esl.execute(command.leg_id, "eavesdrop", command.eavesdrop_leg.target_leg_id)),
+        Step(esl.api("uuid_transfer", command.leg_id, f"eavesdrop:{esl_word(target_id)}", "inline")),
     ]
 
 
 def _conference(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Move the leg by a transfer: an application would run inside its bridge, and the partner would hear nothing."""
     room = safe_name(command.join_conference.conference_id)
-    return [Step(esl.execute(command.leg_id, "conference", f"{room}@default"))]
+    return [Step(esl.api("uuid_transfer", command.leg_id, f"conference:{room}@{CONFERENCE_PROFILE}", "inline"))]
 
 
 _PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {
@@ -268,4 +288,5 @@ _PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {
     "mute_leg": _mute,
     "eavesdrop_leg": _eavesdrop,
     "join_conference": _conference,
+    "part_legs": _part,
 }

@@ -1,8 +1,8 @@
 """A customer's call from its first fact to call.ended: leases, hang-ups, the one exit."""
 
-from services.router.domain import agents, offers, waiting
-from services.router.domain.agents import ON_CALL
+from services.router.domain import offers, waiting
 from services.router.domain.callbacks import opening, planning
+from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import CallStage, check_call
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
@@ -16,7 +16,7 @@ HANG_UP_TRIES = 3
 """A hang-up is ordered so often; then the leg is taken for gone, so that no call stays for ever."""
 KEPT_AFTER_END_MS = 15 * 60_000
 MOST_ENDED = 5_000
-_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "end", "dial")
+_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "transfer", "end", "dial")
 _LOST = frozenset({ev.CALL_EXIT_ABANDONED, ev.CALL_EXIT_SHORT_ABANDONED, ev.CALL_EXIT_TIMEOUT, ev.CALL_EXIT_NO_AGENT})
 _BY_QUEUE_EXIT: dict[int, "ev.CallExit.ValueType"] = {
     ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,
@@ -91,7 +91,7 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
         waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR)
     for kind in _TIMERS:
         turn.cancel_timer(kind, call.call_id)
-    _release_other_leg(turn, call)
+    _release_others(turn, call)
     to_stage(call, CallStage.ENDING)
     call.hang_up_cause = cause
     if call.call_id not in turn.state.legs:  # a callback whose customer was not dialled
@@ -119,7 +119,7 @@ def end(
         waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR if forced else waiting.abandon_exit(turn, call))
     stop_talk(turn, call)
     call_exit = forced or _exit_of(call)
-    _release_other_leg(turn, call)
+    _release_others(turn, call)
     for kind in _TIMERS:
         turn.cancel_timer(kind, call.call_id)
     if call_exit in _LOST:
@@ -134,12 +134,17 @@ def end(
 
 def stop_talk(turn: Turn, call: Call) -> None:
     """Count the talk and the hold that end now."""
-    if call.held_from_ms:
-        call.hold_ms += turn.now_ms - call.held_from_ms
-        call.held_from_ms = 0
+    close_hold(turn, call)
     if call.talk_from_ms:
         call.talk_ms += turn.now_ms - call.talk_from_ms
         call.talk_from_ms = 0
+
+
+def close_hold(turn: Turn, call: Call) -> None:
+    """Count the hold that ends now."""
+    if call.held_from_ms:
+        call.hold_ms += turn.now_ms - call.held_from_ms
+        call.held_from_ms = 0
 
 
 def purge_ended(turn: Turn) -> None:
@@ -152,24 +157,12 @@ def purge_ended(turn: Turn) -> None:
         del ended[oldest.call_id]
 
 
-def release_agent(turn: Turn, call: Call) -> None:
-    """Send the agent of a call on: to wrap-up after a talk, to rest otherwise."""
-    agent = turn.state.agents.get(call.agent_id)
-    if agent is None or agent.call_id != call.call_id or agent.is_done:
-        return
-    if agent.state in ON_CALL:
-        agents.begin_wrap_up(turn, agent, waiting.queue_of(turn.state, call.queue_id))
-    elif not agent.wrap_up_from_ms:
-        agents.rest(turn, agent)
-
-
-def _release_other_leg(turn: Turn, call: Call) -> None:
-    """Hang up the leg at the other end, if it lives, and send its agent on."""
+def _release_others(turn: Turn, call: Call) -> None:
+    """Hang up the legs at the other end, if they live, and send their agents on."""
+    letting_go.end_transfer(turn, call)
     if call.other_leg_id:
         stop_talk(turn, call)
-        offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
-        call.other_leg_id = ""
-        release_agent(turn, call)
+        letting_go.let_agent_go(turn, call)
 
 
 def _exit_of(call: Call) -> "ev.CallExit.ValueType":

@@ -18,6 +18,7 @@ from services.router.domain import (
     waiting,
 )
 from services.router.domain.callbacks import attempts, planning
+from services.router.domain.control import handover
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call, TenantState
 from services.router.domain.turn import CancelTimer, Lookup, Position, SetTimer, Turn
@@ -52,7 +53,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         raise UnreadableInput("the input says nothing that the router knows")
     take(turn, given)
     matching.settle(turn)
-    while turn.needless or turn.deserted or turn.unoffered or turn.left_alone:
+    while turn.needless or turn.deserted or turn.unanswered or turn.unoffered or turn.left_alone:
         _go_on_with_flows(turn)
         matching.settle(turn)
     calls.purge_ended(turn)
@@ -67,11 +68,16 @@ def _go_on_with_flows(turn: Turn) -> None:
     if turn.deserted:
         flow.check_deserted(turn, turn.deserted.pop(0))
         return
-    waited = turn.unoffered or turn.left_alone
-    go_on = flow.check_unoffered if waited is turn.unoffered else flow.after_talk
-    call = turn.state.calls.get(waited.pop(0))
-    if call is not None:
-        go_on(turn, call)
+    for waited, go_on in (
+        (turn.unanswered, handover.unanswered),
+        (turn.unoffered, flow.check_unoffered),
+        (turn.left_alone, flow.after_talk),
+    ):
+        if waited:
+            call = turn.state.calls.get(waited.pop(0))
+            if call is not None:
+                go_on(turn, call)
+            return
 
 
 def _timer(turn: Turn, fired: TimerFired) -> None:
@@ -132,6 +138,7 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "overflow": queueing.overflow_due,
     "bridge": _bridge_overdue,
     "unbridged": _silent,
+    "transfer": handover.overdue,
     "end": calls.order_hang_up,
     "dial": attempts.dial_overdue,
 }

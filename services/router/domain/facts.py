@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
 from services.router.domain.callbacks import attempts
+from services.router.domain.control import handover
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
@@ -41,12 +42,18 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
         return
     is_done = result.outcome == cm.COMMAND_OUTCOME_DONE
     call = turn.state.calls.get(result.call_id)
+    if call is not None:
+        handover.command_ended(turn, call, result.command_id, is_done=is_done)
     if call is not None and result.command_id in call.masking:
         talking.mask_ended(turn, call, result.command_id, is_done=is_done)
     if is_done:
         if call is not None and result.command_id == call.bridge_command_id:
             call.is_bridge_done = True
-        return
+    else:
+        _failed(turn, call, result)
+
+
+def _failed(turn: Turn, call: Call | None, result: cm.CommandResult) -> None:
     leg = turn.state.legs.get(result.leg_id)
     if leg is not None and leg.command_id == result.command_id:
         # A leg that was bridged the moment it answered is taken from its originate, which then says that it failed.
@@ -100,11 +107,17 @@ def _parked_unknown(turn: Turn, fact: sw.SwitchFact) -> None:
 
 
 def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
     if leg.role is not LegRole.CUSTOMER:
         _answered(turn, leg, fact)  # a leg that we made parks when it is answered
+    transfer = handover.of(turn, leg.call_id)
+    if call is not None and transfer is not None:
+        handover.parked(turn, call, transfer, leg.leg_id)
+    elif call is None or leg.role is not LegRole.CUSTOMER:
         return
-    call = turn.state.calls[leg.call_id]
-    if call.callback_id:
+    elif call.is_waiting and call.answered_ms:
+        handover.music(turn, call, call.call_id)  # what was played while it was still in talk was lost with the bridge
+    elif call.callback_id:
         leg.is_answered = True
         attempts.customer_answered(turn, call)
     elif call.stage is CallStage.ARRIVING:
@@ -120,8 +133,10 @@ def _progressed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
 
 def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     leg.is_answered = True
-    if leg.role is LegRole.OUTSIDE:
-        call = turn.state.calls.get(leg.call_id)
+    call, transfer = turn.state.calls.get(leg.call_id), handover.of(turn, leg.call_id)
+    if call is not None and transfer is not None and transfer.leg_id == leg.leg_id:
+        handover.answered(turn, call, transfer)
+    elif leg.role is LegRole.OUTSIDE:
         if call is not None:
             flow.outside_answered(turn, call, leg)
     elif leg.role is LegRole.CUSTOMER:
@@ -134,15 +149,12 @@ def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
 
 def _bridged(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     call = turn.state.calls.get(leg.call_id)
-    if (
-        call is not None
-        and call.other_leg_id
-        and {leg.leg_id, fact.leg_bridged.other_leg_id}
-        == {
-            call.call_id,
-            call.other_leg_id,
-        }
-    ):
+    if call is None:
+        return
+    pair, transfer = {leg.leg_id, fact.leg_bridged.other_leg_id}, handover.of(turn, call.call_id)
+    if transfer is not None:
+        handover.bridged(turn, call, transfer, pair)
+    elif call.other_leg_id and pair == {call.call_id, call.other_leg_id}:
         talking.bridged(turn, call)
 
 
@@ -181,11 +193,13 @@ def _leg_ended(turn: Turn, leg: Leg, cause: str) -> None:
     offers.forget_leg(turn, leg.leg_id)
     if offer is not None:
         offers.leg_ended(turn, offer, cause)
-    elif call is not None and leg.role is LegRole.CUSTOMER:
+    elif call is None or handover.leg_ended(turn, call, leg):
+        return
+    elif leg.role is LegRole.CUSTOMER:
         calls.end(turn, call, sw.LegHungUp(cause=cause))
-    elif call is not None and leg.role is LegRole.OUTSIDE:
+    elif leg.role is LegRole.OUTSIDE:
         flow.outside_left(turn, call, leg, cause)
-    elif call is not None:
+    else:
         talking.agent_left(turn, call, leg)
 
 

@@ -33,6 +33,8 @@ class CallStage(StrEnum):
     CONNECTING = "connecting"
     """An agent answered, the bridge was ordered."""
     TALKING = "talking"
+    TRANSFERRING = "transferring"
+    """Its agent is about to hand it to somebody else; how far that is stands in its transfer."""
     FORWARDING = "forwarding"
     FORWARDED = "forwarded"
     ENDING = "ending"
@@ -60,7 +62,8 @@ CALL_TRANSITIONS: dict[CallStage, frozenset[CallStage]] = {
     CallStage.WAITING: _STEP_ENDS | {CallStage.CONNECTING, CallStage.CALLING},
     CallStage.CALLING: _ENDING | {CallStage.WAITING, CallStage.CONNECTING},
     CallStage.CONNECTING: _ENDING | {CallStage.WAITING, CallStage.TALKING},
-    CallStage.TALKING: _STEP_ENDS,
+    CallStage.TALKING: _STEP_ENDS | {CallStage.TRANSFERRING},
+    CallStage.TRANSFERRING: _STEP_ENDS | {CallStage.TALKING, CallStage.FORWARDED},
     CallStage.FORWARDING: _STEP_ENDS | {CallStage.FORWARDED},
     CallStage.FORWARDED: _ENDING,
     CallStage.ENDING: frozenset(),

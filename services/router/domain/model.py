@@ -54,6 +54,46 @@ class Offer:
     leg_id: str
     created_ms: int
     ringing_ms: int = 0
+    is_transfer: bool = False
+    """Made by an agent's transfer, not by a queue."""
+
+
+class TransferPhase(StrEnum):
+    """Where a transfer is; who hears whom stands in brackets, the third of them hears music."""
+
+    RINGING = "ringing"
+    """The target's phone rings (nobody: the agent hears that it rings)."""
+    CONSULTING = "consulting"
+    """(agent, target)"""
+    SWAPPED = "swapped"
+    """(agent, customer)"""
+    TOGETHER = "together"
+    """(all three, in a conference)"""
+    JOINING = "joining"
+    """The customer and the target are being connected; then the agent is let go."""
+    RETURNING = "returning"
+    """The target is gone; the customer and the agent are being connected again."""
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A call on its way from its agent to somebody else (SPEC 3.8). The agent's leg is the call's `other_leg_id`."""
+
+    call_id: str
+    actor: str
+    from_agent_id: str
+    leg_id: str
+    """The target's leg; empty when it is gone."""
+    to_agent_id: str = ""
+    to_number: str = ""
+    is_attended: bool = False
+    phase: TransferPhase = TransferPhase.RINGING
+    pair: list[str] = field(default_factory=list)
+    """The two legs whose bridge was ordered and is not told yet."""
+    command_id: str = ""
+    tries: int = 0
+    is_done: bool = False
+    """FreeSWITCH said that it bridged them; the fact may still come."""
 
 
 @dataclass(slots=True)
@@ -227,6 +267,8 @@ class TenantState:
     calls: dict[str, Call] = field(default_factory=dict)
     legs: dict[str, Leg] = field(default_factory=dict)
     offers: dict[str, Offer] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    """By call: one at a time."""
     agents: dict[str, Agent] = field(default_factory=dict)
     queues: dict[str, QueueMemory] = field(default_factory=dict)
     ended: dict[str, EndedCall] = field(default_factory=dict)

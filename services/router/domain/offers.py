@@ -194,6 +194,8 @@ def _end(turn: Turn, call: Call, offer: Offer, cause: str) -> None:
     _close(turn, call, offer)
     release_leg(turn, offer.leg_id, cause)
     agents.rest(turn, turn.state.agents[offer.agent_id])
+    if offer.is_transfer:
+        turn.unanswered.append(call.call_id)
     waiting.reopen(turn, call)
     if not call.is_waiting:
         turn.unoffered.append(call.call_id)

@@ -103,12 +103,18 @@ def _overflow(turn: Turn, call: Call, index: QueueIndex) -> bool:
         return False
     if 0 < target.capacity <= len(turn.state.indexes[target.queue_id].waiting):
         return False
-    entry = waiting.Entry(call.entered_ms, call.entered_order, former.queue_id)
+    move(turn, call, target)
+    return True
+
+
+def move(turn: Turn, call: Call, target: tn.Queue) -> None:
+    """Move a waiting caller, with its time of entry, to another queue."""
+    former = waiting.queue_of(turn.state, call.queue_id)
+    entry = waiting.Entry(call.entered_ms, call.entered_order, call.queue_id)
     waiting.leave(turn, call, ev.QUEUE_EXIT_OVERFLOW, next_queue_id=target.queue_id)
     waiting.join(turn, call, target, call.priority, entry)
-    if target.music != former.music:
+    if former is None or target.music != former.music:
         turn.command(call, call.call_id).start_music.stream = target.music
-    return True
 
 
 def _list_priority(turn: Turn, call: Call, queue: tn.Queue) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
 from services.router.domain.callbacks import wishes
-from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Agent, Call
+from services.router.domain.control import in_talk, transferring
+from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
+from services.router.domain.model import Agent
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -13,10 +14,6 @@ from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 MOST_REMEMBERED = 2_000
 MOST_WRAP_UP_SECONDS = 3_600
 DISPOSITION_FORM = "disposition"
-_ACCEPTED = ("", "")
-
-Answer = tuple[str, str]
-"""Problem and detail; both empty when it took effect."""
 
 
 def take(turn: Turn, request: rq.Request) -> None:
@@ -53,7 +50,7 @@ def _set_agent_status(turn: Turn, request: rq.Request) -> Answer:
     if ask.status not in (rq.AGENT_STATUS_OFFLINE, rq.AGENT_STATUS_READY, rq.AGENT_STATUS_AWAY):
         return "unknown-status", "The status must be offline, ready or away."
     agents.set_status(turn, agent, ask.status, ask.reason, request.actor)
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _end_wrap_up(turn: Turn, request: rq.Request) -> Answer:
@@ -63,7 +60,7 @@ def _end_wrap_up(turn: Turn, request: rq.Request) -> Answer:
     if not agent.wrap_up_from_ms:
         return "not-in-wrap-up", f"Agent {agent.agent_id} is not in wrap-up."
     agents.end_wrap_up(turn, agent)
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _extend_wrap_up(turn: Turn, request: rq.Request) -> Answer:
@@ -77,7 +74,7 @@ def _extend_wrap_up(turn: Turn, request: rq.Request) -> Answer:
     if left_ms > MOST_WRAP_UP_SECONDS * 1000:
         return "too-long", f"A wrap-up may last {MOST_WRAP_UP_SECONDS} seconds more at most."
     turn.set_timer("wrap", agent.agent_id, left_ms)
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _reject_offer(turn: Turn, request: rq.Request) -> Answer:
@@ -86,27 +83,27 @@ def _reject_offer(turn: Turn, request: rq.Request) -> Answer:
     if offer is None or offer.agent_id != ask.agent_id:
         return "not-ringing", "This offer is not held out to this agent any more."
     offers.refuse(turn, offer, "request")
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _hang_up_call(turn: Turn, request: rq.Request) -> Answer:
     call = turn.state.calls.get(request.hang_up_call.call_id)
     if call is None:
-        return _no_call()
+        return NO_CALL
     calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED if call.answered_ms else ev.CALL_EXIT_FLOW_ENDED)
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _hold_call(turn: Turn, request: rq.Request) -> Answer:
-    call = _talking_call(turn, request.hold_call.call_id)
+    call = talking_call(turn, request.hold_call.call_id)
     if call is None:
-        return _not_talking()
+        return NOT_TALKING
     command = turn.command(call, call.call_id)
     if request.hold_call.held:
         command.hold_leg.SetInParent()
     else:
         command.resume_leg.SetInParent()
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
@@ -118,7 +115,7 @@ def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
     live, ended = turn.state.calls.get(ask.call_id), turn.state.ended.get(ask.call_id)
     call = live or ended
     if call is None:
-        return _no_call()
+        return NO_CALL
     if live is not None:
         live.disposition = ask.disposition
     body = turn.call_event(call).form_answered
@@ -127,20 +124,20 @@ def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
     body.answers["disposition"] = ask.disposition
     if ask.notes:
         body.answers["notes"] = ask.notes
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _control_recording(turn: Turn, request: rq.Request) -> Answer:
     ask = request.control_recording
-    call = _talking_call(turn, ask.call_id)
+    call = talking_call(turn, ask.call_id)
     if call is None:
-        return _not_talking()
+        return NOT_TALKING
     if not call.recording_id:
         return "not-recorded", "This call is not recorded."
     if ask.control not in (rq.RECORDING_CONTROL_MASK, rq.RECORDING_CONTROL_RESUME):
         return "unknown-control", "The recording can be masked or resumed."
     talking.mask(turn, call, request.actor, masked=ask.control == rq.RECORDING_CONTROL_MASK)
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _agent(turn: Turn, agent_id: str) -> Agent | None:
@@ -148,21 +145,8 @@ def _agent(turn: Turn, agent_id: str) -> Agent | None:
     return None if agent is None or agent.is_removed else agent
 
 
-def _talking_call(turn: Turn, call_id: str) -> Call | None:
-    call = turn.state.calls.get(call_id)
-    return call if call is not None and call.stage is CallStage.TALKING else None
-
-
 def _no_agent(agent_id: str) -> Answer:
     return "agent-not-found", f"There is no agent {agent_id}."
-
-
-def _no_call() -> Answer:
-    return "call-not-found", "There is no such call."
-
-
-def _not_talking() -> Answer:
-    return "not-talking", "Nobody talks on this call."
 
 
 _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
@@ -177,4 +161,13 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "ask_callback": wishes.ask,
     "cancel_callback": wishes.cancel,
     "reschedule_callback": wishes.reschedule,
+    "transfer_call": transferring.transfer_call,
+    "start_consultation": transferring.start_consultation,
+    "swap_consultation": transferring.swap_consultation,
+    "complete_consultation": transferring.complete_consultation,
+    "cancel_consultation": transferring.cancel_consultation,
+    "join_consultation": transferring.join_consultation,
+    "mute_agent": in_talk.mute_agent,
+    "send_call_digits": in_talk.send_digits,
+    "move_waiting_call": in_talk.move_waiting_call,
 }

@@ -7,16 +7,28 @@ from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.callbacks.task import Callback
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
-from services.router.domain.model import Agent, Call, EndedCall, Leg, LegRole, Offer, QueueMemory, TenantState
+from services.router.domain.model import (
+    Agent,
+    Call,
+    EndedCall,
+    Leg,
+    LegRole,
+    Offer,
+    QueueMemory,
+    TenantState,
+    Transfer,
+    TransferPhase,
+)
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 4
+FORMAT = 5
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,
     "offers": Offer,
+    "transfers": Transfer,
     "agents": Agent,
     "queues": QueueMemory,
     "ended": EndedCall,
@@ -48,6 +60,8 @@ def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
         call.stage = CallStage(call.stage)
     for agent in state.agents.values():
         agent.state = AgentState(agent.state)
+    for transfer in state.transfers.values():
+        transfer.phase = TransferPhase(transfer.phase)
     for leg in state.legs.values():
         leg.role = LegRole(leg.role)
     state.documents = {int(version): b64decode(data) for version, data in snapshot["documents"].items()}

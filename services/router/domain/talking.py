@@ -3,6 +3,7 @@
 from services.router.domain import agents, calls, offers, waiting
 from services.router.domain.agents import ON_CALL
 from services.router.domain.callbacks import joining, opening
+from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, Leg, Offer
 from services.router.domain.turn import Turn
@@ -77,6 +78,8 @@ def bridged(turn: Turn, call: Call) -> None:
 
 def unbridged(turn: Turn, call: Call) -> None:
     """Take note that they are parted: the legs should end by themselves."""
+    if call.stage is CallStage.TRANSFERRING:
+        return  # what that means is counted where the transfer goes on
     calls.stop_talk(turn, call)
     if call.stage in (CallStage.TALKING, CallStage.FORWARDED):
         turn.set_timer("unbridged", call.call_id, UNBRIDGED_MS)
@@ -90,11 +93,9 @@ def bridge_failed(turn: Turn, call: Call) -> None:
     offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
     call.other_leg_id = call.bridge_command_id = ""
     call.bridge_tries, call.is_bridge_done = 0, False
-    if call.recording_id:
-        turn.command(call, call.call_id).stop_recording.recording_id = call.recording_id
-        call.recording_id = ""
+    stop_recording(turn, call)
     call.refused[call.agent_id] = turn.now_ms + offers.RETRY_MS
-    calls.release_agent(turn, call)
+    letting_go.release(turn, call, call.agent_id)
     call.agent_id = ""
     calls.to_stage(call, CallStage.WAITING)
     queue = waiting.queue_of(turn.state, call.queue_id)
@@ -121,7 +122,7 @@ def agent_left(turn: Turn, call: Call, leg: Leg) -> None:
         return
     calls.stop_talk(turn, call)
     call.other_leg_id = ""
-    calls.release_agent(turn, call)
+    letting_go.release(turn, call, call.agent_id)
     if call.goes_on:
         turn.left_alone.append(call.call_id)
         turn.set_timer("unbridged", call.call_id, UNBRIDGED_MS)
@@ -174,6 +175,23 @@ def mask_ended(turn: Turn, call: Call, command_id: str, *, is_done: bool) -> Non
     body.actor = actor
 
 
+def stop_recording(turn: Turn, call: Call) -> None:
+    """Order the end of a call's recording, if there is one."""
+    if call.recording_id:
+        turn.command(call, call.call_id).stop_recording.recording_id = call.recording_id
+        call.recording_id = ""
+
+
+def record_room(turn: Turn, call: Call) -> None:
+    """Go on recording a call in a room, where FreeSWITCH knows no bridge that it could wait for."""
+    if not call.recording_id:
+        return
+    stop_recording(turn, call)
+    call.recording_id = turn.new_id()
+    action = turn.command(call, call.call_id).start_recording
+    action.recording_id, action.without_bridge = call.recording_id, True
+
+
 def _start_recording(turn: Turn, call: Call) -> None:
     configuration = turn.state.configuration
     if configuration is None or not configuration.records(call.consent):
@@ -188,7 +206,7 @@ def _tell_answered(turn: Turn, call: Call) -> None:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
     else:
         call.wait_ms = 0 if call.callback_id else turn.now_ms - call.entered_ms
-    call.answered_ms = turn.now_ms
+    call.answered_ms = call.answered_ms or turn.now_ms
     agents.move(turn, agent, AgentState.TALKING)
     body = turn.call_event(call).call_answered
     body.queue_id = call.queue_id

@@ -68,6 +68,7 @@ class Turn:
         "replies",
         "state",
         "timers",
+        "unanswered",
         "unoffered",
     )
 
@@ -94,6 +95,8 @@ class Turn:
         """Queues that an agent left for good: their callers may have nobody to wait for."""
         self.needless: list[str] = []
         """Calls to customers who need not be called any more."""
+        self.unanswered: list[str] = []
+        """Calls whose transfer's target did not answer."""
         self._ordinal = 0
         self._caused_by = f"{position.partition}:{position.offset}"
 

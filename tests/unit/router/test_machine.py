@@ -36,6 +36,7 @@ OFFER_ENDS = frozenset(
         "offer_failed",
     }
 )
+HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
 BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING})
 
 
@@ -249,6 +250,51 @@ class Routing(RuleBasedStateMachine):
         else:
             self.log.request(request_id, hold_call=rq.HoldCall(call_id=call_id, held=True))
 
+    @rule(data=st.data(), whom=st.sampled_from([*AGENTS, "sales", "+442071000001", "+15550001"]))
+    def a_call_is_sent_on(self, data: st.DataObject, whom: str) -> None:
+        calls = [call for call in self.log.state.calls.values() if call.stage in HEARD]
+        if not calls:
+            return
+        call_id = data.draw(st.sampled_from(calls)).call_id
+        kind = "number" if whom.startswith("+") else "queue_id" if whom == "sales" else "agent_id"
+        bodies: list[dict[str, Any]] = [
+            {"transfer_call": rq.TransferCall(call_id=call_id, **{kind: whom})},
+            {"swap_consultation": rq.SwapConsultation(call_id=call_id)},
+            {"complete_consultation": rq.CompleteConsultation(call_id=call_id)},
+            {"cancel_consultation": rq.CancelConsultation(call_id=call_id)},
+            {"join_consultation": rq.JoinConsultation(call_id=call_id)},
+            {"mute_agent": rq.MuteAgent(call_id=call_id, muted=True)},
+        ]
+        if kind != "queue_id":
+            ask = rq.StartConsultation(call_id=call_id, **{kind: whom})
+            bodies += [{"start_consultation": ask}] * 3
+        self.log.request(f"r{len(self.log.inputs)}", **data.draw(st.sampled_from(bodies)))
+
+    @rule(data=st.data())
+    def a_waiting_call_is_moved(self, data: st.DataObject) -> None:
+        waiting = [call for call in self.log.state.calls.values() if call.is_waiting]
+        if waiting and self.is_rich:
+            call = data.draw(st.sampled_from(waiting))
+            target = data.draw(st.sampled_from(["sales", "second"]))
+            ask = rq.MoveWaitingCall(call_id=call.call_id, queue_id=target)
+            self.log.request(f"r{len(self.log.inputs)}", move_waiting_call=ask)
+
+    @rule(data=st.data(), what=st.sampled_from(["answers", "bridges", "bridges", "target parks", "agent parks"]))
+    def a_transfer_goes_on(self, data: st.DataObject, what: str) -> None:
+        transfers = [one for one in self.log.state.transfers.values() if one.call_id in self.log.state.calls]
+        if not transfers:
+            return
+        transfer = data.draw(st.sampled_from(transfers))
+        call_id, agent_leg = transfer.call_id, self.log.state.calls[transfer.call_id].other_leg_id
+        if what == "bridges" and transfer.pair:
+            self.log.fact(transfer.pair[0], call_id, leg_bridged=sw.LegBridged(other_leg_id=transfer.pair[1]))
+        elif what == "answers" and transfer.leg_id:
+            self.log.fact(transfer.leg_id, call_id, leg_answered=sw.LegAnswered())
+        elif what == "target parks" and transfer.leg_id:
+            self.log.fact(transfer.leg_id, call_id, leg_parked=sw.LegParked())
+        elif what == "agent parks" and agent_leg:
+            self.log.fact(agent_leg, call_id, leg_parked=sw.LegParked())
+
     @rule(agent_id=st.sampled_from(AGENTS), here=st.booleans())
     def phone_comes_or_goes(self, agent_id: str, *, here: bool) -> None:
         address = f"phone-{agent_id}@acme.example"
@@ -312,6 +358,32 @@ class Routing(RuleBasedStateMachine):
                 assert not choose(state, index, call)
 
     @invariant()
+    def nobody_is_left_alone(self) -> None:
+        """Who is neither led through a flow nor waits has somebody; a leg that nobody needs was ordered to end."""
+        state = self.log.state
+        wanted = {offer.leg_id for offer in state.offers.values()}
+        wanted |= {transfer.leg_id for transfer in state.transfers.values()}
+        wanted |= {call.other_leg_id for call in state.calls.values()}
+        for leg in state.legs.values():
+            assert leg.role is LegRole.CUSTOMER or leg.leg_id in wanted or leg.release_tries
+        for call_id, transfer in state.transfers.items():
+            call = state.calls[call_id]
+            assert call.stage is CallStage.TRANSFERRING
+            assert call.other_leg_id or transfer.leg_id
+        assert {call.call_id for call in state.calls.values() if call.stage is CallStage.TRANSFERRING} == set(
+            state.transfers
+        )
+
+    @invariant()
+    def no_agent_works_for_nobody(self) -> None:
+        """An agent on a call has its leg, or the leg's end is waited for."""
+        state = self.log.state
+        for agent in state.agents.values():
+            if agent.state in BUSY and not agent.is_done:
+                assert agent.call_id in state.calls
+                assert agent.offer_id or agent.leg_id in state.legs
+
+    @invariant()
     def timers_belong_to_somebody(self) -> None:
         state = self.log.state
         owners: dict[str, dict[str, Any]] = {
@@ -352,10 +424,11 @@ class Routing(RuleBasedStateMachine):
         assert joined == Counter(event.call_id for event in self.log.events("queue_left"))
         assert not state.calls
         assert not state.offers
+        assert not state.transfers
         assert state.timers == {}
         assert state.calls_of_version == {}
         assert all(agent.state not in BUSY for agent in state.agents.values())
-        bridged = [command.leg_id for command in self.log.commands("bridge_legs")]
+        bridged = [command.call_id for command in self.log.commands("bridge_legs")]
         accepted = {event.call_id for event in self.log.events("offer_accepted")}
         assert set(bridged) - accepted <= {
             c.call_id for c in self.log.commands("originate_leg") if c.originate_leg.number

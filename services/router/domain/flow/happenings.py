@@ -128,6 +128,6 @@ def outside_left(turn: Turn, call: Call, leg: Leg, cause: str) -> None:
     if call.stage is CallStage.FORWARDED:
         calls.stop_talk(turn, call)
         call.other_leg_id = ""
-        calls.hang_up(turn, call, ev.CALL_EXIT_FORWARDED)
+        calls.hang_up(turn, call, ev.CALL_EXIT_ANSWERED if call.answered_ms else ev.CALL_EXIT_FORWARDED)
     else:
         forward_failed(turn, call, f"the number could not be reached: {cause}")

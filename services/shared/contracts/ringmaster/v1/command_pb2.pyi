@@ -118,6 +118,7 @@ class Command(_message.Message):
     MUTE_LEG_FIELD_NUMBER: _builtins.int
     EAVESDROP_LEG_FIELD_NUMBER: _builtins.int
     JOIN_CONFERENCE_FIELD_NUMBER: _builtins.int
+    PART_LEGS_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     """Derived from the input that caused it: the same decision has the same id after any replay."""
     tenant_id: _builtins.str
@@ -210,6 +211,10 @@ class Command(_message.Message):
     def join_conference(self) -> Global___JoinConference:
         """Move the leg into a conference."""
 
+    @_builtins.property
+    def part_legs(self) -> Global___PartLegs:
+        """Part two bridged legs: both wait parked."""
+
     def __init__(
         self,
         *,
@@ -240,12 +245,13 @@ class Command(_message.Message):
         mute_leg: Global___MuteLeg | None = ...,
         eavesdrop_leg: Global___EavesdropLeg | None = ...,
         join_conference: Global___JoinConference | None = ...,
+        part_legs: Global___PartLegs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference", "part_legs"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -421,16 +427,20 @@ class StartMusic(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STREAM_FIELD_NUMBER: _builtins.int
+    RINGING_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     """The tenant's music by name; empty = the default stream."""
+    ringing: _builtins.bool
+    """True: a ringing tone instead, for an agent who waits until somebody answers."""
     def __init__(
         self,
         *,
         stream: _builtins.str = ...,
+        ringing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ringing", b"ringing", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,29 +509,55 @@ Global___OriginateLeg: _TypeAlias = OriginateLeg  # noqa: Y015
 
 @_typing.final
 class BridgeLegs(_message.Message):
-    """BridgeLegs lets two answered legs hear each other."""
+    """BridgeLegs lets two answered legs hear each other, whatever they did before. Two that do already only get the rest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OTHER_LEG_ID_FIELD_NUMBER: _builtins.int
     PARK_AFTER_FIELD_NUMBER: _builtins.int
+    PARK_OTHER_AFTER_FIELD_NUMBER: _builtins.int
     other_leg_id: _builtins.str
     """The leg to join with leg_id."""
     park_after: _builtins.bool
     """True: when the bridge ends the command's leg is parked for us; false: it is hung up."""
+    park_other_after: _builtins.bool
+    """The same for the other leg."""
     def __init__(
         self,
         *,
         other_leg_id: _builtins.str = ...,
         park_after: _builtins.bool = ...,
+        park_other_after: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["other_leg_id", b"other_leg_id", "park_after", b"park_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other_leg_id", b"other_leg_id", "park_after", b"park_after", "park_other_after", b"park_other_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BridgeLegs: _TypeAlias = BridgeLegs  # noqa: Y015
+
+@_typing.final
+class PartLegs(_message.Message):
+    """PartLegs parts two bridged legs; both wait parked, and whoever is left by the other's end waits too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OTHER_LEG_ID_FIELD_NUMBER: _builtins.int
+    other_leg_id: _builtins.str
+    """The leg that leg_id is bridged with."""
+    def __init__(
+        self,
+        *,
+        other_leg_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other_leg_id", b"other_leg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartLegs: _TypeAlias = PartLegs  # noqa: Y015
 
 @_typing.final
 class HangUpLeg(_message.Message):
@@ -721,7 +757,7 @@ Global___MuteLeg: _TypeAlias = MuteLeg  # noqa: Y015
 
 @_typing.final
 class EavesdropLeg(_message.Message):
-    """EavesdropLeg lets the command's leg listen to another one."""
+    """EavesdropLeg lets the command's leg listen to another one until that one ends; then it is hung up."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -747,7 +783,7 @@ Global___EavesdropLeg: _TypeAlias = EavesdropLeg  # noqa: Y015
 
 @_typing.final
 class JoinConference(_message.Message):
-    """JoinConference moves the leg into a conference room."""
+    """JoinConference moves the leg into a conference room, out of whatever it does. The last one in a room is hung up."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -19,6 +19,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SupervisionMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SupervisionModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SupervisionMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUPERVISION_MODE_UNSPECIFIED: _SupervisionMode.ValueType  # 0
+    """Never sent."""
+    SUPERVISION_MODE_LISTEN: _SupervisionMode.ValueType  # 1
+    """Nobody."""
+    SUPERVISION_MODE_WHISPER: _SupervisionMode.ValueType  # 2
+    """The agent."""
+    SUPERVISION_MODE_BARGE: _SupervisionMode.ValueType  # 3
+    """The agent and the customer."""
+
+class SupervisionMode(_SupervisionMode, metaclass=_SupervisionModeEnumTypeWrapper):
+    """SupervisionMode says who hears the supervisor."""
+
+SUPERVISION_MODE_UNSPECIFIED: SupervisionMode.ValueType  # 0
+"""Never sent."""
+SUPERVISION_MODE_LISTEN: SupervisionMode.ValueType  # 1
+"""Nobody."""
+SUPERVISION_MODE_WHISPER: SupervisionMode.ValueType  # 2
+"""The agent."""
+SUPERVISION_MODE_BARGE: SupervisionMode.ValueType  # 3
+"""The agent and the customer."""
+Global___SupervisionMode: _TypeAlias = SupervisionMode  # noqa: Y015
+
 class _AgentStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -89,6 +117,19 @@ class Request(_message.Message):
     SET_DISPOSITION_FIELD_NUMBER: _builtins.int
     CONTROL_RECORDING_FIELD_NUMBER: _builtins.int
     TAKE_LOOKUP_FIELD_NUMBER: _builtins.int
+    TRANSFER_CALL_FIELD_NUMBER: _builtins.int
+    START_CONSULTATION_FIELD_NUMBER: _builtins.int
+    SWAP_CONSULTATION_FIELD_NUMBER: _builtins.int
+    COMPLETE_CONSULTATION_FIELD_NUMBER: _builtins.int
+    CANCEL_CONSULTATION_FIELD_NUMBER: _builtins.int
+    JOIN_CONSULTATION_FIELD_NUMBER: _builtins.int
+    MUTE_AGENT_FIELD_NUMBER: _builtins.int
+    SEND_CALL_DIGITS_FIELD_NUMBER: _builtins.int
+    MOVE_WAITING_CALL_FIELD_NUMBER: _builtins.int
+    SUPERVISE_CALL_FIELD_NUMBER: _builtins.int
+    STOP_SUPERVISION_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_CALL_FIELD_NUMBER: _builtins.int
+    DIAL_NUMBER_FIELD_NUMBER: _builtins.int
     ASK_CALLBACK_FIELD_NUMBER: _builtins.int
     CANCEL_CALLBACK_FIELD_NUMBER: _builtins.int
     RESCHEDULE_CALLBACK_FIELD_NUMBER: _builtins.int
@@ -135,6 +176,58 @@ class Request(_message.Message):
         """What a flow's lookup brought; sent by the router's own adapter, gets no reply."""
 
     @_builtins.property
+    def transfer_call(self) -> Global___TransferCall:
+        """Send the call on to an agent, a queue or a number; the agent who has it is free at once."""
+
+    @_builtins.property
+    def start_consultation(self) -> Global___StartConsultation:
+        """Let the customer hear music while the agent speaks with somebody first."""
+
+    @_builtins.property
+    def swap_consultation(self) -> Global___SwapConsultation:
+        """Change over between the customer and the one who was asked."""
+
+    @_builtins.property
+    def complete_consultation(self) -> Global___CompleteConsultation:
+        """Hand the customer over to the one who was asked."""
+
+    @_builtins.property
+    def cancel_consultation(self) -> Global___CancelConsultation:
+        """Let the one who was asked go, and go back to the customer."""
+
+    @_builtins.property
+    def join_consultation(self) -> Global___JoinConsultation:
+        """Let all three hear each other."""
+
+    @_builtins.property
+    def mute_agent(self) -> Global___MuteAgent:
+        """Mute or unmute the agent."""
+
+    @_builtins.property
+    def send_call_digits(self) -> Global___SendCallDigits:
+        """Send digits to the other side."""
+
+    @_builtins.property
+    def move_waiting_call(self) -> Global___MoveWaitingCall:
+        """Move a waiting call to another queue."""
+
+    @_builtins.property
+    def supervise_call(self) -> Global___SuperviseCall:
+        """Listen to a call, whisper to its agent, or speak with both."""
+
+    @_builtins.property
+    def stop_supervision(self) -> Global___StopSupervision:
+        """Stop listening."""
+
+    @_builtins.property
+    def take_over_call(self) -> Global___TakeOverCall:
+        """Take a supervised call from its agent."""
+
+    @_builtins.property
+    def dial_number(self) -> Global___DialNumber:
+        """Call a customer: the agent's phone first."""
+
+    @_builtins.property
     def ask_callback(self) -> Global___AskCallback:
         """Have a number called back."""
 
@@ -161,19 +254,378 @@ class Request(_message.Message):
         set_disposition: Global___SetDisposition | None = ...,
         control_recording: Global___ControlRecording | None = ...,
         take_lookup: Global___TakeLookup | None = ...,
+        transfer_call: Global___TransferCall | None = ...,
+        start_consultation: Global___StartConsultation | None = ...,
+        swap_consultation: Global___SwapConsultation | None = ...,
+        complete_consultation: Global___CompleteConsultation | None = ...,
+        cancel_consultation: Global___CancelConsultation | None = ...,
+        join_consultation: Global___JoinConsultation | None = ...,
+        mute_agent: Global___MuteAgent | None = ...,
+        send_call_digits: Global___SendCallDigits | None = ...,
+        move_waiting_call: Global___MoveWaitingCall | None = ...,
+        supervise_call: Global___SuperviseCall | None = ...,
+        stop_supervision: Global___StopSupervision | None = ...,
+        take_over_call: Global___TakeOverCall | None = ...,
+        dial_number: Global___DialNumber | None = ...,
         ask_callback: Global___AskCallback | None = ...,
         cancel_callback: Global___CancelCallback | None = ...,
         reschedule_callback: Global___RescheduleCallback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "control_recording", b"control_recording", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "take_lookup", b"take_lookup"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "ask_callback", "cancel_callback", "reschedule_callback"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "ask_callback", "cancel_callback", "reschedule_callback"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
 Global___Request: _TypeAlias = Request  # noqa: Y015
+
+@_typing.final
+class TransferCall(_message.Message):
+    """TransferCall sends a call on without asking (blind transfer)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    agent_id: _builtins.str
+    """This agent."""
+    queue_id: _builtins.str
+    """This queue."""
+    number: _builtins.str
+    """This number, E.164."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "number", b"number", "queue_id", b"queue_id", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "call_id", b"call_id", "number", b"number", "queue_id", b"queue_id", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["agent_id", "queue_id", "number"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___TransferCall: _TypeAlias = TransferCall  # noqa: Y015
+
+@_typing.final
+class StartConsultation(_message.Message):
+    """StartConsultation calls somebody while the customer hears music (the first half of an attended transfer)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    agent_id: _builtins.str
+    """This agent."""
+    number: _builtins.str
+    """This number, E.164."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "number", b"number", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "call_id", b"call_id", "number", b"number", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["agent_id", "number"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___StartConsultation: _TypeAlias = StartConsultation  # noqa: Y015
+
+@_typing.final
+class SwapConsultation(_message.Message):
+    """SwapConsultation changes over between the customer and the one who was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwapConsultation: _TypeAlias = SwapConsultation  # noqa: Y015
+
+@_typing.final
+class CompleteConsultation(_message.Message):
+    """CompleteConsultation hands the customer over to the one who was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteConsultation: _TypeAlias = CompleteConsultation  # noqa: Y015
+
+@_typing.final
+class CancelConsultation(_message.Message):
+    """CancelConsultation goes back to the customer alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelConsultation: _TypeAlias = CancelConsultation  # noqa: Y015
+
+@_typing.final
+class JoinConsultation(_message.Message):
+    """JoinConsultation lets all three hear each other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinConsultation: _TypeAlias = JoinConsultation  # noqa: Y015
+
+@_typing.final
+class MuteAgent(_message.Message):
+    """MuteAgent mutes or unmutes the call's agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    MUTED_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    muted: _builtins.bool
+    """True to mute, false to unmute."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        muted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "muted", b"muted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MuteAgent: _TypeAlias = MuteAgent  # noqa: Y015
+
+@_typing.final
+class SendCallDigits(_message.Message):
+    """SendCallDigits sends digits to whomever the agent speaks with; they are in no event and in no log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    digits: _builtins.str
+    """0-9, *, #, A-D; at most 32."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        digits: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "digits", b"digits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendCallDigits: _TypeAlias = SendCallDigits  # noqa: Y015
+
+@_typing.final
+class MoveWaitingCall(_message.Message):
+    """MoveWaitingCall moves a waiting call to another queue; it keeps its time of entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    queue_id: _builtins.str
+    """The queue to wait in."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveWaitingCall: _TypeAlias = MoveWaitingCall  # noqa: Y015
+
+@_typing.final
+class SuperviseCall(_message.Message):
+    """SuperviseCall rings a supervisor's phone and lets it listen; asked again, it changes the mode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    agent_id: _builtins.str
+    """Whose phone: one of the tenant's agents, who is free."""
+    mode: Global___SupervisionMode.ValueType
+    """Who hears the supervisor."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        mode: Global___SupervisionMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "call_id", b"call_id", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuperviseCall: _TypeAlias = SuperviseCall  # noqa: Y015
+
+@_typing.final
+class StopSupervision(_message.Message):
+    """StopSupervision ends listening."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    agent_id: _builtins.str
+    """Whose phone."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopSupervision: _TypeAlias = StopSupervision  # noqa: Y015
+
+@_typing.final
+class TakeOverCall(_message.Message):
+    """TakeOverCall connects the customer with the supervisor who listens; the agent is free."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    agent_id: _builtins.str
+    """Whose phone."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOverCall: _TypeAlias = TakeOverCall  # noqa: Y015
+
+@_typing.final
+class DialNumber(_message.Message):
+    """DialNumber calls a customer for an agent: the agent's phone rings first, then the number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent."""
+    number: _builtins.str
+    """E.164; its prefix must be allowed."""
+    line: _builtins.str
+    """The tenant's line that the customer shall see; empty = the first."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        line: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "line", b"line", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DialNumber: _TypeAlias = DialNumber  # noqa: Y015
 
 @_typing.final
 class SetAgentStatus(_message.Message):

@@ -1,0 +1,60 @@
+"""What is done to a call without changing who is in it: mute, digits, another queue (SPEC 3.8)."""
+
+from services.router.domain import offers, queueing, waiting
+from services.router.domain.control import handover
+from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Call, TransferPhase
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+
+MOST_DIGITS = 32
+_DIGITS = frozenset("0123456789*#ABCD")
+_HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
+
+
+def mute_agent(turn: Turn, request: rq.Request) -> Answer:
+    """Mute or unmute the call's agent."""
+    call = _heard_call(turn, request.mute_agent.call_id)
+    if call is None:
+        return NOT_TALKING
+    turn.command(call, call.other_leg_id).mute_leg.muted = request.mute_agent.muted
+    return ACCEPTED
+
+
+def send_digits(turn: Turn, request: rq.Request) -> Answer:
+    """Send digits to whomever the agent speaks with; nothing keeps or tells them."""
+    ask = request.send_call_digits
+    call = _heard_call(turn, ask.call_id)
+    if call is None:
+        return NOT_TALKING
+    if not 0 < len(ask.digits) <= MOST_DIGITS or not set(ask.digits) <= _DIGITS:
+        return "bad-digits", f"Digits are 1 to {MOST_DIGITS} of 0-9, *, #, A-D."
+    transfer = handover.of(turn, call.call_id)
+    is_consulting = transfer is not None and transfer.phase is TransferPhase.CONSULTING
+    leg_id = transfer.leg_id if transfer is not None and is_consulting else call.call_id
+    turn.command(call, leg_id).send_digits.digits = ask.digits
+    return ACCEPTED
+
+
+def move_waiting_call(turn: Turn, request: rq.Request) -> Answer:
+    """Move a waiting call to another queue; it keeps its time of entry, and leaves the former one by overflow."""
+    ask = request.move_waiting_call
+    call = turn.state.calls.get(ask.call_id)
+    if call is None or not call.is_waiting or call.is_absent or call.stage is not CallStage.WAITING:
+        return "not-waiting", "This call does not wait in a queue."
+    queue = waiting.queue_of(turn.state, ask.queue_id)
+    if queue is None:
+        return "queue-not-found", f"There is no queue {ask.queue_id}."
+    if queue.queue_id == call.queue_id:
+        return "same-queue", "The call waits in this queue already."
+    if not any(turn.state.indexes[queue.queue_id].logged_in.values()):
+        return "queue-closed", f"Nobody serves queue {queue.queue_id}."
+    offers.cancel_all(turn, call, "moved")
+    queueing.move(turn, call, queue)
+    return ACCEPTED
+
+
+def _heard_call(turn: Turn, call_id: str) -> Call | None:
+    call = turn.state.calls.get(call_id)
+    return call if call is not None and call.stage in _HEARD and call.other_leg_id else None
