@@ -1,0 +1,380 @@
+"""A switch in virtual time: executes the core's commands and tells the facts that a listener would publish.
+
+Legs, their order of facts and causes are those of the simulated FreeSWITCH in outline; sound, packets and the event
+socket are left out. Nothing happens by itself: people say what phones and callers do, a subclass may add faults.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.router.domain.turn import Lookup
+from services.router.whatif.core import Core
+from services.router.whatif.moments import Moments
+from services.router.whatif.people import People, Reaction
+from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1.command_pb2 import Command
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+
+FIRST_GUARD_MS = 5_000
+"""So long a caller waits parked before the switch helps itself (SPEC 2.4)."""
+NO_SUCH_LEG = "NO_SUCH_LEG"
+
+
+@dataclass(slots=True)
+class SwitchLeg:
+    """One channel."""
+
+    leg_id: str
+    tenant_id: str
+    call_id: str
+    address: str = ""
+    """Phone or number that was called; empty = a caller."""
+    is_answered: bool = False
+    other: "SwitchLeg | None" = None
+    parks_after: bool = False
+    guard_ms: int = 0
+    """When the switch helps itself; 0 = never."""
+    sound: str = ""
+    """Command of the prompt or question that runs."""
+    has_waited: bool = False
+    recordings: dict[str, int] = field(default_factory=dict)
+    """Recording → since when it writes; 0 = not yet."""
+
+
+class Switch:
+    """One node for all tenants. `delay_ms` lies between an order and what it does, and before each fact."""
+
+    def __init__(self, moments: Moments, people: People, node: str = "fs1", *, tells_results: bool = True) -> None:
+        self.moments = moments
+        self.people = people
+        self.node = node
+        self.core_uuid = f"{node}-1"
+        self.cores: dict[str, Core] = {}
+        self.legs: dict[str, SwitchLeg] = {}
+        self._tells_results = tells_results
+        self._sequence = 0
+
+    # -- what the core orders
+
+    def execute(self, command: Command) -> None:
+        """Take a command on its way."""
+        self.moments.after(0, self._execute, command)
+
+    def look_up(self, lookup: Lookup) -> None:
+        """Answer for a CRM that is away; a subclass may know more."""
+        given = Input()
+        given.tenant_id = lookup.tenant_id
+        taken = given.request.take_lookup
+        taken.call_id, taken.lookup_id, taken.fault = lookup.call_id, lookup.lookup_id, "unreachable"
+        self.moments.after(0, self.cores[lookup.tenant_id].feed, given)
+
+    def _execute(self, command: Command) -> None:
+        action = command.WhichOneof("action") or ""
+        if action == "originate_leg":
+            self._originate(command)
+            return
+        leg = self.legs.get(command.leg_id)
+        if leg is None:
+            self.result(command, NO_SUCH_LEG)
+            return
+        do = _ACTIONS.get(action)
+        self.result(command, do(self, leg, command) if do is not None else "")
+
+    # -- what callers and agents do
+
+    def call(self, tenant_id: str, leg_id: str, line: str, caller_number: str, caller_name: str = "") -> SwitchLeg:
+        """Bring a caller in."""
+        leg = self.legs[leg_id] = SwitchLeg(leg_id, tenant_id, leg_id)
+        given = self._fact(leg)
+        created = given.fact.leg_created
+        created.direction = sw.DIRECTION_INBOUND
+        created.line, created.caller_number, created.caller_name = line, caller_number, caller_name
+        self.publish(leg, given)
+        parked = self._fact(leg)
+        parked.fact.leg_parked.line = line
+        self.publish(leg, parked)
+        self._guard(leg, FIRST_GUARD_MS)
+        return leg
+
+    def hang_up(self, leg: SwitchLeg, cause: str = "NORMAL_CLEARING", *, by_far_end: bool = True) -> None:
+        """End a leg; the leg that it is bridged with ends too, or is parked when the bridge said so."""
+        if self.legs.pop(leg.leg_id, None) is None:
+            return
+        other, leg.other = leg.other, None
+        if other is not None:
+            other.other = None
+            self._tell(leg, "leg_unbridged", other)
+        self._stop_sound(leg)
+        self._stop_recordings(leg)
+        given = self._fact(leg)
+        given.fact.leg_hung_up.cause = cause
+        given.fact.leg_hung_up.party = sw.HANGUP_PARTY_FAR_END if by_far_end else sw.HANGUP_PARTY_PLATFORM
+        self.publish(leg, given)
+        if other is not None and other.parks_after:
+            self._stop_recordings(other)
+            self._tell(other, "leg_parked")
+            self._guard(other, FIRST_GUARD_MS)
+        elif other is not None:
+            self.hang_up(other, by_far_end=False)
+
+    def press(self, leg: SwitchLeg, digit: str) -> None:
+        """Let a caller press a key outside of any question."""
+        given = self._fact(leg)
+        given.fact.digit_pressed.digit = digit
+        self.publish(leg, given)
+
+    def register(self, tenant_id: str, address: str, *, registered: bool) -> None:
+        """Let a phone come or go."""
+        given = self._fact_of(tenant_id)
+        if registered:
+            given.fact.phone_registered.address = address
+        else:
+            given.fact.phone_unregistered.address = address
+        self.deliver(tenant_id, given)
+
+    # -- the way to the core, for subclasses that disturb it
+
+    def publish(self, leg: SwitchLeg, given: Input) -> None:
+        """Bring a leg's fact to its tenant's core."""
+        self.deliver(leg.tenant_id, given)
+
+    def deliver(self, tenant_id: str, given: Input) -> None:
+        """Put an input into a tenant's log, behind what happens at this moment already."""
+        self.moments.after(0, self.cores[tenant_id].feed, given)
+
+    def result(self, command: Command, cause: str, outcome: "cm.CommandOutcome.ValueType | None" = None) -> None:
+        """Tell what became of a command: done without a cause, failed with one."""
+        if not self._tells_results and not cause:
+            return
+        given = Input()
+        given.tenant_id = command.tenant_id
+        told = given.command_result
+        told.command_id, told.leg_id, told.call_id = command.command_id, command.leg_id, command.call_id
+        told.outcome = outcome or (cm.COMMAND_OUTCOME_FAILED if cause else cm.COMMAND_OUTCOME_DONE)
+        told.cause, told.node = cause, self.node
+        self.deliver(command.tenant_id, given)
+
+    # -- actions; each returns the cause of its failure, empty when it is done
+
+    def _answer(self, leg: SwitchLeg, _command: Command) -> str:
+        if not leg.is_answered:
+            leg.is_answered = True
+            self._tell(leg, "leg_answered")
+        return ""
+
+    def _play(self, leg: SwitchLeg, command: Command) -> str:
+        self._begin_sound(leg, command.command_id)
+        self.moments.after(self.people.listens_ms(leg.call_id), self._played, leg, command.command_id)
+        return ""
+
+    def _played(self, leg: SwitchLeg, command_id: str) -> None:
+        if leg.sound == command_id and leg.leg_id in self.legs:
+            leg.sound = ""
+            self._tell_played(leg, command_id, completed=True)
+
+    def _collect(self, leg: SwitchLeg, command: Command) -> str:
+        self._begin_sound(leg, command.command_id)
+        answer = self.people.answer(leg.call_id, command.collect_digits)
+        self.moments.after(answer.after_ms, self._collected, leg, command, answer.digits)
+        return ""
+
+    def _collected(self, leg: SwitchLeg, command: Command, digits: str) -> None:
+        if leg.sound != command.command_id or leg.leg_id not in self.legs:
+            return
+        leg.sound = ""
+        valid = command.collect_digits.valid
+        given = self._fact(leg)
+        told = given.fact.digits_collected
+        told.command_id, told.digits = command.command_id, digits
+        if not digits:
+            told.outcome = sw.COLLECT_OUTCOME_TIMEOUT
+        else:
+            told.outcome = sw.COLLECT_OUTCOME_INVALID if valid and digits not in valid else sw.COLLECT_OUTCOME_MATCHED
+        self.publish(leg, given)
+
+    def _music(self, leg: SwitchLeg, command: Command) -> str:
+        self._begin_sound(leg, "")
+        if not leg.has_waited:
+            leg.has_waited = True
+            patience_ms = self.people.patience_ms(leg.call_id)
+            if patience_ms is not None:
+                self.moments.after(patience_ms, self._gives_up, leg)
+        return ""
+
+    def _gives_up(self, leg: SwitchLeg) -> None:
+        if leg.other is None:
+            self.hang_up(leg)
+
+    def _silence(self, leg: SwitchLeg, _command: Command) -> str:
+        self._stop_sound(leg)
+        return ""
+
+    def _lease(self, leg: SwitchLeg, command: Command) -> str:
+        self._guard(leg, command.lease_leg.seconds * 1000)
+        return ""
+
+    def _bridge(self, leg: SwitchLeg, command: Command) -> str:
+        other = self.legs.get(command.bridge_legs.other_leg_id)
+        if other is None or not other.is_answered or not leg.is_answered:
+            return NO_SUCH_LEG
+        if leg.other is not None or other.other is not None:
+            return "" if leg.other is other else "BRIDGED_ALREADY"
+        self._stop_sound(leg)
+        leg.other, other.other = other, leg
+        leg.parks_after = command.bridge_legs.park_after
+        self._tell(leg, "leg_bridged", other)
+        for recording_id in leg.recordings:
+            self._begin_recording(leg, recording_id)
+        talk = self.people.talk(leg.call_id, other.address)
+        self.moments.after(talk.lasts_ms, self._part, leg, other, talk.agent_hangs_up)
+        return ""
+
+    def _part(self, leg: SwitchLeg, other: SwitchLeg, agent_hangs_up: bool) -> None:  # noqa: FBT001 - called by plan
+        if leg.other is other:
+            self.hang_up(other if agent_hangs_up else leg)
+
+    def _end(self, leg: SwitchLeg, command: Command) -> str:
+        self.hang_up(leg, command.hang_up_leg.cause or "NORMAL_CLEARING", by_far_end=False)
+        return ""
+
+    def _hold(self, leg: SwitchLeg, command: Command) -> str:
+        self._tell(leg, "leg_held" if command.HasField("hold_leg") else "leg_resumed")
+        return ""
+
+    def _record(self, leg: SwitchLeg, command: Command) -> str:
+        order = command.start_recording
+        leg.recordings[order.recording_id] = 0
+        if order.without_bridge or leg.other is not None:
+            self._begin_recording(leg, order.recording_id)
+        return ""
+
+    def _stop_recording(self, leg: SwitchLeg, command: Command) -> str:
+        began_ms = leg.recordings.pop(command.stop_recording.recording_id, None)
+        if began_ms is not None:
+            self._tell_recorded(leg, command.stop_recording.recording_id, began_ms)
+        return ""
+
+    def _originate(self, command: Command) -> None:
+        order = command.originate_leg
+        address = order.phone or order.number
+        if command.leg_id in self.legs:
+            self.result(command, "DUPLICATE_LEG")
+            return
+        leg = self.legs[command.leg_id] = SwitchLeg(command.leg_id, command.tenant_id, command.call_id, address)
+        reaction = self.people.pick_up(command.call_id, address)
+        given = self._fact(leg)
+        given.fact.leg_created.direction = sw.DIRECTION_OUTBOUND
+        given.fact.leg_created.command_id = command.command_id
+        self.publish(leg, given)
+        self.moments.after(reaction.rings_after_ms, self._ring, leg, command, reaction)
+
+    def _ring(self, leg: SwitchLeg, command: Command, reaction: Reaction) -> None:
+        if leg.leg_id not in self.legs:
+            self.result(command, "ORIGINATOR_CANCEL")
+            return
+        longest_ms = command.originate_leg.ring_timeout_ms
+        if not reaction.cause or reaction.then_ms:  # a phone that refuses at once never rings
+            self._tell(leg, "leg_progressed")
+        if reaction.then_ms >= longest_ms > 0:
+            self.moments.after(longest_ms, self._rung, leg, command, "NO_ANSWER")
+        else:
+            self.moments.after(reaction.then_ms, self._rung, leg, command, reaction.cause)
+
+    def _rung(self, leg: SwitchLeg, command: Command, cause: str) -> None:
+        if leg.leg_id not in self.legs:
+            self.result(command, "ORIGINATOR_CANCEL")
+        elif cause:
+            self.hang_up(leg, cause)
+            self.result(command, cause)
+        else:
+            leg.is_answered = True
+            self._tell(leg, "leg_answered")
+            self._tell(leg, "leg_parked")
+            self.result(command, "")
+
+    # -- small parts
+
+    def _fact_of(self, tenant_id: str) -> Input:
+        given = Input()
+        given.tenant_id = tenant_id
+        self._sequence += 1
+        fact = given.fact
+        fact.node, fact.core_uuid, fact.switch_sequence = self.node, self.core_uuid, self._sequence
+        fact.occurred_us = self.moments.now_ms * 1000
+        return given
+
+    def _fact(self, leg: SwitchLeg) -> Input:
+        given = self._fact_of(leg.tenant_id)
+        given.fact.leg_id = leg.leg_id
+        if leg.address:
+            given.fact.call_id = leg.call_id
+        return given
+
+    def _tell(self, leg: SwitchLeg, kind: str, other: SwitchLeg | None = None) -> None:
+        given = self._fact(leg)
+        body = getattr(given.fact, kind)
+        body.SetInParent()
+        if other is not None:
+            body.other_leg_id = other.leg_id
+        self.publish(leg, given)
+
+    def _guard(self, leg: SwitchLeg, lasts_ms: int) -> None:
+        leg.guard_ms = self.moments.now_ms + lasts_ms if lasts_ms else 0
+        if lasts_ms:
+            self.moments.at(leg.guard_ms, self._fall_back, leg, leg.guard_ms)
+
+    def _fall_back(self, leg: SwitchLeg, guard_ms: int) -> None:
+        if leg.guard_ms == guard_ms and leg.other is None and self.legs.pop(leg.leg_id, None) is not None:
+            self._tell(leg, "leg_fell_back")
+
+    def _begin_sound(self, leg: SwitchLeg, command_id: str) -> None:
+        self._stop_sound(leg)
+        leg.sound = command_id
+
+    def _stop_sound(self, leg: SwitchLeg) -> None:
+        if leg.sound:
+            self._tell_played(leg, leg.sound, completed=False)
+            leg.sound = ""
+
+    def _tell_played(self, leg: SwitchLeg, command_id: str, *, completed: bool) -> None:
+        given = self._fact(leg)
+        given.fact.playback_finished.command_id = command_id
+        given.fact.playback_finished.completed = completed
+        self.publish(leg, given)
+
+    def _begin_recording(self, leg: SwitchLeg, recording_id: str) -> None:
+        leg.recordings[recording_id] = self.moments.now_ms
+        given = self._fact(leg)
+        given.fact.recording_began.recording_id = recording_id
+        given.fact.recording_began.path = f"{leg.tenant_id}/{leg.call_id}/{recording_id}.wav"
+        self.publish(leg, given)
+
+    def _stop_recordings(self, leg: SwitchLeg) -> None:
+        for recording_id, began_ms in leg.recordings.items():
+            self._tell_recorded(leg, recording_id, began_ms)
+        leg.recordings.clear()
+
+    def _tell_recorded(self, leg: SwitchLeg, recording_id: str, began_ms: int) -> None:
+        given = self._fact(leg)
+        told = given.fact.recording_finished
+        told.recording_id = recording_id
+        told.path = f"{leg.tenant_id}/{leg.call_id}/{recording_id}.wav"
+        told.duration_ms = self.moments.now_ms - began_ms if began_ms else 0
+        self.publish(leg, given)
+
+
+_ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {
+    "lease_leg": Switch._lease,  # noqa: SLF001 - the class's own table
+    "answer_leg": Switch._answer,  # noqa: SLF001 - the same
+    "play_prompt": Switch._play,  # noqa: SLF001 - the same
+    "collect_digits": Switch._collect,  # noqa: SLF001 - the same
+    "start_music": Switch._music,  # noqa: SLF001 - the same
+    "stop_playback": Switch._silence,  # noqa: SLF001 - the same
+    "bridge_legs": Switch._bridge,  # noqa: SLF001 - the same
+    "hang_up_leg": Switch._end,  # noqa: SLF001 - the same
+    "hold_leg": Switch._hold,  # noqa: SLF001 - the same
+    "resume_leg": Switch._hold,  # noqa: SLF001 - the same
+    "start_recording": Switch._record,  # noqa: SLF001 - the same
+    "stop_recording": Switch._stop_recording,  # noqa: SLF001 - the same
+}

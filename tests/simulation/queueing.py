@@ -1,0 +1,148 @@
+"""The router's core against Erlang C and Erlang A, case by case.
+
+A case is a number of independent replications. Each begins with as many callers as theory's stationary chain has at any
+moment (exact for exponential times), so nothing has to warm up, every counted caller sees the stationary queue, and the
+mean of a replication is unbiased for every measure. So Student's t over the replications' means gives the intervals.
+
+Many comparisons are made at once. If all are right, one in a hundred still misses its own 99 % interval. So the family
+is judged as a whole, at 99 %: (1) every comparison must hold at 1 - 0.01 / number of comparisons (Bonferroni), and (2)
+not more of them may miss their own 99 % than happens once in a hundred times by chance (binomial; the measures of one
+case are not independent of each other, so this one is somewhat stricter than it says).
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from tests.simulation import erlang
+from tests.simulation.confidence import Interval, interval, most_outside
+from tests.simulation.erlang import Expected
+from tests.simulation.world import Hall, Load, Seen
+
+CONFIDENCE = 0.99
+REPLICATIONS = 30
+SERVICE_SECONDS = 240.0
+ROUNDING = 0.000_5
+"""The core counts whole milliseconds: a mean wait is known to half of one."""
+MEASURES = ("waits", "mean_wait", "within", "abandon")
+_NAMES = [name for name in tn.Strategy.keys() if name != "STRATEGY_UNSPECIFIED"]  # noqa: SIM118 - an enum, not a dict
+RINGS_ALL = tn.STRATEGY_RING_ALL
+MOST_RUNG = 20
+"""ring_all calls every free phone for each caller: a hall of hundred would measure nothing but that."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: agents, load offered to each of them, patience as so many talks (0 = for ever)."""
+
+    name: str
+    load: Load
+
+    @property
+    def expected(self) -> Expected:
+        """What theory says."""
+        load = self.load
+        served = 1 / load.service_seconds
+        if not load.patience_seconds:
+            return erlang.erlang_c(load.agents, load.arrivals, served, load.threshold_seconds)
+        leaving = 1 / load.patience_seconds
+        return erlang.erlang_a(load.agents, load.arrivals, served, leaving, load.threshold_seconds)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measure beside its theory."""
+
+    case: Case
+    measure: str
+    theory: float
+    plain: Interval
+    """At 99 % for this comparison alone."""
+    wide: Interval
+    """At 99 % for all of them together."""
+
+
+def cases() -> list[Case]:
+    """Return the table's cases; each strategy has three: among equal agents none of them may change a wait."""
+    endless = itertools.product((1, 2, 5, 10, 20, 50, 100), (0.6, 0.8, 0.9))
+    patient = itertools.product((1, 5, 20, 50, 100), (0.8, 1.0, 1.2), (0.5,))
+    wanted = [(*case, 0.0) for case in endless] + list(patient)
+    turns = _strategies()
+    return [_case(agents, usage, patience, turns) for agents, usage, patience in wanted]
+
+
+def run(case: Case, callers: int, replications: int = REPLICATIONS) -> list[list[float]]:
+    """Simulate a case; return each measure's means, one a replication."""
+    states = case.expected.states
+    means: list[list[float]] = []
+    for replication in range(replications):
+        hall = Hall(case.load, f"{case.name}/{replication}", states)
+        means.append(_means(hall.run(callers // replications), case.load.threshold_seconds))
+    return [list(column) for column in zip(*means, strict=True)]
+
+
+def compare(results: Sequence[tuple[Case, list[list[float]]]]) -> list[Comparison]:
+    """Hold every case's measures to theory; abandonment only where callers hang up."""
+    comparisons = sum(_measured(case) for case, _ in results)
+    wide = 1 - (1 - CONFIDENCE) / comparisons
+    found: list[Comparison] = []
+    for case, means in results:
+        for measure, values in itertools.islice(zip(MEASURES, means, strict=True), _measured(case)):
+            half = ROUNDING if measure == "mean_wait" else 0.0
+            plain, broad = interval(values, CONFIDENCE, half), interval(values, wide, half)
+            found.append(Comparison(case, measure, getattr(case.expected, measure), plain, broad))
+    return found
+
+
+def faults(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what speaks against the simulation and theory being the same, one sentence each."""
+    found = [
+        f"{one.case.name}: {one.measure} is {one.plain.mean:.5f}, theory says {one.theory:.5f}"
+        for one in comparisons
+        if not one.wide.holds(one.theory)
+    ]
+    missed, most = outside(comparisons), most_missed(comparisons)
+    if missed > most:
+        found.append(f"{missed} of {len(comparisons)} comparisons miss their own 99 %, more than {most} is no chance")
+    return found
+
+
+def outside(comparisons: Sequence[Comparison]) -> int:
+    """Return how many comparisons miss their own interval."""
+    return sum(not one.plain.holds(one.theory) for one in comparisons)
+
+
+def most_missed(comparisons: Sequence[Comparison]) -> int:
+    """Return how many may."""
+    return most_outside(len(comparisons), 1 - CONFIDENCE, 1 - CONFIDENCE)
+
+
+def _measured(case: Case) -> int:
+    return len(MEASURES) if case.load.patience_seconds else len(MEASURES) - 1
+
+
+def _case(agents: int, usage: float, patience: float, turns: Iterator["tn.Strategy.ValueType"]) -> Case:
+    strategy = next(turns)
+    if strategy == RINGS_ALL and agents > MOST_RUNG:
+        strategy = next(turns)
+    load = Load(agents, usage * agents / SERVICE_SECONDS, SERVICE_SECONDS, patience * SERVICE_SECONDS, strategy)
+    ending = f"+M({patience:g})" if patience else ""
+    name = tn.Strategy.Name(strategy).removeprefix("STRATEGY_").lower()
+    return Case(f"M/M/{agents}{ending} {usage:g} {name}", load)
+
+
+def _strategies() -> Iterator["tn.Strategy.ValueType"]:
+    return itertools.cycle(tn.Strategy.Value(name) for name in _NAMES)
+
+
+def _means(seen: Seen, threshold_seconds: int) -> list[float]:
+    callers = len(seen.waits_ms)
+    limit_ms = threshold_seconds * 1000
+    in_time = sum(told and wait <= limit_ms for told, wait in zip(seen.answered, seen.waits_ms, strict=True))
+    return [
+        sum(wait > 0 for wait in seen.waits_ms) / callers,
+        sum(seen.waits_ms) / callers / 1000,
+        in_time / callers,
+        1 - sum(seen.answered) / callers,
+    ]
