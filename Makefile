@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats
+.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,7 +30,7 @@ demo: install ## Play 60 simulated minutes of calls and balance the books (build
 	@$(PYTHON) -m local.stack demo
 
 # What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
-BESIDE := tests/unit tests/fuzz
+BESIDE := tests/unit tests/fuzz tests/simulation
 STACK := tests/e2e
 test: install ## Run every test
 	@mkdir -p build
@@ -59,6 +59,9 @@ proto: install ## Write the generated code and the AsyncAPI document anew
 
 lock: install ## Write requirements.lock anew from pyproject.toml
 	@$(UV) pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+
+simulation: install ## Simulate halls and chaos under virtual time; SIM_HOURS= makes it longer
+	@$(PYTHON) -m tests.simulation
 
 bench: bench-esl bench-listener bench-router bench-stats bench-latency ## Run every benchmark
 

@@ -35,7 +35,7 @@ def erlang_b(agents: int, load: float) -> float:
 
 
 def erlang_c(agents: int, arrivals: float, service: float, threshold: float) -> Expected:
-    """Return M/M/n: the callers wait for ever. Needs arrivals < agents × service."""
+    """Return M/M/n: the callers wait for ever. Needs arrivals < agents * service."""
     spare = agents * service - arrivals
     if spare <= 0:
         raise ValueError("the queue would grow for ever")

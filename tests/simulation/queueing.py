@@ -11,6 +11,7 @@ case are not independent of each other, so this one is somewhat stricter than it
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ MOST_RUNG = 20
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: agents, load offered to each of them, patience as so many talks (0 = for ever)."""
+    """One line of the table: agents, patience in talks, load offered to each agent, strategy."""
 
     name: str
     load: Load
@@ -64,12 +65,30 @@ class Comparison:
 
 
 def cases() -> list[Case]:
-    """Return the table's cases; each strategy has three: among equal agents none of them may change a wait."""
-    endless = itertools.product((1, 2, 5, 10, 20, 50, 100), (0.6, 0.8, 0.9))
-    patient = itertools.product((1, 5, 20, 50, 100), (0.8, 1.0, 1.2), (0.5,))
-    wanted = [(*case, 0.0) for case in endless] + list(patient)
+    """Return the table's cases; each strategy has three: among equal agents none of them may change a wait.
+
+    Halls are staffed by the square-root rule, load + spare * sqrt(load): whatever their size, neither waiting nor not
+    waiting is so rare that replications could not tell it. Spare below 0 needs callers who hang up.
+    """
+    endless = itertools.product((1, 2, 5, 10, 20, 50, 100), (0.5, 1.0, 1.5), (0.0,))
+    patient = itertools.product((1, 5, 20, 50, 100), (-0.5, 0.0, 1.0), (0.5,))
     turns = _strategies()
-    return [_case(agents, usage, patience, turns) for agents, usage, patience in wanted]
+    return [_case(agents, spare, patience, turns) for agents, spare, patience in (*endless, *patient)]
+
+
+def short_cases() -> list[Case]:
+    """Return some cases for everyday: waits are not rare in them, so fewer callers tell as much."""
+    wanted = [(2, 1.0, 0.0), (5, 1.0, 0.0), (10, 1.0, 0.0), (5, 0.0, 0.5), (20, 0.0, 0.5)]
+    strategies = iter(
+        [
+            tn.STRATEGY_RING_ALL,
+            tn.STRATEGY_LONGEST_IDLE,
+            tn.STRATEGY_LEAST_OCCUPIED,
+            tn.STRATEGY_ROUND_ROBIN,
+            tn.STRATEGY_BEST_SKILL,
+        ]
+    )
+    return [_case(agents, spare, patience, strategies) for agents, spare, patience in wanted]
 
 
 def run(case: Case, callers: int, replications: int = REPLICATIONS) -> list[list[float]]:
@@ -122,14 +141,15 @@ def _measured(case: Case) -> int:
     return len(MEASURES) if case.load.patience_seconds else len(MEASURES) - 1
 
 
-def _case(agents: int, usage: float, patience: float, turns: Iterator["tn.Strategy.ValueType"]) -> Case:
+def _case(agents: int, spare: float, patience: float, turns: Iterator["tn.Strategy.ValueType"]) -> Case:
     strategy = next(turns)
     if strategy == RINGS_ALL and agents > MOST_RUNG:
         strategy = next(turns)
-    load = Load(agents, usage * agents / SERVICE_SECONDS, SERVICE_SECONDS, patience * SERVICE_SECONDS, strategy)
+    offered = ((math.sqrt(spare * spare + 4 * agents) - spare) / 2) ** 2
+    load = Load(agents, offered / SERVICE_SECONDS, SERVICE_SECONDS, patience * SERVICE_SECONDS, strategy)
     ending = f"+M({patience:g})" if patience else ""
     name = tn.Strategy.Name(strategy).removeprefix("STRATEGY_").lower()
-    return Case(f"M/M/{agents}{ending} {usage:g} {name}", load)
+    return Case(f"M/M/{agents}{ending} {offered / agents:.0%} {name}", load)
 
 
 def _strategies() -> Iterator["tn.Strategy.ValueType"]:

@@ -4,19 +4,18 @@ import math
 import random
 
 import pytest
+
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.simulation import queueing
 from tests.simulation.confidence import interval, most_outside, t_cdf, t_quantile
 from tests.simulation.erlang import Expected, erlang_a, erlang_b, erlang_c
+from tests.simulation.world import Load
 
-from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
-
-CALLERS = 600
-REPLICATIONS = 12
+CALLERS = 4_500
 
 
 def test_the_core_shows_the_waits_of_erlang_c_and_erlang_a() -> None:
-    chosen = queueing.cases()
-    results = [(case, queueing.run(case, CALLERS, REPLICATIONS)) for case in chosen]
+    results = [(case, queueing.run(case, CALLERS)) for case in queueing.short_cases()]
     assert queueing.faults(queueing.compare(results)) == []
 
 
@@ -28,9 +27,10 @@ def test_the_table_has_every_strategy_and_at_least_thirty_cases() -> None:
 
 def test_a_hall_with_a_wrong_load_is_found_out() -> None:
     case = next(case for case in queueing.cases() if case.load.agents == 10 and not case.load.patience_seconds)
-    means = queueing.run(case, 6_000, REPLICATIONS)
-    slower = queueing.Load(case.load.agents, case.load.arrivals * 1.25, case.load.service_seconds)
-    assert queueing.faults(queueing.compare([(queueing.Case("another load", slower), means])))
+    means = queueing.run(case, 1_500)
+    slower = Load(case.load.agents, case.load.arrivals * 1.25, case.load.service_seconds)
+    compared = queueing.compare([(queueing.Case("another load", slower), means)])
+    assert queueing.faults(compared)
 
 
 def test_a_single_server_waits_as_the_textbook_says() -> None:

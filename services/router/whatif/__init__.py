@@ -1,0 +1,1 @@
+"""The router's core under virtual time: what simulations and what-ifs are made of."""

@@ -37,16 +37,16 @@ class People(Protocol):
     """Callers and agents. Each method is asked once at the moment at which it matters."""
 
     def patience_ms(self, call_id: str) -> int | None:
-        """How long a caller hears music before hanging up; None = for ever."""
+        """Say how long a caller hears music before hanging up; None = for ever."""
 
     def answer(self, call_id: str, question: CollectDigits) -> Answer:
-        """What a caller enters."""
+        """Say what a caller enters."""
 
     def pick_up(self, call_id: str, address: str) -> Reaction:
-        """What becomes of the ringing of a phone or of a number outside."""
+        """Say what becomes of the ringing of a phone or of a number outside."""
 
     def talk(self, call_id: str, address: str) -> Talk:
-        """How a caller and a phone talk."""
+        """Say how a caller and a phone talk."""
 
     def listens_ms(self, call_id: str) -> int:
-        """How long a prompt lasts."""
+        """Say how long a prompt lasts."""

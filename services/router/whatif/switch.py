@@ -193,7 +193,7 @@ class Switch:
             told.outcome = sw.COLLECT_OUTCOME_INVALID if valid and digits not in valid else sw.COLLECT_OUTCOME_MATCHED
         self.publish(leg, given)
 
-    def _music(self, leg: SwitchLeg, command: Command) -> str:
+    def _music(self, leg: SwitchLeg, _command: Command) -> str:
         self._begin_sound(leg, "")
         if not leg.has_waited:
             leg.has_waited = True

@@ -1,0 +1,96 @@
+"""The long form: `make simulation`. Prints how queueing theory and the core agree, case by case.
+
+SIM_HOURS is the virtual time of the whole table, in hours; without it 20,000, some minutes on two cores.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from tests.simulation import queueing
+from tests.simulation.queueing import Case, Comparison
+from tests.simulation.world import START_MS, Hall, Load
+
+DEFAULT_HOURS = 20_000.0
+FEWEST_CALLERS = 6_000
+SPEED = Load(100, 0.85 * 100 / 300, 300.0, strategy=tn.STRATEGY_LONGEST_IDLE)
+SPEED_CALLERS = 4_000
+SPEED_TARGET = 2_000
+HEADINGS = ("waits", "mean wait, s", "within 20 s", "abandon")
+
+
+def main() -> int:
+    """Run everything; return 1 when anything does not hold."""
+    hours = float(os.environ.get("SIM_HOURS") or DEFAULT_HOURS)
+    failed = _show_speed()
+    failed += _show_queueing(hours)
+    return 1 if failed else 0
+
+
+def _say(line: str = "") -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _show_speed() -> int:
+    """Say how much faster than the clock a hall of 100 agents at 85 % runs; slowness is told, and fails nothing."""
+    case = Case("speed", SPEED)
+    hall = Hall(SPEED, "speed", case.expected.states)
+    began, former = time.perf_counter(), hall.core.offset
+    hall.run(SPEED_CALLERS)
+    took = time.perf_counter() - began
+    virtual = (hall.moments.now_ms - START_MS) / 1000
+    inputs = hall.core.offset - former
+    _say(
+        f"Speed: 100 agents, 85 % occupied, talks of 300 s: {virtual / took:,.0f} times real time "
+        f"(target {SPEED_TARGET:,}), {inputs / took:,.0f} inputs/s, {inputs / SPEED_CALLERS:.1f} inputs a call"
+    )
+    return 0
+
+
+def _show_queueing(hours: float) -> int:
+    cases = queueing.cases()
+    callers = _callers(cases, hours)
+    _say()
+    _say(f"Queueing theory: {len(cases)} cases, {callers:,} callers each, {hours:,.0f} virtual hours altogether")
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        waited = {pool.submit(queueing.run, case, callers): case for case in cases}
+        found = {}
+        for done in as_completed(waited):
+            found[waited[done].name] = done.result()
+            _progress(f"{len(found)} of {len(cases)} cases")
+    comparisons = queueing.compare([(case, found[case.name]) for case in cases])
+    _say(f"{'case':36}" + "".join(f"{heading:>30}" for heading in HEADINGS))
+    for case in cases:
+        _say(f"{case.name:36}" + "".join(_cell(one) for one in comparisons if one.case is case))
+    faults = queueing.faults(comparisons)
+    _say(
+        f"{len(comparisons)} comparisons (theory, measured ± 99 %): {queueing.outside(comparisons)} miss their own "
+        f"interval, up to {queueing.most_missed(comparisons)} may by chance; * misses the family's interval"
+    )
+    for fault in faults:
+        _say(f"FAULT: {fault}")
+    return len(faults)
+
+
+def _callers(cases: Iterable[Case], hours: float) -> int:
+    """Return how many callers each case gets, so that all cases together last so long."""
+    hours_a_caller = sum(1 / case.load.arrivals for case in cases) / 3_600
+    return max(FEWEST_CALLERS, round(hours / hours_a_caller))
+
+
+def _cell(one: Comparison) -> str:
+    mark = " " if one.plain.holds(one.theory) else "-" if one.wide.holds(one.theory) else "*"
+    return f"{one.theory:10.4f} {one.plain.mean:9.4f} ±{one.plain.half:7.4f}{mark}"
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"\r{line} ")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
