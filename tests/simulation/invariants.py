@@ -1,0 +1,275 @@
+"""What must hold after every input, whatever happens: stated here once, checked by what the input touched (SPEC 3).
+
+The checker follows the public events and holds them against its own books. Who may serve whom it reads from the
+tenant's document and the clock, not from the core's indexes. Of the core's records it takes only what no event tells.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from services.router.domain.decide import Outputs
+from services.router.domain.lifecycle import CallStage
+from services.router.domain.model import Call, TenantState
+from services.router.domain.turn import SetTimer
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.simulation.rules import Rules, TurnInOrder
+
+OFFER_ENDS = (
+    "offer_accepted",
+    "offer_rejected",
+    "offer_missed",
+    "offer_cancelled",
+    "offer_lost_race",
+    "offer_failed",
+)
+AFTER_THE_END = {"recording_stopped", "form_answered"}
+ON_CALL = {ev.AGENT_STATE_TALKING, ev.AGENT_STATE_HOLDING}
+OF_AGENT = {"wrap", "reach"}
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+    def __init__(self, invariant: str, how: str) -> None:
+        super().__init__(f"{invariant}: {how}")
+        self.invariant = invariant
+
+
+class Invariants:
+    """One tenant's books."""
+
+    def __init__(self, state: TenantState) -> None:
+        self._state = state
+        self._rules = Rules()
+        self.offers: dict[str, tuple[str, str]] = {}
+        """Offer → call and agent."""
+        self.offered_to: dict[str, str] = {}
+        self.on_call: dict[str, str] = {}
+        self.idle: set[str] = set()
+        self.logged_in: set[str] = set()
+        self.live: set[str] = set()
+        self.ended: set[str] = set()
+        self.waiting: dict[str, str] = {}
+        """Caller → queue."""
+        self.sequences: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self._made: list[Event] = []
+        self._touched_agents: set[str] = set()
+        self._touched_calls: set[str] = set()
+
+    def see(self, now_ms: int, given: Input, out: Outputs) -> None:
+        """Check one input and what followed from it. Raises Broken."""
+        self._made = []
+        self._touched_agents.clear()
+        self._touched_calls.clear()
+        if given.HasField("document"):
+            self._rules.take(given.document)
+        for event in out.events:
+            self._follow(event)
+        for command in out.commands:
+            if command.tenant_id != self._state.tenant_id:
+                raise Broken("no call crosses tenants", f"command {command.command_id} is {command.tenant_id}'s")
+        self._timers_have_owners(out)
+        is_wide = given.HasField("timer") or given.HasField("document") or bool(self._touched_agents)
+        self._touched_calls.update((given.fact.leg_id, given.fact.call_id, given.command_result.call_id))
+        self._nobody_waits_in_vain(now_ms, self.waiting if is_wide else self._touched_calls & self.waiting.keys())
+        for event in self._made:
+            self._order_holds(now_ms, event)
+
+    def empty(self) -> None:
+        """Check that nothing is left after everybody went home. Raises Broken."""
+        state = self._state
+        if self.offers or state.offers:
+            raise Broken("every reservation ends", f"left: {self.offers or state.offers}")
+        if self.live or self.waiting or state.calls:
+            raise Broken("every call ends in exactly one exit", f"left: {self.live or self.waiting or state.calls}")
+        entries = [entry for index in state.indexes.values() for entry in (*index.waiting, *index.opened())]
+        if state.timers or state.legs or entries or state.calls_of_version:
+            left = {**state.timers, **state.legs, **state.calls_of_version}
+            raise Broken("timers and records never leak", f"left: {left or entries}")
+
+    # -- the books
+
+    def _follow(self, event: Event) -> None:
+        kind = event.WhichOneof("body") or ""
+        self.counts[kind] += 1
+        if event.tenant_id != self._state.tenant_id:
+            raise Broken("no call crosses tenants", f"{kind} is told to {event.tenant_id}")
+        expected = self.sequences.get(event.subject, 0) + 1
+        if event.sequence != expected:
+            raise Broken("events are counted", f"{kind} of {event.subject} is {event.sequence}, not {expected}")
+        self.sequences[event.subject] = expected
+        if event.call_id:
+            self._touched_calls.add(event.call_id)
+            if event.call_id in self.ended and kind not in AFTER_THE_END:
+                raise Broken("every call ends in exactly one exit", f"{kind} after the end of {event.call_id}")
+        follow = _FOLLOW.get(kind)
+        if follow is not None:
+            follow(self, event)
+
+    def _started(self, event: Event) -> None:
+        self.live.add(event.call_id)
+
+    def _ended(self, event: Event) -> None:
+        call_id = event.call_id
+        if call_id not in self.live or event.call_ended.exit == ev.CALL_EXIT_UNSPECIFIED:
+            raise Broken("every call ends in exactly one exit", f"{call_id} by {event.call_ended.exit}")
+        if call_id in self.waiting:
+            raise Broken("every call ends in exactly one exit", f"{call_id} ends while it waits")
+        self.live.discard(call_id)
+        self.ended.add(call_id)
+        kept = [kind for kind in _CALL_TIMERS if f"{kind}:{call_id}" in self._state.timers]
+        if kept:
+            raise Broken("timers and records never leak", f"{call_id} ended, its timers did not: {kept}")
+        self.counts[f"exit {ev.CallExit.Name(event.call_ended.exit).removeprefix('CALL_EXIT_').lower()}"] += 1
+
+    def _joined(self, event: Event) -> None:
+        if event.call_id in self.waiting:
+            raise Broken("a caller waits in one queue", f"{event.call_id} joins twice")
+        self.waiting[event.call_id] = event.queue_joined.queue_id
+
+    def _left(self, event: Event) -> None:
+        if self.waiting.pop(event.call_id, "") != event.queue_left.queue_id:
+            raise Broken("a caller waits in one queue", f"{event.call_id} leaves where it does not wait")
+
+    def _offered(self, event: Event) -> None:
+        offer = event.offer_created
+        if offer.agent_id in self.offered_to or offer.agent_id in self.on_call:
+            raise Broken("an agent holds one offer and one call", f"{offer.agent_id} is asked for {event.call_id}")
+        self.offers[offer.offer_id] = event.call_id, offer.agent_id
+        self.offered_to[offer.agent_id] = offer.offer_id
+        self._made.append(event)
+
+    def _offer_over(self, event: Event) -> None:
+        body = getattr(event, event.WhichOneof("body") or "")
+        if self.offers.pop(body.offer_id, None) != (event.call_id, body.agent_id):
+            raise Broken("every reservation ends", f"{body.offer_id} ends twice, or never began")
+        del self.offered_to[body.agent_id]
+        if f"ring:{body.offer_id}" in self._state.timers:
+            raise Broken("timers and records never leak", f"offer {body.offer_id} ended, its timer did not")
+
+    def _answered(self, event: Event) -> None:
+        agent_id = event.call_answered.agent_id
+        former = self.on_call.get(agent_id, event.call_id)
+        if former != event.call_id:
+            raise Broken("an agent holds one offer and one call", f"{agent_id} talks on {former} and {event.call_id}")
+        self.on_call[agent_id] = event.call_id
+
+    def _agent_moved(self, event: Event) -> None:
+        moved = event.agent_state_changed
+        self._touched_agents.add(moved.agent_id)
+        if moved.state == ev.AGENT_STATE_IDLE:
+            self.idle.add(moved.agent_id)
+        else:
+            self.idle.discard(moved.agent_id)
+        if moved.state not in ON_CALL:
+            self.on_call.pop(moved.agent_id, None)
+
+    def _agent_chose(self, event: Event) -> None:
+        chose = event.agent_status_changed
+        self._touched_agents.add(chose.agent_id)
+        if chose.status == rq.AGENT_STATUS_OFFLINE:
+            self.logged_in.discard(chose.agent_id)
+        else:
+            self.logged_in.add(chose.agent_id)
+
+    # -- what holds between agents and callers
+
+    def _nobody_waits_in_vain(self, now_ms: int, callers: Iterable[str]) -> None:
+        if not self.idle:
+            return
+        for call_id in callers:
+            call = self._open(call_id)
+            if call is None:
+                continue
+            for agent_id in self.idle:
+                if self._may_serve(now_ms, agent_id, call):
+                    raise Broken("no caller waits while a matching agent is idle", f"{call_id} could have {agent_id}")
+
+    def _order_holds(self, now_ms: int, event: Event) -> None:
+        """Whoever got an agent came before all who could have had the same agent and still wait (SPEC 3.3)."""
+        offer = event.offer_created
+        call = self._state.calls.get(event.call_id)
+        if call is None or offer.offer_id not in self.offers or call.queue_id not in self._rules.queues:
+            return
+        others = [
+            other
+            for other in map(self._open, self.waiting)
+            if other is not None and other is not call and self._may_serve(now_ms, offer.agent_id, other)
+        ]
+        if not others:
+            return
+        is_by_due = any(self._rules.queues[one.queue_id].is_by_due for one in (call, *others))
+        mine = self._turn(now_ms, call, is_by_due=is_by_due)
+        for other in others:
+            if self._turn(now_ms, other, is_by_due=is_by_due) < mine:
+                raise Broken("callers are served in their order", f"{call.call_id} before {other.call_id}")
+
+    def _open(self, call_id: str) -> Call | None:
+        """Return a caller who waits and is offered nobody."""
+        call = self._state.calls.get(call_id)
+        is_open = call is not None and call.is_waiting and not call.offers and call.stage is CallStage.WAITING
+        return call if is_open else None
+
+    def _may_serve(self, now_ms: int, agent_id: str, call: Call) -> bool:
+        """Whether an agent may be asked: now, and a millisecond ago (a timer of this very moment may be still due)."""
+        until = call.refused.get(agent_id)
+        if until is not None and not 0 < until < now_ms:
+            return False
+        queue = self._rules.queues.get(call.queue_id)
+        if queue is None or agent_id not in queue.places:
+            return False
+        waited_ms = now_ms - call.joined_ms
+        may = queue.may_serve
+        return all(
+            may(agent_id, call.skills, waited, self.logged_in, call.last_agent_id)
+            for waited in (waited_ms, waited_ms - 1)
+        )
+
+    def _turn(self, now_ms: int, call: Call, *, is_by_due: bool) -> TurnInOrder:
+        queue = self._rules.queues[call.queue_id]
+        return queue.turn_of(now_ms, call.priority, call.entered_ms, call.entered_order, is_by_due=is_by_due)
+
+    def _timers_have_owners(self, out: Outputs) -> None:
+        state = self._state
+        for timer in out.timers:
+            if not isinstance(timer, SetTimer) or timer.timer_id not in state.timers:
+                continue
+            kind, _, subject = timer.timer_id.partition(":")
+            if kind == "ring":
+                is_owned = subject in state.offers
+            elif kind == "gone":
+                is_owned = subject in state.legs
+            else:
+                is_owned = subject in (state.agents if kind in OF_AGENT else state.calls)
+            if not is_owned:
+                raise Broken("timers and records never leak", f"{timer.timer_id} belongs to nobody")
+
+
+_CALL_TIMERS = (
+    "lease",
+    "step",
+    "wait",
+    "retry",
+    "widen",
+    "progress",
+    "announce",
+    "overflow",
+    "bridge",
+    "unbridged",
+    "end",
+)
+_FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {
+    "call_started": Invariants._started,
+    "call_ended": Invariants._ended,
+    "call_answered": Invariants._answered,
+    "queue_joined": Invariants._joined,
+    "queue_left": Invariants._left,
+    "offer_created": Invariants._offered,
+    "agent_state_changed": Invariants._agent_moved,
+    "agent_status_changed": Invariants._agent_chose,
+    **dict.fromkeys(OFFER_ENDS, Invariants._offer_over),
+}
