@@ -3,8 +3,6 @@
 import random
 from dataclasses import dataclass
 
-from tests.simulation.invariants import Broken
-
 from services.router.domain.turn import Lookup
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import People
@@ -12,6 +10,7 @@ from services.router.whatif.switch import Switch, SwitchLeg
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.simulation.invariants import Broken
 
 CAUSES = ("NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_TEMPORARY_FAILURE", "MEDIA_TIMEOUT")
 

@@ -8,6 +8,7 @@ SKILLS = ("billing", "english", "repairs")
 VIP = "+38067*"
 BLACK = "+38093*"
 STRATEGIES = [tn.Strategy.Value(name) for name in tn.Strategy.keys() if name != "STRATEGY_UNSPECIFIED"]  # noqa: SIM118 - an enum, not a dict
+CONSENTS = (tn.CONSENT_MODE_ANNOUNCE, tn.CONSENT_MODE_PRESS_KEY, tn.CONSENT_MODE_DO_NOT_RECORD)
 GROUPS = ("north", "south")
 
 
@@ -110,7 +111,7 @@ def _add_flow(lot: random.Random, made: tn.TenantDocument, queues: list[str], ag
     flow = made.flows.add(flow_id="main", start="hours")
     flow.variables.add(name="city", type=tn.VARIABLE_TYPE_TEXT, initial="Kyiv")
     flow.steps.add(step_id="hours", schedule=tn.ScheduleStep(schedule_id="office")).exits["open"] = "agree"
-    consent = tn.ConsentStep(mode=lot.choice([1, 2, 3]), prompts=["recorded"], timeout_ms=3_000)
+    consent = tn.ConsentStep(mode=lot.choice(CONSENTS), prompts=["recorded"], timeout_ms=3_000)
     flow.steps.add(step_id="agree", consent=consent).exits.update({"given": "ask", "refused": "ask"})
     ask = flow.steps.add(step_id="ask", menu=tn.MenuStep(prompts=["welcome"], tries=2, timeout_ms=3_000))
     for digit, queue_id in enumerate(queues, 1):
