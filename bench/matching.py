@@ -16,8 +16,9 @@ from services.router.domain import matching, waiting
 from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
-from services.router.domain.model import Agent, Call, QueueMemory, TenantState
+from services.router.domain.model import Agent, Call, QueueMemory
 from services.router.domain.ordering import QueueIndex
+from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 

@@ -12,7 +12,7 @@ import time
 from bench import matching
 from bench.report import Row, Target, show, write
 from services.router.domain.decide import decide
-from services.router.domain.model import TenantState
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw

@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError
 from services.router.adapters.snapshots import PartitionSnapshot, TenantSnapshot
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.errors import UnreadableInput
-from services.router.domain.model import TenantState
 from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Position, SetTimer
 from services.shared.bus.record import Record
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input

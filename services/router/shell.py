@@ -18,7 +18,7 @@ from services.router.adapters.lookups import Asker, Nobody
 from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
 from services.router.domain import flow
 from services.router.domain.errors import RefusedInput
-from services.router.domain.model import TenantState
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup
 from services.router.outbox import Outbox
 from services.router.partition import Partition

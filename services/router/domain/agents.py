@@ -2,9 +2,10 @@
 
 from services.router.domain import estimating, work
 from services.router.domain.lifecycle import AgentState, check_agent
-from services.router.domain.model import Agent, TenantState
+from services.router.domain.model import Agent
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.plan import Place
+from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq

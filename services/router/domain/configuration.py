@@ -38,6 +38,10 @@ class Configuration:
         for plan in self.plans.values():
             for agent_id, place in plan.places.items():
                 self.places[agent_id].append(place)
+        self.agents_by_due = frozenset(
+            agent_id for plan in self.plans.values() if plan.strategy.is_by_due for agent_id in plan.places
+        )
+        """Agents who serve a queue that is sla_aware."""
         self.longest_window_ms = max(
             (plan.window_ms for plan in self.plans.values() if plan.strategy.is_windowed), default=0
         )

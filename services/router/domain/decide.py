@@ -20,7 +20,8 @@ from services.router.domain import (
 from services.router.domain.callbacks import attempts, planning
 from services.router.domain.control import handover
 from services.router.domain.errors import UnreadableInput
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
+from services.router.domain.state import TenantState
 from services.router.domain.turn import CancelTimer, Lookup, Position, SetTimer, Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command

@@ -7,8 +7,9 @@ queue / for all queues.
 """
 
 from services.router.domain.lifecycle import AgentState
-from services.router.domain.model import QueueMemory, TenantState
+from services.router.domain.model import QueueMemory
 from services.router.domain.ordering import QueueIndex
+from services.router.domain.state import TenantState
 
 DEFAULT_HANDLING_MS = 90_000
 SLICE_MS = 300_000

@@ -5,8 +5,9 @@ from itertools import islice
 
 from services.router.domain import waiting, widening
 from services.router.domain.lifecycle import AgentState
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
 from services.router.domain.ordering import QueueIndex
+from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey, is_refused
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
@@ -23,7 +24,7 @@ def reasons(state: TenantState, index: QueueIndex, call: Call, chosen: list[Agen
     body = ev.OfferCreated()
     body.strategy = plan.strategy.name
     body.waited_ms = state.now_ms - call.joined_ms
-    body.priority_milli = int(waiting.effective_priority(plan, call, state.now_ms) * 1000)
+    body.priority_milli = waiting.effective_priority_milli(plan, call, state.now_ms)
     body.reserved_for = call.reserved_for
     body.max_level = call.max_level
     for skill, least in widening.requirement(index, call):

@@ -3,8 +3,9 @@
 from services.router.domain import agents, explaining, offers, waiting, widening
 from services.router.domain.callbacks import attempts
 from services.router.domain.lifecycle import AgentState, CallStage
-from services.router.domain.model import Agent, Call, QueueMemory, TenantState
-from services.router.domain.ordering import AgentPool, QueueIndex, by_rank
+from services.router.domain.model import Agent, Call, QueueMemory
+from services.router.domain.ordering import AgentPool, CallEntry, CallOrder, QueueIndex, by_rank
+from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey, Asked, is_refused
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -40,15 +41,14 @@ def _next_open(turn: Turn) -> str:
     ]
     if not known:
         return callers.pop()
-    first = min(known, key=lambda call: turn_in_order(turn.state, call)).call_id
+    first = min(known, key=lambda call: _turn_of(turn.state, call)).call_id
     callers.remove(first)
     return first
 
 
-def turn_in_order(state: TenantState, call: Call) -> tuple[float, int, int]:
-    """Return what orders waiting callers over all queues, lower first: effective priority, entry (SPEC 3.3)."""
+def _turn_of(state: TenantState, call: Call) -> waiting.Turns:
     plan = state.indexes[call.queue_id].plan
-    return -waiting.effective_priority(plan, call, state.now_ms), call.entered_ms, call.entered_order
+    return waiting.turn_of(plan, waiting.entry_of(plan, call), state.now_ms)
 
 
 def _match_freed(turn: Turn) -> None:
@@ -148,34 +148,33 @@ def next_caller(state: TenantState, agent: Agent) -> Call | None:
     An agent of a queue that is `sla_aware` compares callers of one priority by the moment at which each queue's
     service level is missed, instead of by the time of entry: within one queue that is the same order.
     """
-    heads = _heads(state, agent)
-    if len(heads) <= 1:
-        return heads[0][0] if heads else None
-    by_due = any(index.plan.strategy.is_by_due for _, index in heads)
-    best: tuple[tuple[float, int, int], Call] | None = None
-    for call, index in heads:
-        plan = index.plan
-        due_ms = call.entered_ms + (plan.service_level_ms if by_due else 0)
-        turn = (-waiting.effective_priority(plan, call, state.now_ms), due_ms, call.entered_order)
-        if best is None or turn < best[0]:
-            best = turn, call
-    return best[1] if best else None
-
-
-def _heads(state: TenantState, agent: Agent) -> list[tuple[Call, QueueIndex]]:
-    """Return the first caller of each lane that an agent may serve and was not refused by."""
     configuration = state.configuration
-    agent_id, calls, indexes = agent.agent_id, state.calls, state.indexes
-    found = []
-    for place in configuration.places.get(agent_id, ()) if configuration else ():
+    if configuration is None:
+        return None
+    agent_id, indexes, now_ms = agent.agent_id, state.indexes, state.now_ms
+    by_due = agent_id in configuration.agents_by_due
+    best: tuple[waiting.Turns, CallEntry] | None = None
+    for place in configuration.places.get(agent_id, ()):
         index = indexes[place.queue_id]
         for order in index.open_to(agent_id) if index.lanes else ():
-            for entry in order.entries:
-                call = calls[entry[3]]
-                if not call.refused or not is_refused(call, agent_id, state.now_ms):
-                    found.append((call, index))
-                    break
-    return found
+            entry = _first_of(state, order, agent_id)
+            if entry is None:
+                continue
+            turn = waiting.turn_of(index.plan, entry, now_ms)
+            if by_due:
+                turn = (turn[0], turn[1] + index.plan.service_level_ms, turn[2])
+            if best is None or turn < best[0]:
+                best = turn, entry
+    return state.calls[best[1][3]] if best else None
+
+
+def _first_of(state: TenantState, order: CallOrder, agent_id: str) -> CallEntry | None:
+    """Return the first caller of a lane whom an agent has not refused just now."""
+    for entry in order.entries:
+        call = state.calls[entry[3]]
+        if not call.refused or not is_refused(call, agent_id, state.now_ms):
+            return entry
+    return None
 
 
 def _choose_of(index: QueueIndex, pools: list[AgentPool], asked: Asked, requirement: int) -> list[AgentKey]:

@@ -3,7 +3,8 @@
 Both memories are bounded; the oldest entries go first. Numbers that are withheld or short are nobody's.
 """
 
-from services.router.domain.model import Call, QueueMemory, TenantState
+from services.router.domain.model import Call, QueueMemory
+from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
 MOST_FAMILIAR = 20_000

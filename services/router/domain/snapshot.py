@@ -15,11 +15,11 @@ from services.router.domain.model import (
     LegRole,
     Offer,
     QueueMemory,
-    TenantState,
     Transfer,
     TransferPhase,
 )
 from services.router.domain.ordering import QueueIndex
+from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 

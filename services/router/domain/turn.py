@@ -1,7 +1,8 @@
 from dataclasses import dataclass
 
 from services.router.domain.ids import derived_id, derived_leg_id
-from services.router.domain.model import Call, EndedCall, TenantState
+from services.router.domain.model import Call, EndedCall
+from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply

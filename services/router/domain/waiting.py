@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from services.router.domain import estimating, remembering, widening
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
 from services.router.domain.ordering import CallEntry, QueueIndex
 from services.router.domain.plan import QueuePlan
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -15,6 +16,9 @@ TIMERS = ("wait", "retry", "widen", "progress", "announce", "overflow")
 """Of a caller who waits; they end with the wait."""
 
 
+MICRO = 1_000_000
+Turns = tuple[int, int, int]
+"""What orders callers of several queues: minus effective priority, time of entry, count of entries."""
 NEVER = 0
 DEFAULT_FIRST_SECONDS = 30
 """An announcement that says nothing of it is heard first after so long."""
@@ -49,10 +53,21 @@ def entry_of(plan: QueuePlan, call: Call) -> CallEntry:
     return (first, entered_ms, call.entered_order, call.call_id)
 
 
-def effective_priority(plan: QueuePlan, call: Call, now_ms: int) -> float:
-    """Return a caller's points at a moment: the queue's, the caller's own, and those for waiting."""
-    aged = (now_ms - call.entered_ms) / (plan.ageing_seconds * 1000) if plan.ageing_seconds else 0
-    return plan.priority + call.priority + aged
+def turn_of(plan: QueuePlan, entry: CallEntry, now_ms: int) -> Turns:
+    """Return what orders callers over all queues, lower first (SPEC 3.3): effective priority, then time of entry.
+
+    The priority is the queue's points, the caller's own and those for waiting, in millionths with a minus.
+    """
+    first, entered_ms, entered_order, _ = entry
+    if not plan.ageing_seconds:
+        return (first - plan.priority) * MICRO, entered_ms, entered_order
+    aged = (now_ms - first) * (MICRO // 1000) // plan.ageing_seconds  # `first` is when the caller had no points
+    return -plan.priority * MICRO - aged, entered_ms, entered_order
+
+
+def effective_priority_milli(plan: QueuePlan, call: Call, now_ms: int) -> int:
+    """Return a caller's points at a moment, in thousandths."""
+    return -turn_of(plan, entry_of(plan, call), now_ms)[0] // 1000
 
 
 def index_call(state: TenantState, call: Call) -> None:

@@ -4,9 +4,10 @@ Three things widen, each by the time since the caller joined the queue: the requ
 (so many seconds for each), and whom the caller is reserved for (the last agent, then its groups, then anyone).
 """
 
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
 from services.router.domain.ordering import ANYONE, QueueIndex
 from services.router.domain.plan import Requirement, requirement_of
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 
 NEVER = 0

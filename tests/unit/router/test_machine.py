@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.matching import choose
-from services.router.domain.model import Agent, Call, LegRole, TenantState
+from services.router.domain.model import Agent, Call, LegRole
 from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.state import TenantState
 from services.router.domain.strategies import STRATEGIES
 from services.router.domain.turn import Position
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm

@@ -312,6 +312,18 @@ def test_a_waiting_caller_leaves_by_a_key_that_queue_and_step_know() -> None:
     assert log.commands("stop_playback")
 
 
+def test_a_key_that_leads_to_a_callback_is_told_as_a_callback() -> None:
+    made = tenant(exit_keys="1")
+    flow = made.flows[0]
+    flow.steps.add(step_id="call-me").callback.SetInParent()
+    flow.steps[-1].callback.queue_id = "sales"
+    next(step for step in flow.steps if step.step_id == "wait").exits["1"] = "call-me"
+    log = _start(made)
+    log.queue("c1")
+    log.fact("c1", digit_pressed=sw.DigitPressed(digit="1"))
+    assert log.events("queue_left")[0].queue_left.exit == ev.QUEUE_EXIT_CALLBACK
+
+
 def test_a_caller_on_a_black_list_of_the_queue_does_not_wait() -> None:
     log = _start(tenant(black_lists=["vip"]))
     log.queue("c1", VIP)

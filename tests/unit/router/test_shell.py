@@ -11,7 +11,7 @@ from services.router import partition as partition_module
 from services.router.adapters.bus import GROUP, ClosingReader, ClosingSender, Places
 from services.router.adapters.snapshots import MemorySnapshots, SnapshotsUnavailable, TenantSnapshot
 from services.router.domain.decide import Outputs, decide
-from services.router.domain.model import TenantState
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup, Position
 from services.router.shell import Pace, Session, Shell
 from services.shared.bus.errors import BusUnavailable

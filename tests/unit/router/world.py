@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.router.domain.decide import Outputs, decide
-from services.router.domain.model import TenantState
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq

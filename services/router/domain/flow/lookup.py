@@ -10,7 +10,8 @@ from services.router.domain import calls
 from services.router.domain.flow import variables
 from services.router.domain.flow.kinds import Kind, Left, configuration_of, step_of
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup, Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn

@@ -1,0 +1,50 @@
+"""What the router remembers of one tenant, and what it derives of that."""
+
+from dataclasses import dataclass, field
+
+from services.router.domain.callbacks.task import Callback
+from services.router.domain.configuration import Configuration
+from services.router.domain.model import Agent, Call, EndedCall, Leg, Offer, QueueMemory, Transfer
+from services.router.domain.ordering import QueueIndex
+
+
+@dataclass(slots=True)
+class TenantState:
+    """Everything that one tenant's next decision depends on. Changed in place: a copy costs more than a decision."""
+
+    tenant_id: str
+    now_ms: int = 0
+    entries: int = 0
+    """Counts entries into queues: the last tie-breaker of who came first."""
+    documents: dict[int, bytes] = field(default_factory=dict)
+    version: int = 0
+    calls: dict[str, Call] = field(default_factory=dict)
+    legs: dict[str, Leg] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    """By call: one at a time."""
+    agents: dict[str, Agent] = field(default_factory=dict)
+    queues: dict[str, QueueMemory] = field(default_factory=dict)
+    ended: dict[str, EndedCall] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    replies: dict[str, list[str]] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+    familiar: dict[str, list[int | str]] = field(default_factory=dict)
+    """Number → the agent who talked with it last, and when."""
+    callbacks: dict[str, Callback] = field(default_factory=dict)
+    """Tasks that are open, by id."""
+    node: str = ""
+    """The switch that was heard of last: the next callback is dialled there."""
+    # What follows is derived from what stands above, and is built again from it.
+    configurations: dict[int, Configuration] = field(default_factory=dict)
+    indexes: dict[str, QueueIndex] = field(default_factory=dict)
+    calls_of_version: dict[int, int] = field(default_factory=dict)
+    callbacks_of: dict[str, list[str]] = field(default_factory=dict)
+    """Number → its open tasks, one a queue."""
+    absent: set[str] = field(default_factory=set)
+    """Calls without a customer's leg: callbacks that wait for an agent."""
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The document in force, None before the first."""
+        return self.configurations.get(self.version)
