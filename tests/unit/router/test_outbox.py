@@ -28,12 +28,12 @@ def _left(queue_id: str, exit_: "ev.QueueExit.ValueType", error_ms: int) -> ev.E
 
 
 def test_the_error_of_an_estimate_is_measured_for_who_was_answered_too_early_as_well_as_too_late() -> None:
-    outputs = Outputs()
-    outputs.events += [
+    events = [
         _left("measured", ev.QUEUE_EXIT_ANSWERED, -45_000),
         _left("measured", ev.QUEUE_EXIT_ANSWERED, 20_000),
         _left("measured", ev.QUEUE_EXIT_ABANDONED, 250_000),
     ]
+    outputs = Outputs([], events, [], [], [])
     Outbox().put(Record(INPUTS, 0, 1, 1, "acme", b"", {}), outputs, 1, 2)
     found = _measured("measured")
     assert (found["-60.0"], found["-30.0"], found["10.0"], found["30.0"], found["+Inf"]) == (0, 1, 1, 2, 2)
