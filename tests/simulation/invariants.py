@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from services.router.domain.decide import Outputs
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Call, TenantState
+from services.router.domain.model import Call
+from services.router.domain.state import TenantState
 from services.router.domain.turn import SetTimer
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq

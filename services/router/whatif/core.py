@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.router.domain.decide import Outputs, decide
-from services.router.domain.model import TenantState
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup, Position, SetTimer
 from services.router.whatif.moments import Moments
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
