@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
+.PHONY: help install up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,9 @@ status: install ## Say which parts run and where
 
 demo: install ## Play 60 simulated minutes of calls and balance the books (build/demo.json)
 	@$(PYTHON) -m local.stack demo
+
+chaos: install ## Kill KILLS (20) processes by lot while calls flow, and balance the books (build/chaos.json)
+	@$(PYTHON) -m local.stack chaos
 
 # What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
 BESIDE := tests/unit tests/fuzz tests/simulation

@@ -1,4 +1,4 @@
-"""Start, stop and show the stack: `python -m local.stack up|down|status|demo`."""
+"""Start, stop and show the stack: `python -m local.stack up|down|status|demo|chaos`."""
 
 from gevent import monkey
 
@@ -54,12 +54,14 @@ def main() -> int:
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
     parser = argparse.ArgumentParser(prog="local.stack")
-    parser.add_argument("what", choices=("up", "down", "status", "demo"))
+    parser.add_argument("what", choices=("up", "down", "status", "demo", "chaos"))
     asked = parser.parse_args().what
     try:
         layout = Layout.from_environment()
         if asked == "demo":
             return demo.play(say)
+        if asked == "chaos":
+            return demo.chaos(say)
         if asked == "up":
             return up.run(layout, say)
         return down(layout) if asked == "down" else status(layout)

@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from local.stack.balance import Row, balance, table
 from local.stack.expected import expected_deliveries
+from local.stack.kills import APART_SECONDS, VICTIMS, Kill, by_lot, counted, in_turn
 from local.stack.layout import ROOT, Layout
 from local.stack.part import PartFailed
 from local.stack.parts import ADMIN_TOKEN, BUCKET, S3_ACCESS_KEY, S3_SECRET_KEY
@@ -19,6 +20,7 @@ from local.stack.web import get, post
 
 SCENARIO = ROOT / "local" / "demo" / "demo.yaml"
 REPORT = ROOT / "build" / "demo.json"
+CHAOS_REPORT = ROOT / "build" / "chaos.json"
 DEFAULT_MINUTES = 60.0
 DEFAULT_SPEED = 20.0
 # After the last caller is gone, uploads and deliveries get this long (wall seconds) to settle.
@@ -26,29 +28,37 @@ SETTLE_SECONDS = 120.0
 POLL_SECONDS = 1.0
 # Own ports, so that a demo can run beside `make up`.
 PORTS_ABOVE = 40
-# What DEMO_KILL=each ends with SIGKILL, in this order, evenly over the run.
-VICTIMS = (
-    "router",
-    "listener",
-    "stats",
-    "webhooks",
-    "recorder",
-    "console",
-    "broker",
-    "documents",
-    "objects",
-    "receiver",
-    "switch",
-)
 
 
 def play(say: Say) -> int:
-    """Play one simulated hour (or DEMO_MINUTES at DEMO_SPEED) and balance the books; returns 0 when they balance."""
+    """Play one simulated hour (or DEMO_MINUTES at DEMO_SPEED) and balance the books; returns 0 when they balance.
+
+    DEMO_KILL=each, or some names, ends those processes by SIGKILL on the way.
+    """
+    asked = os.environ.get("DEMO_KILL", "")
+    names = VICTIMS if asked == "each" else [name for name in asked.split(",") if name]
+    minutes = float(os.environ.get("DEMO_MINUTES", DEFAULT_MINUTES))
+    return _run(minutes, in_turn(names), REPORT, say)
+
+
+def chaos(say: Say) -> int:
+    """Play for as long as KILLS (20) need, any process at any moment, and balance the books; CHAOS_SEED draws anew."""
+    count, seed = int(os.environ.get("KILLS", "20")), int(os.environ.get("CHAOS_SEED", "1"))
+    kills = by_lot(count, seed)
+    say(f"{count} kills by the lot of CHAOS_SEED={seed}: {counted(kills)}.")
+    minutes = max(DEFAULT_MINUTES, count * APART_SECONDS * _speed() / 60)
+    return _run(minutes, kills, CHAOS_REPORT, say)
+
+
+def _speed() -> float:
+    return float(os.environ.get("DEMO_SPEED", DEFAULT_SPEED))
+
+
+def _run(minutes: float, kills: list[Kill], report: Path, say: Say) -> int:
     base = Layout.from_environment("demo")
     layout = Layout(base.folder, base.base_port + PORTS_ABOVE)
     shutil.rmtree(layout.folder, ignore_errors=True)
-    speed = float(os.environ.get("DEMO_SPEED", DEFAULT_SPEED))
-    minutes = float(os.environ.get("DEMO_MINUTES", DEFAULT_MINUTES))
+    speed = _speed()
     scenario = _scenario(layout, minutes)
     wall0 = time.time()
     clock = {
@@ -60,11 +70,11 @@ def play(say: Say) -> int:
     stack = Stack(layout, clock, scenario, say)
     try:
         stack.start()
-        kills = _play(stack, minutes * 60 / speed, say)
+        _play(stack, minutes * 60 / speed, kills, say)
         rows = _settle(layout, say)
     finally:
         stack.stop()
-    return _report(rows, kills, say)
+    return _report(rows, kills, report, say)
 
 
 def _scenario(layout: Layout, minutes: float) -> Path:
@@ -75,21 +85,19 @@ def _scenario(layout: Layout, minutes: float) -> Path:
     return path
 
 
-def _play(stack: Stack, seconds: float, say: Say) -> list[str]:
-    """Wait for the last caller to go; kill parts on the way where DEMO_KILL asks for it. `seconds` is wall time."""
-    victims = _victims()
-    every = seconds / (len(victims) + 1)
-    began = time.monotonic()
-    told, killed = began, list[str]()
+def _play(stack: Stack, seconds: float, kills: list[Kill], say: Say) -> None:
+    """Wait for the last caller to go, with the kills on the way. `seconds` is wall time."""
+    began = told = time.monotonic()
+    left = list(kills)
     while True:
         status = _status(stack.layout)
-        if status["phase"] == "drained":
-            return killed
         now = time.monotonic()
-        if len(killed) < len(victims) and now - began > every * (len(killed) + 1):
-            killed.append(victims[len(killed)])
-            say(f"  killing {killed[-1]}")
-            _kill(stack, killed[-1])
+        if status["phase"] == "drained" and not left:
+            return
+        while left and now - began > seconds * left[0].at:
+            name = left.pop(0).name
+            say(f"  killing {name}")
+            _kill(stack, name)
         if now - told > 10:  # noqa: PLR2004 - seconds between lines of progress
             told = now
             say(f"  {min(100, 100 * (now - began) / seconds):3.0f} %: {_counts(status)}")
@@ -104,12 +112,7 @@ def _kill(stack: Stack, name: str) -> None:
     if name == "switch":
         post(stack.layout.url("switch", "/faults"), {"fault": "restart", "down_seconds": 1})
     else:
-        stack.part(name).kill()
-
-
-def _victims() -> list[str]:
-    asked = os.environ.get("DEMO_KILL", "")
-    return list(VICTIMS) if asked == "each" else [name for name in asked.split(",") if name]
+        stack.kill(name)
 
 
 def _counts(status: dict[str, Any]) -> str:
@@ -159,16 +162,18 @@ def _stored(layout: Layout) -> int:
     return sum(len(page.get("Contents", ())) for page in pages)
 
 
-def _report(rows: list[Row], kills: list[str], say: Say) -> int:
+def _report(rows: list[Row], kills: list[Kill], report: Path, say: Say) -> int:
     balanced = all(row.balances for row in rows)
     say("\n" + table(rows))
+    if kills:
+        say(f"\n{len(kills)} kills: {counted(kills)}.")
     say("\nThe books balance." if balanced else "\nThe books do NOT balance.")
     document = {
         "balanced": balanced,
-        "killed": kills,
+        "killed": [kill.name for kill in kills],
         "rows": [{"what": row.what, "expected": row.expected, "found": row.found} for row in rows],
     }
-    report = Path(os.environ.get("DEMO_REPORT", REPORT))
+    report = Path(os.environ.get("DEMO_REPORT", report))
     report.parent.mkdir(exist_ok=True)
     report.write_text(json.dumps(document, indent=2), encoding="utf-8")
     return 0 if balanced else 1

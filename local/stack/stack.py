@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -44,6 +45,7 @@ class Stack:
         self.tenants = tenants
         self.parts: list[Part] = []
         self.restarts = 0
+        self._killed: Counter[str] = Counter()
 
     def start(self) -> None:
         """Start everything in order, saying what happens. Raises PartFailed or kafka.BrokerMissing."""
@@ -70,7 +72,7 @@ class Stack:
         ended = [part for part in self.parts if not part.is_running]
         for part in ended:
             self.restarts += 1
-            if part.starts > MOST_RESTARTS:
+            if part.starts - self._killed[part.name] > MOST_RESTARTS:
                 raise PartFailed(f"{part.name} ends again and again. Its log is {part.log}:\n{part.last_words()}")
             self.say(f"{part.name} ended with code {part.exit_code}; starting it again")
             with _told_plainly():
@@ -81,6 +83,11 @@ class Stack:
     def part(self, name: str) -> Part:
         """Return a part by its name."""
         return next(part for part in self.parts if part.name == name)
+
+    def kill(self, name: str) -> None:
+        """End a part as a power cut would; `watch` starts it again, and does not hold it against it."""
+        self._killed[name] += 1
+        self.part(name).kill()
 
     def stop(self) -> None:
         """Stop everything, however impatient the person is: the services together, then the rest, the last first."""
