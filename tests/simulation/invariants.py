@@ -28,7 +28,6 @@ OFFER_ENDS = (
 )
 AFTER_THE_END = {"recording_stopped", "form_answered"}
 ON_CALL = {ev.AGENT_STATE_TALKING, ev.AGENT_STATE_HOLDING}
-OF_AGENT = {"wrap", "reach"}
 
 
 class Broken(AssertionError):
@@ -240,13 +239,8 @@ class Invariants:
             if not isinstance(timer, SetTimer) or timer.timer_id not in state.timers:
                 continue
             kind, _, subject = timer.timer_id.partition(":")
-            if kind == "ring":
-                is_owned = subject in state.offers
-            elif kind == "gone":
-                is_owned = subject in state.legs
-            else:
-                is_owned = subject in (state.agents if kind in OF_AGENT else state.calls)
-            if not is_owned:
+            owners = _OWNERS.get(kind, "calls")
+            if subject not in getattr(state, owners):
                 raise Broken("timers and records never leak", f"{timer.timer_id} belongs to nobody")
 
 
@@ -262,7 +256,18 @@ _CALL_TIMERS = (
     "bridge",
     "unbridged",
     "end",
+    "transfer",
+    "dial",
 )
+_OWNERS = {
+    "ring": "offers",
+    "gone": "legs",
+    "wrap": "agents",
+    "reach": "agents",
+    "callback": "callbacks",
+    "callback_end": "callbacks",
+}
+"""Kind of timer → the records that have such; all others belong to calls."""
 _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {
     "call_started": Invariants._started,
     "call_ended": Invariants._ended,

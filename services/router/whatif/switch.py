@@ -111,12 +111,8 @@ class Switch:
         given.fact.leg_hung_up.cause = cause
         given.fact.leg_hung_up.party = sw.HANGUP_PARTY_FAR_END if by_far_end else sw.HANGUP_PARTY_PLATFORM
         self.publish(leg, given)
-        if other is not None and other.parks_after:
-            self._stop_recordings(other)
-            self._tell(other, "leg_parked")
-            self._guard(other, FIRST_GUARD_MS)
-        elif other is not None:
-            self.hang_up(other, by_far_end=False)
+        if other is not None:
+            self._left_alone(other)
 
     def press(self, leg: SwitchLeg, digit: str) -> None:
         """Let a caller press a key outside of any question."""
@@ -218,11 +214,14 @@ class Switch:
         other = self.legs.get(command.bridge_legs.other_leg_id)
         if other is None or not other.is_answered or not leg.is_answered:
             return NO_SUCH_LEG
-        if leg.other is not None or other.other is not None:
-            return "" if leg.other is other else "BRIDGED_ALREADY"
-        self._stop_sound(leg)
+        order = command.bridge_legs
+        leg.parks_after, other.parks_after = order.park_after, order.park_other_after
+        if leg.other is other:
+            return ""  # ordered again only to say what becomes of them afterwards
+        for one in (leg, other):
+            self._stop_sound(one)
+            self._leave_bridge(one)
         leg.other, other.other = other, leg
-        leg.parks_after = command.bridge_legs.park_after
         self._tell(leg, "leg_bridged", other)
         for recording_id in leg.recordings:
             self._begin_recording(leg, recording_id)
@@ -233,6 +232,34 @@ class Switch:
     def _part(self, leg: SwitchLeg, other: SwitchLeg, agent_hangs_up: bool) -> None:  # noqa: FBT001 - called by plan
         if leg.other is other:
             self.hang_up(other if agent_hangs_up else leg)
+
+    def _leave_bridge(self, leg: SwitchLeg) -> None:
+        """Take a leg out of its bridge, because it goes into another one; who is left parks or ends."""
+        former, leg.other = leg.other, None
+        if former is not None:
+            former.other = None
+            self._tell(leg, "leg_unbridged", former)
+            self._left_alone(former)
+
+    def _left_alone(self, leg: SwitchLeg) -> None:
+        if leg.parks_after:
+            self._stop_recordings(leg)
+            self._tell(leg, "leg_parked")
+            if not leg.address:
+                self._guard(leg, FIRST_GUARD_MS)
+        else:
+            self.hang_up(leg, by_far_end=False)
+
+    def _part_legs(self, leg: SwitchLeg, command: Command) -> str:
+        other = self.legs.get(command.part_legs.other_leg_id)
+        if other is None or leg.other is not other:
+            return "NOT_BRIDGED"
+        leg.other = other.other = None
+        self._tell(leg, "leg_unbridged", other)
+        for one in (leg, other):
+            one.parks_after = True
+            self._left_alone(one)
+        return ""
 
     def _end(self, leg: SwitchLeg, command: Command) -> str:
         self.hang_up(leg, command.hang_up_leg.cause or "NORMAL_CLEARING", by_far_end=False)
@@ -372,6 +399,7 @@ _ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {
     "start_music": Switch._music,  # noqa: SLF001 - the same
     "stop_playback": Switch._silence,  # noqa: SLF001 - the same
     "bridge_legs": Switch._bridge,  # noqa: SLF001 - the same
+    "part_legs": Switch._part_legs,  # noqa: SLF001 - the same
     "hang_up_leg": Switch._end,  # noqa: SLF001 - the same
     "hold_leg": Switch._hold,  # noqa: SLF001 - the same
     "resume_leg": Switch._hold,  # noqa: SLF001 - the same
