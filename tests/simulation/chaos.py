@@ -15,8 +15,8 @@ from hashlib import blake2b
 import orjson
 
 from services.router.domain.decide import Outputs, decide
-from services.router.domain.model import TenantState
 from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.router.whatif.core import Core
 from services.router.whatif.moments import Moments

@@ -1,12 +1,13 @@
 """Why an offer went to whom it went: written into the offer itself, bounded in size (SPEC 3.5)."""
 
 from collections import Counter
+from heapq import merge
 from itertools import islice
 
 from services.router.domain import waiting, widening
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Call
-from services.router.domain.ordering import QueueIndex
+from services.router.domain.ordering import QueueIndex, by_rank
 from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey, is_refused
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -42,7 +43,7 @@ def _name_candidates(
     requirement = widening.requirement_id(index, call)
     pools = index.pools(level, requirement, call.reserved_for)
     taken = {key[2] for key in chosen[:NAMED]}
-    others = (key for pool in pools for key in pool.keys if key[2] not in taken)
+    others = (key for alike in by_rank(pools, requirement) for key in merge(*alike) if key[2] not in taken)
     for key in [*chosen[:NAMED], *islice(others, max(0, NAMED - len(taken)))]:
         if not is_refused(call, key[2], state.now_ms):
             _name(state, index, key, level, body)

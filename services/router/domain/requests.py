@@ -114,7 +114,7 @@ def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
         return "unknown-disposition", "The outcome is not one of the tenant's."
     live, ended = turn.state.calls.get(ask.call_id), turn.state.ended.get(ask.call_id)
     call = live or ended
-    if call is None:
+    if call is None or not call.sequence:  # nobody was told of a callback that had no turn yet
         return NO_CALL
     if live is not None:
         live.disposition = ask.disposition

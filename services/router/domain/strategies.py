@@ -4,7 +4,7 @@ A strategy is two things: the key that keeps idle agents in order, and the choic
 agents of one level whom the caller may have and who stand alike before the strategy compares; mostly there is one.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -135,7 +135,6 @@ def _random(pools: list[Pool], asked: Asked) -> list[AgentKey]:
 
     Weighted, an agent weighs the highest position among those who are free plus one, less its own.
     """
-    pools = sorted(pools, key=lambda pool: pool[0])
     total = sum(map(len, pools))
     heaviest = max(pool[-1][0] for pool in pools) + 1
     most = heaviest - min(pool[0][0] for pool in pools)
@@ -148,12 +147,23 @@ def _random(pools: list[Pool], asked: Asked) -> list[AgentKey]:
     return _first(pools, asked)
 
 
-def _at(pools: list[Pool], index: int) -> AgentKey:
+def _at(pools: list[Pool], place: int) -> AgentKey:
+    """Return the key at a place in the order of all pools together.
+
+    How agents are parted into pools depends on what earlier callers required, and a snapshot does not keep that: so it
+    may not decide who is drawn.
+    """
+    if len(pools) == 1:
+        return pools[0][place]
     for pool in pools:
-        if index < len(pool):
-            return pool[index]
-        index -= len(pool)
-    raise IndexError(index)
+        low, high = 0, len(pool)
+        while low < high:
+            middle = (low + high) // 2
+            before = sum(bisect_left(other, pool[middle]) for other in pools)
+            if before == place:
+                return pool[middle]
+            low, high = (middle + 1, high) if before < place else (low, middle)
+    raise IndexError(place)
 
 
 def _drawn(call: Call, draw: int) -> int:

@@ -360,3 +360,14 @@ def test_a_wish_that_makes_no_sense_is_refused(asked: dict[str, Any], problem: s
     log = Log(calling_back())
     assert log.request("r1", ask_callback=rq.AskCallback(**asked)).problem == problem
     assert log.state.callbacks == {}
+
+
+def test_a_callback_that_had_no_turn_yet_takes_no_outcome() -> None:
+    log = Log(document())
+    log.arrive("c1")
+    log.request("r1", ask_callback=rq.AskCallback(queue_id="sales", number="+442071000001"))
+    log.wait(1)
+    (absent,) = log.state.absent
+    reply = log.request("r2", set_disposition=rq.SetDisposition(call_id=absent, disposition="sold"))
+    assert reply.problem == "call-not-found"
+    assert not [event for event in log.all_events() if event.call_id == absent]
