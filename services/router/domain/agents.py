@@ -21,7 +21,8 @@ ON_CALL = frozenset({AgentState.TALKING, AgentState.HOLDING})
 def rest_state(agent: Agent) -> AgentState:
     """Return where an agent without work belongs."""
     if agent.status == rq.AGENT_STATUS_READY:
-        return AgentState.IDLE if agent.is_reachable else AgentState.UNREACHABLE
+        is_free = agent.is_reachable and not agent.supervised_call_id
+        return AgentState.IDLE if is_free else AgentState.UNREACHABLE
     return AgentState.AWAY if agent.status == rq.AGENT_STATUS_AWAY else AgentState.OFFLINE
 
 
@@ -77,8 +78,21 @@ def leg_gone(turn: Turn, agent: Agent, leg_id: str) -> None:
     if agent.leg_id != leg_id:
         return
     agent.leg_id = ""
+    was_listening = bool(agent.supervised_call_id)
+    if was_listening:
+        stop_listening(turn, agent)
     if agent.is_done:
         rest(turn, agent)
+    elif was_listening and agent.state not in BUSY:
+        move(turn, agent, rest_state(agent))
+
+
+def stop_listening(turn: Turn, agent: Agent) -> None:
+    """Take note that a phone listens to no call any more."""
+    call = turn.state.calls.get(agent.supervised_call_id)
+    if call is not None:
+        call.supervisors.remove(agent.agent_id)
+    agent.supervised_call_id = ""
 
 
 def set_status(turn: Turn, agent: Agent, status: "rq.AgentStatus.ValueType", reason: str, actor: str) -> None:

@@ -45,13 +45,19 @@ def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
         configuration.lines.get(line, ""),
         turn.now_ms,
     )
-    state.calls[call.call_id] = call
     state.legs[call.call_id] = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, fact.node)
-    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
-    _tell_started(turn, call)
+    open_call(turn, call)
     _check_limit(turn, call, configuration.document.limits.concurrent_calls)
     opening.caller_came(turn, call)
     return call
+
+
+def open_call(turn: Turn, call: Call) -> None:
+    """Take a new call in and tell that it started."""
+    state = turn.state
+    state.calls[call.call_id] = call
+    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+    _tell_started(turn, call)
 
 
 def to_stage(call: Call, wanted: CallStage) -> None:
@@ -84,7 +90,7 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
     """Order the end of a call; how it ended is decided here, it is told when the leg is gone."""
     if call.stage is CallStage.ENDING:
         return
-    is_unreached = call.callback_id and not call.is_leg_answered
+    is_unreached = call.is_outbound and not call.is_leg_answered
     call.planned_exit = ev.CALL_EXIT_NOT_REACHED if is_unreached else call_exit
     offers.cancel_all(turn, call, "call ended")
     if call.is_waiting:
@@ -94,7 +100,7 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
     _release_others(turn, call)
     to_stage(call, CallStage.ENDING)
     call.hang_up_cause = cause
-    if call.call_id not in turn.state.legs:  # a callback whose customer was not dialled
+    if call.call_id not in turn.state.legs:  # its customer was not dialled
         end(turn, call, sw.LegHungUp(cause=cause))
         return
     order_hang_up(turn, call)
@@ -160,6 +166,7 @@ def purge_ended(turn: Turn) -> None:
 def _release_others(turn: Turn, call: Call) -> None:
     """Hang up the legs at the other end, if they live, and send their agents on."""
     letting_go.end_transfer(turn, call)
+    letting_go.end_supervision(turn, call)
     if call.other_leg_id:
         stop_talk(turn, call)
         letting_go.let_agent_go(turn, call)
@@ -172,7 +179,7 @@ def _exit_of(call: Call) -> "ev.CallExit.ValueType":
         return ev.CALL_EXIT_ANSWERED
     if call.stage is CallStage.FORWARDED:
         return ev.CALL_EXIT_FORWARDED
-    otherwise = ev.CALL_EXIT_NOT_REACHED if call.callback_id else ev.CALL_EXIT_FLOW_ABANDONED
+    otherwise = ev.CALL_EXIT_NOT_REACHED if call.is_outbound else ev.CALL_EXIT_FLOW_ABANDONED
     return _BY_QUEUE_EXIT.get(call.queue_exit, otherwise)
 
 
@@ -194,7 +201,7 @@ def _forget(turn: Turn, call: Call) -> None:
 
 def _tell_started(turn: Turn, call: Call) -> None:
     body = turn.call_event(call).call_started
-    body.direction = sw.DIRECTION_INBOUND
+    body.direction = sw.DIRECTION_OUTBOUND if call.is_outbound else sw.DIRECTION_INBOUND
     body.line = call.line
     body.caller.number = call.caller_number
     body.caller.name = call.caller_name
@@ -245,4 +252,4 @@ def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung
     body.recording_ids.extend(kept)  # without a talk only a message holds anything
     body.disposition = call.disposition
     body.callback_id = call.callback_id
-    body.direction = sw.DIRECTION_OUTBOUND if call.callback_id else sw.DIRECTION_INBOUND
+    body.direction = sw.DIRECTION_OUTBOUND if call.is_outbound else sw.DIRECTION_INBOUND

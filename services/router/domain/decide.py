@@ -18,7 +18,7 @@ from services.router.domain import (
     waiting,
 )
 from services.router.domain.callbacks import attempts, planning
-from services.router.domain.control import handover
+from services.router.domain.control import dialling, handover
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call
 from services.router.domain.state import TenantState
@@ -71,7 +71,7 @@ def _go_on_with_flows(turn: Turn) -> None:
         return
     for waited, go_on in (
         (turn.unanswered, handover.unanswered),
-        (turn.unoffered, flow.check_unoffered),
+        (turn.unoffered, _check_unoffered),
         (turn.left_alone, flow.after_talk),
     ):
         if waited:
@@ -79,6 +79,11 @@ def _go_on_with_flows(turn: Turn) -> None:
             if call is not None:
                 go_on(turn, call)
             return
+
+
+def _check_unoffered(turn: Turn, call: Call) -> None:
+    flow.check_unoffered(turn, call)
+    dialling.not_taken(turn, call)
 
 
 def _timer(turn: Turn, fired: TimerFired) -> None:

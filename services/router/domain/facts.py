@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
 from services.router.domain.callbacks import attempts
-from services.router.domain.control import handover
+from services.router.domain.control import dialling, handover, supervising
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
@@ -107,6 +107,10 @@ def _parked_unknown(turn: Turn, fact: sw.SwitchFact) -> None:
 
 
 def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    if leg.role is LegRole.SUPERVISOR:
+        leg.is_answered = True
+        supervising.parked(turn, leg)
+        return
     call = turn.state.calls.get(leg.call_id)
     if leg.role is not LegRole.CUSTOMER:
         _answered(turn, leg, fact)  # a leg that we made parks when it is answered
@@ -117,7 +121,7 @@ def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         return
     elif call.is_waiting and call.answered_ms:
         handover.music(turn, call, call.call_id)  # what was played while it was still in talk was lost with the bridge
-    elif call.callback_id:
+    elif call.callback_id or call.dialled_by:
         leg.is_answered = True
         attempts.customer_answered(turn, call)
     elif call.stage is CallStage.ARRIVING:
@@ -141,6 +145,8 @@ def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
             flow.outside_answered(turn, call, leg)
     elif leg.role is LegRole.CUSTOMER:
         attempts.customer_answered(turn, turn.state.calls[leg.call_id])
+    elif leg.offer_id and turn.state.calls[leg.call_id].dialled_by:
+        dialling.agent_answered(turn, turn.state.offers[leg.offer_id])
     elif leg.offer_id and turn.state.calls[leg.call_id].is_absent:
         attempts.agent_answered(turn, turn.state.offers[leg.offer_id])
     elif leg.offer_id:
@@ -166,13 +172,13 @@ def _unbridged(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
 
 def _held(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     call = turn.state.calls.get(leg.call_id)
-    if call is not None:
+    if call is not None and leg.role is not LegRole.SUPERVISOR:
         talking.held(turn, call)
 
 
 def _resumed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     call = turn.state.calls.get(leg.call_id)
-    if call is not None:
+    if call is not None and leg.role is not LegRole.SUPERVISOR:
         talking.resumed(turn, call)
 
 

@@ -43,9 +43,10 @@ class CallStage(StrEnum):
 
 _AT_REST = frozenset({AgentState.OFFLINE, AgentState.IDLE, AgentState.UNREACHABLE, AgentState.AWAY})
 AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
-    AgentState.OFFLINE: _AT_REST,
-    AgentState.AWAY: _AT_REST,
-    AgentState.UNREACHABLE: _AT_REST,
+    # Reserved without being ready: for a call that they dial or take over themselves.
+    AgentState.OFFLINE: _AT_REST | {AgentState.RESERVED},
+    AgentState.AWAY: _AT_REST | {AgentState.RESERVED},
+    AgentState.UNREACHABLE: _AT_REST | {AgentState.RESERVED},
     AgentState.IDLE: _AT_REST | {AgentState.RESERVED},
     AgentState.RESERVED: _AT_REST | {AgentState.RINGING, AgentState.TALKING},
     AgentState.RINGING: _AT_REST | {AgentState.TALKING},

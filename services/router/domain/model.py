@@ -14,6 +14,7 @@ class LegRole(StrEnum):
     CUSTOMER = "customer"
     AGENT = "agent"
     OUTSIDE = "outside"
+    SUPERVISOR = "supervisor"
 
 
 @dataclass(slots=True)
@@ -119,6 +120,9 @@ class Agent:
     is_done: bool = False
     """Work is over, only the leg's end is waited for."""
     is_removed: bool = False
+    supervised_call_id: str = ""
+    """The call that the phone listens to; `leg_id` is then the leg that does."""
+    supervision_mode: int = rq.SUPERVISION_MODE_UNSPECIFIED
 
 
 @dataclass(slots=True)
@@ -160,6 +164,10 @@ class Call:
     """FreeSWITCH gave the caller back after the talk."""
     other_leg_id: str = ""
     """The leg it is, or shall be, bridged with."""
+    supervisors: list[str] = field(default_factory=list)
+    """Agents whose phones listen to it."""
+    dialled_by: str = ""
+    """The agent who called the customer."""
     bridge_command_id: str = ""
     bridge_tries: int = 0
     is_bridge_done: bool = False
@@ -221,6 +229,11 @@ class Call:
     """It counts among those who wait; a callback without a place of its own does not."""
     dialled_ms: int = 0
     """When the customer's phone was first rung by us."""
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether we called the customer."""
+        return bool(self.callback_id or self.dialled_by)
 
 
 @dataclass(slots=True)

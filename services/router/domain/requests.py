@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
 from services.router.domain.callbacks import wishes
-from services.router.domain.control import in_talk, transferring
+from services.router.domain.control import dialling, in_talk, supervising, transferring
 from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
 from services.router.domain.model import Agent
 from services.router.domain.turn import Turn
@@ -170,4 +170,8 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "mute_agent": in_talk.mute_agent,
     "send_call_digits": in_talk.send_digits,
     "move_waiting_call": in_talk.move_waiting_call,
+    "supervise_call": supervising.supervise_call,
+    "stop_supervision": supervising.stop_supervision,
+    "take_over_call": supervising.take_over_call,
+    "dial_number": dialling.dial_number,
 }

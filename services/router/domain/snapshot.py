@@ -23,7 +23,7 @@ from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 5
+FORMAT = 6
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,

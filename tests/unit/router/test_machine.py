@@ -271,6 +271,34 @@ class Routing(RuleBasedStateMachine):
             bodies += [{"start_consultation": ask}] * 3
         self.log.request(f"r{len(self.log.inputs)}", **data.draw(st.sampled_from(bodies)))
 
+    @rule(data=st.data(), agent_id=st.sampled_from(AGENTS), what=st.integers(0, 4), mode=st.integers(0, 3))
+    def a_call_is_supervised(self, data: st.DataObject, agent_id: str, what: int, mode: int) -> None:
+        calls = [call for call in self.log.state.calls.values() if call.stage in HEARD]
+        call_id = data.draw(st.sampled_from(calls)).call_id if calls else "c1"
+        own: dict[str, str] = {"call_id": call_id, "agent_id": agent_id}
+        asks: list[dict[str, Any]] = [
+            {"supervise_call": rq.SuperviseCall(**own, mode=rq.SupervisionMode.ValueType(mode))},
+            {"stop_supervision": rq.StopSupervision(**own)},
+            {"take_over_call": rq.TakeOverCall(**own)},
+            {"dial_number": rq.DialNumber(agent_id=agent_id, number="+442071000002")},
+        ]
+        if what < len(asks):
+            self.log.request(f"r{len(self.log.inputs)}", **asks[what])
+        elif agent_id in self.log.state.agents:
+            agent = self.log.state.agents[agent_id]
+            if agent.supervised_call_id:
+                self.log.fact(agent.leg_id, agent.supervised_call_id, leg_parked=sw.LegParked())
+
+    @rule(data=st.data())
+    def a_dialled_customer_answers(self, data: st.DataObject) -> None:
+        calls = [
+            call for call in self.log.state.calls.values() if call.dialled_by and call.call_id in self.log.state.legs
+        ]
+        if calls:
+            call = data.draw(st.sampled_from(calls))
+            self.log.fact(call.call_id, call.call_id, leg_answered=sw.LegAnswered())
+            self.log.fact(call.call_id, call.call_id, leg_bridged=sw.LegBridged(other_leg_id=call.other_leg_id))
+
     @rule(data=st.data())
     def a_waiting_call_is_moved(self, data: st.DataObject) -> None:
         waiting = [call for call in self.log.state.calls.values() if call.is_waiting]
@@ -365,6 +393,7 @@ class Routing(RuleBasedStateMachine):
         wanted = {offer.leg_id for offer in state.offers.values()}
         wanted |= {transfer.leg_id for transfer in state.transfers.values()}
         wanted |= {call.other_leg_id for call in state.calls.values()}
+        wanted |= {agent.leg_id for agent in state.agents.values() if agent.supervised_call_id in state.calls}
         for leg in state.legs.values():
             assert leg.role is LegRole.CUSTOMER or leg.leg_id in wanted or leg.release_tries
         for call_id, transfer in state.transfers.items():
@@ -383,6 +412,15 @@ class Routing(RuleBasedStateMachine):
             if agent.state in BUSY and not agent.is_done:
                 assert agent.call_id in state.calls
                 assert agent.offer_id or agent.leg_id in state.legs
+
+    @invariant()
+    def who_listens_is_known_on_both_sides(self) -> None:
+        state = self.log.state
+        listening = {(agent.supervised_call_id, agent.agent_id) for agent in state.agents.values()}
+        assert {(call.call_id, name) for call in state.calls.values() for name in call.supervisors} <= listening
+        for agent in state.agents.values():
+            assert not agent.supervised_call_id or agent.leg_id
+            assert not agent.supervised_call_id or agent.state not in BUSY
 
     @invariant()
     def timers_belong_to_somebody(self) -> None:

@@ -7,6 +7,7 @@ from services.router.domain.turn import Turn
 Answer = tuple[str, str]
 """Problem and detail; both empty when it took effect."""
 ACCEPTED: Answer = ("", "")
+_HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
 NO_CALL: Answer = ("call-not-found", "There is no such call.")
 NOT_TALKING: Answer = ("not-talking", "Nobody talks on this call.")
 
@@ -15,3 +16,9 @@ def talking_call(turn: Turn, call_id: str) -> Call | None:
     """Return a call whose customer and agent talk."""
     call = turn.state.calls.get(call_id)
     return call if call is not None and call.stage is CallStage.TALKING and call.other_leg_id else None
+
+
+def heard_call(turn: Turn, call_id: str) -> Call | None:
+    """Return a call whose agent talks, with the customer or with somebody whom he asks."""
+    call = turn.state.calls.get(call_id)
+    return call if call is not None and call.stage in _HEARD and call.other_leg_id else None

@@ -2,20 +2,19 @@
 
 from services.router.domain import offers, queueing, waiting
 from services.router.domain.control import handover
-from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer
+from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer, heard_call
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Call, TransferPhase
+from services.router.domain.model import TransferPhase
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 
 MOST_DIGITS = 32
 _DIGITS = frozenset("0123456789*#ABCD")
-_HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
 
 
 def mute_agent(turn: Turn, request: rq.Request) -> Answer:
     """Mute or unmute the call's agent."""
-    call = _heard_call(turn, request.mute_agent.call_id)
+    call = heard_call(turn, request.mute_agent.call_id)
     if call is None:
         return NOT_TALKING
     turn.command(call, call.other_leg_id).mute_leg.muted = request.mute_agent.muted
@@ -25,7 +24,7 @@ def mute_agent(turn: Turn, request: rq.Request) -> Answer:
 def send_digits(turn: Turn, request: rq.Request) -> Answer:
     """Send digits to whomever the agent speaks with; nothing keeps or tells them."""
     ask = request.send_call_digits
-    call = _heard_call(turn, ask.call_id)
+    call = heard_call(turn, ask.call_id)
     if call is None:
         return NOT_TALKING
     if not 0 < len(ask.digits) <= MOST_DIGITS or not set(ask.digits) <= _DIGITS:
@@ -53,8 +52,3 @@ def move_waiting_call(turn: Turn, request: rq.Request) -> Answer:
     offers.cancel_all(turn, call, "moved")
     queueing.move(turn, call, queue)
     return ACCEPTED
-
-
-def _heard_call(turn: Turn, call_id: str) -> Call | None:
-    call = turn.state.calls.get(call_id)
-    return call if call is not None and call.stage in _HEARD and call.other_leg_id else None

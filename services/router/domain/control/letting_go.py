@@ -21,6 +21,7 @@ def let_agent_go(turn: Turn, call: Call) -> None:
     """Hang up the leg of a call's agent, if it lives, and send the agent on."""
     leg_id, call.other_leg_id = call.other_leg_id, ""
     offers.release_leg(turn, leg_id, "NORMAL_CLEARING")
+    end_supervision(turn, call)
     release(turn, call, call.agent_id)
 
 
@@ -31,6 +32,12 @@ def let_target_go(turn: Turn, call: Call, transfer: Transfer) -> None:
     offers.release_leg(turn, leg_id, "ORIGINATOR_CANCEL")
     if transfer.to_agent_id:
         release(turn, call, transfer.to_agent_id)
+
+
+def end_supervision(turn: Turn, call: Call) -> None:
+    """Hang up whoever listens to a call."""
+    for agent_id in call.supervisors:
+        offers.release_leg(turn, turn.state.agents[agent_id].leg_id, "NORMAL_CLEARING")
 
 
 def end_transfer(turn: Turn, call: Call) -> None:
