@@ -14,6 +14,7 @@ from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
+from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
 from services.console.domain.callback_view import CallbackView
@@ -105,6 +106,7 @@ class Console:
         app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
         app.register_blueprint(call_routes(gate, self.desk, self.live))
+        app.register_blueprint(supervision_routes(gate, self.desk))
         app.register_blueprint(callback_routes(gate, self.desk, self.callbacks))
         switch = self._outside.switch
         if switch is not None:

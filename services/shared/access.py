@@ -32,6 +32,7 @@ class Action(Enum):
     READ_LIVE = "see agents and calls"
     ACT_FOR_AGENT = "act for an agent"
     CONTROL_CALL = "control a call"
+    SUPERVISE_CALL = "supervise calls"
     READ_PHONE = "read a phone's password"
     READ_CALLS = "read the call log"
     LISTEN = "listen to recordings"

@@ -13,6 +13,7 @@ from services.console.domain.shape import validator_of
 from services.shared.access import Action, Principal, Role
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AgentStatus,
+    DialNumber,
     EndWrapUp,
     ExtendWrapUp,
     RejectOffer,
@@ -42,6 +43,17 @@ _EXTENSION: Final = validator_of(
         "properties": {"seconds": {"type": "integer", "minimum": 1, "maximum": 3600}},
     }
 )
+_DIAL: Final = validator_of(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["number"],
+        "properties": {
+            "number": {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"},
+            "line": {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"},
+        },
+    }
+)
 _NOTHING: Final = validator_of({"type": "object", "additionalProperties": False})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
@@ -50,14 +62,6 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
     """Return what agents, and supervisors for them, may do; and the picture of all agents."""
     routes = Blueprint("agents", __name__)
 
-    def acting_for(tenant_id: str, agent_id: str) -> Principal:
-        principal = gate.require(Action.ACT_FOR_AGENT, tenant_id)
-        if not principal.is_only(agent_id):
-            raise refuse(403, "forbidden", "An agent may act for himself only.")
-        if not _ID.fullmatch(agent_id):
-            raise refuse(404, "agent-not-found", "The tenant has no such agent.")
-        return principal
-
     @routes.get("/v1/tenants/<tenant_id>/agents")
     def agents(tenant_id: str) -> Response:
         gate.require(Action.READ_LIVE, tenant_id)
@@ -65,7 +69,7 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
 
     @routes.put("/v1/tenants/<tenant_id>/agents/<agent_id>/status")
     def status(tenant_id: str, agent_id: str) -> Response:
-        principal = acting_for(tenant_id, agent_id)
+        principal = _acting_for(gate, tenant_id, agent_id)
         body = read_body(_STATUS)
         wish = SetAgentStatus(
             agent_id=agent_id, status=AgentStatus.ValueType(_STATUSES[body["status"]]), reason=body.get("reason", "")
@@ -74,19 +78,25 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/end")
     def end_wrap_up(tenant_id: str, agent_id: str) -> Response:
-        principal = acting_for(tenant_id, agent_id)
+        principal = _acting_for(gate, tenant_id, agent_id)
         read_body(_NOTHING)
         return ask_router(desk, tenant_id, principal, Request(end_wrap_up=EndWrapUp(agent_id=agent_id)))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/extend")
     def extend_wrap_up(tenant_id: str, agent_id: str) -> Response:
-        principal = acting_for(tenant_id, agent_id)
+        principal = _acting_for(gate, tenant_id, agent_id)
         wish = ExtendWrapUp(agent_id=agent_id, seconds=read_body(_EXTENSION)["seconds"])
         return ask_router(desk, tenant_id, principal, Request(extend_wrap_up=wish))
 
+    @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/dial")
+    def dial(tenant_id: str, agent_id: str) -> Response:
+        principal = _acting_for(gate, tenant_id, agent_id)
+        wish = DialNumber(agent_id=agent_id, **read_body(_DIAL))
+        return ask_router(desk, tenant_id, principal, Request(dial_number=wish))
+
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/offers/<offer_id>/reject")
     def reject(tenant_id: str, agent_id: str, offer_id: str) -> Response:
-        principal = acting_for(tenant_id, agent_id)
+        principal = _acting_for(gate, tenant_id, agent_id)
         read_body(_NOTHING)
         if not _ID.fullmatch(offer_id):
             raise refuse(404, "offer-not-found", "There is no such offer.")
@@ -94,6 +104,15 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
         return ask_router(desk, tenant_id, principal, Request(reject_offer=wish))
 
     return routes
+
+
+def _acting_for(gate: Gate, tenant_id: str, agent_id: str) -> Principal:
+    principal = gate.require(Action.ACT_FOR_AGENT, tenant_id)
+    if not principal.is_only(agent_id):
+        raise refuse(403, "forbidden", "An agent may act for himself only.")
+    if not _ID.fullmatch(agent_id):
+        raise refuse(404, "agent-not-found", "The tenant has no such agent.")
+    return principal
 
 
 def _shown(tenant_id: str, live: Live, directory: Directory) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ SHOWN: Final = frozenset(
         "call.answered",
         "call.held",
         "call.resumed",
+        "call.transferred",
         "call.ended",
         "queue.joined",
         "queue.left",
@@ -137,6 +138,23 @@ def _call_state(state: str) -> Callable[[_Tenant, Event, Any], None]:
     return change
 
 
+def _call_transferred(tenant: _Tenant, event: Event, body: Any) -> None:
+    """Give a call to the agent whom it went to; one that went to a number or a queue is nobody's."""
+    former = tenant.agents_of_calls.pop(event.call_id, "")
+    if former and tenant.agents[former].call_id == event.call_id:
+        tenant.agents[former].call_id = ""
+    if body.to_agent_id:
+        agent = _agent(tenant, body.to_agent_id)
+        tenant.agents_of_calls.pop(agent.call_id, None)
+        agent.call_id = event.call_id
+        tenant.agents_of_calls[event.call_id] = body.to_agent_id
+    call = tenant.calls.get(event.call_id)
+    if call:
+        call.agent_id = body.to_agent_id
+        if not body.to_queue_id:
+            call.state = "talking"
+
+
 def _call_ended(tenant: _Tenant, event: Event, _body: Any) -> None:
     tenant.calls.pop(event.call_id, None)
 
@@ -173,6 +191,7 @@ _CHANGES: Final[dict[str, Callable[[_Tenant, Event, Any], None]]] = {
     "call_held": _call_state("held"),
     "call_resumed": _call_state("talking"),
     "call_ended": _call_ended,
+    "call_transferred": _call_transferred,
     "queue_joined": _queue_joined,
     "queue_left": _queue_left,
     "offer_created": _offered,

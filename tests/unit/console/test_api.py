@@ -16,13 +16,14 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import (
     CallEnded,
     CallHeld,
     CallStarted,
+    CallTransferred,
     Event,
     OfferAccepted,
     OfferCreated,
     Party,
     QueueJoined,
 )
-from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus, RecordingControl
+from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus, RecordingControl, SupervisionMode
 from tests.unit.console.conftest import Office, demo_text
 
 ROUTES = [
@@ -50,6 +51,15 @@ ROUTES = [
     ("POST", "/v1/tenants/acme/calls/call-1/recording/mask", "call"),
     ("POST", "/v1/tenants/acme/calls/call-1/recording/resume", "call"),
     ("PUT", "/v1/tenants/acme/calls/call-1/disposition", "call"),
+    ("POST", "/v1/tenants/acme/calls/call-1/transfer", "call"),
+    ("POST", "/v1/tenants/acme/calls/call-1/consult", "call"),
+    ("POST", "/v1/tenants/acme/calls/call-1/consult/swap", "call"),
+    ("POST", "/v1/tenants/acme/calls/call-1/digits", "call"),
+    ("POST", "/v1/tenants/acme/agents/olena/dial", "agent"),
+    ("PUT", "/v1/tenants/acme/calls/call-1/supervision/olena", "supervise"),
+    ("DELETE", "/v1/tenants/acme/calls/call-1/supervision/olena", "supervise"),
+    ("POST", "/v1/tenants/acme/calls/call-1/supervision/olena/take-over", "supervise"),
+    ("PUT", "/v1/tenants/acme/calls/call-1/queue", "supervise"),
     ("GET", "/v1/tenants/acme/agents/olena/phone", "phone"),
     ("GET", "/v1/tenants/acme/callbacks", "live"),
     ("GET", "/v1/tenants/acme/callbacks/task-1", "live"),
@@ -58,9 +68,9 @@ ROUTES = [
     ("POST", "/v1/tenants/acme/callbacks/task-1/reschedule", "manage"),
 ]
 ALLOWED = {
-    "root": {"read", "change", "live", "agent", "call", "phone", "ask", "manage"},
-    "acme-admin": {"read", "change", "live", "agent", "call", "phone", "ask", "manage"},
-    "acme-supervisor": {"read", "live", "agent", "call", "ask", "manage"},
+    "root": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise"},
+    "acme-admin": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise"},
+    "acme-supervisor": {"read", "live", "agent", "call", "supervise", "ask", "manage"},
     "acme-analyst": {"read", "live"},
     "acme-crm": {"read", "live", "agent", "call", "ask", "manage"},
     # A call that is not his is not his to control.
@@ -71,6 +81,12 @@ BODIES = {
     "status": {"status": "ready"},
     "extend": {"seconds": 30},
     "disposition": {"disposition": "sold"},
+    "transfer": {"agent_id": "taras"},
+    "consult": {"number": "+380501112233"},
+    "digits": {"digits": "12#"},
+    "dial": {"number": "+380501112233"},
+    "queue": {"queue_id": "sales"},
+    "calls/call-1/supervision/olena": {"mode": "listen"},
     "callbacks": {"queue_id": "sales", "number": "+380501112233"},
     "reschedule": {"due_at": "2026-03-01T09:30:00+02:00"},
 }
@@ -113,7 +129,8 @@ def test_every_route_checks_tenant_and_role(
 ) -> None:
     whole = demo_text("acme") if "diff" in path or method == "PUT" else None
     flow = main_flow() if "/flows/" in path and whole else None
-    body = BODIES.get(path.rpartition("/")[2]) or flow or whole
+    named = BODIES.get(path.rpartition("/")[2]) or BODIES.get(path.removeprefix("/v1/tenants/acme/"))
+    body = (named if method != "DELETE" else None) or flow or (whole if named is None else None)
     open_office.console.desk._reply_seconds = 0.0
     open_office.console.callbacks.apply(
         Event(tenant_id="acme", callback_requested=CallbackRequested(callback_id="task-1"))
@@ -179,6 +196,26 @@ def test_an_agent_may_not_act_for_another(open_office: Office) -> None:
             "control_recording",
             {"control": RecordingControl.RECORDING_CONTROL_RESUME},
         ),
+        ("POST", "calls/c-1/mute", None, "mute_agent", {"call_id": "c-1", "muted": True}),
+        ("POST", "calls/c-1/unmute", None, "mute_agent", {"call_id": "c-1", "muted": False}),
+        ("POST", "calls/c-1/transfer", {"queue_id": "sales"}, "transfer_call", {"queue_id": "sales", "agent_id": ""}),
+        ("POST", "calls/c-1/consult", {"agent_id": "taras"}, "start_consultation", {"agent_id": "taras"}),
+        ("POST", "calls/c-1/consult/swap", None, "swap_consultation", {"call_id": "c-1"}),
+        ("POST", "calls/c-1/consult/complete", None, "complete_consultation", {"call_id": "c-1"}),
+        ("POST", "calls/c-1/consult/cancel", None, "cancel_consultation", {"call_id": "c-1"}),
+        ("POST", "calls/c-1/consult/join", None, "join_consultation", {"call_id": "c-1"}),
+        ("POST", "calls/c-1/digits", {"digits": "12#"}, "send_call_digits", {"call_id": "c-1", "digits": "12#"}),
+        ("PUT", "calls/c-1/queue", {"queue_id": "sales"}, "move_waiting_call", {"queue_id": "sales"}),
+        (
+            "PUT",
+            "calls/c-1/supervision/ivan",
+            {"mode": "whisper"},
+            "supervise_call",
+            {"call_id": "c-1", "agent_id": "ivan", "mode": SupervisionMode.SUPERVISION_MODE_WHISPER},
+        ),
+        ("DELETE", "calls/c-1/supervision/ivan", None, "stop_supervision", {"call_id": "c-1", "agent_id": "ivan"}),
+        ("POST", "calls/c-1/supervision/ivan/take-over", None, "take_over_call", {"agent_id": "ivan"}),
+        ("POST", "agents/olena/dial", {"number": "+4420710"}, "dial_number", {"number": "+4420710", "line": ""}),
         (
             "PUT",
             "calls/c-1/disposition",
@@ -250,6 +287,14 @@ def test_the_same_idempotency_key_is_the_same_request_and_never_that_of_another_
         ("POST", "agents/olena/wrap-up/extend", {"seconds": True}, 422),
         ("POST", "calls/c-1/explode", None, 404),
         ("POST", "calls/c%0a1/hangup", None, 404),
+        ("POST", "calls/c-1/transfer", {}, 422),
+        ("POST", "calls/c-1/transfer", {"agent_id": "taras", "queue_id": "sales"}, 422),
+        ("POST", "calls/c-1/transfer", {"number": "+44 20"}, 422),
+        ("POST", "calls/c-1/consult", {"queue_id": "sales"}, 422),
+        ("POST", "calls/c-1/digits", {"digits": "12p"}, 422),
+        ("PUT", "calls/c-1/supervision/ivan", {"mode": "spy"}, 422),
+        ("PUT", "calls/c-1/supervision/i%0avan", {"mode": "listen"}, 404),
+        ("POST", "agents/olena/dial", {"number": "100"}, 422),
         ("PUT", "agents/%00/status", {"status": "ready"}, 404),
         ("POST", "rollback", None, 400),
         ("POST", "rollback?version=-1", None, 400),
@@ -309,6 +354,10 @@ def test_the_live_view_shows_agents_and_calls_and_whose_a_call_is(open_office: O
     )
     assert (agents["olena"]["offer_id"], agents["taras"]["state"]) == ("", "offline")
     assert open_office.ask(*hang_up).status_code == 202
+    happened(open_office, "c-1", call_transferred=CallTransferred(from_agent_id="olena", to_agent_id="taras"))
+    open_office.wait_for(lambda: live.agent_of("acme", "c-1") == "taras", "the transfer")
+    assert open_office.ask(*hang_up).status_code == 403
+    happened(open_office, "c-1", call_transferred=CallTransferred(from_agent_id="taras", to_agent_id="olena"))
     happened(open_office, "c-1", call_ended=CallEnded())
     open_office.wait_for(lambda: not live.calls("acme"), "the end")
     # For the disposition after the call.
