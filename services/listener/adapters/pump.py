@@ -57,6 +57,8 @@ class Pump:
         self._gap_reason = ""
         self._is_discarding = False
         self._said = ""
+        self._version = ""
+        self._greeted: set[str] = set()
         self._look_again = Flag()
         self.records_of_ended: Callable[[Collection[str]], list[Input]] = lambda _gone: []
         """Tells what FreeSWITCH's records know of legs that ended unseen; none without records."""
@@ -129,6 +131,7 @@ class Pump:
             metrics.EVENTS.inc(len(events))
             self._look_at(events[-1])
         self._watch_room()
+        self._greet_newcomers()
         self.keep()
 
     def _publish(self, told: list[Input]) -> None:
@@ -172,12 +175,29 @@ class Pump:
         metrics.CONNECTED.set(1)
         now_us = self._clock.now_us()
         self._facts.core_uuid = connected.core_uuid
-        for told in self._to_tenants(now_us):
-            told.fact.switch_connected.version = connected.version[:100]
-            self._publish([told])
+        self._version = connected.version[:100]
+        self._greet(self._tenants(), now_us)
         self._publish(self._reconciler.restarted(connected.core_uuid, self._tenants(), now_us))
         self._gap_reason = self._gap_reason or "the listener began"
         self._reconcile()
+
+    def _greet_newcomers(self) -> None:
+        """Tell a tenant that came while we were connected that it has a switch: it may call out before anybody calls.
+
+        HEARTBEAT brings a batch every 20 s, so it is told by then.
+        """
+        if not self.ready.is_set() or self._is_discarding:
+            return
+        newcomers = [tenant_id for tenant_id in self._directory.tenants if tenant_id not in self._greeted]
+        if newcomers:
+            self._greet(newcomers, self._clock.now_us())
+
+    def _greet(self, tenants: list[str], now_us: int) -> None:
+        self._greeted.update(tenants)
+        for tenant_id in tenants:
+            told = self._facts.of_switch(tenant_id, now_us)
+            told.fact.switch_connected.version = self._version
+            self._publish([told])
 
     def _disconnected(self, disconnected: Disconnected) -> None:
         metrics.RECONNECTS.inc()
@@ -190,6 +210,7 @@ class Pump:
         metrics.CONNECTED.set(0)
         self.ready.clear()
         self._gap_begins(self.trouble)
+        self._greeted.clear()
         now_us = self._clock.now_us()
         for told in self._to_tenants(now_us):
             told.fact.switch_disconnected.reason = self.trouble[:200]
