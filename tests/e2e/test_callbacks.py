@@ -26,6 +26,7 @@ LINE = "+380441000001"
 SCENARIO = """
 minutes: 600
 seed: 3
+lines: [{number: "+380441000001"}]
 outside: {answer: "fixed(3)", talk: "fixed(10)"}
 agents: [{id: olena, domain: acme.example, answer: "fixed(2)"}]
 """
@@ -132,8 +133,9 @@ def test_a_number_that_may_not_be_dialled_or_is_none_is_refused(town: Town, numb
 
 def test_a_lost_caller_is_called_back(town: Town) -> None:
     number = "+380501110003"
-    town.calls("+380501119999", talk="fixed(90)")
-    town.calls(number, patience="fixed(30)")
+    first = town.calls("+380501119999", talk="fixed(150)")
+    wait_until(lambda: town.call(first)["talks"], "the agent talks with somebody else", SECONDS)
+    town.calls(number, patience="fixed(75)")
     wait_until(lambda: town.task(number, "succeeded"), "the lost caller is called back", SECONDS)
     [dial] = town.dials(number)
     assert dial["talked_with"] == ["olena@acme.example"]
