@@ -1,1 +1,1 @@
-"""The router's core under virtual time: what simulations and what-ifs are made of."""
+"""The router's core under virtual time: what simulations are made of, and what-ifs: a log through another document."""
