@@ -63,14 +63,12 @@ def compare(tenant_id: str, inputs: Iterable[Logged], change: Change, period: Pe
 
 def table(found: dict[str, Any]) -> str:
     """Return a comparison as a table for people."""
-    lines = [
-        f"Tenant {found['tenant_id']}: {found['calls']} calls, {found['waited']} waited, "
-        f"the patience of {found['patience_known']} is known",
-    ]
+    calls, waited, gave_up = (found[key] for key in ("calls", "waited", "patience_known"))
+    lines = [f"Tenant {found['tenant_id']}: {calls} calls, {waited} of them waited, {gave_up} gave up"]
     if found["unread_legs"]:
         lines.append(
-            f"{found['unread_legs']} legs of the log were ordered by nobody: it does not begin where the tenant's state "
-            "began, or an older core decided; the figures are doubtful"
+            f"{found['unread_legs']} legs of the log were ordered by nobody: it does not begin where the tenant's "
+            "state began, or an older core decided; the figures are doubtful"
         )
     lines.append(f"{'':32}{'was':>12}{'played':>12}{'changed':>12}{'difference':>12}")
     queue_ids = sorted({queue_id for kind in ("was", "played", "changed") for queue_id in found[kind]["queues"]})

@@ -189,7 +189,7 @@ _FOLLOW: dict[str, Callable[[Reader, int, Event], None]] = {
     "call_ended": Reader._ended,  # noqa: SLF001 - the same
     "offer_created": Reader._offered,  # noqa: SLF001 - the same
     "offer_ringing": Reader._rings,  # noqa: SLF001 - the same
-    "agent_wrapup_started": Reader._wraps_up,
+    "agent_wrapup_started": Reader._wraps_up,  # noqa: SLF001 - the same
     "agent_wrapup_ended": Reader._wrapped_up,  # noqa: SLF001 - the same
     **dict.fromkeys(
         (*_CAUSES, "offer_cancelled", "offer_lost_race"),

@@ -5,10 +5,12 @@ from typing import Final
 
 from services.router.whatif.log_file import Logged
 from services.shared.bus.consumer import Consumer
-from services.shared.bus.topics import INPUTS
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.topics import INPUTS, partition_of
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 POLL_SECONDS: Final = 1.0
+MOST_EMPTY_POLLS: Final = 15
 
 
 def read_kafka(bootstrap: str, tenant_id: str, until_ms: int) -> Iterator[Logged]:
@@ -18,15 +20,22 @@ def read_kafka(bootstrap: str, tenant_id: str, until_ms: int) -> Iterator[Logged
     """
     consumer = Consumer(bootstrap, None, [INPUTS], "whatif")
     try:
-        ends = {(topic, number): consumer.end_offset(topic, number) for topic, number in consumer.assignment()}
-        missing = {place for place, end in ends.items() if end > 0}
-        while missing:
-            for record in consumer.poll(POLL_SECONDS):
-                place = record.topic, record.partition
-                if record.offset + 1 >= ends[place]:
-                    missing.discard(place)
-                if record.key == tenant_id and record.timestamp_ms < until_ms:
+        partition = partition_of(tenant_id, len(consumer.assignment()))
+        end = consumer.end_offset(INPUTS, partition)
+        empty = next_offset = 0
+        while next_offset < end:
+            records = consumer.poll(POLL_SECONDS)
+            empty = 0 if records else empty + 1
+            if empty > MOST_EMPTY_POLLS:
+                raise BusUnavailable(
+                    f"{INPUTS}, partition {partition}: nothing came after offset {next_offset} of {end}"
+                )
+            for record in records:
+                if record.partition != partition:
+                    continue
+                next_offset = record.offset + 1
+                if record.key == tenant_id and record.timestamp_ms < until_ms and record.offset < end:
                     given = Input.FromString(record.value)
-                    yield Logged(record.partition, record.offset, record.timestamp_ms, given)
+                    yield Logged(partition, record.offset, record.timestamp_ms, given)
     finally:
         consumer.close()

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-_Happening = tuple[int, int, Callable[..., None], tuple[Any, ...]]
+_Happening = tuple[int, int, Callable[..., object], tuple[Any, ...]]
 
 
 class Moments:
@@ -15,12 +15,12 @@ class Moments:
         self._planned: list[_Happening] = []
         self._order = 0
 
-    def at(self, when_ms: int, do: Callable[..., None], *arguments: Any) -> None:
+    def at(self, when_ms: int, do: Callable[..., object], *arguments: Any) -> None:
         """Plan something for a moment; one that has passed is now."""
         self._order += 1
         heapq.heappush(self._planned, (max(when_ms, self.now_ms), self._order, do, arguments))
 
-    def after(self, delay_ms: int, do: Callable[..., None], *arguments: Any) -> None:
+    def after(self, delay_ms: int, do: Callable[..., object], *arguments: Any) -> None:
         """Plan something for so many milliseconds from now."""
         self._order += 1
         heapq.heappush(self._planned, (self.now_ms + delay_ms, self._order, do, arguments))
