@@ -96,14 +96,14 @@ def _rescheduled(task: SeenCallback, _event: Event, body: Any) -> None:
     task.due_ms, task.expires_ms = body.due_at.ToMilliseconds(), body.expires_at.ToMilliseconds()
 
 
-def _attempted(task: SeenCallback, _event: Event, body: Any) -> None:
+def _attempted(task: SeenCallback, event: Event, body: Any) -> None:
     task.state, task.attempts = "calling", body.attempt
-    task.agent_id, task.call_id = body.agent_id, body.call_id
+    task.agent_id, task.call_id = body.agent_id, event.call_id
 
 
-def _succeeded(task: SeenCallback, _event: Event, body: Any) -> None:
+def _succeeded(task: SeenCallback, event: Event, body: Any) -> None:
     task.state, task.attempts = "succeeded", body.attempt
-    task.agent_id, task.call_id = body.agent_id, body.call_id
+    task.agent_id, task.call_id = body.agent_id, event.call_id
 
 
 def _failed(task: SeenCallback, _event: Event, body: Any) -> None:

@@ -250,7 +250,7 @@ class CallingBack(Routing):
         ended = Counter(_id_of(event) for event in self.log.all_events() if event.WhichOneof("body") in ENDS)
         ended += Counter(_id_of(event) for event in self.log.events("callback_failed") if event.callback_failed.final)
         assert ended == made
-        dialled = {event.callback_attempted.call_id for event in self.log.events("callback_attempted")}
+        dialled = {event.call_id for event in self.log.events("callback_attempted")}
         assert dialled <= {event.call_id for event in self.log.events("call_ended")}
 
 

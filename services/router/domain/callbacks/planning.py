@@ -48,7 +48,7 @@ def succeeded(turn: Turn, task: Callback, agent_id: str) -> None:
     """End a task whose customer talks with an agent."""
     body = _event(turn, task, task.call_id).callback_succeeded
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
-    body.attempt, body.agent_id, body.call_id = task.attempts, agent_id, task.call_id
+    body.attempt, body.agent_id = task.attempts, agent_id
     _close(turn, task)
 
 
@@ -71,7 +71,7 @@ def failed(turn: Turn, task: Callback, cause: str, call_id: str = "", *, is_fina
     is_final = is_final or cause in HOPELESS or task.attempts >= policy.attempts
     body = _event(turn, task, call_id).callback_failed
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
-    body.attempt, body.cause, body.call_id = task.attempts, cause, call_id
+    body.attempt, body.cause = task.attempts, cause
     body.final = is_final
     if is_final:
         _close(turn, task)
@@ -128,7 +128,7 @@ def tell_attempted(turn: Turn, task: Callback, agent_id: str) -> None:
     """Tell that the customer is dialled."""
     body = _event(turn, task, task.call_id).callback_attempted
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
-    body.attempt, body.agent_id, body.call_id = task.attempts, agent_id, task.call_id
+    body.attempt, body.agent_id = task.attempts, agent_id
 
 
 def _let_go(turn: Turn, task: Callback) -> None:

@@ -2247,7 +2247,6 @@ class CallbackAttempted(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
-    CALL_ID_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2258,8 +2257,6 @@ class CallbackAttempted(_message.Message):
     """From 1."""
     agent_id: _builtins.str
     """The agent."""
-    call_id: _builtins.str
-    """The call of this attempt."""
     def __init__(
         self,
         *,
@@ -2268,11 +2265,10 @@ class CallbackAttempted(_message.Message):
         queue_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         agent_id: _builtins.str = ...,
-        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2289,7 +2285,6 @@ class CallbackSucceeded(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
-    CALL_ID_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
     number: _builtins.str
@@ -2300,8 +2295,6 @@ class CallbackSucceeded(_message.Message):
     """From 1."""
     agent_id: _builtins.str
     """The agent."""
-    call_id: _builtins.str
-    """The call of this attempt."""
     def __init__(
         self,
         *,
@@ -2310,11 +2303,10 @@ class CallbackSucceeded(_message.Message):
         queue_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         agent_id: _builtins.str = ...,
-        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt", b"attempt", "callback_id", b"callback_id", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2332,7 +2324,6 @@ class CallbackFailed(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
-    CALL_ID_FIELD_NUMBER: _builtins.int
     NEXT_AT_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The callback task."""
@@ -2346,8 +2337,6 @@ class CallbackFailed(_message.Message):
     """FreeSWITCH cause."""
     final: _builtins.bool
     """True when no more will be tried."""
-    call_id: _builtins.str
-    """The call of this attempt."""
     @_builtins.property
     def next_at(self) -> _timestamp_pb2.Timestamp:
         """When it is tried again; absent when it is not."""
@@ -2361,12 +2350,11 @@ class CallbackFailed(_message.Message):
         attempt: _builtins.int = ...,
         cause: _builtins.str = ...,
         final: _builtins.bool = ...,
-        call_id: _builtins.str = ...,
         next_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["next_at", b"next_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "call_id", b"call_id", "callback_id", b"callback_id", "cause", b"cause", "final", b"final", "next_at", b"next_at", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "callback_id", b"callback_id", "cause", b"cause", "final", b"final", "next_at", b"next_at", "number", b"number", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
