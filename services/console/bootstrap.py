@@ -12,8 +12,10 @@ from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
 from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
+from services.console.api.describing import hold_to_description
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
+from services.console.api.openapi import openapi_routes
 from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
@@ -102,6 +104,7 @@ class Console:
         """Return the web application."""
         app, gate = service_app("console", self.ready), Gate(self._outside.tokens)
         answer_refusals(app)
+        hold_to_description(app)
         app.register_blueprint(tenant_routes(gate, self.tenancy))
         app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
@@ -111,6 +114,7 @@ class Console:
         switch = self._outside.switch
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))
+        app.register_blueprint(openapi_routes())
         return app
 
     def _knows_lines(self) -> bool:

@@ -22,6 +22,8 @@ class Version:
     actor: str
     applied_ms: int
     is_published: bool = False
+    request_id: str = ""
+    """Of the request that applied it, where that may be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ class TenantStore(Protocol):
     def version(self, tenant_id: str, number: int) -> Version | None:
         """Return one version."""
 
-    def history(self, tenant_id: str, limit: int) -> list[Version]:
-        """Return the newest versions, newest first."""
+    def history(self, tenant_id: str, limit: int, below: int | None = None) -> list[Version]:
+        """Return the newest versions, newest first; those below a number where it is given."""
+
+    def applied_by(self, tenant_id: str, request_id: str) -> Version | None:
+        """Return the version that a request has applied."""
 
     def append(self, version: Version) -> None:
         """Add a version; raise VersionTaken when its number is there already."""

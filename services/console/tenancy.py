@@ -36,13 +36,17 @@ class Tenancy:
         self._publisher = publisher
         self._clock = clock
 
-    def apply(self, document: Document, actor: str) -> Applied:
+    def apply(self, document: Document, actor: str, request_id: str = "") -> Applied:
         """Put a document in force. Safe to repeat, and to be killed anywhere: the next call ends what this one began.
 
+        A request id that has applied a version before applies nothing: that version is returned.
         Raises BadDocument, VersionTaken, StoreUnavailable. A broker that is away delays it only: see `is_published`.
         """
         checked(document)
         tenant_id = document["tenant_id"]
+        former = self._store.applied_by(tenant_id, request_id) if request_id else None
+        if former is not None:
+            return Applied(former, is_new=False, is_published=former.is_published or self._publish(former))
         head = self._store.head(tenant_id)
         if head is not None and _bytes_of(document, head.number) == _bytes_of(head.document, head.number):
             return Applied(head, is_new=False, is_published=head.is_published or self._publish(head))
@@ -50,7 +54,8 @@ class Tenancy:
         if faults:
             raise BadDocument(faults)
         number = head.number + 1 if head else 1
-        version = Version(tenant_id, number, document, _bytes_of(document, number), actor, self._clock.now_ms())
+        contract, now_ms = _bytes_of(document, number), self._clock.now_ms()
+        version = Version(tenant_id, number, document, contract, actor, now_ms, request_id=request_id)
         self._store.append(version)
         return Applied(version, is_new=True, is_published=self._publish(version))
 
@@ -63,9 +68,9 @@ class Tenancy:
         head = self._store.head(document["tenant_id"])
         return list(changes(complete(head.document) if head else {}, complete(document)))
 
-    def rollback(self, tenant_id: str, number: int, actor: str) -> Applied:
+    def rollback(self, tenant_id: str, number: int, actor: str, request_id: str = "") -> Applied:
         """Put an older version in force again, as a new one. Raises NoSuchVersion, and what `apply` raises."""
-        return self.apply(self.version(tenant_id, number).document, actor)
+        return self.apply(self.version(tenant_id, number).document, actor, request_id)
 
     def tenants(self) -> list[str]:
         """Return all tenants' ids."""
@@ -78,9 +83,9 @@ class Tenancy:
             raise NoSuchVersion("There is no such tenant or version.")
         return found
 
-    def history(self, tenant_id: str, limit: int) -> list[Version]:
-        """Return the newest versions, newest first."""
-        return self._store.history(tenant_id, limit)
+    def history(self, tenant_id: str, limit: int, below: int | None = None) -> list[Version]:
+        """Return the newest versions, newest first; those below a number where it is given."""
+        return self._store.history(tenant_id, limit, below)
 
     def _publish(self, version: Version) -> bool:
         try:

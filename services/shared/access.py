@@ -53,6 +53,11 @@ _PERMITTED: Final[dict[Role, frozenset[Action]]] = {
 }
 
 
+def permitted_roles(action: Action) -> list[str]:
+    """Return the roles that may do something, for people to read."""
+    return [role.value for role in Role if action in _PERMITTED[role]]
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who holds a token."""

@@ -24,10 +24,15 @@ class MemoryTenantStore:
         """Return one version."""
         return self._versions.get((tenant_id, number))
 
-    def history(self, tenant_id: str, limit: int) -> list[Version]:
+    def history(self, tenant_id: str, limit: int, below: int | None = None) -> list[Version]:
         """Return the newest versions, newest first."""
         own = [version for (owner, _), version in self._versions.items() if owner == tenant_id]
-        return sorted(own, key=lambda version: -version.number)[:limit]
+        found = [version for version in own if below is None or version.number < below]
+        return sorted(found, key=lambda version: -version.number)[:limit]
+
+    def applied_by(self, tenant_id: str, request_id: str) -> Version | None:
+        """Return the version that a request has applied."""
+        return next((one for one in self.history(tenant_id, len(self._versions)) if one.request_id == request_id), None)
 
     def append(self, version: Version) -> None:
         """Add a version."""

@@ -41,6 +41,7 @@ class MongoTenantStore:
     def prepare(self) -> None:
         """Make the indexes."""
         self._versions.create_index([("tenant_id", ASCENDING), ("number", DESCENDING)], name="history", unique=True)
+        self._versions.create_index([("tenant_id", ASCENDING), ("request_id", ASCENDING)], name="requests")
         self._versions.create_index([("is_published", ASCENDING)], name="outbox")
 
     def head(self, tenant_id: str) -> Version | None:
@@ -60,10 +61,16 @@ class MongoTenantStore:
         return _version(found) if found else None
 
     @_store
-    def history(self, tenant_id: str, limit: int) -> list[Version]:
+    def history(self, tenant_id: str, limit: int, below: int | None = None) -> list[Version]:
         """Return the newest versions, newest first."""
-        found = self._versions.find({"tenant_id": tenant_id}).sort("number", DESCENDING).limit(limit)
-        return [_version(one) for one in found]
+        asked: Document = {"tenant_id": tenant_id} | ({} if below is None else {"number": {"$lt": below}})
+        return [_version(one) for one in self._versions.find(asked).sort("number", DESCENDING).limit(limit)]
+
+    @_store
+    def applied_by(self, tenant_id: str, request_id: str) -> Version | None:
+        """Return the version that a request has applied."""
+        found = self._versions.find_one({"tenant_id": tenant_id, "request_id": request_id})
+        return _version(found) if found else None
 
     @_store
     def append(self, version: Version) -> None:
@@ -77,6 +84,7 @@ class MongoTenantStore:
             "actor": version.actor,
             "applied_ms": version.applied_ms,
             "is_published": version.is_published,
+            "request_id": version.request_id,
         }
         try:
             self._versions.insert_one(document)
@@ -128,4 +136,5 @@ def _version(found: Document) -> Version:
         actor=found["actor"],
         applied_ms=found["applied_ms"],
         is_published=found["is_published"],
+        request_id=found.get("request_id", ""),
     )

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import orjson
 from flask import Flask, Response, request
-from jsonschema import Draft202012Validator
 
 from services.console import metrics
+from services.console.api.models import Model
 from services.console.domain.fault import Fault
 from services.console.domain.shape import faults_of_shape
 from services.shared.access import Action, Holders, Principal
@@ -63,14 +63,14 @@ class Gate:
         return principal
 
 
-def read_body(validator: Draft202012Validator) -> dict[str, Any]:
+def read_body(model: Model) -> dict[str, Any]:
     """Return the JSON body of a request, an empty one as {}. Raises Refusal (400, 422 with every fault)."""
     raw = request.get_data()
     try:
-        body = orjson.loads(raw) if raw.strip() else {}
+        body = orjson.loads(raw) if raw else {}
     except orjson.JSONDecodeError as error:
         raise refuse(400, "not-json", "The body is not JSON.") from error
-    faults = faults_of_shape(body, validator)
+    faults = faults_of_shape(body, model.validator)
     if faults:
         raise refuse(422, "bad-request", "The body can't be accepted.", faults=listed(faults))
     found: dict[str, Any] = body

@@ -5,11 +5,14 @@ from typing import Any, Final
 from flask import Blueprint, Response
 
 from services.console.api.access import Gate, json_answer, read_body, refuse
+from services.console.api.describing import PAGED, asks_router, described
+from services.console.api.models import NOTHING, Model, page, record
+from services.console.api.paging import page_of
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live, SeenAgent
-from services.console.domain.shape import validator_of
+from services.console.domain.schema_parts import Schema, count, mapping
 from services.shared.access import Action, Principal, Role
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AgentStatus,
@@ -24,37 +27,19 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
 _STATUSES: Final = {
     name.removeprefix("AGENT_STATUS_").lower(): number for name, number in AgentStatus.items() if number
 }
-_STATUS: Final = validator_of(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["status"],
-        "properties": {
-            "status": {"enum": list(_STATUSES)},
-            "reason": {"type": "string", "maxLength": 64, "pattern": r"^[^\u0000-\u001f\u007f]*$"},
-        },
-    }
+_TEXT: Final[Schema] = {"type": "string"}
+_NUMBER: Final[Schema] = {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"}
+_STATUS: Final = Model(
+    "AgentStatus",
+    mapping(
+        ["status"],
+        status={"enum": list(_STATUSES)},
+        reason={"type": "string", "maxLength": 64, "pattern": r"^[^\u0000-\u001f\u007f]*$"},
+    ),
 )
-_EXTENSION: Final = validator_of(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["seconds"],
-        "properties": {"seconds": {"type": "integer", "minimum": 1, "maximum": 3600}},
-    }
-)
-_DIAL: Final = validator_of(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["number"],
-        "properties": {
-            "number": {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"},
-            "line": {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"},
-        },
-    }
-)
-_NOTHING: Final = validator_of({"type": "object", "additionalProperties": False})
+_EXTENSION: Final = Model("WrapUpExtension", mapping(["seconds"], seconds=count(1, 3600)))
+_DIAL: Final = Model("Dialling", mapping(["number"], number=_NUMBER, line=_NUMBER))
+_AGENTS: Final = page("Agents", "agents", record("Agent", SeenAgent, agent_id=_TEXT, name=_TEXT))
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -63,11 +48,15 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
     routes = Blueprint("agents", __name__)
 
     @routes.get("/v1/tenants/<tenant_id>/agents")
+    @described(
+        "Agents of the newest document, with what the events tell of each.", Action.READ_LIVE, _AGENTS, query=PAGED
+    )
     def agents(tenant_id: str) -> Response:
         gate.require(Action.READ_LIVE, tenant_id)
-        return json_answer({"agents": _shown(tenant_id, live, directory)})
+        return json_answer(page_of("agents", _shown(tenant_id, live, directory), lambda one: (one["agent_id"],), dict))
 
     @routes.put("/v1/tenants/<tenant_id>/agents/<agent_id>/status")
+    @asks_router("Be ready, away, or offline.", Action.ACT_FOR_AGENT, _STATUS)
     def status(tenant_id: str, agent_id: str) -> Response:
         principal = _acting_for(gate, tenant_id, agent_id)
         body = read_body(_STATUS)
@@ -77,27 +66,31 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
         return ask_router(desk, tenant_id, principal, Request(set_agent_status=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/end")
+    @asks_router("Be done with the work after a call.", Action.ACT_FOR_AGENT, NOTHING)
     def end_wrap_up(tenant_id: str, agent_id: str) -> Response:
         principal = _acting_for(gate, tenant_id, agent_id)
-        read_body(_NOTHING)
+        read_body(NOTHING)
         return ask_router(desk, tenant_id, principal, Request(end_wrap_up=EndWrapUp(agent_id=agent_id)))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/extend")
+    @asks_router("Have more time for the work after a call.", Action.ACT_FOR_AGENT, _EXTENSION)
     def extend_wrap_up(tenant_id: str, agent_id: str) -> Response:
         principal = _acting_for(gate, tenant_id, agent_id)
-        wish = ExtendWrapUp(agent_id=agent_id, seconds=read_body(_EXTENSION)["seconds"])
+        wish = ExtendWrapUp(agent_id=agent_id, seconds=int(read_body(_EXTENSION)["seconds"]))
         return ask_router(desk, tenant_id, principal, Request(extend_wrap_up=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/dial")
+    @asks_router("Ring the agent's phone, then a number.", Action.ACT_FOR_AGENT, _DIAL)
     def dial(tenant_id: str, agent_id: str) -> Response:
         principal = _acting_for(gate, tenant_id, agent_id)
         wish = DialNumber(agent_id=agent_id, **read_body(_DIAL))
         return ask_router(desk, tenant_id, principal, Request(dial_number=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/offers/<offer_id>/reject")
+    @asks_router("Refuse the call that rings.", Action.ACT_FOR_AGENT, NOTHING)
     def reject(tenant_id: str, agent_id: str, offer_id: str) -> Response:
         principal = _acting_for(gate, tenant_id, agent_id)
-        read_body(_NOTHING)
+        read_body(NOTHING)
         if not _ID.fullmatch(offer_id):
             raise refuse(404, "offer-not-found", "There is no such offer.")
         wish = RejectOffer(agent_id=agent_id, offer_id=offer_id)

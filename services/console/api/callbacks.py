@@ -2,16 +2,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from itertools import dropwhile, islice
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, read_body, refuse
+from services.console.api.describing import PAGED, asks_router, described
+from services.console.api.models import Model, page, record
+from services.console.api.paging import Place, page_of
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.callback_view import CallbackView, SeenCallback
-from services.console.domain.shape import validator_of
+from services.console.domain.schema_parts import Schema
 from services.shared.access import Action
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AskCallback,
@@ -22,12 +24,11 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
 
 ID_PREFIX: Final = "cb-"
 """A task that is asked for has its request's id with this before it."""
-MOST_LISTED: Final = 500
-LISTED: Final = 100
 _CALLBACK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _LINE_OF_TEXT: Final = r"^[^\u0000-\u001f\u007f]*$"
-_MOMENT: Final = {"type": "string", "minLength": 10, "maxLength": 40}
-_WISH: Final = validator_of(
+_MOMENT: Final = {"type": "string", "format": "date-time", "minLength": 10, "maxLength": 40}
+_WISH: Final = Model(
+    "CallbackWish",
     {
         "type": "object",
         "additionalProperties": False,
@@ -39,23 +40,34 @@ _WISH: Final = validator_of(
             "line": {"type": "string", "maxLength": 20},
             "due_at": _MOMENT,
         },
-    }
+    },
 )
-_CANCELLATION: Final = validator_of(
+_CANCELLATION: Final = Model(
+    "CallbackCancellation",
     {
         "type": "object",
         "additionalProperties": False,
         "properties": {"reason": {"type": "string", "maxLength": 120, "pattern": _LINE_OF_TEXT}},
-    }
+    },
 )
-_MOVE: Final = validator_of(
+_MOVE: Final = Model(
+    "CallbackMove",
     {
         "type": "object",
         "additionalProperties": False,
         "required": ["due_at"],
         "properties": {"due_at": _MOMENT},
-    }
+    },
 )
+
+
+_CALLBACK: Final = record("Callback", SeenCallback)
+_CALLBACKS: Final = page("Callbacks", "callbacks", _CALLBACK)
+_QUERY: Final[dict[str, Schema]] = {
+    "state": {"enum": ["open", "done"], "default": "open"},
+    "queue_id": {"type": "string", "maxLength": 64},
+    **PAGED,
+}
 
 
 def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
@@ -63,11 +75,15 @@ def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
     routes = Blueprint("callbacks", __name__)
 
     @routes.get("/v1/tenants/<tenant_id>/callbacks")
+    @described(
+        "Callbacks that are open, the next first, or done, the last first.", Action.READ_LIVE, _CALLBACKS, query=_QUERY
+    )
     def callbacks(tenant_id: str) -> Response:
         gate.require(Action.READ_LIVE, tenant_id)
-        return json_answer(_page(_wanted(view, tenant_id)))
+        return json_answer(page_of("callbacks", _wanted(view, tenant_id), _place, asdict))
 
     @routes.get("/v1/tenants/<tenant_id>/callbacks/<callback_id>")
+    @described("One callback.", Action.READ_LIVE, _CALLBACK, fails=frozenset({404}))
     def callback(tenant_id: str, callback_id: str) -> Response:
         gate.require(Action.READ_LIVE, tenant_id)
         task = view.find(tenant_id, callback_id)
@@ -76,6 +92,7 @@ def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
         return json_answer(asdict(task))
 
     @routes.post("/v1/tenants/<tenant_id>/callbacks")
+    @asks_router("Ask for a customer to be called back.", Action.ASK_CALLBACK, _WISH)
     def ask(tenant_id: str) -> Response:
         principal = gate.require(Action.ASK_CALLBACK, tenant_id)
         body = read_body(_WISH)
@@ -85,6 +102,7 @@ def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
         return ask_router(desk, tenant_id, principal, wish, lambda request_id: {"callback_id": ID_PREFIX + request_id})
 
     @routes.post("/v1/tenants/<tenant_id>/callbacks/<callback_id>/cancel")
+    @asks_router("Do not call back.", Action.MANAGE_CALLBACKS, _CANCELLATION)
     def cancel(tenant_id: str, callback_id: str) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
         reason = read_body(_CANCELLATION).get("reason", "")
@@ -92,6 +110,7 @@ def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
         return ask_router(desk, tenant_id, principal, Request(cancel_callback=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/callbacks/<callback_id>/reschedule")
+    @asks_router("Call back at another moment.", Action.MANAGE_CALLBACKS, _MOVE)
     def reschedule(tenant_id: str, callback_id: str) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
         due_ms = _moment_ms(read_body(_MOVE)["due_at"])
@@ -102,25 +121,16 @@ def callback_routes(gate: Gate, desk: Desk, view: CallbackView) -> Blueprint:
 
 
 def _wanted(view: CallbackView, tenant_id: str) -> Iterable[SeenCallback]:
-    """Return what the address asks for: `state` open (as is) or done, `queue_id`. Raises Refusal (400)."""
-    state = request.args.get("state", "open")
-    if state not in ("open", "done"):
-        raise refuse(400, "bad-state", "The state is open or done.")
-    tasks = view.open_ones(tenant_id) if state == "open" else view.done_ones(tenant_id)
+    """Return what the address asks for: `state` open (as is) or done, `queue_id`."""
+    is_open = request.args.get("state", "open") == "open"
+    tasks = view.open_ones(tenant_id) if is_open else view.done_ones(tenant_id)
     queue_id = request.args.get("queue_id", "")
     return (task for task in tasks if queue_id in ("", task.queue_id))
 
 
-def _page(tasks: Iterable[SeenCallback]) -> dict[str, Any]:
-    """Return a page: `limit` tasks after the one that `cursor` names, and the cursor of the next page."""
-    limit, cursor = request.args.get("limit", LISTED, type=int), request.args.get("cursor", "")
-    if not 0 < limit <= MOST_LISTED:
-        raise refuse(400, "bad-limit", f"A page has 1 to {MOST_LISTED} callbacks.")
-    if cursor:
-        tasks = islice(dropwhile(lambda task: task.callback_id != cursor, tasks), 1, None)
-    found = list(islice(tasks, limit + 1))
-    following = found[limit - 1].callback_id if len(found) > limit else None
-    return {"callbacks": [asdict(task) for task in found[:limit]], "cursor": following}
+def _place(task: SeenCallback) -> Place:
+    """Return what callbacks are listed by: open ones by when they are due, done ones backwards from the last."""
+    return (task.due_ms if task.is_open else -task.ended_ms, task.callback_id)
 
 
 def _moment_ms(text: str) -> int:

@@ -1,11 +1,24 @@
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, refuse
-from services.console.api.tenants import answer_document_errors, applied_answer, version_number
+from services.console.api.describing import PAGED, VERSION, described
+from services.console.api.models import CHANGES, Model, page
+from services.console.api.paging import page_of
+from services.console.api.requests import key_id
+from services.console.api.tenants import (
+    APPLIED,
+    OF_CHANGE,
+    OF_STORE,
+    answer_document_errors,
+    applied_answer,
+    asked_version,
+)
 from services.console.domain.fault import Fault
 from services.console.domain.flow_picture import mermaid, svg
+from services.console.domain.flow_schema import FLOWS
+from services.console.domain.schema_parts import mapping
 from services.console.domain.validation import BadDocument
 from services.console.domain.yaml_text import UnreadableText, read_text
 from services.console.store import Version
@@ -13,6 +26,22 @@ from services.console.tenancy import NoSuchVersion, Tenancy
 from services.shared.access import Action
 
 Document = dict[str, Any]
+_FLOW: Final = Model("Flow", FLOWS["items"])
+_FLOWS: Final = page(
+    "Flows",
+    "flows",
+    mapping(
+        ["flow_id", "start", "steps"],
+        flow_id={"type": "string"},
+        start={"type": "string"},
+        steps={"type": "integer", "description": "How many."},
+    ),
+    version={"type": "integer"},
+)
+_FLOW_OF_VERSION: Final = Model(
+    "FlowOfVersion", mapping(["version", "flow"], version={"type": "integer"}, flow=_FLOW.ref), (_FLOW,)
+)
+_READ: Final = Action.READ_DOCUMENT
 _PREFIX = "/v1/tenants/<tenant_id>/flows"
 
 
@@ -22,6 +51,7 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     answer_document_errors(routes)
 
     @routes.get(_PREFIX)
+    @described("Flows of the newest version.", _READ, _FLOWS, query=PAGED, fails=OF_STORE)
     def flows(tenant_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         version = tenancy.version(tenant_id)
@@ -29,15 +59,18 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
             {"flow_id": flow["flow_id"], "start": flow["start"], "steps": len(flow["steps"])}
             for flow in version.document["flows"]
         ]
-        return json_answer({"version": version.number, "flows": found})
+        shown = page_of("flows", found, lambda one: (one["flow_id"],), dict)
+        return json_answer({"version": version.number, **shown})
 
     @routes.get(f"{_PREFIX}/<flow_id>")
+    @described("One flow, of the newest or of one version.", _READ, _FLOW_OF_VERSION, query=VERSION, fails=OF_STORE)
     def flow(tenant_id: str, flow_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         version = _asked(tenancy, tenant_id)
         return json_answer({"version": version.number, "flow": _flow(version, flow_id)})
 
     @routes.get(f"{_PREFIX}/<flow_id>/picture.svg")
+    @described("A flow as SVG.", _READ, "image/svg+xml", query=VERSION, fails=OF_STORE)
     def picture(tenant_id: str, flow_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         answer = Response(svg(_flow(_asked(tenancy, tenant_id), flow_id)), mimetype="image/svg+xml")
@@ -46,11 +79,13 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         return answer
 
     @routes.get(f"{_PREFIX}/<flow_id>/picture.mmd")
+    @described("A flow as a Mermaid flowchart.", _READ, "text/plain", query=VERSION, fails=OF_STORE)
     def diagram(tenant_id: str, flow_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         return Response(mermaid(_flow(_asked(tenancy, tenant_id), flow_id)), mimetype="text/plain")
 
     @routes.post(f"{_PREFIX}/<flow_id>/diff")
+    @described("What a flow would change.", _READ, CHANGES, body=_FLOW, is_document=True, fails=OF_STORE)
     def diff(tenant_id: str, flow_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         found = tenancy.diff(_with_flow(tenancy.version(tenant_id).document, flow_id, _sent(flow_id)))
@@ -58,24 +93,42 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         return json_answer({"changes": changes})
 
     @routes.put(f"{_PREFIX}/<flow_id>")
+    @described(
+        "Put a flow in force, as a new version of the whole document.",
+        Action.CHANGE_DOCUMENT,
+        APPLIED,
+        body=_FLOW,
+        is_document=True,
+        may_be_late=True,
+        fails=OF_CHANGE,
+    )
     def publish(tenant_id: str, flow_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
         document = _with_flow(tenancy.version(tenant_id).document, flow_id, _sent(flow_id))
         return applied_answer(tenancy.apply(document, principal.actor))
 
     @routes.post(f"{_PREFIX}/<flow_id>/rollback")
+    @described(
+        "Put a flow in force again as it was in an older version.",
+        Action.CHANGE_DOCUMENT,
+        APPLIED,
+        query=VERSION,
+        needed=frozenset(VERSION),
+        has_key=True,
+        may_be_late=True,
+        fails=OF_CHANGE,
+    )
     def rollback(tenant_id: str, flow_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
-        former = _flow(tenancy.version(tenant_id, version_number(request.args.get("version"))), flow_id)
+        former = _flow(tenancy.version(tenant_id, asked_version()), flow_id)
         document = _with_flow(tenancy.version(tenant_id).document, flow_id, former)
-        return applied_answer(tenancy.apply(document, principal.actor))
+        return applied_answer(tenancy.apply(document, principal.actor, key_id(principal)))
 
     return routes
 
 
 def _asked(tenancy: Tenancy, tenant_id: str) -> Version:
-    number = version_number(request.args.get("version")) if "version" in request.args else None
-    return tenancy.version(tenant_id, number)
+    return tenancy.version(tenant_id, asked_version())
 
 
 def _flow(version: Version, flow_id: str) -> Document:

@@ -1,15 +1,22 @@
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Blueprint, Response, request
 
 from services.console import metrics
 from services.console.api.access import Gate, json_answer, refuse
+from services.console.api.describing import described
+from services.console.api.models import Model
 from services.console.domain.directory import Directory
 from services.console.domain.phone_password import phone_password
+from services.console.domain.schema_parts import mapping
 from services.console.domain.switch_xml import PUBLIC_CONTEXT, line_xml, no_line_xml, not_found_xml, user_xml
 from services.shared.access import Action
+
+_TEXT: Final = {"type": "string"}
+_PHONE: Final = Model("Phone", mapping(["user", "domain", "password"], user=_TEXT, domain=_TEXT, password=_TEXT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ def freeswitch_routes(
         return _xml(line_xml(line) if line else no_line_xml())
 
     @routes.get("/v1/tenants/<tenant_id>/agents/<agent_id>/phone")
+    @described("The password of an agent's phone.", Action.READ_PHONE, _PHONE, fails=frozenset({404}))
     def own_phone(tenant_id: str, agent_id: str) -> Response:
         principal = gate.require(Action.READ_PHONE, tenant_id)
         if not principal.is_only(agent_id):

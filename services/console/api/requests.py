@@ -30,7 +30,11 @@ def ask_router(
     logged, the router has not answered in time. 503: the broker does not answer; repeat it with the same
     Idempotency-Key. `named` says what an accepted request has made, by the request's id.
     """
-    wish.request_id, wish.actor, wish.role = _request_id(principal), principal.actor, principal.role.value
+    wish.request_id, wish.actor, wish.role = (
+        key_id(principal) or f"req-{uuid.uuid4().hex}",
+        principal.actor,
+        principal.role.value,
+    )
     try:
         asked = desk.ask(tenant_id, wish)
     except (BusError, TooManyWaiting) as error:
@@ -51,11 +55,11 @@ def _answer(asked: Asked, made: dict[str, str]) -> Response:
     return problem(status, kind, reply.detail or "Refused.", **extra)
 
 
-def _request_id(principal: Principal) -> str:
-    """Return an id of its own, or one derived from the Idempotency-Key: it can't meet another token's."""
+def key_id(principal: Principal) -> str:
+    """Return an id derived from the Idempotency-Key, never that of another token; empty without. Raises Refusal."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return f"req-{uuid.uuid4().hex}"
+        return ""
     if not 0 < len(key) <= MAX_KEY:
         raise refuse(400, "bad-idempotency-key", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
     owner = f"{principal.tenant}\0{principal.role.value}\0{principal.actor}\0{key}"

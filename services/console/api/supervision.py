@@ -5,10 +5,13 @@ from typing import Final
 from flask import Blueprint, Response
 
 from services.console.api.access import Gate, read_body, refuse
-from services.console.api.calls import CALL_ID, ID_PATTERN
+from services.console.api.calls import CALL_ID
+from services.console.api.controls import ID_PATTERN
+from services.console.api.describing import asks_router
+from services.console.api.models import NOTHING, Model
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
-from services.console.domain.shape import validator_of
+from services.console.domain.schema_parts import mapping
 from services.shared.access import Action, Principal
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     MoveWaitingCall,
@@ -22,23 +25,8 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
 _MODES: Final = {
     name.removeprefix("SUPERVISION_MODE_").lower(): number for name, number in SupervisionMode.items() if number
 }
-_MODE: Final = validator_of(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["mode"],
-        "properties": {"mode": {"enum": list(_MODES)}},
-    }
-)
-_QUEUE: Final = validator_of(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["queue_id"],
-        "properties": {"queue_id": {"type": "string", "pattern": ID_PATTERN}},
-    }
-)
-_NOTHING: Final = validator_of({"type": "object", "additionalProperties": False})
+_MODE: Final = Model("SupervisionMode", mapping(["mode"], mode={"enum": list(_MODES)}))
+_QUEUE: Final = Model("QueueChoice", mapping(["queue_id"], queue_id={"type": "string", "pattern": ID_PATTERN}))
 
 
 def supervision_routes(gate: Gate, desk: Desk) -> Blueprint:
@@ -52,6 +40,7 @@ def supervision_routes(gate: Gate, desk: Desk) -> Blueprint:
         return principal
 
     @routes.put("/v1/tenants/<tenant_id>/calls/<call_id>/supervision/<agent_id>")
+    @asks_router("Listen, whisper or speak with both, from an agent's phone.", Action.SUPERVISE_CALL, _MODE)
     def supervise(tenant_id: str, call_id: str, agent_id: str) -> Response:
         principal = supervising(tenant_id, call_id, agent_id)
         mode = SupervisionMode.ValueType(_MODES[read_body(_MODE)["mode"]])
@@ -59,19 +48,22 @@ def supervision_routes(gate: Gate, desk: Desk) -> Blueprint:
         return ask_router(desk, tenant_id, principal, Request(supervise_call=wish))
 
     @routes.delete("/v1/tenants/<tenant_id>/calls/<call_id>/supervision/<agent_id>")
+    @asks_router("Stop listening.", Action.SUPERVISE_CALL)
     def stop(tenant_id: str, call_id: str, agent_id: str) -> Response:
         principal = supervising(tenant_id, call_id, agent_id)
         wish = StopSupervision(call_id=call_id, agent_id=agent_id)
         return ask_router(desk, tenant_id, principal, Request(stop_supervision=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/calls/<call_id>/supervision/<agent_id>/take-over")
+    @asks_router("Take the call over from its agent.", Action.SUPERVISE_CALL, NOTHING)
     def take_over(tenant_id: str, call_id: str, agent_id: str) -> Response:
         principal = supervising(tenant_id, call_id, agent_id)
-        read_body(_NOTHING)
+        read_body(NOTHING)
         wish = TakeOverCall(call_id=call_id, agent_id=agent_id)
         return ask_router(desk, tenant_id, principal, Request(take_over_call=wish))
 
     @routes.put("/v1/tenants/<tenant_id>/calls/<call_id>/queue")
+    @asks_router("Let a waiting caller wait in another queue.", Action.SUPERVISE_CALL, _QUEUE)
     def move(tenant_id: str, call_id: str) -> Response:
         principal = supervising(tenant_id, call_id)
         wish = MoveWaitingCall(call_id=call_id, queue_id=read_body(_QUEUE)["queue_id"])

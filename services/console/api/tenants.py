@@ -1,15 +1,47 @@
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
 from services.console import metrics
 from services.console.api.access import Gate, Refusal, json_answer, listed, refuse
+from services.console.api.describing import PAGED, VERSION, described
+from services.console.api.models import CHANGES, Model, page
+from services.console.api.paging import asked_limit, asked_number, page_of
+from services.console.api.requests import key_id
+from services.console.domain.schema import SCHEMA
+from services.console.domain.schema_parts import Schema, mapping
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.store import StoreUnavailable, Version, VersionTaken
 from services.console.tenancy import Applied, NoSuchVersion, Tenancy, another_tenant
 from services.shared.access import EVERY_TENANT, Action
 
-MAX_HISTORY = 100
+_TENANT: Final = Model("Tenant", {name: part for name, part in SCHEMA.items() if not name.startswith("$")})
+_SUMMARY: Final[dict[str, Schema]] = {
+    "tenant_id": {"type": "string"},
+    "version": {"type": "integer"},
+    "actor": {"type": "string"},
+    "applied_ms": {"type": "integer"},
+}
+_VERSION: Final = Model("Version", mapping([*_SUMMARY], **_SUMMARY))
+_WHOLE: Final = Model(
+    "VersionWithDocument", mapping([*_SUMMARY, "document"], **_SUMMARY, document=_TENANT.ref), (_TENANT,)
+)
+APPLIED: Final = Model(
+    "Applied",
+    mapping(
+        [*_SUMMARY, "is_new", "is_published"],
+        **_SUMMARY,
+        is_new={
+            "type": "boolean",
+            "description": "false: it was in force already, or this very request was sent again.",
+        },
+        is_published={"type": "boolean"},
+    ),
+)
+_TENANTS: Final = page("Tenants", "tenants", {"type": "string"})
+_VERSIONS: Final = page("Versions", "versions", _VERSION)
+OF_STORE: Final = frozenset({404, 503})
+OF_CHANGE: Final = OF_STORE | {409, 413, 422}
 
 
 def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
@@ -18,29 +50,52 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     answer_document_errors(routes)
 
     @routes.get("/v1/tenants")
+    @described("Tenants that the token may read.", None, _TENANTS, query=PAGED, fails=frozenset({503}))
     def all_tenants() -> Response:
         principal = gate.principal()
         known = tenancy.tenants() if principal.tenant == EVERY_TENANT else [principal.tenant]
-        return json_answer({"tenants": [each for each in known if principal.may(Action.READ_DOCUMENT, each)]})
+        found = [each for each in known if principal.may(Action.READ_DOCUMENT, each)]
+        return json_answer(page_of("tenants", found, lambda each: (each,), str))
 
     @routes.get("/v1/tenants/<tenant_id>")
+    @described(
+        "A tenant's document, the newest or one version.", Action.READ_DOCUMENT, _WHOLE, query=VERSION, fails=OF_STORE
+    )
     def newest(tenant_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
-        number = version_number(request.args.get("version")) if "version" in request.args else None
-        version = tenancy.version(tenant_id, number)
+        version = tenancy.version(tenant_id, asked_version())
         return json_answer(_summary(version) | {"document": version.document})
 
     @routes.get("/v1/tenants/<tenant_id>/versions")
+    @described("Versions, the newest first.", Action.READ_DOCUMENT, _VERSIONS, query=PAGED, fails=frozenset({503}))
     def history(tenant_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
-        return json_answer({"versions": [_summary(one) for one in tenancy.history(tenant_id, MAX_HISTORY)]})
+        found = tenancy.history(tenant_id, asked_limit() + 1, asked_number())
+        return json_answer(page_of("versions", found, lambda one: (-one.number,), _summary))
 
     @routes.put("/v1/tenants/<tenant_id>")
+    @described(
+        "Put a document in force, whole or not at all.",
+        Action.CHANGE_DOCUMENT,
+        APPLIED,
+        body=_TENANT,
+        is_document=True,
+        may_be_late=True,
+        fails=OF_CHANGE - {404},
+    )
     def apply(tenant_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
         return applied_answer(tenancy.apply(_document(tenant_id), principal.actor))
 
     @routes.post("/v1/tenants/<tenant_id>/diff")
+    @described(
+        "What a document would change.",
+        Action.READ_DOCUMENT,
+        CHANGES,
+        body=_TENANT,
+        is_document=True,
+        fails=OF_STORE - {404},
+    )
     def diff(tenant_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         found = tenancy.diff(_document(tenant_id))
@@ -48,9 +103,20 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         return json_answer({"changes": changes})
 
     @routes.post("/v1/tenants/<tenant_id>/rollback")
+    @described(
+        "Put an older version in force again, as a new one.",
+        Action.CHANGE_DOCUMENT,
+        APPLIED,
+        query=VERSION,
+        needed=frozenset(VERSION),
+        has_key=True,
+        may_be_late=True,
+        fails=OF_CHANGE,
+    )
     def rollback(tenant_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
-        return applied_answer(tenancy.rollback(tenant_id, version_number(request.args.get("version")), principal.actor))
+        former = tenancy.version(tenant_id, asked_version())
+        return applied_answer(tenancy.apply(former.document, principal.actor, key_id(principal)))
 
     return routes
 
@@ -63,11 +129,9 @@ def _document(tenant_id: str) -> dict[str, Any]:
     return document
 
 
-def version_number(text: str | None) -> int:
-    """Return the number of a version that was asked for. Raises Refusal (400)."""
-    if text is None or not text.isascii() or not text.isdigit() or not 0 < len(text) <= 9:  # noqa: PLR2004 - a billion
-        raise refuse(400, "bad-version", "The parameter version must be a whole number from 1.")
-    return int(text)
+def asked_version() -> int | None:
+    """Return the number of the version that is asked for; the query was held to the route's description before."""
+    return request.args.get("version", type=int)
 
 
 def applied_answer(applied: Applied) -> Response:

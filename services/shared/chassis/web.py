@@ -39,7 +39,10 @@ def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         name = (error.name or "error").lower().replace(" ", "-")
-        return problem(error.code or 500, name, error.description or name)
+        answer = problem(error.code or 500, name, error.description or name)
+        # What else the error says: which methods there are (405), when to come again (503).
+        answer.headers.extend((key, value) for key, value in error.get_headers() if key != "Content-Type")
+        return answer
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -182,10 +182,10 @@ def test_prompts_are_checked_where_the_document_declares_any(tenant: Document) -
 def bounded(raw: bytes, seconds: float, megabytes: float) -> list[Fault]:
     """Return the faults of a hostile text; fail when reading it takes too long or too much."""
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()  # not the wall: others may work on this machine
     with pytest.raises(BadDocument) as refused:
         sound_document(raw)
-    took, (_, most) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    took, (_, most) = time.process_time() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert took < seconds
     assert most < megabytes * 1_000_000
@@ -221,9 +221,9 @@ def test_the_largest_flow_graph_is_checked_in_bounded_time(tenant: Document) -> 
     ]
     steps.append({"step_id": "s499", "hangup": {}})
     tenant["flows"] += [{"flow_id": f"f{n}", "start": "s0", "steps": steps} for n in range(30)]
-    began = time.perf_counter()
+    began = time.process_time()  # not the wall: others may work on this machine
     faults = faults_of(tenant)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     assert any("circles" in fault.message for fault in faults)
 
 
@@ -235,7 +235,7 @@ def test_hostile_conditions_by_the_thousand_are_refused_in_bounded_time(tenant: 
     ]
     steps.append({"step_id": "s499", "hangup": {}})
     tenant["flows"] += [{"flow_id": f"f{n}", "start": "s0", "steps": steps} for n in range(11)]
-    began = time.perf_counter()
+    began = time.process_time()  # not the wall: others may work on this machine
     faults = faults_of(tenant)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     assert Fault("flows", "hold more than 5000 conditions and texts.") in faults
