@@ -1,6 +1,7 @@
 """One suite for the store in memory and the store in MongoDB: what holds for one holds for the other."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -38,6 +39,17 @@ def test_versions_come_back_as_they_were_newest_first(store: TenantStore) -> Non
     assert [one.number for one in store.history("acme", 2)] == [10, 2]
     assert store.tenants() == ["acme", "borealis"]
     assert (store.head("nobody"), store.version("acme", 3), store.history("nobody", 5)) == (None, None, [])
+
+
+def test_history_goes_on_below_a_number_and_a_request_is_found_by_its_id(store: TenantStore) -> None:
+    for number in (1, 2, 3):
+        store.append(replace(version(number), request_id=f"r{number}" if number > 1 else ""))
+    store.append(replace(version(1, "borealis"), request_id="r9"))
+    assert [one.number for one in store.history("acme", 5, 3)] == [2, 1]
+    found = store.applied_by("acme", "r2")
+    assert found is not None
+    assert (found.number, found.request_id) == (2, "r2")
+    assert store.applied_by("acme", "r9") is None
 
 
 def test_a_number_is_given_once(store: TenantStore) -> None:

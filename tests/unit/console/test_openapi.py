@@ -199,7 +199,7 @@ def _try(operation: Any, mode: Any) -> None:
 
     excluded = [positive_data_acceptance] if operation.path in JUDGED_BY_MEANING else []
 
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def request(case: Any) -> None:
         if mode.name == "POSITIVE":
