@@ -238,6 +238,12 @@ class Day:
             {"swap_consultation": rq.SwapConsultation(call_id=call_id)},
             {"complete_consultation": rq.CompleteConsultation(call_id=call_id)},
             {"cancel_consultation": rq.CancelConsultation(call_id=call_id)},
+            {"join_consultation": rq.JoinConsultation(call_id=call_id)},
+            {"supervise_call": rq.SuperviseCall(call_id=call_id, agent_id=agent_id, mode=lot.choice(_MODES))},
+            {"stop_supervision": rq.StopSupervision(call_id=call_id, agent_id=agent_id)},
+            {"take_over_call": rq.TakeOverCall(call_id=call_id, agent_id=agent_id)},
+            {"dial_number": rq.DialNumber(agent_id=agent_id, number="+442071000002")},
+            {"mute_agent": rq.MuteAgent(call_id=call_id, muted=lot.random() < 0.5)},
             {"move_waiting_call": rq.MoveWaitingCall(call_id=call_id, queue_id=queue_id)},
             {"ask_callback": rq.AskCallback(queue_id=queue_id, number="+442071000001")},
         ]
@@ -267,9 +273,10 @@ class Day:
 
 
 _CONTROLS = (rq.RECORDING_CONTROL_MASK, rq.RECORDING_CONTROL_RESUME)
+_MODES = (rq.SUPERVISION_MODE_LISTEN, rq.SUPERVISION_MODE_WHISPER, rq.SUPERVISION_MODE_BARGE)
 _MISCHIEF: dict[Callable[[Day, Tenant], None], float] = {
     Day._status: 8,
-    Day._ask: 10,
+    Day._ask: 14,
     Day._phone: 2,
     Day._key: 2,
     Day._kill: 3,

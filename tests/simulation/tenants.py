@@ -24,7 +24,7 @@ def draw(lot: random.Random, tenant_id: str, version: int) -> tn.TenantDocument:
     )
     made.recording.mode = lot.choice([tn.RECORDING_MODE_ALL, tn.RECORDING_MODE_NONE, tn.RECORDING_MODE_ON_CONSENT])
     made.limits.concurrent_calls = lot.choice([0, 0, 30])
-    made.limits.allowed_prefixes.append("+44")
+    made.limits.allowed_prefixes.extend(["+44", "+38050", "+38067"])
     made.lists.add(list_id="vip", numbers=[VIP])
     made.lists.add(list_id="black", numbers=[BLACK])
     made.schedules.add(schedule_id="office").open.add(days=[1, 2, 3, 4, 5, 6, 7], until="24:00", **{"from": "00:00"})
@@ -76,6 +76,8 @@ def _add_queue(lot: random.Random, made: tn.TenantDocument, queue_id: str, agent
     )
     for name in lot.sample(agents, lot.randint(2, len(agents))):
         queue.tiers.add(agent_id=name, level=lot.randint(1, 3), position=lot.randint(1, 9))
+    if lot.random() < 0.4:
+        _call_back(lot, queue)
     if lot.random() < 0.5:
         _require_skills(lot, queue)
     if lot.random() < 0.3:
@@ -88,6 +90,15 @@ def _add_queue(lot: random.Random, made: tn.TenantDocument, queue_id: str, agent
         queue.black_lists.append("black")
     if lot.random() < 0.4:
         queue.announcements.add(prompts=["place"], first_seconds=6, every_seconds=15, says_position=True)
+
+
+def _call_back(lot: random.Random, queue: tn.Queue) -> None:
+    policy = queue.callbacks
+    policy.after.extend([tn.LOST_CALL_ABANDONED, tn.LOST_CALL_TIMEOUT, tn.LOST_CALL_NO_AGENT])
+    policy.order = lot.choice([tn.CALLBACK_ORDER_AGENT_FIRST, tn.CALLBACK_ORDER_CUSTOMER_FIRST])
+    policy.attempts, policy.gap_seconds = 2, 60
+    policy.first_after_seconds = lot.choice([0, 20])
+    policy.ring_timeout_seconds, policy.expires_seconds = 10, 3_600
 
 
 def _require_skills(lot: random.Random, queue: tn.Queue) -> None:

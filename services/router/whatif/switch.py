@@ -38,6 +38,8 @@ class SwitchLeg:
     sound: str = ""
     """Command of the prompt or question that runs."""
     has_waited: bool = False
+    listeners: dict[str, None] = field(default_factory=dict)
+    """Legs that listen to this one, and end with it."""
     recordings: dict[str, int] = field(default_factory=dict)
     """Recording → since when it writes; 0 = not yet."""
 
@@ -113,6 +115,9 @@ class Switch:
         self.publish(leg, given)
         if other is not None:
             self._left_alone(other)
+        for listener in [self.legs.get(leg_id) for leg_id in leg.listeners]:
+            if listener is not None:
+                self.hang_up(listener, by_far_end=False)
 
     def press(self, leg: SwitchLeg, digit: str) -> None:
         """Let a caller press a key outside of any question."""
@@ -261,6 +266,22 @@ class Switch:
             self._left_alone(one)
         return ""
 
+    def _listen(self, leg: SwitchLeg, command: Command) -> str:
+        target = self.legs.get(command.eavesdrop_leg.target_leg_id)
+        if target is None or not leg.is_answered:
+            return NO_SUCH_LEG
+        target.listeners[leg.leg_id] = None
+        return ""
+
+    def _join_room(self, leg: SwitchLeg, _command: Command) -> str:
+        """Let a leg speak with whoever else is sent to the room, until the caller has talked enough."""
+        self._stop_sound(leg)
+        self._leave_bridge(leg)
+        leg.guard_ms = 0
+        if not leg.address:
+            self.moments.after(self.people.talk(leg.call_id, "").lasts_ms, self.hang_up, leg)
+        return ""
+
     def _end(self, leg: SwitchLeg, command: Command) -> str:
         self.hang_up(leg, command.hang_up_leg.cause or "NORMAL_CLEARING", by_far_end=False)
         return ""
@@ -400,6 +421,8 @@ _ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {
     "stop_playback": Switch._silence,  # noqa: SLF001 - the same
     "bridge_legs": Switch._bridge,  # noqa: SLF001 - the same
     "part_legs": Switch._part_legs,  # noqa: SLF001 - the same
+    "eavesdrop_leg": Switch._listen,  # noqa: SLF001 - the same
+    "join_conference": Switch._join_room,  # noqa: SLF001 - the same
     "hang_up_leg": Switch._end,  # noqa: SLF001 - the same
     "hold_leg": Switch._hold,  # noqa: SLF001 - the same
     "resume_leg": Switch._hold,  # noqa: SLF001 - the same
