@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,16 +34,17 @@ _ABOUT: Final = (
 def openapi_routes() -> Blueprint:
     """Return the route of the description. It needs no token: it shows nothing of anybody."""
     routes = Blueprint("openapi", __name__)
+    told: dict[str, Any] = {}
 
     @routes.get("/v1/openapi.json")
     def openapi() -> Response:
-        # The application itself, not its proxy: the description is worked out once for it.
-        return json_answer(openapi_of(current_app._get_current_object()))  # type: ignore[attr-defined]  # noqa: SLF001
+        if not told:
+            told.update(openapi_of(current_app))
+        return json_answer(told)
 
     return routes
 
 
-@cache
 def openapi_of(app: Flask) -> dict[str, Any]:
     """Describe every route that says what it is."""
     models: dict[str, Schema] = {}
