@@ -23,8 +23,8 @@ EARLY_SECONDS = 1
 MUSIC_PREFIX = "music."
 RINGING_TONE = "tone_stream://%(1000,4000,425);loops=-1"
 """What a European exchange plays while it rings (ITU-T E.180), endless."""
-CONFERENCE_PROFILE = "default+flags{mintwo}"
-"""Whoever is left alone in a room is hung up by the switch itself."""
+CONFERENCE_PROFILE = "default"
+"""Not with the flag mintwo: two who leave a room for each other leave it one after the other, and it would end both."""
 _DIGITS = frozenset("0123456789*#ABCD")
 
 

@@ -783,7 +783,7 @@ Global___EavesdropLeg: _TypeAlias = EavesdropLeg  # noqa: Y015
 
 @_typing.final
 class JoinConference(_message.Message):
-    """JoinConference moves the leg into a conference room, out of whatever it does. The last one in a room is hung up."""
+    """JoinConference moves the leg into a conference room, out of whatever it does."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,189 @@
+"""Call control as the platform's own listener writes it to the switch: who hears whom, who waits, who is let go."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from services.listener.adapters.switch_plan import Planner
+from services.listener.domain.directory import Directory
+from services.listener.domain.prompts import PromptLibrary
+from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from tests.switch.conftest import Bench
+from tests.switch.oracle import EventSocket
+from tests.switch.test_truths import answered, parked_caller
+
+
+class Talk:
+    """A customer, an agent and somebody else, each parked; commands go through the listener's plan."""
+
+    def __init__(self, bench: Bench, commands: EventSocket, events: EventSocket) -> None:
+        self.commands, self.events = commands, events
+        library = PromptLibrary("/prompts", lambda _path: False, "flite|kal")
+        self._planner = Planner(library, Directory(), str(bench.recordings), "carrier")
+        self.customer = parked_caller(bench, events)
+        kept = {"hangup_after_bridge": "true"}
+        self.agent = answered(bench, commands, events, **kept)
+        self.target = answered(bench, commands, events, **kept)
+
+    def do(self, leg_id: str, **action: object) -> None:
+        """Write a command, and hold the switch to its word."""
+        command = pb.Command(command_id=str(uuid4()), tenant_id="acme", call_id=self.customer, leg_id=leg_id)
+        for name, value in action.items():
+            getattr(command, name).CopyFrom(value)
+        for step in self._planner.plan(command):
+            if step.only_while_playing:
+                continue
+            self.commands.send(step.wire.decode())
+            frame = self.commands.reply()
+            said = frame.body.decode() or frame.headers.get("Reply-Text", "")
+            assert not step.required or not said.startswith(("-", "false")), (step.wire, said)
+
+    def bridge(self, leg_id: str, other_id: str, *, parks: bool = False) -> None:
+        """Bridge and wait for it."""
+        self.forget()
+        self.do(leg_id, bridge_legs=pb.BridgeLegs(other_leg_id=other_id, park_after=parks, park_other_after=parks))
+        self.comes("CHANNEL_BRIDGE", leg_id, other_id)
+
+    def part(self) -> None:
+        self.forget()
+        self.do(self.customer, part_legs=pb.PartLegs(other_leg_id=self.agent))
+        self.events.event_of(self.customer, "CHANNEL_PARK")
+        self.events.event_of(self.agent, "CHANNEL_PARK")
+
+    def comes(self, name: str, *legs: str) -> None:
+        """Wait for an event that is told on either of some legs."""
+        self.events.wait_for(
+            lambda event: event.name == name and event.get("Unique-ID") in legs, f"{name} of one of {legs}"
+        )
+
+    def forget(self) -> None:
+        """Let what has been told count no more."""
+        self.commands.api("status")
+        self.events.command("noevents")
+        self.events.command("event plain ALL")
+        self.events.events.clear()
+
+    def consult(self) -> None:
+        """Bring the agent and the other one together while the customer waits."""
+        self.bridge(self.customer, self.agent)
+        self.part()
+        self.bridge(self.agent, self.target, parks=True)
+
+    def lives(self, *legs: str) -> bool:
+        self.commands.let_pass(1)
+        return all(self.commands.api(f"uuid_exists {leg}") == "true" for leg in legs)
+
+    def end(self) -> None:
+        for leg in (self.customer, self.agent, self.target):
+            self.commands.api(f"uuid_kill {leg}")
+
+
+@pytest.fixture
+def talk(bench: Bench, commands: EventSocket, events: EventSocket) -> Iterator[Talk]:
+    made = Talk(bench, commands, events)
+    yield made
+    made.end()
+
+
+def test_two_who_are_parted_wait_parked_and_may_hear_something(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent)
+    talk.part()
+    talk.do(talk.customer, start_music=pb.StartMusic(stream="moh"))
+    talk.events.event_of(talk.customer, "PLAYBACK_START")
+    talk.do(talk.agent, start_music=pb.StartMusic(ringing=True))
+    talk.events.event_of(talk.agent, "PLAYBACK_START")
+    assert talk.lives(talk.customer, talk.agent)
+
+
+def test_the_agent_goes_to_and_fro_and_whoever_is_left_waits_parked(talk: Talk) -> None:
+    talk.consult()
+    talk.bridge(talk.customer, talk.agent, parks=True)
+    talk.events.event_of(talk.target, "CHANNEL_PARK")
+    talk.do(talk.target, start_music=pb.StartMusic(stream="moh"))
+    talk.events.event_of(talk.target, "PLAYBACK_START")
+    talk.bridge(talk.agent, talk.target, parks=True)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    assert talk.lives(talk.customer, talk.agent, talk.target)
+
+
+def test_a_completed_transfer_leaves_the_agent_parked_and_the_two_end_together(talk: Talk) -> None:
+    talk.consult()
+    talk.do(talk.customer, start_music=pb.StartMusic(stream="moh"))
+    talk.bridge(talk.customer, talk.target)
+    talk.events.event_of(talk.agent, "CHANNEL_PARK")
+    assert talk.lives(talk.customer, talk.agent, talk.target)
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    assert talk.lives(talk.customer, talk.target)
+    talk.do(talk.target, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(talk.customer, "CHANNEL_HANGUP")
+
+
+@pytest.mark.parametrize("leaving", ["agent", "target"])
+def test_whoever_is_left_in_a_consultation_waits_parked(talk: Talk, leaving: str) -> None:
+    talk.consult()
+    gone, left = (talk.agent, talk.target) if leaving == "agent" else (talk.target, talk.agent)
+    talk.do(gone, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(left, "CHANNEL_PARK")
+    talk.bridge(talk.customer, left)
+    assert talk.lives(talk.customer, left)
+
+
+def test_three_come_together_in_a_room_and_two_of_them_leave_it_for_each_other(talk: Talk) -> None:
+    talk.consult()
+    talk.forget()
+    for leg_id in (talk.target, talk.agent, talk.customer):
+        talk.do(leg_id, join_conference=pb.JoinConference(conference_id=f"acme.{talk.customer}"))
+    for leg_id in (talk.target, talk.agent, talk.customer):
+        talk.events.event_of(leg_id, "CUSTOM", Action="add-member")
+    assert talk.lives(talk.customer, talk.agent, talk.target)
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    talk.bridge(talk.customer, talk.target)
+    assert talk.lives(talk.customer, talk.target)
+    assert talk.customer not in talk.commands.api("conference list")
+
+
+@pytest.mark.parametrize("mode", [pb.EAVESDROP_MODE_LISTEN, pb.EAVESDROP_MODE_WHISPER, pb.EAVESDROP_MODE_BARGE])
+def test_who_listens_to_an_agent_is_let_go_with_him(talk: Talk, mode: "pb.EavesdropMode.ValueType") -> None:
+    talk.bridge(talk.customer, talk.agent)
+    listen = pb.EavesdropLeg(target_leg_id=talk.agent, mode=pb.EAVESDROP_MODE_LISTEN)
+    talk.do(talk.target, eavesdrop_leg=listen)
+    talk.events.event_of(talk.agent, "MEDIA_BUG_START")
+    talk.forget()
+    talk.do(talk.target, eavesdrop_leg=pb.EavesdropLeg(target_leg_id=talk.agent, mode=mode))
+    talk.events.event_of(talk.agent, "MEDIA_BUG_START")
+    assert talk.lives(talk.customer, talk.agent, talk.target)
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(talk.target, "CHANNEL_HANGUP")
+
+
+def test_a_supervisor_who_takes_over_leaves_the_agent_to_end(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent)
+    talk.do(talk.target, eavesdrop_leg=pb.EavesdropLeg(target_leg_id=talk.agent, mode=pb.EAVESDROP_MODE_BARGE))
+    talk.events.event_of(talk.agent, "MEDIA_BUG_START")
+    talk.bridge(talk.customer, talk.target)
+    talk.events.event_of(talk.agent, "CHANNEL_HANGUP")
+    assert talk.lives(talk.customer, talk.target)
+
+
+def test_mute_and_digits_change_nothing_else(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent)
+    talk.do(talk.agent, mute_leg=pb.MuteLeg(muted=True))
+    talk.do(talk.agent, mute_leg=pb.MuteLeg(muted=False))
+    talk.do(talk.customer, send_digits=pb.SendDigits(digits="12#"))
+    assert talk.lives(talk.customer, talk.agent)
+
+
+def test_a_customer_whose_agent_is_let_go_at_once_stays_and_may_hear_something(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent)
+    talk.forget()
+    talk.do(talk.customer, part_legs=pb.PartLegs(other_leg_id=talk.agent))
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    talk.do(talk.customer, start_music=pb.StartMusic(stream="moh"))
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    talk.do(talk.customer, start_music=pb.StartMusic(stream="moh"))
+    talk.events.event_of(talk.customer, "PLAYBACK_START")
+    talk.events.event_of(talk.agent, "CHANNEL_HANGUP")
+    assert talk.lives(talk.customer)
+    talk.bridge(talk.customer, talk.target)
+    assert talk.lives(talk.customer, talk.target)
