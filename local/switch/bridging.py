@@ -124,7 +124,8 @@ def join_by_command(a: Leg) -> Steps:
         a.is_bridge_originator = False
         _stay_after_bridge(a, "DESTINATION_OUT_OF_ORDER", hang_up=True)
         return
-    while a.state == State.SOFT_EXECUTE and b.is_up and b.running_state != State.SOFT_EXECUTE:
+    # A leg that is still on its way out of another conversation stands in SOFT_EXECUTE from that one.
+    while a.state == State.SOFT_EXECUTE and b.is_up and (b.running_state != State.SOFT_EXECUTE or b.bridge is not None):
         if b.running_state == State.RESET and b.state == State.RESET:
             b.set_state(State.SOFT_EXECUTE)
         yield FRAME_SECONDS
