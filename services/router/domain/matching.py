@@ -1,5 +1,7 @@
 """Who gets which call. Nothing here looks through all callers or agents: the orders are kept at each change."""
 
+from heapq import heapify, heappop, heappush
+
 from services.router.domain import agents, explaining, offers, waiting, widening
 from services.router.domain.callbacks import attempts
 from services.router.domain.lifecycle import AgentState, CallStage
@@ -68,15 +70,34 @@ def _match_freed(turn: Turn) -> None:
             return
     for agent in freed:
         agents.index_agent(turn.state, agent)
-    for agent in freed:
-        _match_agent(turn, agent)
+    _match_in_order(turn, freed)
 
 
-def _match_agent(turn: Turn, agent: Agent) -> None:
-    while agent.state is AgentState.IDLE:
-        call = next_caller(turn.state, agent)
-        if call is None or not match_call(turn, call):
-            return
+def _match_in_order(turn: Turn, freed: list[Agent]) -> None:
+    """Match several free agents, the first caller of all before the second, whoever may serve them.
+
+    One agent after the other would not do: the strategy may give an agent's caller to another one, who would have had
+    to take somebody else's turn first.
+    """
+    state = turn.state
+    planned = [entry for agent in freed if (entry := _first_caller(state, agent)) is not None]
+    heapify(planned)
+    while planned:
+        _, agent_id, call_id = heappop(planned)
+        entry = _first_caller(state, state.agents[agent_id])
+        is_taken = entry is not None and entry[2] != call_id
+        if not is_taken and entry is not None and match_call(turn, state.calls[call_id]):
+            entry = _first_caller(state, state.agents[agent_id])
+        elif not is_taken:
+            continue
+        if entry is not None:
+            heappush(planned, entry)
+
+
+def _first_caller(state: TenantState, agent: Agent) -> tuple[waiting.Turns, str, str] | None:
+    """Return an idle agent's next caller: its turn over all queues, the agent, the call."""
+    call = next_caller(state, agent) if agent.state is AgentState.IDLE else None
+    return None if call is None else (_turn_of(state, call), agent.agent_id, call.call_id)
 
 
 def match_call(turn: Turn, call: Call) -> bool:

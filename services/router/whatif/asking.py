@@ -38,16 +38,22 @@ def compare(tenant_id: str, inputs: Iterable[Logged], change: Change, period: Pe
     """Return the figures as they were, played as it was, and played otherwise.
 
     "was" comes from the log alone. "played" is the same day in the simulation under the same document: how near it
-    comes to "was" tells how far "changed" can be trusted. What the change does is "changed" against "played".
+    comes to "was" tells how far "changed" can be trusted. What the change does is "changed" against "played". Callers
+    who still waited when the log ends are played, and not counted.
     """
     was = Tally(period.from_ms, period.until_ms)
-    history = Reader(tenant_id, was).read(inputs)
+    known = list(inputs)
+    history = Reader(tenant_id, was).read(known)
+    last_ms = max((one.time_ms for one in known), default=0)
     if not any(given.HasField("document") for _, given in history.timeline):
         raise NothingToPlay(f"the log holds no document of tenant {tenant_id}: it must begin before the first one")
     if not history.visits:
         raise NothingToPlay(f"the log holds no call of tenant {tenant_id}")
-    played = Play(tenant_id, history, as_it_was, Tally(period.from_ms, period.until_ms)).run()
-    changed = Play(tenant_id, history, change, Tally(period.from_ms, period.until_ms)).run()
+    until_ms = min(period.until_ms, last_ms + 1)
+    played, changed = (
+        Play(tenant_id, history, each, Tally(period.from_ms, until_ms, frozenset(was.counted))).run()
+        for each in (as_it_was, change)
+    )
     waits = [visit for visit in history.visits.values() if visit.waits_from_ms]
     return {
         "tenant_id": tenant_id,

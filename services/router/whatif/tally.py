@@ -37,10 +37,14 @@ class QueueTally:
 
 
 class Tally:
-    """Counts callers who joined between two moments, milliseconds since 1970 UTC, and agents' time between them."""
+    """Counts callers who joined between two moments, milliseconds since 1970 UTC, and agents' time between them.
 
-    def __init__(self, from_ms: int, until_ms: int) -> None:
-        self._from_ms, self._until_ms = from_ms, until_ms
+    `only` names the callers who count; None = all of them.
+    """
+
+    def __init__(self, from_ms: int, until_ms: int, only: frozenset[str] | None = None) -> None:
+        self._from_ms, self._until_ms, self._only = from_ms, until_ms, only
+        self.counted: set[str] = set()
         self.queues: dict[str, QueueTally] = defaultdict(QueueTally)
         self._joined: dict[str, int] = {}
         self._spent_ms: Counter[int] = Counter()
@@ -50,9 +54,11 @@ class Tally:
         for event in events:
             kind = event.WhichOneof("body")
             if kind == "queue_joined" and self._from_ms <= now_ms < self._until_ms:
-                self._joined[event.call_id] = now_ms
+                if self._only is None or event.call_id in self._only:
+                    self._joined[event.call_id] = now_ms
             elif kind == "queue_left" and event.call_id in self._joined:
                 del self._joined[event.call_id]
+                self.counted.add(event.call_id)
                 self._left(event.queue_left)
             elif kind == "agent_state_changed":
                 self._spent(now_ms, event.agent_state_changed)
