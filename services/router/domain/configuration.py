@@ -30,6 +30,7 @@ class Configuration:
         self.schedules = {schedule.schedule_id: schedule for schedule in document.schedules}
         self.lists = {numbers.list_id: NumberIndex(numbers) for numbers in document.lists}
         self.closed_callbacks = {closed.line: closed.queue_id for closed in document.closed_callbacks}
+        self.campaigns = {campaign.campaign_id: campaign for campaign in document.campaigns}
         self.dispositions = frozenset(document.dispositions)
         self.agent_of_address = {f"{agent.phone}@{document.domain}": agent.agent_id for agent in document.agents}
         self.groups = _groups(document)

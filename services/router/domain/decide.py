@@ -17,7 +17,7 @@ from services.router.domain import (
     talking,
     waiting,
 )
-from services.router.domain.callbacks import attempts, planning
+from services.router.domain.callbacks import attempts, campaign, planning
 from services.router.domain.control import dialling, handover
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call
@@ -54,7 +54,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         raise UnreadableInput("the input says nothing that the router knows")
     take(turn, given)
     matching.settle(turn)
-    while turn.needless or turn.deserted or turn.unanswered or turn.unoffered or turn.left_alone:
+    while turn.needless or turn.campaigns or turn.deserted or turn.unanswered or turn.unoffered or turn.left_alone:
         _go_on_with_flows(turn)
         matching.settle(turn)
     calls.purge_ended(turn)
@@ -65,6 +65,9 @@ def _go_on_with_flows(turn: Turn) -> None:
     """Let the flows of those go on whose wait, offer or talk this decision ended."""
     if turn.needless:
         attempts.drop_needless(turn)
+        return
+    if turn.campaigns:
+        campaign.go_on(turn)
         return
     if turn.deserted:
         flow.check_deserted(turn, turn.deserted.pop(0))

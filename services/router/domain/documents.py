@@ -1,7 +1,7 @@
 """A new version of the tenant's document comes into force, whole (SPEC 1.2)."""
 
 from services.router.domain import agents, offers, waiting, widening
-from services.router.domain.callbacks import opening
+from services.router.domain.callbacks import campaign, opening
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Agent, QueueMemory
@@ -27,6 +27,7 @@ def apply(turn: Turn, document: TenantDocument) -> None:
     if former and former not in state.calls_of_version:
         del state.documents[former], state.configurations[former]
     opening.follow_document(turn)
+    campaign.follow_document(turn)
     _rebuild(turn, configuration)
     _welcome(turn, configuration)
     body = turn.subject_event("tenant").config_changed

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from services.router.domain import agents, calls, flow, offers, talking
-from services.router.domain.callbacks import wishes
+from services.router.domain.callbacks import campaign, wishes
 from services.router.domain.control import dialling, in_talk, supervising, transferring
 from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
 from services.router.domain.model import Agent
@@ -161,6 +161,8 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "ask_callback": wishes.ask,
     "cancel_callback": wishes.cancel,
     "reschedule_callback": wishes.reschedule,
+    "add_contacts": campaign.add_contacts,
+    "run_campaign": campaign.run_campaign,
     "transfer_call": transferring.transfer_call,
     "start_consultation": transferring.start_consultation,
     "swap_consultation": transferring.swap_consultation,

@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from services.router.domain.agents import count_agent, index_agent
-from services.router.domain.callbacks.task import Callback
+from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import (
@@ -33,6 +33,7 @@ _RECORDS: dict[str, type[Any]] = {
     "queues": QueueMemory,
     "ended": EndedCall,
     "callbacks": Callback,
+    "campaigns": CampaignRun,
 }
 _PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences", "familiar", "node")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.router.domain.callbacks.task import Callback
+from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
 from services.router.domain.model import Agent, Call, EndedCall, Leg, Offer, QueueMemory, Transfer
 from services.router.domain.ordering import QueueIndex
@@ -32,6 +32,7 @@ class TenantState:
     familiar: dict[str, list[int | str]] = field(default_factory=dict)
     """Number → the agent who talked with it last, and when."""
     callbacks: dict[str, Callback] = field(default_factory=dict)
+    campaigns: dict[str, CampaignRun] = field(default_factory=dict)
     """Tasks that are open, by id."""
     node: str = ""
     """The switch that was heard of last: the next callback is dialled there."""

@@ -56,6 +56,7 @@ class Turn:
         "_caused_by",
         "_ordinal",
         "callers",
+        "campaigns",
         "commands",
         "deserted",
         "events",
@@ -94,6 +95,8 @@ class Turn:
         """Callers whose agent left after the talk and whose flow goes on."""
         self.deserted: list[str] = []
         """Queues that an agent left for good: their callers may have nobody to wait for."""
+        self.campaigns: list[tuple[str, str, str]] = []
+        """Campaign, task, and what became of it."""
         self.needless: list[str] = []
         """Calls to customers who need not be called any more."""
         self.unanswered: list[str] = []

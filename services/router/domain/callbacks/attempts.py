@@ -51,8 +51,14 @@ def may_be_offered(turn: Turn, call: Call) -> bool:
 
 
 def is_customer_first(turn: Turn, call: Call) -> bool:
-    """Whether this call rings its customer before an agent."""
-    return call.is_absent and policy_for(turn, call).is_customer_first
+    """Whether this call rings its customer before an agent: by the queue's policy, or the campaign's pacing."""
+    if not call.is_absent:
+        return False
+    configuration, task = turn.state.configuration, turn.state.callbacks[call.callback_id]
+    campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
+    if campaign is None:
+        return policy_for(turn, call).is_customer_first
+    return campaign.pacing == tn.PACING_PROGRESSIVE and not turn.state.campaigns[task.campaign_id].is_slow
 
 
 def policy_for(turn: Turn, call: Call) -> Policy:
@@ -126,7 +132,7 @@ def _may_be_dialled(turn: Turn, task: Callback, queue: tn.Queue) -> bool:
     if opens_ms > turn.now_ms:
         planning.postpone(turn, task, opens_ms)
         return False
-    if not turn.state.node or _is_full(turn):
+    if not turn.state.node or _is_full(turn) or _is_held_back(turn, task):
         planning.postpone(turn, task, turn.now_ms + planning.LATER_MS)
         return False
     return True
@@ -161,6 +167,17 @@ def _is_full(turn: Turn) -> bool:
     configuration = turn.state.configuration
     allowed = configuration.document.limits.concurrent_calls if configuration else 0
     return 0 < allowed <= len(turn.state.calls) - len(turn.state.absent)
+
+
+def _is_held_back(turn: Turn, task: Callback) -> bool:
+    """Whether a task's campaign is paused, or dials as many as its line may."""
+    configuration, run = turn.state.configuration, turn.state.campaigns.get(task.campaign_id)
+    campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
+    if run is None or campaign is None:
+        return False
+    others = (turn.state.callbacks[each] for each in run.active if each != task.callback_id)
+    dials = sum(planning.is_dialling(turn, other) for other in others) if campaign.most_dials else 0
+    return not run.is_running or 0 < campaign.most_dials <= dials
 
 
 def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:

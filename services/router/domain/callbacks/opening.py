@@ -40,6 +40,7 @@ class Wish:
     """Empty = a derived one."""
     priority: int = 0
     skills: dict[str, int] = field(default_factory=dict)
+    campaign_id: str = ""
 
 
 def ask(turn: Turn, call: Call, queue_id: str, number: str) -> str:
@@ -100,7 +101,7 @@ def open_task(turn: Turn, wish: Wish, call: Call | None) -> Callback | None:
         return None
     callback_id, due_ms = wish.callback_id or turn.new_id(), max(wish.due_ms, turn.now_ms)
     task = Callback(callback_id, wish.number, wish.queue_id, wish.reason, wish.line, wish.name, turn.now_ms, due_ms, 0)
-    task.priority, task.skills = wish.priority, wish.skills
+    task.priority, task.skills, task.campaign_id = wish.priority, wish.skills, wish.campaign_id
     state.callbacks[callback_id] = task
     state.callbacks_of.setdefault(task.number, []).append(callback_id)
     planning.expire_at(turn, task, due_ms + policy_of(_queue(turn, wish.queue_id)).expires_ms)

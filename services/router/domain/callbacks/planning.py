@@ -15,6 +15,8 @@ POSTPONED_BY_EXPIRY_MS = 60_000
 BUSY = frozenset({"USER_BUSY"})
 HOPELESS = frozenset({"UNALLOCATED_NUMBER", "INVALID_NUMBER_FORMAT", "NUMBER_CHANGED", "OUTGOING_CALL_BARRED"})
 """Nobody will ever answer there (ITU-T Q.850: 1, 28, 22), or may be called (52)."""
+REACHED, GIVEN_UP, ABANDONED, RESTS = "reached", "given_up", "abandoned", "rests"
+"""What a campaign counts of its tasks: the first two are their ends."""
 REASON_SUCCEEDED_BY_HIMSELF = "got_through"
 
 
@@ -49,7 +51,7 @@ def succeeded(turn: Turn, task: Callback, agent_id: str) -> None:
     body = _event(turn, task, task.call_id).callback_succeeded
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     body.attempt, body.agent_id = task.attempts, agent_id
-    _close(turn, task)
+    _close(turn, task, REACHED)
 
 
 def attempt_over(turn: Turn, call: Call, cause: str) -> None:
@@ -58,6 +60,8 @@ def attempt_over(turn: Turn, call: Call, cause: str) -> None:
     if task is None or task.call_id != call.call_id:
         return
     task.call_id = ""
+    if call.is_leg_answered:
+        _count(turn, task, ABANDONED)
     if call.dialled_ms:
         failed(turn, task, cause, call.call_id)
     else:
@@ -78,6 +82,7 @@ def failed(turn: Turn, task: Callback, cause: str, call_id: str = "", *, is_fina
         return
     body.next_at.FromMilliseconds(next_ms)
     plan(turn, task, next_ms)
+    _count(turn, task, RESTS)
 
 
 def cancel(turn: Turn, task: Callback, reason: str) -> None:
@@ -122,6 +127,8 @@ def postpone(turn: Turn, task: Callback, due_ms: int) -> None:
     """Take a task out of the queue until a moment."""
     _let_go(turn, task)
     plan(turn, task, due_ms)
+    if due_ms > turn.now_ms + LATER_MS:
+        _count(turn, task, RESTS)
 
 
 def tell_attempted(turn: Turn, task: Callback, agent_id: str) -> None:
@@ -148,7 +155,13 @@ def _event(turn: Turn, task: Callback, call_id: str = "") -> Event:
     return event
 
 
-def _close(turn: Turn, task: Callback) -> None:
+def _count(turn: Turn, task: Callback, what: str) -> None:
+    """Have a task's campaign count what became of it."""
+    if task.campaign_id:
+        turn.campaigns.append((task.campaign_id, task.callback_id, what))
+
+
+def _close(turn: Turn, task: Callback, what: str = GIVEN_UP) -> None:
     state = turn.state
     del state.callbacks[task.callback_id]
     same = state.callbacks_of[task.number]
@@ -158,3 +171,4 @@ def _close(turn: Turn, task: Callback) -> None:
     turn.cancel_timer("callback", task.callback_id)
     turn.cancel_timer("callback_end", task.callback_id)
     state.sequences.pop(f"callback:{task.callback_id}", None)
+    _count(turn, task, what)

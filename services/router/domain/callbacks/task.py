@@ -38,6 +38,25 @@ class Callback:
     entered_order: int = 0
     priority: int = 0
     skills: dict[str, int] = field(default_factory=dict)
+    campaign_id: str = ""
+
+
+@dataclass(slots=True)
+class CampaignRun:
+    """How far a campaign is with its list (SPEC 4.4)."""
+
+    campaign_id: str
+    is_running: bool = False
+    waiting: list[list[str]] = field(default_factory=list)
+    """Number and name of each customer who has not had the turn."""
+    active: list[str] = field(default_factory=list)
+    """Tasks of customers whose turn it is; those who rest between two attempts are not among them."""
+    open: int = 0
+    reached: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    is_slow: bool = False
+    """Too many hung up before an agent talked: it dials as preview."""
 
 
 @dataclass(frozen=True, slots=True)

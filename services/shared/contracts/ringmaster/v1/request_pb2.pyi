@@ -133,6 +133,8 @@ class Request(_message.Message):
     ASK_CALLBACK_FIELD_NUMBER: _builtins.int
     CANCEL_CALLBACK_FIELD_NUMBER: _builtins.int
     RESCHEDULE_CALLBACK_FIELD_NUMBER: _builtins.int
+    ADD_CONTACTS_FIELD_NUMBER: _builtins.int
+    RUN_CAMPAIGN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller or derived from its idempotency key: the same request twice has one effect."""
     actor: _builtins.str
@@ -239,6 +241,14 @@ class Request(_message.Message):
     def reschedule_callback(self) -> Global___RescheduleCallback:
         """Move a callback to another moment."""
 
+    @_builtins.property
+    def add_contacts(self) -> Global___AddContacts:
+        """Add customers to a campaign's list."""
+
+    @_builtins.property
+    def run_campaign(self) -> Global___RunCampaign:
+        """Let a campaign dial, or pause it."""
+
     def __init__(
         self,
         *,
@@ -270,12 +280,14 @@ class Request(_message.Message):
         ask_callback: Global___AskCallback | None = ...,
         cancel_callback: Global___CancelCallback | None = ...,
         reschedule_callback: Global___RescheduleCallback | None = ...,
+        add_contacts: Global___AddContacts | None = ...,
+        run_campaign: Global___RunCampaign | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "ask_callback", "cancel_callback", "reschedule_callback"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "ask_callback", "cancel_callback", "reschedule_callback", "add_contacts", "run_campaign"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -988,6 +1000,86 @@ class RescheduleCallback(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RescheduleCallback: _TypeAlias = RescheduleCallback  # noqa: Y015
+
+@_typing.final
+class Contact(_message.Message):
+    """Contact is a customer of a campaign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """E.164."""
+    name: _builtins.str
+    """Shown to the agent."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class AddContacts(_message.Message):
+    """AddContacts adds customers to a campaign's list; who stands there already is not added again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    """The campaign."""
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]:
+        """At most 200 at once."""
+
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        contacts: _abc.Iterable[Global___Contact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "contacts", b"contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddContacts: _TypeAlias = AddContacts  # noqa: Y015
+
+@_typing.final
+class RunCampaign(_message.Message):
+    """RunCampaign lets a campaign dial or pauses it: who is being dialled is dialled on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    """The campaign."""
+    running: _builtins.bool
+    """True to dial, false to pause."""
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        running: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunCampaign: _TypeAlias = RunCampaign  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):

@@ -83,6 +83,30 @@ STRATEGY_SLA_AWARE: Strategy.ValueType  # 12
 """Across queues that share agents: the call most at risk first."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
+class _Pacing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PacingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pacing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PACING_UNSPECIFIED: _Pacing.ValueType  # 0
+    """As PREVIEW."""
+    PACING_PREVIEW: _Pacing.ValueType  # 1
+    """An agent sees the customer and answers first, then the customer is dialled."""
+    PACING_PROGRESSIVE: _Pacing.ValueType  # 2
+    """The customer is dialled while an agent is kept free: one dial for each free agent."""
+
+class Pacing(_Pacing, metaclass=_PacingEnumTypeWrapper):
+    """Pacing is how a campaign dials."""
+
+PACING_UNSPECIFIED: Pacing.ValueType  # 0
+"""As PREVIEW."""
+PACING_PREVIEW: Pacing.ValueType  # 1
+"""An agent sees the customer and answers first, then the customer is dialled."""
+PACING_PROGRESSIVE: Pacing.ValueType  # 2
+"""The customer is dialled while an agent is kept free: one dial for each free agent."""
+Global___Pacing: _TypeAlias = Pacing  # noqa: Y015
+
 class _LostCall:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -250,6 +274,7 @@ class TenantDocument(_message.Message):
     DISPOSITIONS_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
     CLOSED_CALLBACKS_FIELD_NUMBER: _builtins.int
+    CAMPAIGNS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
@@ -317,6 +342,10 @@ class TenantDocument(_message.Message):
         """Who calls a line while a schedule says closed or holiday, and isn't helped otherwise, is called back (SPEC 4.1)."""
 
     @_builtins.property
+    def campaigns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Campaign]:
+        """Its calling campaigns (SPEC 4.4); the numbers come by the API."""
+
+    @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
         """Groups of agents: who stands in for a caller's last agent (SPEC 3.2)."""
 
@@ -346,12 +375,13 @@ class TenantDocument(_message.Message):
         dispositions: _abc.Iterable[_builtins.str] | None = ...,
         prompts: _abc.Iterable[Global___NamedPrompt] | None = ...,
         closed_callbacks: _abc.Iterable[Global___ClosedCallback] | None = ...,
+        campaigns: _abc.Iterable[Global___Campaign] | None = ...,
         groups: _abc.Iterable[Global___AgentGroup] | None = ...,
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -540,6 +570,48 @@ class Queue(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class Campaign(_message.Message):
+    """Campaign calls a list of customers; attempts, gaps, hours and lists are those of its queue's callbacks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    PACING_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    MOST_DIALS_FIELD_NUMBER: _builtins.int
+    ABANDON_PERCENT_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    """Unique in the tenant."""
+    queue_id: _builtins.str
+    """The queue whose agents talk."""
+    pacing: Global___Pacing.ValueType
+    """How it dials."""
+    line: _builtins.str
+    """The tenant's line that customers see, E.164 with +."""
+    most_dials: _builtins.int
+    """Most customers dialled at once under this campaign's line; 0 = as many as agents are free."""
+    abandon_percent: _builtins.int
+    """Progressive: when more of a hundred reached customers have hung up before an agent talked, it dials as preview."""
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        pacing: Global___Pacing.ValueType = ...,
+        line: _builtins.str = ...,
+        most_dials: _builtins.int = ...,
+        abandon_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandon_percent", b"abandon_percent", "campaign_id", b"campaign_id", "line", b"line", "most_dials", b"most_dials", "pacing", b"pacing", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Campaign: _TypeAlias = Campaign  # noqa: Y015
 
 @_typing.final
 class ClosedCallback(_message.Message):

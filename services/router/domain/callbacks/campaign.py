@@ -1,0 +1,144 @@
+"""Campaigns: a list of customers, called as agents are free (SPEC 4.4).
+
+A campaign keeps few tasks open at a time; each is a callback like any other, so hours, attempts, black lists and one
+task a number and queue hold here too. When one rests or is done the next customer of the list has the turn.
+"""
+
+from services.router.domain.callbacks import opening, planning
+from services.router.domain.callbacks.numbers import normalised
+from services.router.domain.callbacks.opening import Wish
+from services.router.domain.callbacks.task import CampaignRun
+from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+
+REASON = "campaign"
+MOST_CONTACTS = 50_000
+"""Waiting customers of a tenant's campaigns together: they are part of each snapshot."""
+MOST_AT_ONCE = 200
+"""Customers in one request: to read a number takes some 50 µs, and nothing else is decided meanwhile."""
+MOST_TASKS = 500
+"""Open tasks of one campaign: beyond that nobody new has the turn, however many rest till their hour."""
+FEWEST_JUDGED = 20
+"""The share of abandons is judged from so many reached customers on: one of two is no half."""
+_PERCENT = 100
+
+Answer = tuple[str, str]
+_ACCEPTED: Answer = ("", "")
+
+
+def add_contacts(turn: Turn, request: rq.Request) -> Answer:
+    """Add customers to a list; those who wait in it already are not added again."""
+    asked = request.add_contacts
+    campaign = _campaign(turn, asked.campaign_id)
+    if campaign is None:
+        return _no_campaign(asked.campaign_id)
+    if len(asked.contacts) > MOST_AT_ONCE:
+        return "too-many-contacts", f"At most {MOST_AT_ONCE} customers can be added at once."
+    waiting = sum(len(run.waiting) for run in turn.state.campaigns.values())
+    if waiting + len(asked.contacts) > MOST_CONTACTS:
+        return "too-many-contacts", f"{waiting} customers wait already; {MOST_CONTACTS} may."
+    run = turn.state.campaigns.setdefault(asked.campaign_id, CampaignRun(asked.campaign_id))
+    known = {number for number, _ in run.waiting}
+    for contact in asked.contacts:
+        number = normalised(contact.number, campaign.line)
+        if number and number not in known:
+            known.add(number)
+            run.waiting.append([number, contact.name])
+    _tell(turn, run, "contacts_added", request.actor)
+    _feed(turn, run, campaign)
+    return _ACCEPTED
+
+
+def run_campaign(turn: Turn, request: rq.Request) -> Answer:
+    """Let a campaign dial, or pause it."""
+    asked = request.run_campaign
+    campaign = _campaign(turn, asked.campaign_id)
+    if campaign is None:
+        return _no_campaign(asked.campaign_id)
+    run = turn.state.campaigns.setdefault(asked.campaign_id, CampaignRun(asked.campaign_id))
+    if run.is_running == asked.running:
+        return _ACCEPTED
+    run.is_running = asked.running
+    _tell(turn, run, "started" if asked.running else "paused", request.actor)
+    _feed(turn, run, campaign)
+    return _ACCEPTED
+
+
+def go_on(turn: Turn) -> None:
+    """Count what became of campaigns' customers in this decision, and give the next ones their turn."""
+    while turn.campaigns:
+        campaign_id, callback_id, what = turn.campaigns.pop(0)
+        run, campaign = turn.state.campaigns.get(campaign_id), _campaign(turn, campaign_id)
+        if run is None:
+            continue
+        if callback_id in run.active and what != planning.ABANDONED:
+            run.active.remove(callback_id)
+        if what in (planning.REACHED, planning.GIVEN_UP):
+            run.open -= 1
+        run.reached += what == planning.REACHED
+        run.failed += what == planning.GIVEN_UP
+        run.abandoned += what == planning.ABANDONED
+        if campaign is not None:
+            _judge(turn, run, campaign)
+            _feed(turn, run, campaign)
+
+
+def follow_document(turn: Turn) -> None:
+    """Forget campaigns that a new document does not have, and their customers."""
+    for campaign_id in [known for known in turn.state.campaigns if _campaign(turn, known) is None]:
+        del turn.state.campaigns[campaign_id]
+        for task in [task for task in turn.state.callbacks.values() if task.campaign_id == campaign_id]:
+            planning.cancel(turn, task, "campaign_removed")
+
+
+def _feed(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
+    """Open tasks for the next customers: as many as agents are at work, and the line may dial."""
+    if not run.is_running:
+        return
+    while run.waiting and len(run.active) < _room(turn, campaign) and run.open < MOST_TASKS:
+        number, name = run.waiting.pop(0)
+        if opening.find(turn, number, campaign.queue_id) is not None:
+            continue
+        wish = Wish(campaign.queue_id, number, REASON, campaign.line, name, campaign_id=campaign.campaign_id)
+        task = opening.request(turn, wish)
+        if task is None:
+            run.waiting.insert(0, [number, name])
+            return
+        run.open += 1
+        run.active.append(task.callback_id)
+    if not run.waiting and not run.open:
+        run.is_running = False
+        _tell(turn, run, "done", "")
+
+
+def _room(turn: Turn, campaign: tn.Campaign) -> int:
+    index = turn.state.indexes.get(campaign.queue_id)
+    at_work = sum(index.logged_in.values()) if index else 0
+    return min(max(1, at_work), campaign.most_dials or MOST_TASKS)
+
+
+def _judge(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
+    """Dial as preview while too many hung up before an agent talked, and as the document says again below that."""
+    reached = run.reached + run.abandoned
+    share = run.abandoned * _PERCENT / reached if reached >= FEWEST_JUDGED else 0.0
+    is_slow = bool(campaign.abandon_percent) and share > campaign.abandon_percent
+    if is_slow != run.is_slow:
+        run.is_slow = is_slow
+        _tell(turn, run, "slowed_down" if is_slow else "sped_up", "")
+
+
+def _campaign(turn: Turn, campaign_id: str) -> tn.Campaign | None:
+    configuration = turn.state.configuration
+    return configuration.campaigns.get(campaign_id) if configuration else None
+
+
+def _no_campaign(campaign_id: str) -> Answer:
+    return "campaign-not-found", f"There is no campaign {campaign_id}."
+
+
+def _tell(turn: Turn, run: CampaignRun, change: str, actor: str) -> None:
+    body = turn.subject_event(f"campaign:{run.campaign_id}").campaign_changed
+    body.campaign_id, body.change, body.actor = run.campaign_id, change, actor
+    body.waiting, body.open = len(run.waiting), run.open
+    body.reached, body.failed, body.abandoned = run.reached, run.failed, run.abandoned
