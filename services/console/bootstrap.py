@@ -12,6 +12,7 @@ from services.console.api.access import Gate, answer_refusals
 from services.console.api.agents import agent_routes
 from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
+from services.console.api.campaigns import campaign_routes
 from services.console.api.describing import hold_to_description
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
@@ -20,10 +21,11 @@ from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
 from services.console.domain.callback_view import CallbackView
+from services.console.domain.campaign_view import CampaignView
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
 from services.console.domain.phone_password import SHORTEST_SECRET
-from services.console.following import Follower, into_all, into_callbacks, into_directory, into_live
+from services.console.following import Follower, into_all, into_callbacks, into_campaigns, into_directory, into_live
 from services.console.publishing import Publisher
 from services.console.settings import Settings
 from services.console.store import StoreUnavailable, TenantStore
@@ -75,11 +77,13 @@ class Console:
         self._outside = outside
         self.live = Live()
         self.callbacks = CallbackView()
+        self.campaigns = CampaignView()
         self.directory = Directory()
         self.publisher = Publisher(outside.store, outside.sender, outside.clock)
         self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
         self.desk = Desk(outside.sender, outside.replies, outside.clock)
-        self._calls = Follower(outside.calls, into_all(into_live(self.live), into_callbacks(self.callbacks)))
+        take = into_all(into_live(self.live), into_callbacks(self.callbacks), into_campaigns(self.campaigns))
+        self._calls = Follower(outside.calls, take)
         self._tenants = Follower(outside.tenants, into_directory(self.directory))
 
     def start(self, supervisor: Supervisor) -> None:
@@ -111,6 +115,7 @@ class Console:
         app.register_blueprint(call_routes(gate, self.desk, self.live))
         app.register_blueprint(supervision_routes(gate, self.desk))
         app.register_blueprint(callback_routes(gate, self.desk, self.callbacks))
+        app.register_blueprint(campaign_routes(gate, self.desk, self.directory, self.campaigns))
         switch = self._outside.switch
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))

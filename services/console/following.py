@@ -6,7 +6,9 @@ from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
 from services.console import metrics
+from services.console.domain import campaign_view
 from services.console.domain.callback_view import TOLD_BY, CallbackView
+from services.console.domain.campaign_view import CampaignView
 from services.console.domain.directory import Directory
 from services.console.domain.live import SHOWN, Live
 from services.shared.bus.errors import BusUnavailable
@@ -73,6 +75,16 @@ def into_callbacks(view: CallbackView) -> Callable[[Record], None]:
 
     def take(record: Record) -> None:
         if record.headers.get("ce_type") in TOLD_BY:
+            view.apply(Event.FromString(record.value))
+
+    return take
+
+
+def into_campaigns(view: CampaignView) -> Callable[[Record], None]:
+    """Return what puts the campaigns' events of ringmaster.calls into a view."""
+
+    def take(record: Record) -> None:
+        if record.headers.get("ce_type") == campaign_view.TOLD_BY:
             view.apply(Event.FromString(record.value))
 
     return take

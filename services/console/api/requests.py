@@ -30,11 +30,7 @@ def ask_router(
     logged, the router has not answered in time. 503: the broker does not answer; repeat it with the same
     Idempotency-Key. `named` says what an accepted request has made, by the request's id.
     """
-    wish.request_id, wish.actor, wish.role = (
-        key_id(principal) or f"req-{uuid.uuid4().hex}",
-        principal.actor,
-        principal.role.value,
-    )
+    wish.request_id, wish.actor, wish.role = request_id_of(principal), principal.actor, principal.role.value
     try:
         asked = desk.ask(tenant_id, wish)
     except (BusError, TooManyWaiting) as error:
@@ -53,6 +49,11 @@ def _answer(asked: Asked, made: dict[str, str]) -> Response:
     kind = reply.problem or "refused"
     status = 404 if kind.endswith("-not-found") else 422 if kind in _SENSELESS else 409
     return problem(status, kind, reply.detail or "Refused.", **extra)
+
+
+def request_id_of(principal: Principal) -> str:
+    """Return a request's id: that of the Idempotency-Key, or one of its own. Raises Refusal."""
+    return key_id(principal) or f"req-{uuid.uuid4().hex}"
 
 
 def key_id(principal: Principal) -> str:

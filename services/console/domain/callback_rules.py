@@ -44,8 +44,9 @@ def _allowed(document: Document) -> Iterator[Fault]:
     for policy, at in _policies(document):
         if policy.get("after"):
             yield Fault(path_of([*at, "after"]), sentence)
-    if document.get("closed_callbacks"):
-        yield Fault("closed_callbacks", sentence)
+    for field in ("closed_callbacks", "campaigns"):
+        if document.get(field):
+            yield Fault(field, sentence)
 
 
 def _times(document: Document) -> Iterator[Fault]:
@@ -70,6 +71,17 @@ def _closed(document: Document) -> Iterator[Fault]:
         seen.add(closed["line"])
 
 
+def _campaigns(document: Document) -> Iterator[Fault]:
+    lines = {line["number"] for line in document["lines"]}
+    queues = {queue["queue_id"] for queue in document["queues"]}
+    for index, campaign in enumerate(document.get("campaigns", ())):
+        at: At = ["campaigns", index]
+        if campaign["queue_id"] not in queues:
+            yield Fault(path_of([*at, "queue_id"]), f"there is no queue {campaign['queue_id']}.")
+        if campaign["line"] not in lines:
+            yield Fault(path_of([*at, "line"]), f"there is no line {campaign['line']}.")
+
+
 def _policies(document: Document) -> Iterator[tuple[Document, At]]:
     for index, queue in enumerate(document["queues"]):
         if "callbacks" in queue:
@@ -77,4 +89,11 @@ def _policies(document: Document) -> Iterator[tuple[Document, At]]:
 
 
 _DAY_SECONDS: Final = 86_400
-_RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (_names, _hours, _allowed, _times, _closed)
+_RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
+    _names,
+    _hours,
+    _allowed,
+    _times,
+    _closed,
+    _campaigns,
+)

@@ -56,6 +56,7 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("schedules", "schedule_id"),
         ("lists", "list_id"),
         ("groups", "group_id"),
+        ("campaigns", "campaign_id"),
         ("prompts", "prompt_id"),
         ("webhooks", "endpoint_id"),
     ):

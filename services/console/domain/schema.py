@@ -21,7 +21,7 @@ from services.console.domain.schema_parts import count as _count
 from services.console.domain.schema_parts import mapping as _object
 from services.console.domain.schema_parts import sequence as _list
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import CallbackOrder, LostCall, RecordingMode, Strategy
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import CallbackOrder, LostCall, Pacing, RecordingMode, Strategy
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
@@ -32,6 +32,7 @@ EVENT_FAMILIES: Final = tuple(sorted({name.partition(".")[0] + ".*" for name in 
 STRATEGIES: Final = enum_words(Strategy.keys(), "STRATEGY_")
 LOST_CALLS: Final = enum_words(LostCall.keys(), "LOST_CALL_")
 CALLBACK_ORDERS: Final = enum_words(CallbackOrder.keys(), "CALLBACK_ORDER_")
+PACINGS: Final = enum_words(Pacing.keys(), "PACING_")
 RECORDING_MODES: Final = enum_words(RecordingMode.keys(), "RECORDING_MODE_")
 
 _HOURS = _list(
@@ -216,6 +217,18 @@ SCHEMA: Final[Schema] = {
             ),
         ),
         closed_callbacks=_list(_object(["line", "queue_id"], line=E164, queue_id=ID), 1_000),
+        campaigns=_list(
+            _object(
+                ["campaign_id", "queue_id", "line"],
+                campaign_id=ID,
+                queue_id=ID,
+                pacing={"enum": PACINGS, "default": "preview"},
+                line=E164,
+                most_dials=_count(0, 1_000, 0),
+                abandon_percent=_count(0, 100, 3),
+            ),
+            100,
+        ),
         groups=_list(_object(["group_id", "agent_ids"], group_id=ID, agent_ids=_list(ID, 5_000, 1)), 500),
         black_lists=_list(ID, 100),
         fallback_number=E164,

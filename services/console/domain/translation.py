@@ -26,6 +26,8 @@ def to_contract(document: Document, version: int) -> TenantDocument:
     for queue in words["queues"]:
         queue["strategy"] = f"STRATEGY_{queue['strategy'].upper()}"
         _name_callback_enums(queue.get("callbacks", {}))
+    for campaign in words.get("campaigns", ()):
+        campaign["pacing"] = f"PACING_{campaign['pacing'].upper()}"
     if "recording" in words:
         words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
     for flow in words["flows"]:

@@ -69,6 +69,10 @@ ROUTES = [
     ("GET", "/v1/tenants/acme/callbacks", "live"),
     ("GET", "/v1/tenants/acme/callbacks/task-1", "live"),
     ("POST", "/v1/tenants/acme/callbacks", "ask"),
+    ("GET", "/v1/tenants/acme/campaigns", "live"),
+    ("POST", "/v1/tenants/acme/campaigns/spring/start", "manage"),
+    ("POST", "/v1/tenants/acme/campaigns/spring/pause", "manage"),
+    ("POST", "/v1/tenants/acme/campaigns/spring/contacts", "manage"),
     ("POST", "/v1/tenants/acme/callbacks/task-1/cancel", "manage"),
     ("POST", "/v1/tenants/acme/callbacks/task-1/reschedule", "manage"),
 ]
@@ -92,6 +96,7 @@ BODIES = {
     "dial": {"number": "+380501112233"},
     "queue": {"queue_id": "sales"},
     "calls/call-1/supervision/olena": {"mode": "listen"},
+    "contacts": "number,name\n0501112233,Client\n",
     "callbacks": {"queue_id": "sales", "number": "+380501112233"},
     "reschedule": {"due_at": "2026-03-01T09:30:00+02:00"},
 }
