@@ -1,7 +1,10 @@
 """Customers are called back on the true parts: asked for over the API, lost, and with their place kept."""
 
+import itertools
+import json
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -127,6 +130,30 @@ def test_a_callback_for_later_is_listed_moved_and_cancelled_and_nobody_is_dialle
     done = wait_until(lambda: town.task(number, "cancelled"), "the callback is cancelled", SECONDS)
     assert done["cause"] == "bought elsewhere"
     assert town.dials(number) == []
+
+
+def test_a_list_of_customers_is_called_one_after_the_other(town: Town) -> None:
+    numbers = [f"+38050222{place:04}" for place in range(4)]
+    rows = ["number;name", *(f"{number};Client" for number in numbers), "nobody;Nobody"]
+    base = town.layout.url("console", "/v1/tenants/acme/campaigns")
+    body = "\n".join(rows).encode()
+    request = urllib.request.Request(  # noqa: S310 - loopback only
+        f"{base}/spring/contacts", data=body, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
+        taken = json.loads(answer.read())
+    assert (taken["added"], taken["bad_rows"], taken["faults"][0]["path"]) == (4, 1, "line 6")
+    assert post(f"{base}/spring/start", {}, ADMIN_TOKEN)["accepted"]
+
+    def is_done() -> bool:
+        [spring] = get(base, ADMIN_TOKEN)["campaigns"]
+        return bool(spring["state"] == "done")
+
+    wait_until(is_done, "the campaign is through with its list", SECONDS)
+    dials = [dial for dial in town.truth()["dials"] if dial["number"] in numbers]
+    assert [dial["number"] for dial in sorted(dials, key=lambda dial: dial["dialled"])] == numbers
+    assert all(dial["talked_with"] == ["olena@acme.example"] for dial in dials)
+    assert all(one["answered"] < other["dialled"] for one, other in itertools.pairwise(dials))
 
 
 @pytest.mark.parametrize(("number", "problem"), [("+12125550123", 422), ("nobody", 422)])
