@@ -4,12 +4,14 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, listed, read_body, refuse
+from services.console.api.describing import asks_router, described
+from services.console.api.models import FAULT, NOTHING, Model
 from services.console.api.requests import ask_router, request_id_of
 from services.console.desk import Desk, TooManyWaiting
 from services.console.domain.campaign_view import CampaignView
 from services.console.domain.contact_list import MOST_BYTES, ContactList, UnreadableList, read_contacts
 from services.console.domain.directory import Directory
-from services.console.domain.shape import validator_of
+from services.console.domain.schema_parts import Schema, mapping, sequence
 from services.shared.access import Action, Principal
 from services.shared.bus.errors import BusError
 from services.shared.contracts.ringmaster.v1.request_pb2 import AddContacts, Contact, Request, RunCampaign
@@ -17,7 +19,33 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import Campaign, Pacing,
 
 AT_ONCE: Final = 200
 """Customers in one request to the router."""
-_NOTHING: Final = validator_of({"type": "object", "additionalProperties": False})
+_COUNTED: Final[dict[str, Schema]] = {
+    name: {"type": "integer"} for name in ("waiting", "open", "reached", "failed", "abandoned")
+}
+_SHOWN: Final = Model(
+    "Campaign",
+    mapping(
+        ["campaign_id", "queue_id", "line", "pacing", "state", *_COUNTED],
+        campaign_id={"type": "string"},
+        queue_id={"type": "string"},
+        line={"type": "string"},
+        pacing={"type": "string"},
+        state={"enum": ["new", "running", "paused", "done"]},
+        **_COUNTED,
+    ),
+)
+_ALL: Final = Model("Campaigns", mapping(["campaigns"], campaigns=sequence(_SHOWN.ref, 100)), (_SHOWN,))
+_TAKEN: Final = Model(
+    "ContactsTaken",
+    mapping(
+        ["added", "of", "bad_rows", "faults"],
+        added={"type": "integer"},
+        of={"type": "integer", "description": "Good rows in the list."},
+        bad_rows={"type": "integer"},
+        faults={"type": "array", "items": FAULT.ref},
+    ),
+    (FAULT,),
+)
 
 
 def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: CampaignView) -> Blueprint:
@@ -28,6 +56,7 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
     routes = Blueprint("campaigns", __name__)
 
     @routes.get("/v1/tenants/<tenant_id>/campaigns")
+    @described("Campaigns, and how far they are.", Action.READ_LIVE, _ALL)
     def campaigns(tenant_id: str) -> Response:
         gate.require(Action.READ_LIVE, tenant_id)
         document = directory.document(tenant_id)
@@ -35,6 +64,15 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
         return json_answer({"campaigns": [_shown(each, view.find(tenant_id, each.campaign_id)) for each in known]})
 
     @routes.post("/v1/tenants/<tenant_id>/campaigns/<campaign_id>/contacts")
+    @described(
+        "Add customers to a campaign: CSV with a heading that names number, and name.",
+        Action.MANAGE_CALLBACKS,
+        _TAKEN,
+        text="text/csv",
+        fails=frozenset({404, 409, 503}),
+        has_key=True,
+        may_be_late=True,
+    )
     def contacts(tenant_id: str, campaign_id: str) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
         document = directory.document(tenant_id)
@@ -49,16 +87,18 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
         return json_answer(counts | {"faults": listed(found.faults)}, 200 if added == len(found.contacts) else 202)
 
     @routes.post("/v1/tenants/<tenant_id>/campaigns/<campaign_id>/start")
+    @asks_router("Let a campaign dial.", Action.MANAGE_CALLBACKS, NOTHING)
     def start(tenant_id: str, campaign_id: str) -> Response:
         return run(tenant_id, campaign_id, running=True)
 
     @routes.post("/v1/tenants/<tenant_id>/campaigns/<campaign_id>/pause")
+    @asks_router("Let a campaign dial nobody new.", Action.MANAGE_CALLBACKS, NOTHING)
     def pause(tenant_id: str, campaign_id: str) -> Response:
         return run(tenant_id, campaign_id, running=False)
 
     def run(tenant_id: str, campaign_id: str, *, running: bool) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
-        read_body(_NOTHING)
+        read_body(NOTHING)
         wish = RunCampaign(campaign_id=campaign_id[:64], running=running)
         return ask_router(desk, tenant_id, principal, Request(run_campaign=wish))
 

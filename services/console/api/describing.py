@@ -35,6 +35,8 @@ class Operation:
     body: Model | None = None
     is_document: bool = False
     """The body may be YAML too, and is needed."""
+    text: str = ""
+    """Media type of a body that is text, not JSON."""
     query: dict[str, Schema] = field(default_factory=dict)
     needed: frozenset[str] = frozenset()
     """Of the query."""

@@ -98,6 +98,8 @@ def _described(rule: Rule, operation: Operation) -> dict[str, Any]:
         kinds = ["application/json", "application/yaml"] if operation.is_document else ["application/json"]
         content = {kind: {"schema": operation.body.ref} for kind in kinds}
         found["requestBody"] = {"required": operation.is_document or operation.body.is_needed, "content": content}
+    if operation.text:
+        found["requestBody"] = {"required": True, "content": {operation.text: {"schema": {"type": "string"}}}}
     return found
 
 
@@ -124,7 +126,7 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 def _failures(operation: Operation) -> set[int]:
     failures = {400, 401, 403} | operation.fails
-    if operation.body is not None:
+    if operation.body is not None or operation.text:
         failures |= {413, 422}
     if operation.asks_router:
         failures |= {404, 409, 422, 503}

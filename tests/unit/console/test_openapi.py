@@ -22,6 +22,7 @@ DOCUMENTS: Final = (
     "/v1/tenants/{tenant_id}/diff",
     "/v1/tenants/{tenant_id}/flows/{flow_id}",
     "/v1/tenants/{tenant_id}/flows/{flow_id}/diff",
+    "/v1/tenants/{tenant_id}/campaigns/{campaign_id}/contacts",
 )
 """Their bodies are whole documents, which have tests of their own: making one up takes a minute."""
 JUDGED_BY_MEANING: Final = (
