@@ -259,4 +259,4 @@ def _id_of(event: "Event") -> str:
 
 
 TestCallingBack = CallingBack.TestCase
-TestCallingBack.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
+TestCallingBack.settings = settings(max_examples=30, stateful_step_count=60, deadline=None)
