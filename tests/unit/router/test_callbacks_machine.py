@@ -41,8 +41,8 @@ class CallingLog(WatchedLog):
     def feed(self, given: Input) -> "Outputs":
         out = super().feed(given)
         for command in out.commands:
-            number = command.originate_leg.number
-            if number and command.leg_id == command.call_id:
+            number, call = command.originate_leg.number, self.state.calls.get(command.call_id)
+            if number and call is not None and call.callback_id and command.leg_id == command.call_id:
                 assert number != BLACK
                 assert number.startswith("+380"), "a prefix that is not allowed"
                 assert self._is_allowed_now(), "a customer is rung outside the hours"
