@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
+from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_OUTBOUND
 from services.stats.domain import trace
 
 INBOUND = "inbound"
@@ -33,7 +34,7 @@ def _started(event: Event) -> Fields:
         "caller_number": body.caller.number,
         "started_ms": event.time.ToMilliseconds(),
         "started": True,
-        "direction": OUTBOUND if body.callback_id else INBOUND,
+        "direction": OUTBOUND if body.callback_id or body.direction == DIRECTION_OUTBOUND else INBOUND,
     }
 
 
