@@ -72,8 +72,8 @@ def _show_queueing(hours: float) -> int:
         _say(f"{case.name:36}" + "".join(_cell(one) for one in comparisons if one.case is case))
     faults = queueing.faults(comparisons)
     _say(
-        f"{len(comparisons)} comparisons (theory, measured ± 99 %): {queueing.outside(comparisons)} miss their own "
-        f"interval, up to {queueing.most_missed(comparisons)} may by chance; * misses the family's interval"
+        f"{len(comparisons)} comparisons (theory, measured ± 99 %): {queueing.outside(comparisons)} cases miss their "
+        f"own interval, up to {queueing.most_missed(comparisons)} may by chance; * misses the family's interval"
     )
     for fault in faults:
         _say(f"FAULT: {fault}")
