@@ -45,7 +45,7 @@ def balance(
         Row("webhooks with a bad signature", 0, received["invalid"]),
         Row("callers stuck", 0, sum(call["hungup"] is None for call in calls)),
         Row("customers stuck", 0, sum(dial["ended"] is None for dial in truth["dials"])),
-        Row("agents rung twice at once", 0, _double_rings(truth["offers"])),
+        Row("agents rung twice at once", 0, double_rings(truth["offers"])),
     ]
 
 
@@ -55,7 +55,7 @@ def _died_with_the_switch(call: dict[str, Any]) -> bool:
     return call["hung_up_by"] == "crash" and bool(sizes) and max(sizes) <= WAV_HEADER_BYTES
 
 
-def _double_rings(offers: list[dict[str, Any]]) -> int:
+def double_rings(offers: list[dict[str, Any]]) -> int:
     """Count offers that rang a phone which was ringing or talking already."""
     doubles = 0
     busy_until: dict[str, float] = {}

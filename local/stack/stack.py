@@ -55,17 +55,27 @@ class Stack:
     def _start_all(self) -> None:
         self._refuse_taken_ports()
         for part in infrastructure(self.layout):
-            self._start(part)
+            self.add(part)
         created = ensure_topics(self.layout.address("kafka"), definitions())
         self.say(f"  topics      {len(created)} created")
-        self._start(switch(self.layout, self.environment, self.scenario))
+        self.add(switch(self.layout, self.environment, self.scenario))
         for part in services(self.layout, self.environment):
-            self._start(part)
+            self.add(part)
         documents = self._apply_tenants()
         self._wait_for_everything()
         for tenant in documents:
             workday.begin(self.layout, tenant)
         post(self.layout.url("switch", "/begin"), {})
+
+    def add(self, part: Part) -> None:
+        """Start one more part and wait until it is ready. Raises PartFailed."""
+        began = time.monotonic()
+        self.say(f"  {part.name:<11} starting …")
+        self.parts.append(part)
+        part.start()
+        self._write_down()
+        part.wait_until_ready()
+        self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
 
     def watch(self) -> list[str]:
         """Start again what has ended, as a cluster would; return the names."""
@@ -98,15 +108,6 @@ class Stack:
             for part in reversed(self.parts):
                 part.stop()
             self._pids_file().unlink(missing_ok=True)
-
-    def _start(self, part: Part) -> None:
-        began = time.monotonic()
-        self.say(f"  {part.name:<11} starting …")
-        self.parts.append(part)
-        part.start()
-        self._write_down()
-        part.wait_until_ready()
-        self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
 
     def _wait_for_everything(self) -> None:
         """Wait until each service says that it is ready to work, not only alive."""

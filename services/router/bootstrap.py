@@ -32,6 +32,8 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Router:
     faults = []
     if settings.router_snapshot_seconds <= 0:
         faults.append("RINGMASTER_ROUTER_SNAPSHOT_SECONDS must be above 0")
+    if settings.router_session_seconds < 1:
+        faults.append("RINGMASTER_ROUTER_SESSION_SECONDS must be at least 1")
     if settings.router_snapshot_inputs < 1:
         faults.append("RINGMASTER_ROUTER_SNAPSHOT_INPUTS must be at least 1")
     if faults:
@@ -41,7 +43,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Router:
         _outside(settings), lambda: Producer(settings.kafka_bootstrap, f"{settings.router_name}-lookups"), clock
     )
     shell = Shell(
-        KafkaBus(settings.kafka_bootstrap, settings.router_name),
+        KafkaBus(settings.kafka_bootstrap, settings.router_name, settings.router_session_seconds),
         snapshots,
         clock,
         Pace(settings.router_snapshot_seconds, settings.router_snapshot_inputs),

@@ -12,6 +12,9 @@ class Settings:
     http_port: int = 8082
     router_name: str = "router-1"
     """Names this process in its group: started again under the same name it gets its partitions back at once."""
+    router_session_seconds: float = 6.0
+    """A router that is silent for so long is dead, and others take its tenants over. Less than 6 needs the broker's
+    group.min.session.timeout.ms set to it or less."""
     lookup_allow_private: str = ""
     """Networks below which a flow's lookup may reach a private address; empty = public addresses only."""
     lookup_own_networks: str = ""

@@ -23,7 +23,7 @@ from services.router.domain.turn import Lookup
 from services.router.outbox import Outbox
 from services.router.partition import Partition
 from services.router.rounds import SnapshotRounds
-from services.shared.bus.errors import BusError
+from services.shared.bus.errors import BusError, Rebalancing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock
@@ -141,10 +141,14 @@ class Session:
 
     def settle(self) -> None:
         """Commit the offsets before which all outputs are acknowledged."""
-        positions = {(INPUTS, number): at for number, at in self._settled.items() if number in self.partitions}
-        self._settled = {}
-        if positions:
+        settled, self._settled = self._settled, {}
+        positions = {(INPUTS, number): at for number, at in settled.items() if number in self.partitions}
+        if not positions:
+            return
+        try:
             self._reader.commit(positions)
+        except Rebalancing:
+            self._settled = settled
 
     def snapshot(self) -> None:
         """Keep the state of all partitions that changed, now. A document store that is away makes recovery longer."""

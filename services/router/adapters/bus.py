@@ -43,10 +43,20 @@ class KafkaBus:
 
     bootstrap: str
     name: str
+    session_seconds: float
 
     def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
         """Join the group under this process's name."""
-        return Consumer(self.bootstrap, GROUP, [INPUTS], self.name, gather_ms=GATHER_MS, on_revoked=on_revoked)
+        return Consumer(
+            self.bootstrap,
+            GROUP,
+            [INPUTS],
+            self.name,
+            gather_ms=GATHER_MS,
+            session_seconds=self.session_seconds,
+            keeps_partitions=True,
+            on_revoked=on_revoked,
+        )
 
     def sender(self) -> ClosingSender:
         """Connect."""

@@ -5,17 +5,24 @@ from typing import Any
 
 import gevent
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from services.shared.bus.connecting import connected
-from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.errors import BusUnavailable, Rebalancing
 from services.shared.bus.record import Record
 
 # A larger batch starves the hub: 1.6 s pauses with 2000, under 54 ms with 100 (measured).
 MAX_POLL_RECORDS = 100
 # A broker that was away for long is found again within this; kafka-python's own is half a minute.
 RECONNECT_MS = 2_000
+SESSION_SECONDS = 10.0
+HEARTBEATS = 5
+"""So many beats a session: one that comes late ends nothing."""
+_COOPERATIVE = [CooperativeStickyAssignor]
+_EAGER = [RangePartitionAssignor]
 Partitions = Collection[tuple[str, int]]
 PartitionsChanged = Callable[[Partitions], None]
 
@@ -27,12 +34,18 @@ class Consumer:
     commits nothing (compacted topics). `client_id` names this process among the group's members: one that is killed and
     started again under the same name gets its partitions back at once (static membership), not after a session's end.
 
+    `session_seconds` after its last heartbeat a member counts as dead, and others take its partitions over; the broker
+    takes no less than its `group.min.session.timeout.ms` (6 s where nobody has set it).
+
+    `keeps_partitions`: who has state of its partitions keeps those that stay with it over a rebalance (KIP-429); else
+    all are revoked and given anew. All members of a group must want the same.
+
     `gather_ms`: who needs no record at once gets more of them together. After a poll that returned some, the next one
     waits for so long, so a record comes at most twice as much later. A fetch costs reader and broker about as much as
     ten records, and so does the commit behind it. A topic on which nothing comes is asked twice a second as ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four say what is read, the rest are wishes that few have
         self,
         bootstrap: str,
         group: str | None,
@@ -41,6 +54,8 @@ class Consumer:
         *,
         from_beginning: bool = True,
         gather_ms: int = 0,
+        session_seconds: float = SESSION_SECONDS,
+        keeps_partitions: bool = False,
         on_assigned: PartitionsChanged | None = None,
         on_revoked: PartitionsChanged | None = None,
     ) -> None:
@@ -54,8 +69,9 @@ class Consumer:
             auto_offset_reset="earliest" if from_beginning else "latest",
             max_poll_records=MAX_POLL_RECORDS,
             fetch_max_wait_ms=500,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            partition_assignment_strategy=_COOPERATIVE if keeps_partitions else _EAGER,
+            session_timeout_ms=int(session_seconds * 1000),
+            heartbeat_interval_ms=int(session_seconds * 1000 / HEARTBEATS),
         )
         self._group = group
         self._gather_seconds = gather_ms / 1000
@@ -80,10 +96,13 @@ class Consumer:
         return records
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Say that everything before these offsets has had its effect. Raises BusUnavailable."""
+        """Say that everything before these offsets has had its effect. Raises BusUnavailable, Rebalancing."""
         offsets = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in positions.items()}
         with _as_unavailable("the offset can't be committed"):
-            self._kafka.commit(offsets, timeout_ms=10_000)
+            try:
+                self._kafka.commit(offsets, timeout_ms=10_000)
+            except RebalanceInProgressError as error:
+                raise Rebalancing("the group shares its partitions out; commit again after it") from error
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read on from this offset."""

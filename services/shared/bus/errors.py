@@ -8,3 +8,7 @@ class BusUnavailable(BusError):
 
 class NotDelivered(BusError):
     """A record was not acknowledged. It may or may not be in the topic: send it again, consumers know its id."""
+
+
+class Rebalancing(BusUnavailable):
+    """The group is just sharing its partitions out: what is still ours then can be committed a little later."""

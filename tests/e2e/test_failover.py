@@ -1,0 +1,200 @@
+"""Two routers share the tenants of 50 calls/s; one is killed, or sleeps and wakes up as a zombie. All is counted.
+
+FAILOVER_CALLS=50 plays the whole load, which needs both cores of a small machine for itself; without it a third is
+played, as other tests run beside.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.stack.balance import double_rings
+from local.stack.layout import Layout
+from local.stack.part import Part, answers
+from local.stack.stack import Stack
+from local.stack.web import get, post
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.topics import COMMANDS, INPUTS, partition_of
+from services.shared.contracts.ringmaster.v1.command_pb2 import COMMAND_OUTCOME_FENCED, Command
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.testing.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(300)]
+
+BASE_PORT = 19_500
+PARTITIONS = 4
+CALLS_A_SECOND = float(os.environ.get("FAILOVER_CALLS", "16"))
+TALK_SECONDS = 1.5
+WARM_UP_SECONDS, AFTER_SECONDS = 20.0, 16.0
+SESSION_SECONDS = 1.5
+MOST_GAP_MS = 3_000
+SECOND_ROUTER_PORT = 79
+
+
+def _tenant_ids() -> list[str]:
+    """Return one name for each partition of the log."""
+    names: dict[int, str] = {}
+    number = 0
+    while len(names) < PARTITIONS:
+        names.setdefault(partition_of(f"shop{number}", PARTITIONS), f"shop{number}")
+        number += 1
+    return sorted(names.values())
+
+
+def _document(tenant_id: str, number: int, agents: int) -> dict[str, Any]:
+    ids = [f"{tenant_id}-{each}" for each in range(agents)]
+    queue = {
+        "queue_id": "all",
+        "strategy": "longest_idle",
+        "ring_timeout_seconds": 20,
+        "wrap_up_seconds": 0,
+        "service_level_seconds": 20,
+        "tiers": [{"agent_id": each} for each in ids],
+    }
+    wait = {"step_id": "wait", "queue": {"queue_id": "all"}, "exits": {"timeout": "bye", "no_agent": "bye"}}
+    return {
+        "tenant_id": tenant_id,
+        "name": tenant_id,
+        "time_zone": "Europe/Kyiv",
+        "languages": ["en"],
+        "domain": f"{tenant_id}.example",
+        "lines": [{"number": f"+38044200000{number}", "flow": "main"}],
+        "agents": [{"agent_id": each, "name": each, "phone": each} for each in ids],
+        "queues": [queue],
+        "flows": [{"flow_id": "main", "start": "wait", "steps": [wait, {"step_id": "bye", "hangup": {}}]}],
+        "recording": {"mode": "none"},
+    }
+
+
+@dataclass
+class Floor:
+    """The stack with two routers; `sent` is what they have commanded by tenant: when (ms) and what."""
+
+    stack: Stack
+    second: Part
+    sent: dict[str, list[tuple[int, Command]]] = field(default_factory=lambda: defaultdict(list))
+    fenced: int = 0
+
+    @property
+    def first(self) -> Part:
+        return self.stack.part("router")
+
+    def truth(self) -> dict[str, Any]:
+        return dict(get(self.stack.layout.url("switch", "/truth")))
+
+    def drain(self) -> None:
+        """Let no more callers come, and wait for the last one to go."""
+        post(self.stack.layout.url("switch", "/drain"), {})
+        status = self.stack.layout.url("switch", "/status")
+        wait_until(lambda: get(status)["phase"] == "drained", "the last caller's end")
+
+    def read_log(self) -> None:
+        """Read all commands, and the results that came back."""
+        reader = Consumer(self.stack.layout.address("kafka"), None, [COMMANDS, INPUTS], "failover")
+        ends = {place: reader.end_offset(*place) for place in reader.assignment()}
+        left = {place for place, end in ends.items() if end}
+        while left:
+            for record in reader.poll(1.0):
+                place = (record.topic, record.partition)
+                if record.topic == COMMANDS:
+                    command = Command.FromString(record.value)
+                    self.sent[command.tenant_id].append((record.timestamp_ms, command))
+                else:
+                    result = Input.FromString(record.value).command_result
+                    self.fenced += result.outcome == COMMAND_OUTCOME_FENCED
+                if record.offset + 1 >= ends[place]:
+                    left.discard(place)
+        reader.close()
+
+    def gaps_ms(self, from_ms: int, until_ms: int) -> dict[str, int]:
+        """Return each tenant's longest time without a command in that span."""
+        gaps = {}
+        for tenant_id, sent in self.sent.items():
+            moments = sorted({at for at, _ in sent if from_ms <= at <= until_ms} | {from_ms, until_ms})
+            gaps[tenant_id] = max(b - a for a, b in pairwise(moments))
+        return gaps
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    layout = Layout(tmp_path, BASE_PORT)
+    agents = max(4, int(CALLS_A_SECOND / PARTITIONS * (TALK_SECONDS + 1.5) * 2))
+    documents = tmp_path / "shops"
+    documents.mkdir()
+    tenant_ids = _tenant_ids()
+    for number, tenant_id in enumerate(tenant_ids):
+        text = yaml.safe_dump(_document(tenant_id, number, agents), sort_keys=False)
+        (documents / f"{tenant_id}.yaml").write_text(text, encoding="utf-8")
+    scenario = tmp_path / "scenario.yaml"
+    per_line = CALLS_A_SECOND * 3600 / PARTITIONS
+    plan = {
+        "minutes": 10,
+        "seed": 1,
+        "callers": {"patience": 600, "talk": TALK_SECONDS, "ends_first": 1.0},
+        "lines": [{"number": f"+38044200000{number}", "calls_per_hour": per_line} for number in range(PARTITIONS)],
+        "agents": [
+            {"id": f"{tenant_id}-{each}", "domain": f"{tenant_id}.example", "answer": 0.2}
+            for tenant_id in tenant_ids
+            for each in range(agents)
+        ],
+    }
+    scenario.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    environment = {"RINGMASTER_ROUTER_SESSION_SECONDS": str(SESSION_SECONDS)}
+    stack = Stack(layout, environment, scenario, lambda _line: None, documents)
+    try:
+        stack.start()
+        yield Floor(stack, _second_router(stack))
+    finally:
+        stack.stop()
+
+
+def _second_router(stack: Stack) -> Part:
+    port = stack.layout.base_port + SECOND_ROUTER_PORT
+    own = {"RINGMASTER_ROUTER_NAME": "router-2", "RINGMASTER_HTTP_PORT": str(port)}
+    part = Part(
+        "router-2",
+        [sys.executable, "-m", "services.router"],
+        lambda: answers(f"http://127.0.0.1:{port}/readyz"),
+        stack.layout.path("logs", "router-2.log"),
+        stack.part("router").environment | own,
+    )
+    stack.add(part)
+    return part
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "asleep"])
+def test_the_other_router_goes_on_within_three_seconds(floor: Floor, end: signal.Signals) -> None:
+    time.sleep(WARM_UP_SECONDS)
+    process = floor.first.process
+    assert process is not None
+    struck_ms = _now_ms()
+    process.send_signal(end)
+    time.sleep(AFTER_SECONDS / 2)
+    if end is signal.SIGSTOP:
+        process.send_signal(signal.SIGCONT)
+    time.sleep(AFTER_SECONDS / 2)
+    floor.drain()
+    floor.read_log()
+    truth = floor.truth()
+    calls = truth["calls"]
+    gaps = floor.gaps_ms(struck_ms - 1_000, struck_ms + int(AFTER_SECONDS * 1000) - 1_000)
+    print(f"\n{end.name}: {len(calls)} calls, longest gaps {sorted(gaps.values())} ms, {floor.fenced} commands fenced")  # noqa: T201 - the figures
+    assert len(calls) > CALLS_A_SECOND * (WARM_UP_SECONDS + AFTER_SECONDS) * 0.7
+    assert Counter(call["outcome"] for call in calls) == {"answered": len(calls)}
+    assert double_rings(truth["offers"]) == 0
+    assert len(gaps) == PARTITIONS
+    assert max(gaps.values()) < MOST_GAP_MS
