@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from services.console.api.models import MOST_LISTED
 from services.console.domain.live import SeenCall
@@ -171,7 +173,6 @@ def test_what_no_route_answers_is_a_problem_too(office: Office, method: str, pat
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
 def test_requests_made_of_the_description_are_answered_as_it_says(open_office: Office, mode: str) -> None:
-    schemathesis = pytest.importorskip("schemathesis", reason="the lock's schemathesis is not installed")
     open_office.answer_all()
     schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", open_office.client.application)
     _settle_who_asks(schema.raw_schema)
@@ -196,8 +197,6 @@ def _settle_who_asks(told: Document) -> None:
 
 def _try(operation: Any, mode: Any) -> None:
     """Send what the description allows, or forbids, of one operation; the library judges each answer by it."""
-    from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: PLC0415 - where it is installed only
-
     excluded = [positive_data_acceptance] if operation.path in JUDGED_BY_MEANING else []
 
     @settings(max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
