@@ -125,7 +125,7 @@ def join_by_command(a: Leg) -> Steps:
         _stay_after_bridge(a, "DESTINATION_OUT_OF_ORDER", hang_up=True)
         return
     # A leg that is still on its way out of another conversation stands in SOFT_EXECUTE from that one.
-    while a.state == State.SOFT_EXECUTE and b.is_up and (b.running_state != State.SOFT_EXECUTE or b.bridge is not None):
+    while a.state == State.SOFT_EXECUTE and b.is_up and (b.running_state != State.SOFT_EXECUTE or _is_still_leaving(b)):
         if b.running_state == State.RESET and b.state == State.RESET:
             b.set_state(State.SOFT_EXECUTE)
         yield FRAME_SECONDS
@@ -145,6 +145,10 @@ def join_by_command(a: Leg) -> Steps:
     yield from converse(a, b)
     if a.is_up and a.state == State.SOFT_EXECUTE:
         a.state = State.EXECUTE
+
+
+def _is_still_leaving(leg: Leg) -> bool:
+    return leg.bridge is not None and not leg.bridge.is_over
 
 
 def _bridge_lines(other: Leg) -> str:
