@@ -11,6 +11,7 @@ from services.shared.contracts.ringmaster.v1 import (
     delivery_pb2,
     event_pb2,
     input_pb2,
+    recognition_pb2,
     request_pb2,
     tenant_pb2,
 )
@@ -25,6 +26,7 @@ MESSAGES: dict[str, type[Message]] = {
     "ringmaster.v1.TenantDocument": tenant_pb2.TenantDocument,
     "ringmaster.v1.Reply": request_pb2.Reply,
     "ringmaster.v1.Delivery": delivery_pb2.Delivery,
+    "ringmaster.v1.RecogniseClip": recognition_pb2.RecogniseClip,
 }
 EXAMPLES = [(document["message"], example) for document in DOCUMENTS.values() for example in document["examples"]]
 # SPEC 7.2, written out here so that the contract can't lose one unnoticed.

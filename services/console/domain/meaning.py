@@ -19,6 +19,7 @@ from services.console.domain.flow_graph import (
 )
 from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
+from services.console.domain.speech_rules import faults_of_speech
 from services.console.domain.url import complaint_about_url
 from services.console.domain.webhook_wishes import webhook_faults
 
@@ -59,6 +60,8 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("campaigns", "campaign_id"),
         ("prompts", "prompt_id"),
         ("webhooks", "endpoint_id"),
+        ("speech_rules", "rule_id"),
+        ("score_cards", "card_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
     for index, queue in enumerate(document["queues"]):
@@ -205,4 +208,5 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     faults_of_queues,
     faults_of_callbacks,
     faults_of_words,
+    faults_of_speech,
 )

@@ -20,6 +20,7 @@ from services.console.domain.schema_parts import PRIORITY as _PRIORITY
 from services.console.domain.schema_parts import count as _count
 from services.console.domain.schema_parts import mapping as _object
 from services.console.domain.schema_parts import sequence as _list
+from services.console.domain.speech_schema import SCORE_CARDS, SPEECH_RULES, TRANSCRIPTION
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import CallbackOrder, LostCall, Pacing, RecordingMode, Strategy
 
@@ -231,6 +232,9 @@ SCHEMA: Final[Schema] = {
         ),
         groups=_list(_object(["group_id", "agent_ids"], group_id=ID, agent_ids=_list(ID, 5_000, 1)), 500),
         black_lists=_list(ID, 100),
+        transcription=TRANSCRIPTION,
+        speech_rules=SPEECH_RULES,
+        score_cards=SCORE_CARDS,
         fallback_number=E164,
         dispositions=_list(ID, 200),
     ),

@@ -6,6 +6,7 @@ from google.protobuf.json_format import ParseDict
 
 from services.console.domain.schema import SCHEMA
 from services.console.domain.schema_parts import Schema
+from services.console.domain.speech_schema import name_speech_enums
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
 Document = dict[str, Any]
@@ -30,6 +31,7 @@ def to_contract(document: Document, version: int) -> TenantDocument:
         campaign["pacing"] = f"PACING_{campaign['pacing'].upper()}"
     if "recording" in words:
         words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
+    name_speech_enums(words)
     for flow in words["flows"]:
         _name_enums(flow)
     contract = ParseDict(words, TenantDocument())

@@ -5,7 +5,17 @@ from services.console.cli import run
 from services.console.domain.difference import changes
 from services.console.domain.schema import SCHEMA
 from services.console.domain.translation import complete, to_contract
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import RecordingMode, Strategy, TenantDocument
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
+    PersonalData,
+    RecordingMode,
+    Speaker,
+    SpeechMeasure,
+    SpeechRuleKind,
+    Strategy,
+    TenantDocument,
+    TranscriptionMode,
+    TranscriptionSides,
+)
 from tests.unit.console.conftest import ROOT
 
 Document = dict[str, Any]
@@ -23,6 +33,22 @@ def test_the_contract_says_what_the_words_say(acme: Document) -> None:
     menu = contract.flows[0].steps[3]
     assert (menu.WhichOneof("step"), menu.exits["1"], menu.menu.timeout_ms) == ("menu", "sales", 5000)
     assert contract.agents[0].skills["english"] == 60
+
+
+def test_wishes_for_transcripts_are_told_as_the_contract_names_them(acme: Document) -> None:
+    acme["transcription"] = {"mode": "all", "keeps": ["email"], "queues": [{"queue_id": "sales", "sides": "agent"}]}
+    acme["speech_rules"] = [{"rule_id": "greeting", "kind": "required", "speaker": "agent", "phrases": ["добрий день"]}]
+    acme["score_cards"] = [
+        {"card_id": "calm", "criteria": [{"measure": "silence_percent", "at_most": 30, "points": 5}]}
+    ]
+    contract = to_contract(acme, 1)
+    assert contract.transcription.mode == TranscriptionMode.TRANSCRIPTION_MODE_ALL
+    assert list(contract.transcription.keeps) == [PersonalData.PERSONAL_DATA_EMAIL]
+    assert contract.transcription.queues[0].sides == TranscriptionSides.TRANSCRIPTION_SIDES_AGENT
+    rule = contract.speech_rules[0]
+    assert (rule.kind, rule.speaker) == (SpeechRuleKind.SPEECH_RULE_KIND_REQUIRED, Speaker.SPEAKER_AGENT)
+    assert (rule.near_words, rule.likeness) == (10, 85)
+    assert contract.score_cards[0].criteria[0].measure == SpeechMeasure.SPEECH_MEASURE_SILENCE_PERCENT
 
 
 def test_what_is_left_out_gets_its_default(borealis: Document) -> None:

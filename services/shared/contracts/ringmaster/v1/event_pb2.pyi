@@ -2097,6 +2097,10 @@ class TranscriptCompleted(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    REDACTIONS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     language: _builtins.str
@@ -2107,6 +2111,16 @@ class TranscriptCompleted(_message.Message):
     """How many words."""
     confidence: _builtins.float
     """Mean over words, 0 to 1."""
+    redactions: _builtins.int
+    """Places where personal data was taken out."""
+    queue_id: _builtins.str
+    """The queue of the call."""
+    agent_id: _builtins.str
+    """The agent."""
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___TalkScore]:
+        """What the tenant's score cards say of the talk."""
+
     def __init__(
         self,
         *,
@@ -2115,14 +2129,44 @@ class TranscriptCompleted(_message.Message):
         engine: _builtins.str = ...,
         words: _builtins.int = ...,
         confidence: _builtins.float = ...,
+        redactions: _builtins.int = ...,
+        scores: _abc.Iterable[Global___TalkScore] | None = ...,
+        queue_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "engine", b"engine", "language", b"language", "recording_id", b"recording_id", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "confidence", b"confidence", "engine", b"engine", "language", b"language", "queue_id", b"queue_id", "recording_id", b"recording_id", "redactions", b"redactions", "scores", b"scores", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TranscriptCompleted: _TypeAlias = TranscriptCompleted  # noqa: Y015
+
+@_typing.final
+class TalkScore(_message.Message):
+    """TalkScore is what one score card says of a talk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARD_ID_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    card_id: _builtins.str
+    """The score card."""
+    percent: _builtins.float
+    """Points of those that could be had, 0 to 100."""
+    def __init__(
+        self,
+        *,
+        card_id: _builtins.str = ...,
+        percent: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_id", b"card_id", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TalkScore: _TypeAlias = TalkScore  # noqa: Y015
 
 @_typing.final
 class TranscriptFailed(_message.Message):
@@ -2160,6 +2204,10 @@ class AnalysisRuleMatched(_message.Message):
     RULE_ID_FIELD_NUMBER: _builtins.int
     AT_MS_FIELD_NUMBER: _builtins.int
     SPEAKER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PHRASE_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     rule_id: _builtins.str
@@ -2167,7 +2215,15 @@ class AnalysisRuleMatched(_message.Message):
     at_ms: _builtins.int
     """Where in the recording, milliseconds."""
     speaker: _builtins.str
-    """customer or agent."""
+    """customer or agent; empty for a duty that nobody fulfilled."""
+    kind: _builtins.str
+    """said, forbidden, or required: a duty that nobody fulfilled."""
+    phrase: _builtins.str
+    """The rule's own phrase that was found; what was really said is in the transcript."""
+    queue_id: _builtins.str
+    """The queue of the call."""
+    agent_id: _builtins.str
+    """The agent."""
     def __init__(
         self,
         *,
@@ -2175,10 +2231,14 @@ class AnalysisRuleMatched(_message.Message):
         rule_id: _builtins.str = ...,
         at_ms: _builtins.int = ...,
         speaker: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        phrase: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "recording_id", b"recording_id", "rule_id", b"rule_id", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "at_ms", b"at_ms", "kind", b"kind", "phrase", b"phrase", "queue_id", b"queue_id", "recording_id", b"recording_id", "rule_id", b"rule_id", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from services.shared.contracts.ringmaster.v1 import command_pb2 as _command_pb2
+from services.shared.contracts.ringmaster.v1 import recognition_pb2 as _recognition_pb2
 from services.shared.contracts.ringmaster.v1 import request_pb2 as _request_pb2
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as _switch_pb2
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as _tenant_pb2
@@ -34,6 +35,7 @@ class Input(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     TIMER_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    CLIP_RECOGNISED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant whose log this is; equal to the record's key."""
     @_builtins.property
@@ -56,6 +58,10 @@ class Input(_message.Message):
     def document(self) -> _tenant_pb2.TenantDocument:
         """The tenant's document, a new version of it."""
 
+    @_builtins.property
+    def clip_recognised(self) -> _recognition_pb2.ClipRecognised:
+        """What a caller said was recognised."""
+
     def __init__(
         self,
         *,
@@ -65,12 +71,13 @@ class Input(_message.Message):
         request: _request_pb2.Request | None = ...,
         timer: Global___TimerFired | None = ...,
         document: _tenant_pb2.TenantDocument | None = ...,
+        clip_recognised: _recognition_pb2.ClipRecognised | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "timer", b"timer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "timer", b"timer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document"]  # noqa: Y015
+    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document", "clip_recognised"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 

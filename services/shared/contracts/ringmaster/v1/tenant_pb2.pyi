@@ -247,6 +247,194 @@ RECORDING_MODE_ON_CONSENT: RecordingMode.ValueType  # 3
 """Answered calls whose caller agreed in a consent step."""
 Global___RecordingMode: _TypeAlias = RecordingMode  # noqa: Y015
 
+class _TranscriptionMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TranscriptionModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TranscriptionMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSCRIPTION_MODE_UNSPECIFIED: _TranscriptionMode.ValueType  # 0
+    """As NONE."""
+    TRANSCRIPTION_MODE_NONE: _TranscriptionMode.ValueType  # 1
+    """None."""
+    TRANSCRIPTION_MODE_ALL: _TranscriptionMode.ValueType  # 2
+    """Every recording in which something is heard."""
+
+class TranscriptionMode(_TranscriptionMode, metaclass=_TranscriptionModeEnumTypeWrapper):
+    """TranscriptionMode is which recordings are written down."""
+
+TRANSCRIPTION_MODE_UNSPECIFIED: TranscriptionMode.ValueType  # 0
+"""As NONE."""
+TRANSCRIPTION_MODE_NONE: TranscriptionMode.ValueType  # 1
+"""None."""
+TRANSCRIPTION_MODE_ALL: TranscriptionMode.ValueType  # 2
+"""Every recording in which something is heard."""
+Global___TranscriptionMode: _TypeAlias = TranscriptionMode  # noqa: Y015
+
+class _TranscriptionSides:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TranscriptionSidesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TranscriptionSides.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSCRIPTION_SIDES_UNSPECIFIED: _TranscriptionSides.ValueType  # 0
+    """As BOTH."""
+    TRANSCRIPTION_SIDES_BOTH: _TranscriptionSides.ValueType  # 1
+    """Customer and agent."""
+    TRANSCRIPTION_SIDES_AGENT: _TranscriptionSides.ValueType  # 2
+    """The agent alone."""
+    TRANSCRIPTION_SIDES_CUSTOMER: _TranscriptionSides.ValueType  # 3
+    """The customer alone."""
+
+class TranscriptionSides(_TranscriptionSides, metaclass=_TranscriptionSidesEnumTypeWrapper):
+    """TranscriptionSides is whose words are written down."""
+
+TRANSCRIPTION_SIDES_UNSPECIFIED: TranscriptionSides.ValueType  # 0
+"""As BOTH."""
+TRANSCRIPTION_SIDES_BOTH: TranscriptionSides.ValueType  # 1
+"""Customer and agent."""
+TRANSCRIPTION_SIDES_AGENT: TranscriptionSides.ValueType  # 2
+"""The agent alone."""
+TRANSCRIPTION_SIDES_CUSTOMER: TranscriptionSides.ValueType  # 3
+"""The customer alone."""
+Global___TranscriptionSides: _TypeAlias = TranscriptionSides  # noqa: Y015
+
+class _PersonalData:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PersonalDataEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PersonalData.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERSONAL_DATA_UNSPECIFIED: _PersonalData.ValueType  # 0
+    """Never sent."""
+    PERSONAL_DATA_CARD: _PersonalData.ValueType  # 1
+    """Numbers of payment cards: 12 to 19 digits that Luhn's sum confirms."""
+    PERSONAL_DATA_PHONE: _PersonalData.ValueType  # 2
+    """Telephone numbers."""
+    PERSONAL_DATA_EMAIL: _PersonalData.ValueType  # 3
+    """E-mail addresses."""
+    PERSONAL_DATA_DIGITS: _PersonalData.ValueType  # 4
+    """Any other run of four and more digits, written or spoken."""
+
+class PersonalData(_PersonalData, metaclass=_PersonalDataEnumTypeWrapper):
+    """PersonalData is a kind of words that a transcript does not keep unless the policy says so."""
+
+PERSONAL_DATA_UNSPECIFIED: PersonalData.ValueType  # 0
+"""Never sent."""
+PERSONAL_DATA_CARD: PersonalData.ValueType  # 1
+"""Numbers of payment cards: 12 to 19 digits that Luhn's sum confirms."""
+PERSONAL_DATA_PHONE: PersonalData.ValueType  # 2
+"""Telephone numbers."""
+PERSONAL_DATA_EMAIL: PersonalData.ValueType  # 3
+"""E-mail addresses."""
+PERSONAL_DATA_DIGITS: PersonalData.ValueType  # 4
+"""Any other run of four and more digits, written or spoken."""
+Global___PersonalData: _TypeAlias = PersonalData  # noqa: Y015
+
+class _SpeechRuleKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeechRuleKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeechRuleKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPEECH_RULE_KIND_UNSPECIFIED: _SpeechRuleKind.ValueType  # 0
+    """As SAID."""
+    SPEECH_RULE_KIND_SAID: _SpeechRuleKind.ValueType  # 1
+    """Worth to know: the rule matches where they were said."""
+    SPEECH_RULE_KIND_FORBIDDEN: _SpeechRuleKind.ValueType  # 2
+    """A fault: the rule matches where they were said."""
+    SPEECH_RULE_KIND_REQUIRED: _SpeechRuleKind.ValueType  # 3
+    """A duty: the rule matches when they were not said."""
+
+class SpeechRuleKind(_SpeechRuleKind, metaclass=_SpeechRuleKindEnumTypeWrapper):
+    """SpeechRuleKind is what it means that a rule's words were said."""
+
+SPEECH_RULE_KIND_UNSPECIFIED: SpeechRuleKind.ValueType  # 0
+"""As SAID."""
+SPEECH_RULE_KIND_SAID: SpeechRuleKind.ValueType  # 1
+"""Worth to know: the rule matches where they were said."""
+SPEECH_RULE_KIND_FORBIDDEN: SpeechRuleKind.ValueType  # 2
+"""A fault: the rule matches where they were said."""
+SPEECH_RULE_KIND_REQUIRED: SpeechRuleKind.ValueType  # 3
+"""A duty: the rule matches when they were not said."""
+Global___SpeechRuleKind: _TypeAlias = SpeechRuleKind  # noqa: Y015
+
+class _Speaker:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeakerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Speaker.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPEAKER_UNSPECIFIED: _Speaker.ValueType  # 0
+    """As ANYBODY."""
+    SPEAKER_ANYBODY: _Speaker.ValueType  # 1
+    """Either."""
+    SPEAKER_CUSTOMER: _Speaker.ValueType  # 2
+    """The customer."""
+    SPEAKER_AGENT: _Speaker.ValueType  # 3
+    """The agent."""
+
+class Speaker(_Speaker, metaclass=_SpeakerEnumTypeWrapper):
+    """Speaker is who says something in a recording."""
+
+SPEAKER_UNSPECIFIED: Speaker.ValueType  # 0
+"""As ANYBODY."""
+SPEAKER_ANYBODY: Speaker.ValueType  # 1
+"""Either."""
+SPEAKER_CUSTOMER: Speaker.ValueType  # 2
+"""The customer."""
+SPEAKER_AGENT: Speaker.ValueType  # 3
+"""The agent."""
+Global___Speaker: _TypeAlias = Speaker  # noqa: Y015
+
+class _SpeechMeasure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeechMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeechMeasure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPEECH_MEASURE_UNSPECIFIED: _SpeechMeasure.ValueType  # 0
+    """Never valid."""
+    SPEECH_MEASURE_AGENT_TALK_PERCENT: _SpeechMeasure.ValueType  # 1
+    """The agent's part of all speech, per cent."""
+    SPEECH_MEASURE_SILENCE_PERCENT: _SpeechMeasure.ValueType  # 2
+    """Time in which nobody speaks, per cent of the recording."""
+    SPEECH_MEASURE_LONGEST_SILENCE_SECONDS: _SpeechMeasure.ValueType  # 3
+    """The longest time in which nobody speaks, seconds."""
+    SPEECH_MEASURE_AGENT_INTERRUPTIONS: _SpeechMeasure.ValueType  # 4
+    """How often the agent began to speak while the customer spoke on."""
+    SPEECH_MEASURE_CUSTOMER_INTERRUPTIONS: _SpeechMeasure.ValueType  # 5
+    """How often the customer began to speak while the agent spoke on."""
+    SPEECH_MEASURE_AGENT_MONOLOGUE_SECONDS: _SpeechMeasure.ValueType  # 6
+    """The agent's longest speech without the customer's, seconds."""
+    SPEECH_MEASURE_CUSTOMER_MONOLOGUE_SECONDS: _SpeechMeasure.ValueType  # 7
+    """The customer's longest speech without the agent's, seconds."""
+    SPEECH_MEASURE_AGENT_WORDS_PER_MINUTE: _SpeechMeasure.ValueType  # 8
+    """The agent's words in a minute of the agent's speech."""
+
+class SpeechMeasure(_SpeechMeasure, metaclass=_SpeechMeasureEnumTypeWrapper):
+    """SpeechMeasure is a number that a talk has."""
+
+SPEECH_MEASURE_UNSPECIFIED: SpeechMeasure.ValueType  # 0
+"""Never valid."""
+SPEECH_MEASURE_AGENT_TALK_PERCENT: SpeechMeasure.ValueType  # 1
+"""The agent's part of all speech, per cent."""
+SPEECH_MEASURE_SILENCE_PERCENT: SpeechMeasure.ValueType  # 2
+"""Time in which nobody speaks, per cent of the recording."""
+SPEECH_MEASURE_LONGEST_SILENCE_SECONDS: SpeechMeasure.ValueType  # 3
+"""The longest time in which nobody speaks, seconds."""
+SPEECH_MEASURE_AGENT_INTERRUPTIONS: SpeechMeasure.ValueType  # 4
+"""How often the agent began to speak while the customer spoke on."""
+SPEECH_MEASURE_CUSTOMER_INTERRUPTIONS: SpeechMeasure.ValueType  # 5
+"""How often the customer began to speak while the agent spoke on."""
+SPEECH_MEASURE_AGENT_MONOLOGUE_SECONDS: SpeechMeasure.ValueType  # 6
+"""The agent's longest speech without the customer's, seconds."""
+SPEECH_MEASURE_CUSTOMER_MONOLOGUE_SECONDS: SpeechMeasure.ValueType  # 7
+"""The customer's longest speech without the agent's, seconds."""
+SPEECH_MEASURE_AGENT_WORDS_PER_MINUTE: SpeechMeasure.ValueType  # 8
+"""The agent's words in a minute of the agent's speech."""
+Global___SpeechMeasure: _TypeAlias = SpeechMeasure  # noqa: Y015
+
 @_typing.final
 class TenantDocument(_message.Message):
     """TenantDocument is one company's whole configuration, as the router and every other service read it.
@@ -277,6 +465,9 @@ class TenantDocument(_message.Message):
     CAMPAIGNS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
+    TRANSCRIPTION_FIELD_NUMBER: _builtins.int
+    SPEECH_RULES_FIELD_NUMBER: _builtins.int
+    SCORE_CARDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant's id: lower-case letters, digits and hyphens."""
     version: _builtins.int
@@ -353,6 +544,18 @@ class TenantDocument(_message.Message):
     def black_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists of numbers that are turned away on every line, before they are answered."""
 
+    @_builtins.property
+    def transcription(self) -> Global___TranscriptionPolicy:
+        """Which recordings are written down, and how (SPEC 6.4)."""
+
+    @_builtins.property
+    def speech_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpeechRule]:
+        """What is looked for in what was said (SPEC 6.5)."""
+
+    @_builtins.property
+    def score_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreCard]:
+        """How talks are marked."""
+
     def __init__(
         self,
         *,
@@ -378,10 +581,13 @@ class TenantDocument(_message.Message):
         campaigns: _abc.Iterable[Global___Campaign] | None = ...,
         groups: _abc.Iterable[Global___AgentGroup] | None = ...,
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
+        transcription: Global___TranscriptionPolicy | None = ...,
+        speech_rules: _abc.Iterable[Global___SpeechRule] | None = ...,
+        score_cards: _abc.Iterable[Global___ScoreCard] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording", "transcription", b"transcription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2207,3 +2413,241 @@ class Limits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class TranscriptionPolicy(_message.Message):
+    """TranscriptionPolicy is which recordings are written down, and how."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    SIDES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    KEEPS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    mode: Global___TranscriptionMode.ValueType
+    """Which."""
+    percent: _builtins.int
+    """Of those so many in a hundred, chosen by the recording's id; 0 = all."""
+    sides: Global___TranscriptionSides.ValueType
+    """Whose words."""
+    language: _builtins.str
+    """BCP 47; empty = heard from each speaker's first words, among the tenant's languages."""
+    priority: _builtins.int
+    """-10 to 10: which of the tenant's own recordings are written down first."""
+    @_builtins.property
+    def keeps(self) -> _containers.RepeatedScalarFieldContainer[Global___PersonalData.ValueType]:
+        """What a transcript keeps readable."""
+
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueTranscription]:
+        """Other wishes for the calls of some queues."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___TranscriptionMode.ValueType = ...,
+        percent: _builtins.int = ...,
+        sides: Global___TranscriptionSides.ValueType = ...,
+        language: _builtins.str = ...,
+        keeps: _abc.Iterable[Global___PersonalData.ValueType] | None = ...,
+        priority: _builtins.int = ...,
+        queues: _abc.Iterable[Global___QueueTranscription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keeps", b"keeps", "language", b"language", "mode", b"mode", "percent", b"percent", "priority", b"priority", "queues", b"queues", "sides", b"sides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranscriptionPolicy: _TypeAlias = TranscriptionPolicy  # noqa: Y015
+
+@_typing.final
+class QueueTranscription(_message.Message):
+    """QueueTranscription is what differs for the calls of one queue. What is not set is as in the policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    SIDES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """The queue."""
+    mode: Global___TranscriptionMode.ValueType
+    """Which."""
+    sides: Global___TranscriptionSides.ValueType
+    """Whose words."""
+    language: _builtins.str
+    """BCP 47."""
+    priority: _builtins.int
+    """Added to the policy's."""
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        mode: Global___TranscriptionMode.ValueType = ...,
+        sides: Global___TranscriptionSides.ValueType = ...,
+        language: _builtins.str = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "mode", b"mode", "priority", b"priority", "queue_id", b"queue_id", "sides", b"sides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueTranscription: _TypeAlias = QueueTranscription  # noqa: Y015
+
+@_typing.final
+class SpeechRule(_message.Message):
+    """SpeechRule looks for phrases, in any form of their words, in what was said (SPEC 6.5)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SPEAKER_FIELD_NUMBER: _builtins.int
+    PHRASES_FIELD_NUMBER: _builtins.int
+    NEAR_FIELD_NUMBER: _builtins.int
+    NEAR_WORDS_FIELD_NUMBER: _builtins.int
+    UNLESS_NEAR_FIELD_NUMBER: _builtins.int
+    FIRST_SECONDS_FIELD_NUMBER: _builtins.int
+    LAST_SECONDS_FIELD_NUMBER: _builtins.int
+    LIKENESS_FIELD_NUMBER: _builtins.int
+    QUEUE_IDS_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Unique in the tenant."""
+    name: _builtins.str
+    """The company's name for it."""
+    kind: Global___SpeechRuleKind.ValueType
+    """What it means."""
+    speaker: Global___Speaker.ValueType
+    """Who says it."""
+    near_words: _builtins.int
+    """See near; 0 = 10."""
+    first_seconds: _builtins.int
+    """Only in the first so many seconds of the recording; 0 = anywhere."""
+    last_seconds: _builtins.int
+    """Only in the last so many seconds; 0 = anywhere."""
+    likeness: _builtins.int
+    """How alike a word has to be that was heard, 60 to 100 per cent; 0 = 85."""
+    @_builtins.property
+    def phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of these."""
+
+    @_builtins.property
+    def near(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """And one of these within so many words of it, before or behind; none = no such condition."""
+
+    @_builtins.property
+    def unless_near(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """But none of these within so many words."""
+
+    @_builtins.property
+    def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only in the calls of these queues; none = all."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        kind: Global___SpeechRuleKind.ValueType = ...,
+        speaker: Global___Speaker.ValueType = ...,
+        phrases: _abc.Iterable[_builtins.str] | None = ...,
+        near: _abc.Iterable[_builtins.str] | None = ...,
+        near_words: _builtins.int = ...,
+        unless_near: _abc.Iterable[_builtins.str] | None = ...,
+        first_seconds: _builtins.int = ...,
+        last_seconds: _builtins.int = ...,
+        likeness: _builtins.int = ...,
+        queue_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_seconds", b"first_seconds", "kind", b"kind", "last_seconds", b"last_seconds", "likeness", b"likeness", "name", b"name", "near", b"near", "near_words", b"near_words", "phrases", b"phrases", "queue_ids", b"queue_ids", "rule_id", b"rule_id", "speaker", b"speaker", "unless_near", b"unless_near"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpeechRule: _TypeAlias = SpeechRule  # noqa: Y015
+
+@_typing.final
+class ScoreCard(_message.Message):
+    """ScoreCard marks a talk out of 100."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARD_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CRITERIA_FIELD_NUMBER: _builtins.int
+    QUEUE_IDS_FIELD_NUMBER: _builtins.int
+    card_id: _builtins.str
+    """Unique in the tenant."""
+    name: _builtins.str
+    """The company's name for it."""
+    @_builtins.property
+    def criteria(self) -> _containers.RepeatedCompositeFieldContainer[Global___Criterion]:
+        """What is looked at; a talk has the points of the criteria that it meets."""
+
+    @_builtins.property
+    def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only for the calls of these queues; none = all."""
+
+    def __init__(
+        self,
+        *,
+        card_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        criteria: _abc.Iterable[Global___Criterion] | None = ...,
+        queue_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_id", b"card_id", "criteria", b"criteria", "name", b"name", "queue_ids", b"queue_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreCard: _TypeAlias = ScoreCard  # noqa: Y015
+
+@_typing.final
+class Criterion(_message.Message):
+    """Criterion is one line of a score card: a rule or a measure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Met when this rule finds no fault: said for SAID and REQUIRED, not said for FORBIDDEN."""
+    measure: Global___SpeechMeasure.ValueType
+    """Met when this measure lies within the bounds."""
+    at_least: _builtins.int
+    """Lowest value that meets it."""
+    at_most: _builtins.int
+    """Highest value that meets it; 0 = no bound."""
+    points: _builtins.int
+    """What meeting it is worth."""
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        measure: Global___SpeechMeasure.ValueType = ...,
+        at_least: _builtins.int = ...,
+        at_most: _builtins.int = ...,
+        points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "measure", b"measure", "points", b"points", "rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Criterion: _TypeAlias = Criterion  # noqa: Y015
