@@ -19,10 +19,10 @@ from services.stats.api.admission import Admission, answer_refusals
 from services.stats.api.calls import call_routes
 from services.stats.api.live import live_routes
 from services.stats.api.page import page_routes
+from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
 from services.stats.feed import Feed
 from services.stats.following import Events, Profiles
-from services.stats.metrics import LiveCollector
 from services.stats.settings import Settings
 from services.stats.store import Store
 from services.stats.writing import COLLECT_SECONDS, Writer

@@ -1,16 +1,8 @@
-"""Everything the statistics service measures. What the calls say is in LiveCollector, read when it is scraped."""
+"""Everything the statistics service measures."""
 
-from collections.abc import Callable, Iterator
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from services.stats.domain.board import Board
-from services.stats.domain.live import Stage, TenantLive
-from services.stats.domain.profile import day_of
-from services.stats.domain.tally import service_level
-from services.stats.domain.view import WINDOW_NAMES
 
 EVENTS = Counter(
     "ringmaster_stats_events_total", "Public events read, by what became of them in the live numbers.", ["outcome"]
@@ -30,72 +22,39 @@ STREAMS_REFUSED = Counter("ringmaster_stats_streams_refused_total", "Streams ref
 SLOW_READERS = Counter("ringmaster_stats_slow_readers_total", "Streams ended because their reader did not read.")
 DENIED = Counter("ringmaster_stats_requests_denied_total", "Requests without a token or without the right.", ["reason"])
 INVALID = Counter("ringmaster_stats_records_invalid_total", "Records that can't be read.", ["topic"])
+SERIES_LEFT_OUT = Gauge(
+    "ringmaster_stats_series_left_out",
+    "Series of the last scrape that were too many, by what they tell of; JSON and the stream have all of them.",
+    ["detail"],
+)
 
-
-class LiveCollector(Collector):
-    """The live numbers as gauges. Labels are bounded by the tenants' documents: tenant, queue, state, exit, window."""
-
-    def __init__(self, board: Board, now_ms: Callable[[], int]) -> None:
-        self._board = board
-        self._now_ms = now_ms
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: the names are known only while it collects."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Return every gauge."""
-        families = _families()
-        now_ms = self._now_ms()
-        for tenant_id, live in self._board.lives().items():
-            live.advance(now_ms)
-            self._add_tenant(families, tenant_id, live, now_ms)
-            _add_queues(families, tenant_id, live, now_ms)
-        yield from families.values()
-
-    def _add_tenant(
-        self, families: dict[str, GaugeMetricFamily], tenant_id: str, live: TenantLive, now_ms: int
-    ) -> None:
-        day = day_of(now_ms, self._board.profile(tenant_id).time_zone)
-        for stage in (Stage.FLOW, Stage.WAITING, Stage.TALKING):
-            families["calls"].add_metric([tenant_id, stage.name.lower()], live.stages[stage])
-        for what, count in live.calls_by_start.total(*day).items():
-            families["calls_today"].add_metric([tenant_id, what], count)
-        states: dict[str, int] = {}
-        for agent in live.agents.values():
-            states[agent.state] = states.get(agent.state, 0) + 1
-        for state, count in states.items():
-            families["agents"].add_metric([tenant_id, state], count)
-        families["complete"].add_metric([tenant_id], int(not live.completeness.marks(day[0], now_ms)))
-
-
-def _add_queues(families: dict[str, GaugeMetricFamily], tenant_id: str, live: TenantLive, now_ms: int) -> None:
-    for queue_id, queue in live.queues.items():
-        families["waiting"].add_metric([tenant_id, queue_id], len(queue.line))
-        oldest = queue.line.oldest_ms()
-        waited = 0.0 if oldest is None else max(0, now_ms - oldest) / 1000
-        families["longest"].add_metric([tenant_id, queue_id], waited)
-        for seconds, name in WINDOW_NAMES.items():
-            total = queue.ledger.windows.total(seconds)
-            level = service_level(total)
-            if level is not None:
-                families["level"].add_metric([tenant_id, queue_id, name], level)
-            if total.mean_answered_wait_ms is not None:
-                families["wait"].add_metric([tenant_id, queue_id, name], total.mean_answered_wait_ms / 1000)
-
-
-def _families() -> dict[str, GaugeMetricFamily]:
-    definitions = {
-        "calls": ("calls", "Calls now, by what they are doing.", ["tenant", "stage"]),
-        "calls_today": ("calls_today", "Calls that started today: started, and by exit.", ["tenant", "what"]),
-        "agents": ("agents", "Agents now, by state.", ["tenant", "state"]),
-        "complete": ("complete", "0 while a gap touches the day's numbers.", ["tenant"]),
-        "waiting": ("queue_waiting", "Callers who wait in a queue.", ["tenant", "queue"]),
-        "longest": ("queue_longest_wait_seconds", "How long the first of them waits.", ["tenant", "queue"]),
-        "level": ("queue_service_level_ratio", "Service level V3, 0 to 1.", ["tenant", "queue", "window"]),
-        "wait": ("queue_mean_wait_seconds", "Mean wait of answered callers.", ["tenant", "queue", "window"]),
-    }
-    return {
-        key: GaugeMetricFamily(f"ringmaster_stats_{name}", text, labels=labels)
-        for key, (name, text, labels) in definitions.items()
-    }
+LIVE: Final = {
+    # Of a tenant.
+    "calls": ("Calls now, by what they are doing.", ("tenant", "stage")),
+    "calls_today": ("Calls that started today: started, and by exit.", ("tenant", "what")),
+    "agents": ("Agents now, by state.", ("tenant", "state")),
+    "occupancy_ratio": ("Handle / (handle + idle) of all agents.", ("tenant", "window")),
+    "complete": ("0 while a gap touches the day's numbers.", ("tenant",)),
+    "series_of_tenant": ("Series of this tenant that the scrape has.", ("tenant",)),
+    # Of a queue.
+    "queue_waiting": ("Callers who wait in a queue.", ("tenant", "queue")),
+    "queue_longest_wait_seconds": ("How long the first of them waits.", ("tenant", "queue")),
+    "queue_estimated_wait_seconds": ("Estimated wait of a caller who joins now.", ("tenant", "queue")),
+    "queue_free_agents": ("Agents of the queue who are idle.", ("tenant", "queue")),
+    "queue_callers": ("Callers who left, by how.", ("tenant", "queue", "window", "outcome")),
+    "queue_service_level_ratio": ("Service level V3, 0 to 1.", ("tenant", "queue", "window")),
+    "queue_abandon_ratio": ("Abandoned / offered.", ("tenant", "queue", "window")),
+    "queue_mean_wait_seconds": ("ASA: mean wait of answered callers.", ("tenant", "queue", "window")),
+    "queue_wait_quantile_seconds": ("Wait of answered callers.", ("tenant", "queue", "window", "quantile")),
+    "queue_mean_handle_seconds": ("AHT: talk, hold and wrap-up a talk.", ("tenant", "queue", "window")),
+    "queue_occupancy_ratio": ("Handle / (handle + idle) of its agents.", ("tenant", "queue", "window")),
+    # Of a line.
+    "line_calls": ("Calls of a line now.", ("tenant", "line")),
+    "line_calls_today": ("Its calls that started today: started, and by outcome.", ("tenant", "line", "what")),
+    # Of an agent.
+    "agent_state": ("1 for the state that the agent is in.", ("tenant", "agent", "state")),
+    "agent_occupancy_ratio": ("Handle / (handle + idle).", ("tenant", "agent", "window")),
+    "agent_answered_today": ("Calls that the agent answered today.", ("tenant", "agent")),
+    "agent_missed_today": ("Offers that the agent let ring out today.", ("tenant", "agent")),
+}
+"""Gauges that are read of the live numbers when they are scraped (collecting.py): help and labels by name."""

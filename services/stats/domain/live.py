@@ -8,7 +8,6 @@ comes after that cannot be counted again either.
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
@@ -16,16 +15,13 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import AgentState, CallEx
 from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus
 from services.stats.domain.completeness import Completeness
 from services.stats.domain.profile import Profile
+from services.stats.domain.seen import MOST_NAME, Ledger, LineLive, QueueLive, SeenAgent, SeenCall, Stage
 from services.stats.domain.tally import Tally, tally_of_exit
-from services.stats.domain.waiting import WaitingLine
-from services.stats.domain.windows import CallBook, QuarterBook, SlidingTotals, Trend
+from services.stats.domain.windows import KEPT_MS, CallBook, Trend
 
-WINDOWS_SECONDS: Final = (300, 900)
 TREND_MINUTES: Final = 60
 # An ended call is remembered so long after the newest event; a late event within it still finds its call.
 LATE_MS: Final = 15 * 60_000
-# Quarters are kept for the longest local day and one before it.
-KEPT_MS: Final = 50 * 3_600_000
 # How far an event's clock may be ahead of ours before it stops moving time here.
 SKEW_MS: Final = 60_000
 MOST_CALLS: Final = 50_000
@@ -43,61 +39,6 @@ class Outcome(IntEnum):
     WRONG = 4
 
 
-class Stage(IntEnum):
-    """What a call is doing."""
-
-    FLOW = 0
-    WAITING = 1
-    TALKING = 2
-    ENDED = 3
-
-
-@dataclass(slots=True)
-class SeenCall:
-    """A call as far as events told it. `seen` has bit n set when the event of sequence n was taken."""
-
-    seen: int = 0
-    sequence: int = 0
-    stage: Stage = Stage.FLOW
-    queue_id: str = ""
-    ended_ms: int = 0
-    is_counted: bool = False
-
-
-@dataclass(slots=True)
-class SeenAgent:
-    """An agent as far as events told. Each half has the (moment, sequence) of its newest word."""
-
-    state: str = "offline"
-    since_ms: int = 0
-    queue_id: str = ""
-    state_at: tuple[int, int] = (0, 0)
-    status: str = "offline"
-    reason: str = ""
-    status_at: tuple[int, int] = (0, 0)
-
-
-class Ledger:
-    """The sums of a queue, or of all queues together."""
-
-    def __init__(self) -> None:
-        self.windows = SlidingTotals(WINDOWS_SECONDS)
-        self.book = QuarterBook()
-
-    def add(self, at_ms: int, delta: Tally) -> None:
-        """Count something that happened at a moment."""
-        self.windows.add(at_ms // 1000, delta)
-        self.book.add(at_ms, delta)
-
-
-@dataclass(slots=True)
-class QueueLive:
-    """One queue."""
-
-    line: WaitingLine = field(default_factory=WaitingLine)
-    ledger: Ledger = field(default_factory=Ledger)
-
-
 class TenantLive:
     """The live state of one tenant. `fold` is O(log n) an event; what is kept is bounded."""
 
@@ -109,10 +50,12 @@ class TenantLive:
         self.dropped_calls = 0
         self.changes = 0
         self.calls: dict[str, SeenCall] = {}
+        self.open_calls: dict[str, SeenCall] = {}
         self.stages = [0, 0, 0]
         self.ended: list[tuple[int, str]] = []
         self.agents: dict[str, SeenAgent] = {}
         self.queues: dict[str, QueueLive] = {}
+        self.lines: dict[str, LineLive] = {}
         self.total = Ledger()
         self.calls_by_start = CallBook()
         self.waiting_trend = Trend(TREND_MINUTES)
@@ -121,8 +64,8 @@ class TenantLive:
     def advance(self, now_ms: int) -> None:
         """Let platform time pass: windows slide, what is too old is forgotten. It never goes back."""
         if now_ms // 1000 > self.now_ms // 1000:
-            for ledger in self._ledgers():
-                ledger.windows.advance(now_ms // 1000)
+            for ledger in self._busy_ledgers():
+                ledger.advance(now_ms)
         if now_ms // 60_000 > self.now_ms // 60_000:
             self._forget(now_ms)
         self.now_ms = max(self.now_ms, now_ms)
@@ -150,8 +93,16 @@ class TenantLive:
         queue = self.queues.get(queue_id)
         if queue is None:
             queue = self.queues[queue_id] = QueueLive()
-            queue.ledger.windows.advance(self.now_ms // 1000)
+            queue.ledger.advance(self.now_ms)
         return queue
+
+    def line(self, number: str) -> LineLive:
+        """Return a line; one that was not known begins empty."""
+        line = self.lines.get(number)
+        if line is None:
+            line = self.lines[number] = LineLive()
+            line.ledger.advance(self.now_ms)
+        return line
 
     def keeps(self, at_ms: int) -> bool:
         """Whether sums of that moment are still kept: a replay of old days leaves nothing behind."""
@@ -162,6 +113,7 @@ class TenantLive:
         agent = self.agents.get(agent_id)
         if agent is None:
             agent = self.agents[agent_id] = SeenAgent()
+            agent.ledger.advance(self.now_ms)
         return agent
 
     def count_exit(self, queue_id: str, time_ms: int, delta: Tally) -> None:
@@ -171,12 +123,25 @@ class TenantLive:
         self.queue(queue_id).ledger.add(time_ms, delta)
         self.total.add(time_ms, delta)
 
-    def count_start(self, call: SeenCall, started_ms: int) -> None:
+    def count_for_agent(self, agent_id: str, time_ms: int, delta: Tally) -> None:
+        """Count for an agent; nobody is none."""
+        if agent_id and self.keeps(time_ms):
+            self.agent(agent_id).ledger.add(time_ms, delta)
+
+    def count_start(self, call: SeenCall, number: str, started_ms: int) -> None:
         """Count a call once, by whichever event tells its start first."""
-        if not call.is_counted:
-            call.is_counted = True
-            if self.keeps(started_ms):
-                self.calls_by_start.add(started_ms, "started")
+        if call.is_counted:
+            return
+        call.is_counted, call.line = True, number
+        if call.stage is not Stage.ENDED:
+            self.line(number).in_progress += 1
+        self.count_call(number, started_ms, "started")
+
+    def count_call(self, number: str, started_ms: int, what: str) -> None:
+        """Count for the tenant and for the line: `started`, or the name of its exit."""
+        if self.keeps(started_ms):
+            self.calls_by_start.add(started_ms, what)
+            self.line(number).calls.add(started_ms, what)
 
     def to_stage(self, call_id: str, call: SeenCall, time_ms: int, stage: Stage, queue_id: str) -> None:
         """Bring a call to a stage; the trend of waiting callers follows."""
@@ -184,7 +149,9 @@ class TenantLive:
         self._count_stage(call, -1)
         if call.stage is Stage.WAITING:
             self.queue(call.queue_id).line.leave(call_id)
-        call.stage, call.queue_id = stage, queue_id
+        if stage is Stage.ENDED and call.stage is not Stage.ENDED:
+            self._close(call_id, call)
+        call.stage, call.queue_id, call.since_ms = stage, queue_id, time_ms
         self._count_stage(call, 1)
         if stage is Stage.WAITING:
             self.queue(queue_id).line.join(call_id, time_ms)
@@ -206,8 +173,9 @@ class TenantLive:
             return Outcome.REPEATED
         call.seen |= bit
         of_call(self, event.call_id, call, time_ms, body, profile)
-        if event.sequence > call.sequence:
+        if event.sequence > call.sequence and of_call is not _missed:
             call.sequence = event.sequence
+            call.agent_id = getattr(body, "agent_id", "")
             if call.stage is not Stage.ENDED:
                 self.to_stage(event.call_id, call, time_ms, _stage_after(body), getattr(body, "queue_id", ""))
         return Outcome.TAKEN
@@ -215,9 +183,14 @@ class TenantLive:
     def _new_call(self, call_id: str) -> SeenCall:
         if len(self.calls) >= MOST_CALLS:
             self._make_room()
-        call = self.calls[call_id] = SeenCall()
+        call = self.calls[call_id] = self.open_calls[call_id] = SeenCall()
         self._count_stage(call, 1)
         return call
+
+    def _close(self, call_id: str, call: SeenCall) -> None:
+        self.open_calls.pop(call_id, None)
+        if call.is_counted:
+            self.line(call.line).in_progress -= 1
 
     def _count_stage(self, call: SeenCall, by: int) -> None:
         if call.stage is not Stage.ENDED:
@@ -237,34 +210,58 @@ class TenantLive:
     def _forget(self, now_ms: int) -> None:
         while self.ended and self.ended[0][0] < self.newest_ms - LATE_MS:
             self._forget_ended()
-        for ledger in self._ledgers():
+        for ledger in [*self._busy_ledgers(), *self._quiet_ledgers()]:
+            ledger.advance(now_ms)
             ledger.book.forget_before(now_ms - KEPT_MS)
-        self.calls_by_start.forget_before(now_ms - KEPT_MS)
+        for book in [self.calls_by_start, *(line.calls for line in self.lines.values())]:
+            book.forget_before(now_ms - KEPT_MS)
+        for agent in self.agents.values():
+            agent.shift.forget_before(now_ms - KEPT_MS)
 
     def _forget_ended(self) -> None:
         ended_ms, call_id = heapq.heappop(self.ended)
         self.floor_ms = max(self.floor_ms, ended_ms)
         self.calls.pop(call_id, None)
 
-    def _ledgers(self) -> list[Ledger]:
+    def _busy_ledgers(self) -> list[Ledger]:
+        """Return those whose windows slide each second, so that a snapshot holds no more than they need."""
         return [self.total, *(queue.ledger for queue in self.queues.values())]
+
+    def _quiet_ledgers(self) -> list[Ledger]:
+        """Return those of agents and lines, which are many: they slide when they are looked at, and each minute."""
+        agents = (agent.ledger for agent in self.agents.values())
+        return [*agents, *(line.ledger for line in self.lines.values())]
 
 
 _OfCall = Callable[[TenantLive, str, SeenCall, int, Any, Profile], None]
 
 
 def _started(live: TenantLive, _call_id: str, call: SeenCall, time_ms: int, body: Any, _profile: Profile) -> None:
+    call.caller = _caller_of(body)
     if not body.callback_id:  # whom we call does not come in
-        live.count_start(call, time_ms)
+        live.count_start(call, body.line, time_ms)
 
 
 def _nothing(*_: object) -> None:
     """Change no sum: the stage alone follows."""
 
 
+def _joined(live: TenantLive, _call_id: str, _call: SeenCall, time_ms: int, body: Any, _profile: Profile) -> None:
+    queue = live.queue(body.queue_id)
+    queue.estimate = max(queue.estimate, (time_ms, body.estimated_wait_ms))
+
+
 def _left(live: TenantLive, _call_id: str, _call: SeenCall, time_ms: int, body: Any, profile: Profile) -> None:
     is_in_time = profile.is_in_time(body.queue_id, body.wait_ms, told=body.within_service_level)
-    live.count_exit(body.queue_id, time_ms, tally_of_exit(body, is_in_time=is_in_time))
+    delta = tally_of_exit(body, is_in_time=is_in_time)
+    live.count_exit(body.queue_id, time_ms, delta)
+    if delta.answered:
+        live.count_for_agent(body.agent_id, time_ms, delta)
+
+
+def _missed(live: TenantLive, _call_id: str, _call: SeenCall, time_ms: int, body: Any, _profile: Profile) -> None:
+    """Count an offer that rang out; what the call is doing does not change."""
+    live.count_for_agent(body.agent_id, time_ms, Tally(missed=1))
 
 
 def _ended(live: TenantLive, call_id: str, call: SeenCall, time_ms: int, body: Any, _profile: Profile) -> None:
@@ -272,14 +269,19 @@ def _ended(live: TenantLive, call_id: str, call: SeenCall, time_ms: int, body: A
         return  # told twice under two numbers: the first word counts
     started_ms = body.started_at.ToMilliseconds() or time_ms
     if not body.callback_id:
-        live.count_start(call, started_ms)
-    if live.keeps(started_ms) and not body.callback_id:
-        live.calls_by_start.add(started_ms, word_of(CallExit, body.exit))
+        live.count_start(call, body.line, started_ms)
+        live.count_call(call.line, started_ms, word_of(CallExit, body.exit))
     if body.HasField("answered_at"):
-        live.count_exit(body.queue_id, time_ms, Tally(talks=1, talk_ms=body.talk_ms))
+        talk = Tally(talks=1, talk_ms=body.talk_ms)
+        live.count_exit(body.queue_id, time_ms, talk)
+        live.count_for_agent(body.agent_id, time_ms, talk)
     live.to_stage(call_id, call, time_ms, Stage.ENDED, "")
     call.ended_ms = time_ms
     heapq.heappush(live.ended, (time_ms, call_id))
+
+
+def _caller_of(body: Any) -> tuple[str, str]:
+    return body.caller.number[:MOST_NAME], body.caller.name[:MOST_NAME]
 
 
 def word_of(enum: Any, value: int) -> str:
@@ -291,9 +293,10 @@ def word_of(enum: Any, value: int) -> str:
 
 _OF_CALL: Final[dict[str, _OfCall]] = {
     "call_started": _started,
-    "queue_joined": _nothing,
+    "queue_joined": _joined,
     "queue_left": _left,
     "call_answered": _nothing,
+    "offer_missed": _missed,
     "call_ended": _ended,
 }
 # What a call is doing after an event; of others it goes on in its flow.
@@ -325,10 +328,24 @@ def _state_changed(live: TenantLive, event: Event, time_ms: int) -> bool:
     agent.state_at = at
     agent.state = word_of(AgentState, body.state)
     agent.since_ms, agent.queue_id = time_ms, body.queue_id
+    agent.shift.note(time_ms, agent.state)
+    return True
+
+
+def _wrapped_up(live: TenantLive, event: Event, time_ms: int) -> bool:
+    body, at = event.agent_wrapup_ended, (time_ms, event.sequence)
+    agent = live.agent(body.agent_id)
+    if at <= agent.wrapped_at:
+        return False
+    agent.wrapped_at = at
+    delta = Tally(wrap_ups=1, wrap_up_ms=body.duration_ms)
+    live.count_exit(body.queue_id, time_ms, delta)
+    live.count_for_agent(body.agent_id, time_ms, delta)
     return True
 
 
 _OF_AGENT: Final[dict[str, Callable[[TenantLive, Event, int], bool]]] = {
     "agent_status_changed": _status_changed,
     "agent_state_changed": _state_changed,
+    "agent_wrapup_ended": _wrapped_up,
 }

@@ -21,6 +21,8 @@ class Profile:
     """The agents who serve a queue, by the queue's id, in the document's order."""
     thresholds: dict[str, int] = field(default_factory=dict)
     """Seconds, by the queue's id, of the queues whose document gives one."""
+    lines: dict[str, str] = field(default_factory=dict)
+    """The company's name for a line by its number, empty where it has none."""
 
     def threshold_seconds(self, queue_id: str) -> int:
         """Return the threshold T of a queue."""
@@ -44,6 +46,7 @@ def profile_of(document: TenantDocument) -> Profile:
         {agent.agent_id: agent.name or agent.agent_id for agent in document.agents},
         {queue.queue_id: tuple(tier.agent_id for tier in queue.tiers) for queue in document.queues},
         {queue.queue_id: queue.service_level_seconds for queue in document.queues if queue.service_level_seconds},
+        {line.number: line.label for line in document.lines},
     )
 
 

@@ -4,11 +4,13 @@ import heapq
 from typing import Any, Final
 
 from services.stats.domain.completeness import Completeness
-from services.stats.domain.live import Ledger, QueueLive, SeenAgent, SeenCall, Stage, TenantLive
-from services.stats.domain.tally import Tally
+from services.stats.domain.live import TenantLive
+from services.stats.domain.seen import Ledger, LineLive, QueueLive, SeenAgent, SeenCall, Stage
+from services.stats.domain.shift import Shift
+from services.stats.domain.tally import tally_of_list
 
 # A snapshot of another form is not read: the log is replayed from its beginning instead.
-FORM: Final = 1
+FORM: Final = 2
 _COUNTERS: Final = ("now_ms", "newest_ms", "floor_ms", "late", "dropped_calls")
 
 
@@ -21,6 +23,8 @@ def to_document(live: TenantLive) -> dict[str, Any]:
         "waiting": {queue_id: queue.line.members() for queue_id, queue in live.queues.items()},
         "agents": {agent_id: _agent_row(agent) for agent_id, agent in live.agents.items()},
         "queues": {queue_id: _ledger_rows(queue.ledger) for queue_id, queue in live.queues.items()},
+        "estimates": {queue_id: queue.estimate for queue_id, queue in live.queues.items()},
+        "lines": {number: _line_row(line) for number, line in live.lines.items()},
         "total": _ledger_rows(live.total),
         "calls_by_start": list(live.calls_by_start.quarters.items()),
         "trend": list(live.waiting_trend.levels.items()),
@@ -41,11 +45,16 @@ def from_document(document: dict[str, Any]) -> TenantLive | None:
         _read_ledger(queue.ledger, rows, live.now_ms)
         for call_id, since_ms in document["waiting"][queue_id].items():
             queue.line.join(call_id, since_ms)
+        queue.estimate = tuple(document["estimates"][queue_id])
+    for number, (calls, rows) in document["lines"].items():
+        line = live.lines[number] = LineLive()
+        line.calls.quarters = dict(calls)
+        _read_ledger(line.ledger, rows, live.now_ms)
     for call_id, row in document["calls"].items():
         _read_call(live, call_id, row)
     heapq.heapify(live.ended)
     for agent_id, row in document["agents"].items():
-        live.agents[agent_id] = _agent_of(row)
+        live.agents[agent_id] = _agent_of(row, live.now_ms)
     live.calls_by_start.quarters = dict(document["calls_by_start"])
     live.waiting_trend.levels = {minute: (highest, last) for minute, (highest, last) in document["trend"]}
     live.completeness = Completeness.from_document(document["completeness"])
@@ -54,25 +63,39 @@ def from_document(document: dict[str, Any]) -> TenantLive | None:
 
 def _call_row(call: SeenCall) -> list[Any]:
     # The bits are written in hexadecimal: there may be more of them than a number of JSON holds.
-    return [f"{call.seen:x}", call.sequence, int(call.stage), call.queue_id, call.ended_ms, call.is_counted]
+    told = [call.since_ms, call.line, call.agent_id, call.caller]
+    return [f"{call.seen:x}", call.sequence, int(call.stage), call.queue_id, call.ended_ms, call.is_counted, *told]
 
 
 def _read_call(live: TenantLive, call_id: str, row: list[Any]) -> None:
-    seen, sequence, stage, queue_id, ended_ms, is_counted = row
+    seen, sequence, stage, queue_id, ended_ms, is_counted, since_ms, line, agent_id, caller = row
     call = live.calls[call_id] = SeenCall(int(seen, 16), sequence, Stage(stage), queue_id, ended_ms, is_counted)
+    call.since_ms, call.line, call.agent_id, call.caller = since_ms, line, agent_id, (caller[0], caller[1])
     if call.stage is Stage.ENDED:
         live.ended.append((ended_ms, call_id))
-    else:
-        live.stages[call.stage] += 1
+        return
+    live.stages[call.stage] += 1
+    live.open_calls[call_id] = call
+    if call.is_counted:
+        live.lines[line].in_progress += 1
+
+
+def _line_row(line: LineLive) -> list[Any]:
+    return [list(line.calls.quarters.items()), _ledger_rows(line.ledger)]
 
 
 def _agent_row(agent: SeenAgent) -> list[Any]:
-    return [agent.state, agent.since_ms, agent.queue_id, agent.state_at, agent.status, agent.reason, agent.status_at]
+    state = [agent.state, agent.since_ms, agent.queue_id, agent.state_at]
+    status = [agent.status, agent.reason, agent.status_at, agent.wrapped_at]
+    return [*state, *status, agent.shift.to_rows(), _ledger_rows(agent.ledger)]
 
 
-def _agent_of(row: list[Any]) -> SeenAgent:
-    state, since_ms, queue_id, state_at, status, reason, status_at = row
-    return SeenAgent(state, since_ms, queue_id, tuple(state_at), status, reason, tuple(status_at))
+def _agent_of(row: list[Any], now_ms: int) -> SeenAgent:
+    state, since_ms, queue_id, state_at, status, reason, status_at, wrapped_at, shift, rows = row
+    agent = SeenAgent(state, since_ms, queue_id, tuple(state_at), status, reason, tuple(status_at), tuple(wrapped_at))
+    agent.shift = Shift.from_rows(shift)
+    _read_ledger(agent.ledger, rows, now_ms)
+    return agent
 
 
 def _ledger_rows(ledger: Ledger) -> list[Any]:
@@ -86,6 +109,6 @@ def _read_ledger(ledger: Ledger, rows: list[Any], now_ms: int) -> None:
     seconds, quarters = rows
     ledger.windows.advance(now_ms // 1000)
     for second, *sums in seconds:
-        ledger.windows.add(second, Tally(*sums))
+        ledger.windows.add(second, tally_of_list(sums))
     for quarter, *sums in quarters:
-        ledger.book.of_quarter(quarter).add(Tally(*sums))
+        ledger.book.of_quarter(quarter).add(tally_of_list(sums))

@@ -7,6 +7,8 @@ from services.stats.domain.tally import Tally
 
 QUARTER_MS: Final = 15 * 60_000
 MINUTE_MS: Final = 60_000
+# Quarters are kept for the longest local day and one before it.
+KEPT_MS: Final = 50 * 3_600_000
 
 
 class SlidingTotals:
@@ -69,8 +71,10 @@ class QuarterBook:
 
     def add(self, at_ms: int, delta: Tally) -> None:
         """Count something."""
-        self.of_quarter(at_ms // QUARTER_MS).add(delta)
-        self._summed = None
+        quarter = at_ms // QUARTER_MS
+        self.of_quarter(quarter).add(delta)
+        if self._summed is not None and self._summed[0] <= quarter < self._summed[1]:
+            self._sum.add(delta)
 
     def of_quarter(self, quarter: int) -> Tally:
         """Return the tally of a quarter, to be added to while a snapshot is read."""
@@ -80,7 +84,7 @@ class QuarterBook:
         return tally
 
     def total(self, from_ms: int, until_ms: int) -> Tally:
-        """Return the sum of [from, until); it is kept until something changes."""
+        """Return the sum of [from, until); it is kept, and what is counted goes into it. Not to be changed."""
         first, end = from_ms // QUARTER_MS, until_ms // QUARTER_MS
         if self._summed != (first, end):
             self._sum = Tally()
@@ -98,6 +102,7 @@ class QuarterBook:
         """Forget quarters that ended before."""
         for quarter in [each for each in self._quarters if (each + 1) * QUARTER_MS <= at_ms]:
             del self._quarters[quarter]
+            self._summed = None
 
 
 class CallBook:

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
 TENANT = "acme"
+LINE = "+380441000001"
 
 
 def event(time_ms: int, sequence: int, call_id: str = "", tenant_id: str = TENANT, **body: Message) -> ev.Event:
@@ -27,7 +28,7 @@ def event(time_ms: int, sequence: int, call_id: str = "", tenant_id: str = TENAN
 
 def ended(call_exit: int, started_ms: int, answered_ms: int = 0, **fields: Any) -> ev.CallEnded:
     """Return the body of call.ended."""
-    body = ev.CallEnded(exit=ev.CallExit.ValueType(call_exit), **fields)
+    body = ev.CallEnded(exit=ev.CallExit.ValueType(call_exit), **({"line": LINE} | fields))
     body.started_at.FromMilliseconds(started_ms)
     if answered_ms:
         body.answered_at.FromMilliseconds(answered_ms)
@@ -42,7 +43,7 @@ def answered_call(call_id: str, at_ms: int, wait_ms: int, talk_ms: int, queue_id
     )
     over = ended(ev.CALL_EXIT_ANSWERED, at_ms, answer, queue_id=queue_id, talk_ms=talk_ms, wait_ms=wait_ms)
     return [
-        event(at_ms, 1, call_id, call_started=ev.CallStarted(line="+380441000001")),
+        event(at_ms, 1, call_id, call_started=ev.CallStarted(line=LINE)),
         event(at_ms, 2, call_id, queue_joined=ev.QueueJoined(queue_id=queue_id)),
         event(answer, 3, call_id, queue_left=left),
         event(answer, 4, call_id, call_answered=ev.CallAnswered(queue_id=queue_id, agent_id="olena")),
@@ -61,7 +62,7 @@ def abandoned_call(call_id: str, at_ms: int, wait_ms: int, queue_id: str = "sale
     )
     call_exit = ev.CALL_EXIT_SHORT_ABANDONED if is_short else ev.CALL_EXIT_ABANDONED
     return [
-        event(at_ms, 1, call_id, call_started=ev.CallStarted(line="+380441000001")),
+        event(at_ms, 1, call_id, call_started=ev.CallStarted(line=LINE)),
         event(at_ms, 2, call_id, queue_joined=ev.QueueJoined(queue_id=queue_id)),
         event(at_ms + wait_ms, 3, call_id, queue_left=left),
         event(at_ms + wait_ms, 4, call_id, call_ended=ended(call_exit, at_ms, queue_id=queue_id)),

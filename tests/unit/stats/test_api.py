@@ -222,19 +222,6 @@ def test_the_page_speaks_the_language_asked_for(client: FlaskClient, asked: str,
     assert "<script>" not in page
 
 
-def test_the_numbers_are_metrics_with_bounded_labels(house: House) -> None:
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - beside its only use
-
-    from services.stats.metrics import LiveCollector  # noqa: PLC0415 - the same
-
-    registry = CollectorRegistry()
-    registry.register(LiveCollector(house.parts.board, lambda: NOW_MS))
-    text = generate_latest(registry).decode()
-    assert 'ringmaster_stats_calls_today{tenant="acme",what="answered"} 1.0' in text
-    assert 'ringmaster_stats_queue_service_level_ratio{queue="sales",tenant="acme",window="last_15_min"} 1.0' in text
-    assert "c1" not in text
-
-
 def test_why_a_call_went_where_it_went_is_told_to_its_tenant_only(house: House, client: FlaskClient) -> None:
     for event in answered_call("c1", NOW_MS - 60_000, 3_000, 10_000):
         house.store.write({("acme", "c1"): fields_of(event) or {}})

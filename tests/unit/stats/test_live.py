@@ -10,8 +10,8 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.stats.domain.live import LATE_MS, MOST_SEQUENCE, Outcome, TenantLive
 from services.stats.domain.profile import Profile
 from services.stats.domain.snapshot import from_document, to_document
-from services.stats.domain.view import view_of
-from tests.unit.stats.events import TENANT, abandoned_call, answered_call, event, state
+from services.stats.domain.view import MOST_CALLS_SHOWN, view_of
+from tests.unit.stats.events import LINE, TENANT, abandoned_call, answered_call, ended, event, state
 
 NOON_MS = 1_795_435_200_000  # 2026-11-23 12:00 UTC
 PROFILE = Profile(TENANT, thresholds={"sales": 20, "support": 20})
@@ -249,3 +249,68 @@ def test_calls_that_ended_are_forgotten_after_a_restart_too() -> None:
         restored.fold(each, PROFILE)
     restored.advance(NOON_MS + 60_000)
     assert list(restored.calls) == ["new"]
+
+
+def test_handle_time_has_the_wrap_up_in_it_for_queue_and_agent() -> None:
+    life = answered_call("c", NOON_MS - 60_000, 5_000, 20_000)
+    life[2].queue_left.agent_id = life[4].call_ended.agent_id = "olena"
+    body = ev.AgentWrapupEnded(agent_id="olena", queue_id="sales", duration_ms=10_000)
+    wrapped = event(NOON_MS - 20_000, 9, agent_wrapup_ended=body)
+    missed = event(NOON_MS - 58_000, 6, "c", offer_missed=ev.OfferMissed(agent_id="taras", queue_id="sales"))
+    shown = view(fold([*life, wrapped, wrapped, missed]))
+    assert shown["queues"][0]["last_15_min"]["mean_handle_ms"] == 30_000
+    agents = {agent["id"]: agent["today"] for agent in shown["agents"]}
+    assert agents == {}  # both are offline and the document does not name them
+    profile = Profile(TENANT, agents={"olena": "Olena", "taras": "Taras"}, queues={"sales": ("olena",)})
+    agents = {
+        agent["id"]: agent["today"] for agent in view_of(fold([*life, wrapped, missed]), profile, NOON_MS)["agents"]
+    }
+    assert (agents["olena"]["answered"], agents["olena"]["mean_handle_ms"]) == (1, 30_000)
+    assert (agents["taras"]["answered"], agents["taras"]["missed"]) == (0, 1)
+
+
+def test_an_offer_that_rings_out_leaves_the_caller_waiting() -> None:
+    events = answered_call("c", NOON_MS - 60_000, 50_000, 1_000)[:2]
+    events.append(event(NOON_MS - 30_000, 4, "c", offer_missed=ev.OfferMissed(agent_id="olena")))
+    assert view(fold(events))["calls"]["waiting"] == 1
+
+
+def test_a_lines_calls_balance_and_are_counted_once() -> None:
+    events = [*answered_call("a", NOON_MS - 60_000, 5_000, 1_000), *abandoned_call("b", NOON_MS - 50_000, 9_000)]
+    events += answered_call("c", NOON_MS - 10_000, 5_000, 1_000)[:2]
+    (line,) = view(fold([*events, *reversed(events)]))["lines"]
+    assert (line["number"], line["in_progress"]) == (LINE, 1)
+    assert line["today"] == {"started": 3, "answered": 1, "abandoned": 1, "other": 0}
+
+
+def test_the_calls_that_are_shown_are_those_that_wait_longest_first_then_talks() -> None:
+    events = []
+    for number in range(MOST_CALLS_SHOWN + 10):
+        life = answered_call(f"c{number:03}", NOON_MS - 300_000 + number, 1_000, 1_000)
+        life[0].call_started.caller.name = "x" * 5_000
+        events += life[: 4 if number % 2 else 2]
+    shown = view(fold(events))["calls_now"]
+    assert len(shown) == MOST_CALLS_SHOWN
+    assert [call["stage"] for call in shown] == ["waiting"] * 30 + ["talking"] * 20
+    assert shown[0]["id"] == "c000"
+    assert shown[30]["agent_id"] == "olena"
+    assert all(len(call["name"]) <= 60 for call in shown)
+
+
+def test_the_estimate_is_what_the_newest_caller_was_told_until_it_is_old_or_somebody_is_free() -> None:
+    def joined(call_id: str, at_ms: int, estimate_ms: int) -> ev.Event:
+        return event(at_ms, 2, call_id, queue_joined=ev.QueueJoined(queue_id="sales", estimated_wait_ms=estimate_ms))
+
+    events = [joined("a", NOON_MS - 60_000, 90_000), joined("b", NOON_MS - 30_000, 120_000)]
+    profile = Profile(TENANT, queues={"sales": ("olena",)})
+
+    def estimate(events: list[ev.Event], now_ms: int = NOON_MS) -> int | None:
+        (queue,) = view_of(fold(events), profile, now_ms)["queues"]
+        found: int | None = queue["estimated_wait_ms"]
+        return found
+
+    assert estimate(events) == estimate(events[::-1]) == 120_000
+    assert estimate(events, NOON_MS + 3_600_000) is None
+    gone = [event(NOON_MS - 5_000, 3, each, call_ended=ended(ev.CALL_EXIT_ABANDONED, NOON_MS)) for each in "ab"]
+    free = state("olena", NOON_MS - 1_000, 1, ev.AGENT_STATE_IDLE)
+    assert estimate([*events, *gone, free]) == 0
