@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
+.PHONY: help install deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,7 +33,7 @@ chaos: install ## Kill KILLS (20) processes by lot while calls flow, and balance
 	@$(PYTHON) -m local.stack chaos
 
 # What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
-BESIDE := tests/unit tests/fuzz tests/simulation
+BESIDE := tests/unit tests/fuzz tests/simulation tests/deploy
 STACK := tests/e2e
 test: install ## Run every test
 	@mkdir -p build
@@ -54,6 +54,14 @@ contracts: install
 	@cd proto && ../.venv/bin/buf lint
 	@cd proto && ../.venv/bin/buf breaking --against '../.git#branch=main,subdir=proto'
 	@$(PYTHON) proto/generate.py --check
+
+deploy-check: install ## Check the chart: helm, schemas, policies, rules, settings (also part of `make test`)
+	@$(PYTHON) -m deploy.tools.programs
+	@$(PYTHON) -m deploy.tools.schema --check
+	@$(PYTHON) -m pytest tests/deploy
+
+deploy-schema: install ## Write what the chart holds of others anew: values.schema.json, topics
+	@$(PYTHON) -m deploy.tools.schema
 
 check: lint types contracts test ## Run what continuous integration runs
 

@@ -68,16 +68,17 @@ class KafkaBus:
     """The bus of a broker."""
 
     bootstrap: str
+    name: str = "webhooks"
 
     def producer(self) -> Sender:
         """Return a producer. Raises BusUnavailable."""
-        return Producer(self.bootstrap, "webhooks")
+        return Producer(self.bootstrap, self.name)
 
     def consumer(
         self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
     ) -> Reader:
         """Return a consumer. Raises BusUnavailable."""
-        name = f"webhooks-{group or 'tenants'}"
+        name = f"{self.name}-{group or 'tenants'}"
         return Consumer(self.bootstrap, group, topics, name, gather_ms=GATHER_MS, on_revoked=on_revoked)
 
 
@@ -217,7 +218,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
     supervisor.spawn("indexes", _prepare, room, log_store, supervisor.stopping)
     parts = Parts(
-        KafkaBus(settings.kafka_bootstrap),
+        KafkaBus(settings.kafka_bootstrap, settings.webhooks_name),
         Stores(room, MongoGoneEndpoints(database), log_store, MongoFailingEndpoints(database)),
         SecretsFile(settings.webhook_secrets),
         outside,

@@ -11,6 +11,8 @@ class Settings:
     webhook_secrets: Path
     http_host: str = "127.0.0.1"
     http_port: int = 8084
+    webhooks_name: str = "webhooks"
+    """Names this process in its groups: two side by side need two names, one that comes back needs its old one."""
     webhook_ladder: str = ""
     webhook_allow_private: str = ""
     webhook_own_networks: str = ""

@@ -1,0 +1,71 @@
+{{/* One variable of a Secret's key. Takes (list root VARIABLE key). */}}
+{{- define "ringmaster.env.secret" -}}
+- name: RINGMASTER_{{ index . 1 }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "ringmaster.secret" (index . 0) }}
+      key: {{ index . 2 }}
+{{- end }}
+
+{{- define "ringmaster.env.mongodb" -}}
+{{- if .Values.mongodb.community.enabled }}
+- name: RINGMASTER_MONGODB_URI
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "ringmaster.name" . }}-mongodb-ringmaster-ringmaster
+      key: connectionString.standard
+{{- else }}
+{{ include "ringmaster.env.secret" (list . "MONGODB_URI" "mongodb-uri") }}
+{{- end }}
+{{- end }}
+
+{{- define "ringmaster.env.kafka" -}}
+- name: RINGMASTER_KAFKA_BOOTSTRAP
+  value: {{ include "ringmaster.bootstrap" . | quote }}
+{{- end }}
+
+{{/* Where a service listens: on the pod's own address, which on the node's network is not every address of the node. */}}
+{{- define "ringmaster.env.http" -}}
+- name: RINGMASTER_HTTP_HOST
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+- name: RINGMASTER_HTTP_PORT
+  value: {{ . | quote }}
+{{- end }}
+
+{{- define "ringmaster.env.s3" -}}
+- name: RINGMASTER_S3_ENDPOINT
+  value: {{ required "s3.endpoint is empty: recordings have to be kept somewhere, for example https://s3.eu-central-1.amazonaws.com" .Values.s3.endpoint | quote }}
+- name: RINGMASTER_S3_BUCKET
+  value: {{ .Values.s3.bucket | quote }}
+- name: RINGMASTER_S3_REGION
+  value: {{ .Values.s3.region | quote }}
+{{ include "ringmaster.env.secret" (list . "S3_ACCESS_KEY" "s3-access-key") }}
+{{ include "ringmaster.env.secret" (list . "S3_SECRET_KEY" "s3-secret-key") }}
+{{- end }}
+
+{{/* The name of the pod, which a StatefulSet gives again after a restart. */}}
+{{- define "ringmaster.env.pod" -}}
+- name: RINGMASTER_{{ . }}
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- end }}
+
+{{/* Fields of services/<name>/settings.py as values. */}}
+{{- define "ringmaster.env.settings" -}}
+{{- range $field, $value := . }}
+- name: RINGMASTER_{{ upper $field }}
+  {{- /* Every number of a values file is a float here, and a large one would be written with an exponent. */}}
+  value: {{ if not (kindIs "float64" $value) }}{{ toString $value | quote }}{{ else if eq $value (floor $value) }}{{ int64 $value | toString | quote }}{{ else }}{{ toString $value | quote }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* What a secret holds as files, where the services read them: replaced there when the secret is. */}}
+{{- define "ringmaster.env.files" -}}
+{{- range . }}
+- name: RINGMASTER_{{ if eq . "tokens.json" }}API_TOKENS{{ else }}WEBHOOK_SECRETS{{ end }}
+  value: /etc/ringmaster/{{ . }}
+{{- end }}
+{{- end }}

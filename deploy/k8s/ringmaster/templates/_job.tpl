@@ -1,0 +1,64 @@
+{{/* A Job of the command line. Takes a dict: root, name, arguments, env, tenants (a ConfigMap's name), annotations. */}}
+{{- define "ringmaster.jobSpec" -}}
+{{- $root := .root }}
+backoffLimit: 8
+activeDeadlineSeconds: 1800
+template:
+  metadata:
+    labels:
+      {{- include "ringmaster.labels" (list $root "jobs") | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    serviceAccountName: {{ include "ringmaster.name" $root }}-jobs
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    {{- include "ringmaster.pullSecrets" $root | nindent 4 }}
+    securityContext:
+      {{- include "ringmaster.podSecurity" $root | nindent 6 }}
+    containers:
+      - name: {{ .name }}
+        image: {{ include "ringmaster.image" (list $root "tools") }}
+        imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+        args: {{ .arguments | toJson }}
+        terminationMessagePolicy: FallbackToLogsOnError
+        securityContext:
+          {{- include "ringmaster.containerSecurity" $root | nindent 10 }}
+        env:
+          {{- .env | trim | nindent 10 }}
+        resources:
+          {{- toYaml $root.Values.jobs.resources | nindent 10 }}
+        volumeMounts:
+          - {name: tmp, mountPath: /tmp}
+          {{- with .tenants }}
+          - {name: tenants, mountPath: /tenants, readOnly: true}
+          {{- end }}
+          {{- with .files }}
+          - {name: files, mountPath: /etc/ringmaster, readOnly: true}
+          {{- end }}
+    volumes:
+      - name: tmp
+        emptyDir: {sizeLimit: 64Mi}
+      {{- with .tenants }}
+      - name: tenants
+        configMap: {name: {{ . }}}
+      {{- end }}
+      {{- with .files }}
+      {{- include "ringmaster.filesVolume" (list $root .) | nindent 6 }}
+      {{- end }}
+{{- end }}
+
+{{/* The documents by file name; a tenant's place in the values has to be its own id. */}}
+{{- define "ringmaster.tenantFiles" -}}
+{{- range $id, $document := .Values.tenants }}
+{{- if ne $id $document.tenant_id }}{{ fail (printf "tenants.%s.tenant_id is %s: a document stands under its own id" $id $document.tenant_id) }}{{ end }}
+{{ $id }}.yaml: |
+  {{- toYaml $document | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Paths of the documents for the command line, as JSON. Takes the values and the words before. */}}
+{{- define "ringmaster.tenantArguments" -}}
+{{- $words := index . 1 }}
+{{- range $id, $_ := (index . 0).Values.tenants }}{{ $words = append $words (printf "/tenants/%s.yaml" $id) }}{{ end }}
+{{- toJson $words }}
+{{- end }}

@@ -1,0 +1,98 @@
+"""Which settings the chart gives by itself, and which it lets an operator give: read off the services."""
+
+import importlib
+import re
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SERVICES: Final = ("listener", "router", "recorder", "webhooks", "stats", "console")
+BY_THE_CHART: Final = {
+    "api_tokens",
+    "call_records",
+    "directory_password",
+    "esl_host",
+    "esl_password",
+    "esl_port",
+    "http_host",
+    "http_port",
+    "kafka_bootstrap",
+    "mongodb_uri",
+    "node",
+    "phone_secret",
+    "prompts_dir",
+    "recordings_dir",
+    "router_name",
+    "s3_access_key",
+    "s3_bucket",
+    "s3_endpoint",
+    "s3_region",
+    "s3_secret_key",
+    "spool_dir",
+    "webhook_secrets",
+    "webhooks_name",
+}
+"""What follows from where a pod runs, and secrets: no operator writes it among the settings."""
+SWITCH_BY_THE_CHART: Final = {
+    "call_records_dir",
+    "console_url",
+    "directory_password",
+    "esl_password",
+    "esl_port",
+    "external_address",
+    "music_dir",
+    "sip_address",
+}
+_KINDS: Final[dict[Any, dict[str, Any]]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    Path: {"type": "string", "pattern": "^/"},
+}
+_VARIABLE: Final = re.compile(r'cmd="env-set" data="(\w+)=\$RINGMASTER_(\w+)"')
+_NUMBER: Final = re.compile(r"_(port|sessions|second|seconds)$")
+
+
+def settings_of(service: str) -> dict[str, Any]:
+    """Return a service's fields by name, each with its plain type."""
+    settings = importlib.import_module(f"services.{service}.settings").Settings
+    hints = get_type_hints(settings)
+    return {field.name: _plain(hints[field.name]) for field in fields(settings)}
+
+
+def switch_variables() -> set[str]:
+    """Return what freeswitch/conf/vars.xml reads from the environment, as fields."""
+    text = (ROOT / "freeswitch" / "conf" / "vars.xml").read_text(encoding="utf-8")
+    return {variable.lower() for _, variable in _VARIABLE.findall(text)}
+
+
+def settings_schema(service: str) -> dict[str, Any]:
+    """Return the JSON Schema of `<service>.settings`."""
+    given = {name: kind for name, kind in settings_of(service).items() if name not in BY_THE_CHART}
+    return _object({name: _KINDS[kind] for name, kind in given.items()})
+
+
+def switch_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `freeswitch.settings`."""
+    port = {"type": "integer", "minimum": 1, "maximum": 65535}
+    whole = {"type": "integer", "minimum": 1}
+    given = sorted(switch_variables() - SWITCH_BY_THE_CHART)
+    kinds = {
+        name: port if name.endswith("_port") else whole if _NUMBER.search(name) else {"type": "string"}
+        for name in given
+    }
+    kinds["carrier_network"] = {"type": "string", "pattern": "^[0-9a-f.:]+/[0-9]{1,3}$"}
+    return _object(kinds)
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(sorted(properties.items()))}
+
+
+def _plain(hint: Any) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        return next(part for part in get_args(hint) if part is not type(None))
+    return hint

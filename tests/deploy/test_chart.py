@@ -1,0 +1,207 @@
+"""The chart as a cluster would get it: linted, rendered with each of its examples, judged by schemas and policies."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from deploy.tools.chart_settings import ROOT
+from deploy.tools.schema import CHART
+from tests.deploy.conftest import CI, containers, manifests, run_helm, workloads
+from tests.deploy.custom_resources import schemas
+
+KUBERNETES = "1.35"
+Render = Callable[[str], str]
+NAMES = [path.name.removesuffix("-values.yaml") for path in CI]
+every_example = pytest.mark.parametrize("name", NAMES)
+
+
+@every_example
+def test_helm_finds_nothing_to_complain_about(helm_program: Path, name: str) -> None:
+    done = run_helm(helm_program, "lint", "--strict", f"--values={CHART / 'ci' / name}-values.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_chart_holds_of_others_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.tools.schema", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def judged(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Hold manifests against Kubernetes' own schemas, where no field is allowed that they do not name."""
+    path, program = folder / "rendered.yaml", Path(sys.executable).with_name("kubernetes-validate")
+    path.write_text(text, encoding="utf-8")
+    command = [str(program), "--strict", "--quiet", "--no-warn", "-k", KUBERNETES, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@every_example
+def test_every_manifest_is_one_that_kubernetes_takes(rendered: Render, name: str, tmp_path: Path) -> None:
+    done = judged(rendered(name), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_that_judge_refuses_a_field_that_kubernetes_does_not_know(rendered: Render, tmp_path: Path) -> None:
+    assert judged(rendered("minimal").replace("enableServiceLinks:", "enableServiceLink:", 1), tmp_path).returncode != 0
+
+
+@every_example
+def test_every_other_resource_is_as_its_operator_defines_it(rendered: Render, name: str) -> None:
+    known, faults = schemas(), []
+    for one in manifests(rendered(name)):
+        kind = f"{one['apiVersion']}/{one['kind']}"
+        group = one["apiVersion"].partition("/")[0]
+        if "." in group and not group.endswith(".k8s.io"):
+            assert kind in known, f"{kind} has no schema in custom_resources.yaml"
+            faults += [f"{kind} {one['metadata']['name']}: {e.message}" for e in _errors(known[kind], one["spec"])]
+    assert not faults
+
+
+def _errors(schema: dict[str, Any], spec: dict[str, Any]) -> list[Any]:
+    return list(Draft202012Validator(schema).iter_errors(spec))
+
+
+@every_example
+def test_policies_find_nothing(kube_score_program: Path, rendered: Render, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "rendered.yaml"
+    path.write_text(rendered(name), encoding="utf-8")
+    # Images are pinned by tag or digest: what is there need not be asked for again. A limit of processor time stops a
+    # service for tenths of a second, and a caller hears that.
+    command = [str(kube_score_program), "score", str(path), "--output-format=ci", "--ignore-container-cpu-limit"]
+    ignored = ["--ignore-test=container-image-pull-policy"]
+    if name == "one-node":
+        ignored.append("--ignore-test=deployment-replicas")  # there is one node
+    done = subprocess.run([*command, *ignored], capture_output=True, text=True, check=False, timeout=60)
+    complaints = re.findall(r"^\[(?:CRITICAL|WARNING)\].*$", done.stdout, re.MULTILINE)
+    assert "[OK]" in done.stdout, done.stdout + done.stderr
+    assert not complaints
+
+
+@every_example
+def test_every_container_is_bound_as_tightly_as_can_be(rendered: Render, name: str) -> None:
+    for workload in workloads(rendered(name)):
+        pod = workload["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        for one in containers(workload):
+            bound = one["securityContext"]
+            assert (bound["readOnlyRootFilesystem"], bound["allowPrivilegeEscalation"]) == (True, False), one["name"]
+            assert bound["runAsNonRoot"] is True
+            assert bound["runAsUser"] >= 10_000
+            assert bound["capabilities"] == {"drop": ["ALL"]}
+            assert {"cpu", "memory"} <= one["resources"]["requests"].keys()
+            assert "memory" in one["resources"]["limits"]
+            assert not one["image"].endswith(":latest")
+
+
+@every_example
+def test_every_pod_is_under_a_policy_that_denies_what_is_not_named(rendered: Render, name: str) -> None:
+    found = manifests(rendered(name))
+    policies = [one["spec"] for one in found if one["kind"] == "NetworkPolicy"]
+    denying = [one for one in policies if set(one) == {"podSelector", "policyTypes"}]
+    assert [set(one["policyTypes"]) for one in denying] == [{"Ingress", "Egress"}]
+    for workload in workloads(rendered(name)):
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        selecting = [one for one in policies if one["podSelector"]["matchLabels"].items() <= labels.items()]
+        assert len(selecting) == 2, workload["metadata"]["name"]
+    # A rule without peers lets everybody in or out.
+    for policy in policies:
+        assert all(rule.get("from") for rule in policy.get("ingress") or ())
+        assert all(rule.get("to") for rule in policy.get("egress") or ())
+
+
+def test_webhooks_reach_no_private_address_unless_the_operator_says_so(rendered: Render) -> None:
+    (policy,) = (
+        one["spec"]
+        for one in manifests(rendered("minimal"))
+        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith("-webhooks")
+    )
+    blocks = [peer["ipBlock"] for rule in policy["egress"] for peer in rule["to"] if "ipBlock" in peer]
+    (public,) = (block for block in blocks if block["cidr"] == "0.0.0.0/0")
+    assert {"10.0.0.0/8", "169.254.0.0/16", "192.168.0.0/16"} <= set(public["except"])
+
+
+@every_example
+def test_two_of_a_kind_go_down_only_one_by_one(rendered: Render, name: str) -> None:
+    found = manifests(rendered(name))
+    budgets = [one["spec"]["selector"]["matchLabels"] for one in found if one["kind"] == "PodDisruptionBudget"]
+    for workload in workloads(rendered(name)):
+        if workload["kind"] != "Job":
+            labels = workload["spec"]["template"]["metadata"]["labels"]
+            assert sum(one.items() <= labels.items() for one in budgets) == 1, workload["metadata"]["name"]
+
+
+def test_a_switch_waits_for_its_calls_and_what_hears_it_ends_after_it(rendered: Render) -> None:
+    (switch,) = (one for one in workloads(rendered("minimal")) if one["metadata"]["name"].endswith("-freeswitch"))
+    pod = switch["spec"]["template"]["spec"]
+    (freeswitch,) = pod["containers"]
+    sidecars = {one["name"]: one.get("restartPolicy") for one in pod["initContainers"]}
+    assert sidecars == {"sounds": None, "listener": "Always", "recorder": "Always"}
+    drain, seconds = freeswitch["lifecycle"]["preStop"]["exec"]["command"]
+    assert drain == "/usr/local/bin/drain"
+    assert int(seconds) < pod["terminationGracePeriodSeconds"]
+
+
+def test_no_request_is_sent_to_a_service_that_stops_and_it_has_time_to_end(rendered: Render) -> None:
+    for workload in workloads(rendered("minimal")):
+        if workload["kind"] == "Job" or workload["metadata"]["name"].endswith("-freeswitch"):
+            continue
+        pod = workload["spec"]["template"]["spec"]
+        (one,) = pod["containers"]
+        assert one["lifecycle"]["preStop"]["sleep"]["seconds"] + 12 < pod["terminationGracePeriodSeconds"]
+        assert one["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_the_outside_sees_neither_measurements_nor_the_switchs_directory(rendered: Render) -> None:
+    rules = [
+        rule for one in manifests(rendered("everything")) if one["kind"] == "Ingress" for rule in one["spec"]["rules"]
+    ]
+    paths = [path for rule in rules for path in rule["http"]["paths"]]
+    assert {rule["host"] for rule in rules} == {"api.example.net", "live.example.net"}
+    prefixes = {path["path"] for path in paths if path["pathType"] == "Prefix"}
+    assert not any(
+        secret.startswith(prefix) for secret in ("/metrics", "/freeswitch/directory", "/healthz") for prefix in prefixes
+    )
+
+
+def test_rules_and_dashboards_are_taken_as_they_are(helm_program: Path, tmp_path: Path) -> None:
+    chart = tmp_path / "ringmaster"
+    shutil.copytree(CHART, chart)
+    rule = {
+        "groups": [
+            {
+                "name": "x",
+                "rules": [{"alert": "X", "expr": "up == 0", "annotations": {"summary": "{{ $labels.pod }} is away"}}],
+            }
+        ]
+    }
+    (chart / "rules").mkdir(exist_ok=True)
+    (chart / "rules" / "extra.yaml").write_text(yaml.safe_dump(rule), encoding="utf-8")
+    (chart / "rules" / "extra.test.yaml").write_text("tests: []\n", encoding="utf-8")
+    (chart / "dashboards").mkdir(exist_ok=True)
+    (chart / "dashboards" / "extra.json").write_text('{"title": "{{ queue }}"}\n', encoding="utf-8")
+    done = run_helm(helm_program, "template", f"--values={CHART / 'ci' / 'everything-values.yaml'}", chart=chart)
+    assert done.returncode == 0, done.stderr
+    found = {
+        one["metadata"]["name"]: one for one in manifests(done.stdout) if one["metadata"]["name"].endswith("-extra")
+    }
+    assert found["voice-ringmaster-rules-extra"]["spec"] == rule
+    assert found["voice-ringmaster-dashboard-extra"]["data"]["extra.json"].strip() == '{"title": "{{ queue }}"}'
+
+
+def test_every_rule_passes_promtool_with_its_own_tests(promtool_program: Path) -> None:
+    for path in sorted((CHART / "rules").glob("*.yaml")):
+        what = ("test", "rules") if path.name.endswith(".test.yaml") else ("check", "rules", "--lint-fatal")
+        done = subprocess.run(
+            [promtool_program, *what, path], capture_output=True, text=True, check=False, cwd=path.parent
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,64 @@
+"""What the chart passes is read by somebody, and what somebody reads can be passed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.tools.chart_settings import (
+    BY_THE_CHART,
+    SERVICES,
+    SWITCH_BY_THE_CHART,
+    settings_of,
+    settings_schema,
+    switch_schema,
+    switch_variables,
+)
+from tests.deploy.conftest import CI, containers, workloads
+
+NAMES = [path.name.removesuffix("-values.yaml") for path in CI]
+PREFIX = "RINGMASTER_"
+
+
+def passed(text: str, container: str) -> set[str]:
+    """Return the variables of a container, as fields."""
+    (found,) = (one for workload in workloads(text) for one in containers(workload) if one["name"] == container)
+    return {variable["name"].removeprefix(PREFIX).lower() for variable in found["env"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_reads_all_that_it_is_given(rendered: Callable[[str], str], service: str, name: str) -> None:
+    assert passed(rendered(name), service) <= settings_of(service).keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_all_that_a_service_reads_can_be_given(rendered: Callable[[str], str], service: str) -> None:
+    given = passed(rendered("minimal"), service) | settings_schema(service)["properties"].keys()
+    assert settings_of(service).keys() - given == set()
+
+
+def test_nothing_is_said_to_be_the_charts_that_no_service_reads() -> None:
+    assert {name for service in SERVICES for name in settings_of(service)} >= BY_THE_CHART
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_switch_reads_all_that_it_is_given(rendered: Callable[[str], str], name: str) -> None:
+    assert passed(rendered(name), "freeswitch") <= switch_variables()
+
+
+def test_all_that_the_switch_reads_can_be_given(rendered: Callable[[str], str]) -> None:
+    given = passed(rendered("minimal"), "freeswitch") | switch_schema()["properties"].keys()
+    # Its own default is the port at which the listener is told to look for it.
+    assert switch_variables() - given == {"esl_port"}
+    assert switch_variables() >= SWITCH_BY_THE_CHART
+
+
+def test_whole_and_large_numbers_come_out_as_they_went_in(rendered: Callable[[str], str]) -> None:
+    (listener,) = (
+        one
+        for workload in workloads(rendered("everything"))
+        for one in containers(workload)
+        if one["name"] == "listener"
+    )
+    values = {variable["name"]: variable.get("value") for variable in listener["env"]}
+    assert values["RINGMASTER_SPOOL_MAX_BYTES"] == "2147483648"
