@@ -54,6 +54,7 @@ contracts: install
 	@cd proto && ../.venv/bin/buf lint
 	@cd proto && ../.venv/bin/buf breaking --against '../.git#branch=main,subdir=proto'
 	@$(PYTHON) proto/generate.py --check
+	@$(PYTHON) -m deploy.tools.schema --check
 
 deploy-check: install ## Check the chart: helm, schemas, policies, rules, settings (also part of `make test`)
 	@$(PYTHON) -m deploy.tools.programs
