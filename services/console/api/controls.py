@@ -29,6 +29,8 @@ _TARGET: Final = Model("TransferTarget", mapping([], agent_id=_ID, queue_id=_ID,
 _COLLEAGUE: Final = Model("ConsultationTarget", mapping([], agent_id=_ID, number=_NUMBER) | _ONE)
 _DIGITS: Final = Model("Digits", mapping(["digits"], digits={"type": "string", "pattern": "^[0-9*#A-D]{1,32}$"}))
 _MASK, _UNMASK = RecordingControl.RECORDING_CONTROL_MASK, RecordingControl.RECORDING_CONTROL_RESUME
+_START, _STOP = RecordingControl.RECORDING_CONTROL_START, RecordingControl.RECORDING_CONTROL_STOP
+_PAUSE = RecordingControl.RECORDING_CONTROL_PAUSE
 
 
 class Control(NamedTuple):
@@ -86,7 +88,12 @@ CONTROLS: Final[dict[str, Control]] = {
     "recording/mask": Control(
         "Keep what is said now out of the recording.", lambda call_id, _: _recording(call_id, _MASK)
     ),
+    "recording/pause": Control("Record nothing for a while.", lambda call_id, _: _recording(call_id, _PAUSE)),
     "recording/resume": Control("Record on.", lambda call_id, _: _recording(call_id, _UNMASK)),
+    "recording/start": Control(
+        "Record from now on, where the policy leaves it to people.", lambda call_id, _: _recording(call_id, _START)
+    ),
+    "recording/stop": Control("End what was begun so.", lambda call_id, _: _recording(call_id, _STOP)),
 }
 
 

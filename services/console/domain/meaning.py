@@ -179,9 +179,20 @@ def _addresses(document: Document) -> Iterator[Fault]:
         yield from webhook_faults(hook, index)
 
 
-def _recording_names(document: Document) -> Iterator[Fault]:
-    template = document.get("recording", {}).get("name_template", "")
-    at = "recording.name_template"
+def _recording_policies(document: Document) -> Iterator[Fault]:
+    """Judge the company's policy, and those of lines and queues, which replace it."""
+    holders: list[tuple[list[str | int], Document]] = [([], document)]
+    for collection in ("lines", "queues"):
+        holders += [([collection, index], entry) for index, entry in enumerate(document[collection])]
+    for place, holder in holders:
+        if "recording" in holder:
+            yield from _recording_policy(path_of([*place, "recording"]), holder["recording"])
+
+
+def _recording_policy(place: str, policy: Document) -> Iterator[Fault]:
+    if (policy["mode"] == "percent") != ("percent" in policy):
+        yield Fault(f"{place}.percent", "belongs to mode percent, and only to it.")
+    template, at = policy.get("name_template", ""), f"{place}.name_template"
     for name in _PLACEHOLDER.findall(template):
         if name not in NAME_PLACEHOLDERS:
             yield Fault(at, f"{{{name[:40]}}} is not known; known are {', '.join(sorted(NAME_PLACEHOLDERS))}.")
@@ -204,7 +215,7 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _destinations,
     _times,
     _addresses,
-    _recording_names,
+    _recording_policies,
     faults_of_queues,
     faults_of_callbacks,
     faults_of_words,

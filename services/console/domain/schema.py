@@ -22,7 +22,14 @@ from services.console.domain.schema_parts import mapping as _object
 from services.console.domain.schema_parts import sequence as _list
 from services.console.domain.speech_schema import SCORE_CARDS, SPEECH_RULES, TRANSCRIPTION
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import CallbackOrder, LostCall, Pacing, RecordingMode, Strategy
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
+    CallbackOrder,
+    LostCall,
+    Pacing,
+    RecordingFormat,
+    RecordingMode,
+    Strategy,
+)
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)
@@ -35,6 +42,7 @@ LOST_CALLS: Final = enum_words(LostCall.keys(), "LOST_CALL_")
 CALLBACK_ORDERS: Final = enum_words(CallbackOrder.keys(), "CALLBACK_ORDER_")
 PACINGS: Final = enum_words(Pacing.keys(), "PACING_")
 RECORDING_MODES: Final = enum_words(RecordingMode.keys(), "RECORDING_MODE_")
+RECORDING_FORMATS: Final = enum_words(RecordingFormat.keys(), "RECORDING_FORMAT_")
 
 _HOURS = _list(
     _object(
@@ -62,6 +70,30 @@ _CALLBACKS = _object(
     black_lists=_list(ID, 100),
 )
 
+_RECORDING = _object(
+    ["mode"],
+    mode={"enum": RECORDING_MODES},
+    retention_days=_count(0, 36_500, 0),
+    name_template={"type": "string", "maxLength": 200},
+    percent=_count(1, 100),
+    format={"enum": RECORDING_FORMATS, "default": "wav"},
+    remove_silent={"type": "boolean", "default": False},
+    mask_seconds=_count(5, 3_600, 120),
+    kms_key_id={
+        "type": "string",
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9:/_-]{0,199}$",
+        "description": "a key's id, alias or ARN: letters, digits, : / _ -",
+    },
+    copies=_list(
+        {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$",
+            "description": "the name of an rclone remote: letters, digits, _ and -",
+        },
+        10,
+    ),
+)
+
 _QUEUE = _object(
     ["queue_id", "strategy", "tiers"],
     queue_id=ID,
@@ -75,6 +107,7 @@ _QUEUE = _object(
     wrap_up_seconds=_count(0, 3_600, 15),
     max_wait_seconds=_count(0, DAY_SECONDS, 0),
     capacity=_count(0, 10_000, 0),
+    recording=_RECORDING,
     music=ID,
     service_level_seconds=_count(1, 3_600, 20),
     short_abandon_seconds=_count(0, 600, 5),
@@ -177,7 +210,7 @@ SCHEMA: Final[Schema] = {
             1,
         ),
         domain=DOMAIN,
-        lines=_list(_object(["number", "flow"], number=E164, flow=ID, label=WORDS), 1_000, 1),
+        lines=_list(_object(["number", "flow"], number=E164, flow=ID, label=WORDS, recording=_RECORDING), 1_000, 1),
         queues=_list(_QUEUE, 500),
         agents=_list(_AGENT, 10_000),
         flows=FLOWS,
@@ -199,12 +232,7 @@ SCHEMA: Final[Schema] = {
             100,
         ),
         webhooks=_list(_WEBHOOK, 50),
-        recording=_object(
-            ["mode"],
-            mode={"enum": RECORDING_MODES},
-            retention_days=_count(0, 36_500, 0),
-            name_template={"type": "string", "maxLength": 200},
-        ),
+        recording=_RECORDING,
         limits=_object(
             [],
             concurrent_calls=_count(0, 100_000, 0),

@@ -27,10 +27,12 @@ def to_contract(document: Document, version: int) -> TenantDocument:
     for queue in words["queues"]:
         queue["strategy"] = f"STRATEGY_{queue['strategy'].upper()}"
         _name_callback_enums(queue.get("callbacks", {}))
+        _name_recording_enums(queue)
+    for line in words["lines"]:
+        _name_recording_enums(line)
     for campaign in words.get("campaigns", ()):
         campaign["pacing"] = f"PACING_{campaign['pacing'].upper()}"
-    if "recording" in words:
-        words["recording"]["mode"] = f"RECORDING_MODE_{words['recording']['mode'].upper()}"
+    _name_recording_enums(words)
     name_speech_enums(words)
     for flow in words["flows"]:
         _name_enums(flow)
@@ -45,6 +47,13 @@ def _name_enums(flow: Document) -> None:
     for step in flow["steps"]:
         if "consent" in step:
             step["consent"]["mode"] = f"CONSENT_MODE_{step['consent']['mode'].upper()}"
+
+
+def _name_recording_enums(holder: Document) -> None:
+    policy = holder.get("recording")
+    if policy is not None:
+        policy["mode"] = f"RECORDING_MODE_{policy['mode'].upper()}"
+        policy["format"] = f"RECORDING_FORMAT_{policy['format'].upper()}"
 
 
 def _name_callback_enums(policy: Document) -> None:

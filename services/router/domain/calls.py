@@ -16,7 +16,7 @@ HANG_UP_TRIES = 3
 """A hang-up is ordered so often; then the leg is taken for gone, so that no call stays for ever."""
 KEPT_AFTER_END_MS = 15 * 60_000
 MOST_ENDED = 5_000
-_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "transfer", "end", "dial")
+_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "transfer", "end", "dial", "mask")
 _LOST = frozenset({ev.CALL_EXIT_ABANDONED, ev.CALL_EXIT_SHORT_ABANDONED, ev.CALL_EXIT_TIMEOUT, ev.CALL_EXIT_NO_AGENT})
 _BY_QUEUE_EXIT: dict[int, "ev.CallExit.ValueType"] = {
     ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,

@@ -21,6 +21,7 @@ class Configuration:
         self.document = document
         self.version = document.version
         self.lines = {line.number: line.flow for line in document.lines}
+        self.line_recording = {line.number: line.recording for line in document.lines if line.HasField("recording")}
         self.queues = {queue.queue_id: queue for queue in document.queues}
         self.agents = {agent.agent_id: agent for agent in document.agents}
         self.flows = {flow.flow_id: flow for flow in document.flows}
@@ -52,12 +53,12 @@ class Configuration:
         agent = self.agents.get(agent_id)
         return f"{agent.phone}@{self.document.domain}" if agent else ""
 
-    def records(self, consent: str) -> bool:
-        """Whether an answered call is recorded, by what its caller said; a policy that says nothing records all."""
-        mode = self.document.recording.mode
-        if mode == tn.RECORDING_MODE_ON_CONSENT:
-            return consent == CONSENT_GIVEN
-        return mode != tn.RECORDING_MODE_NONE and consent != CONSENT_REFUSED
+    def recording_policy(self, line: str, queue_id: str) -> tn.RecordingPolicy:
+        """Return what is recorded: the queue's policy, else the line's, else the company's; each counts as a whole."""
+        queue = self.queues.get(queue_id)
+        if queue is not None and queue.HasField("recording"):
+            return queue.recording
+        return self.line_recording.get(line, self.document.recording)
 
     def _plans(self) -> dict[str, QueuePlan]:
         for queue in self.document.queues:

@@ -13,6 +13,7 @@ from services.router.domain import (
     matching,
     offers,
     queueing,
+    recording,
     requests,
     talking,
     waiting,
@@ -150,6 +151,7 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "transfer": handover.overdue,
     "end": calls.order_hang_up,
     "dial": attempts.dial_overdue,
+    "mask": recording.mask_over,
 }
 _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "ring": _rang_out,

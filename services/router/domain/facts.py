@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, flow, offers, talking
+from services.router.domain import agents, calls, flow, offers, recording, talking
 from services.router.domain.callbacks import attempts
 from services.router.domain.control import dialling, handover, supervising
 from services.router.domain.lifecycle import CallStage
@@ -45,7 +45,7 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
     if call is not None:
         handover.command_ended(turn, call, result.command_id, is_done=is_done)
     if call is not None and result.command_id in call.masking:
-        talking.mask_ended(turn, call, result.command_id, is_done=is_done)
+        recording.mask_ended(turn, call, result.command_id, is_done=is_done)
     if is_done:
         if call is not None and result.command_id == call.bridge_command_id:
             call.is_bridge_done = True
@@ -245,6 +245,8 @@ def _recording_began(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     body.queue_id = call.queue_id
     body.node = fact.node
     body.path = fact.recording_began.path
+    body.caller, body.line = call.caller_number, call.line
+    body.actor = call.recording_asked_by if recording_id == call.recording_id else ""
 
 
 def _recording_finished(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:

@@ -211,6 +211,10 @@ class Call:
     hang_up_tries: int = 0
     hang_up_cause: str = ""
     recording_id: str = ""
+    recording_asked_by: str = ""
+    """Who asked for the recording; empty when the policy did."""
+    masked_by: list[str] = field(default_factory=list)
+    """Mask or pause, and who asked for it; empty while voices are written."""
     recordings: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     """Those of its recordings whose end was told."""

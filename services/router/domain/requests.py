@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, flow, offers, talking
+from services.router.domain import agents, calls, flow, offers, recording
 from services.router.domain.callbacks import campaign, wishes
 from services.router.domain.control import dialling, in_talk, supervising, transferring
 from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
@@ -132,12 +132,7 @@ def _control_recording(turn: Turn, request: rq.Request) -> Answer:
     call = talking_call(turn, ask.call_id)
     if call is None:
         return NOT_TALKING
-    if not call.recording_id:
-        return "not-recorded", "This call is not recorded."
-    if ask.control not in (rq.RECORDING_CONTROL_MASK, rq.RECORDING_CONTROL_RESUME):
-        return "unknown-control", "The recording can be masked or resumed."
-    talking.mask(turn, call, request.actor, masked=ask.control == rq.RECORDING_CONTROL_MASK)
-    return ACCEPTED
+    return recording.control(turn, call, request.actor, ask.control)
 
 
 def _agent(turn: Turn, agent_id: str) -> Agent | None:

@@ -1,6 +1,6 @@
 """From the agent's answer to the end of the talk: one bridge a caller, and only to an answered leg (truths 16, 17)."""
 
-from services.router.domain import agents, calls, offers, waiting
+from services.router.domain import agents, calls, offers, recording, waiting
 from services.router.domain.agents import ON_CALL
 from services.router.domain.callbacks import joining, opening
 from services.router.domain.control import letting_go
@@ -14,8 +14,6 @@ BRIDGE_MS = 20_000
 BRIDGE_TRIES = 3
 UNBRIDGED_MS = 5_000
 """Both legs end with their bridge; a caller who is still there after this time would hear silence."""
-MASK = "mask"
-UNMASK = "unmask"
 
 
 def accept(turn: Turn, offer: Offer) -> None:
@@ -32,7 +30,7 @@ def accept(turn: Turn, offer: Offer) -> None:
 def connect(turn: Turn, call: Call, leg_id: str) -> None:
     """Have a talk recorded and order its bridge."""
     # Before the bridge, so that not a word is lost; the switch writes nothing until they hear each other.
-    _start_recording(turn, call)
+    recording.begin(turn, call)
     bridge(turn, call, leg_id)
 
 
@@ -93,7 +91,7 @@ def bridge_failed(turn: Turn, call: Call) -> None:
     offers.release_leg(turn, call.other_leg_id, "NORMAL_CLEARING")
     call.other_leg_id = call.bridge_command_id = ""
     call.bridge_tries, call.is_bridge_done = 0, False
-    stop_recording(turn, call)
+    recording.stop(turn, call)
     call.refused[call.agent_id] = turn.now_ms + offers.RETRY_MS
     letting_go.release(turn, call, call.agent_id)
     call.agent_id = ""
@@ -152,52 +150,6 @@ def resumed(turn: Turn, call: Call) -> None:
     body = turn.call_event(call).call_resumed
     body.agent_id = agent.agent_id
     body.held_ms = held_ms
-
-
-def mask(turn: Turn, call: Call, actor: str, *, masked: bool) -> None:
-    """Order silence, or voices again, in the recording; it is told when it is done."""
-    command = turn.command(call, call.call_id)
-    if masked:
-        command.mask_recording.recording_id = call.recording_id
-    else:
-        command.unmask_recording.recording_id = call.recording_id
-    call.masking[command.command_id] = [MASK if masked else UNMASK, actor]
-
-
-def mask_ended(turn: Turn, call: Call, command_id: str, *, is_done: bool) -> None:
-    """Tell a recording's silence or voices once the switch has done it."""
-    what, actor = call.masking.pop(command_id)
-    if not is_done:
-        return
-    event = turn.call_event(call)
-    body = event.recording_masked if what == MASK else event.recording_resumed
-    body.recording_id = call.recording_id
-    body.actor = actor
-
-
-def stop_recording(turn: Turn, call: Call) -> None:
-    """Order the end of a call's recording, if there is one."""
-    if call.recording_id:
-        turn.command(call, call.call_id).stop_recording.recording_id = call.recording_id
-        call.recording_id = ""
-
-
-def record_room(turn: Turn, call: Call) -> None:
-    """Go on recording a call in a room, where FreeSWITCH knows no bridge that it could wait for."""
-    if not call.recording_id:
-        return
-    stop_recording(turn, call)
-    call.recording_id = turn.new_id()
-    action = turn.command(call, call.call_id).start_recording
-    action.recording_id, action.without_bridge = call.recording_id, True
-
-
-def _start_recording(turn: Turn, call: Call) -> None:
-    configuration = turn.state.configuration
-    if configuration is None or not configuration.records(call.consent):
-        return
-    call.recording_id = turn.new_id()
-    turn.command(call, call.call_id).start_recording.recording_id = call.recording_id
 
 
 def _tell_answered(turn: Turn, call: Call) -> None:

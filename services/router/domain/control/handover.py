@@ -4,7 +4,7 @@ Two rules settle every case. Whoever is still there is brought together: the cus
 gone, the customer with the target when the agent is gone. And a customer who would be alone waits in the queue again.
 """
 
-from services.router.domain import agents, calls, offers, talking, waiting
+from services.router.domain import agents, calls, offers, recording, talking, waiting
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, Transfer, TransferPhase
@@ -71,7 +71,7 @@ def bring_together(turn: Turn, call: Call, transfer: Transfer) -> None:
         transfer.command_id = command.command_id
     calls.unlease(turn, call)
     talking.resumed(turn, call)
-    talking.record_room(turn, call)
+    recording.go_on_in_room(turn, call)
 
 
 def go_back(turn: Turn, call: Call, transfer: Transfer) -> None:
@@ -172,7 +172,7 @@ def wait_again(turn: Turn, call: Call) -> None:
 def into_queue(turn: Turn, call: Call, queue: tn.Queue) -> None:
     """Let a customer whose agent is gone wait for the next one, with the time of entry (SPEC 3.3)."""
     calls.stop_talk(turn, call)
-    talking.stop_recording(turn, call)
+    recording.stop(turn, call)
     former = call.queue_id if call.queue_id != queue.queue_id else ""
     call.agent_id = call.bridge_command_id = ""
     call.bridge_tries, call.is_bridge_done, call.is_parked_again = 0, False, False

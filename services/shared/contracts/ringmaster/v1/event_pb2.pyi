@@ -1833,6 +1833,9 @@ class RecordingStarted(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     agent_id: _builtins.str
@@ -1843,6 +1846,12 @@ class RecordingStarted(_message.Message):
     """The FreeSWITCH node that writes it."""
     path: _builtins.str
     """Path below the node's recording folder."""
+    caller: _builtins.str
+    """The customer's number, E.164; empty when withheld."""
+    line: _builtins.str
+    """The line, E.164."""
+    actor: _builtins.str
+    """Who asked for it; empty = the policy."""
     def __init__(
         self,
         *,
@@ -1851,10 +1860,13 @@ class RecordingStarted(_message.Message):
         queue_id: _builtins.str = ...,
         node: _builtins.str = ...,
         path: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        line: _builtins.str = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "node", b"node", "path", b"path", "queue_id", b"queue_id", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "line", b"line", "node", b"node", "path", b"path", "queue_id", b"queue_id", "recording_id", b"recording_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1868,19 +1880,23 @@ class RecordingPaused(_message.Message):
 
     RECORDING_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     actor: _builtins.str
     """Who."""
+    limit_seconds: _builtins.int
+    """Then voices are written again, seconds."""
     def __init__(
         self,
         *,
         recording_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        limit_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "limit_seconds", b"limit_seconds", "recording_id", b"recording_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1894,19 +1910,23 @@ class RecordingMasked(_message.Message):
 
     RECORDING_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     actor: _builtins.str
     """Who."""
+    limit_seconds: _builtins.int
+    """Then voices are written again, seconds."""
     def __init__(
         self,
         *,
         recording_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        limit_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "limit_seconds", b"limit_seconds", "recording_id", b"recording_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1988,6 +2008,7 @@ class RecordingStored(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     SILENT_FIELD_NUMBER: _builtins.int
     REPAIRED_FIELD_NUMBER: _builtins.int
+    SOURCE_SHA256_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     bucket: _builtins.str
@@ -2008,6 +2029,8 @@ class RecordingStored(_message.Message):
     """True when nothing was heard."""
     repaired: _builtins.bool
     """True when the file had been cut and its header was rebuilt."""
+    source_sha256: _builtins.str
+    """Hex SHA-256 of the sound file before it was encoded; equal to sha256 where it is kept as it was written."""
     def __init__(
         self,
         *,
@@ -2021,10 +2044,11 @@ class RecordingStored(_message.Message):
         media_type: _builtins.str = ...,
         silent: _builtins.bool = ...,
         repaired: _builtins.bool = ...,
+        source_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "channels", b"channels", "duration_ms", b"duration_ms", "key", b"key", "media_type", b"media_type", "recording_id", b"recording_id", "repaired", b"repaired", "sha256", b"sha256", "silent", b"silent", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "channels", b"channels", "duration_ms", b"duration_ms", "key", b"key", "media_type", b"media_type", "recording_id", b"recording_id", "repaired", b"repaired", "sha256", b"sha256", "silent", b"silent", "size_bytes", b"size_bytes", "source_sha256", b"source_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2068,19 +2092,23 @@ class RecordingDeleted(_message.Message):
 
     RECORDING_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     reason: _builtins.str
     """Why: retention, silent, erasure."""
+    actor: _builtins.str
+    """Who asked; empty = the policy."""
     def __init__(
         self,
         *,
         recording_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "recording_id", b"recording_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,6 +87,12 @@ class _RecordingControlEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reco
     """Write silence."""
     RECORDING_CONTROL_RESUME: _RecordingControl.ValueType  # 2
     """Write voices again."""
+    RECORDING_CONTROL_START: _RecordingControl.ValueType  # 3
+    """Begin one that the policy leaves to people."""
+    RECORDING_CONTROL_STOP: _RecordingControl.ValueType  # 4
+    """End one that people began."""
+    RECORDING_CONTROL_PAUSE: _RecordingControl.ValueType  # 5
+    """Write silence while the talk is not about the matter; told as a pause."""
 
 class RecordingControl(_RecordingControl, metaclass=_RecordingControlEnumTypeWrapper):
     """RecordingControl is what to do with a recording."""
@@ -97,6 +103,12 @@ RECORDING_CONTROL_MASK: RecordingControl.ValueType  # 1
 """Write silence."""
 RECORDING_CONTROL_RESUME: RecordingControl.ValueType  # 2
 """Write voices again."""
+RECORDING_CONTROL_START: RecordingControl.ValueType  # 3
+"""Begin one that the policy leaves to people."""
+RECORDING_CONTROL_STOP: RecordingControl.ValueType  # 4
+"""End one that people began."""
+RECORDING_CONTROL_PAUSE: RecordingControl.ValueType  # 5
+"""Write silence while the talk is not about the matter; told as a pause."""
 Global___RecordingControl: _TypeAlias = RecordingControl  # noqa: Y015
 
 @_typing.final
@@ -823,7 +835,7 @@ Global___SetDisposition: _TypeAlias = SetDisposition  # noqa: Y015
 
 @_typing.final
 class ControlRecording(_message.Message):
-    """ControlRecording masks or resumes the recording of a call."""
+    """ControlRecording begins, masks, pauses, resumes or ends the recording of a call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

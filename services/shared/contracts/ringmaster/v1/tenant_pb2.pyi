@@ -233,6 +233,10 @@ class _RecordingModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recordi
     """Nothing."""
     RECORDING_MODE_ON_CONSENT: _RecordingMode.ValueType  # 3
     """Answered calls whose caller agreed in a consent step."""
+    RECORDING_MODE_PERCENT: _RecordingMode.ValueType  # 4
+    """So many of a hundred answered calls, chosen by the call's id: all talks of one call, or none."""
+    RECORDING_MODE_ON_DEMAND: _RecordingMode.ValueType  # 5
+    """What an agent or a supervisor asks for during the talk."""
 
 class RecordingMode(_RecordingMode, metaclass=_RecordingModeEnumTypeWrapper):
     """RecordingMode is what is recorded."""
@@ -245,7 +249,39 @@ RECORDING_MODE_NONE: RecordingMode.ValueType  # 2
 """Nothing."""
 RECORDING_MODE_ON_CONSENT: RecordingMode.ValueType  # 3
 """Answered calls whose caller agreed in a consent step."""
+RECORDING_MODE_PERCENT: RecordingMode.ValueType  # 4
+"""So many of a hundred answered calls, chosen by the call's id: all talks of one call, or none."""
+RECORDING_MODE_ON_DEMAND: RecordingMode.ValueType  # 5
+"""What an agent or a supervisor asks for during the talk."""
 Global___RecordingMode: _TypeAlias = RecordingMode  # noqa: Y015
+
+class _RecordingFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordingFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORDING_FORMAT_UNSPECIFIED: _RecordingFormat.ValueType  # 0
+    """As WAV."""
+    RECORDING_FORMAT_WAV: _RecordingFormat.ValueType  # 1
+    """As the switch wrote it, byte for byte."""
+    RECORDING_FORMAT_FLAC: _RecordingFormat.ValueType  # 2
+    """Every sample, in six tenths of the room."""
+    RECORDING_FORMAT_OPUS: _RecordingFormat.ValueType  # 3
+    """Speech as people hear it, in a twentieth of the room; the two voices stay apart."""
+
+class RecordingFormat(_RecordingFormat, metaclass=_RecordingFormatEnumTypeWrapper):
+    """RecordingFormat is how a recording is kept."""
+
+RECORDING_FORMAT_UNSPECIFIED: RecordingFormat.ValueType  # 0
+"""As WAV."""
+RECORDING_FORMAT_WAV: RecordingFormat.ValueType  # 1
+"""As the switch wrote it, byte for byte."""
+RECORDING_FORMAT_FLAC: RecordingFormat.ValueType  # 2
+"""Every sample, in six tenths of the room."""
+RECORDING_FORMAT_OPUS: RecordingFormat.ValueType  # 3
+"""Speech as people hear it, in a twentieth of the room; the two voices stay apart."""
+Global___RecordingFormat: _TypeAlias = RecordingFormat  # noqa: Y015
 
 class _TranscriptionMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -602,22 +638,28 @@ class Line(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     FLOW_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    RECORDING_FIELD_NUMBER: _builtins.int
     number: _builtins.str
     """E.164 with +."""
     flow: _builtins.str
     """The flow that a call to it starts."""
     label: _builtins.str
     """The company's name for it."""
+    @_builtins.property
+    def recording(self) -> Global___RecordingPolicy:
+        """What is recorded of its calls, in place of the company's policy as a whole; a queue's policy goes before it."""
+
     def __init__(
         self,
         *,
         number: _builtins.str = ...,
         flow: _builtins.str = ...,
         label: _builtins.str = ...,
+        recording: Global___RecordingPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "label", b"label", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "label", b"label", "number", b"number", "recording", b"recording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -658,6 +700,7 @@ class Queue(_message.Message):
     RESUME_SECONDS_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
     CALLBACKS_FIELD_NUMBER: _builtins.int
+    RECORDING_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Unique in the tenant."""
     strategy: Global___Strategy.ValueType
@@ -736,6 +779,10 @@ class Queue(_message.Message):
     def callbacks(self) -> Global___CallbackPolicy:
         """Whom of its lost callers it calls back, and how; absent = only who asks, by the defaults below (SPEC 4)."""
 
+    @_builtins.property
+    def recording(self) -> Global___RecordingPolicy:
+        """What is recorded of its talks, in place of the line's and the company's policy as a whole."""
+
     def __init__(
         self,
         *,
@@ -768,10 +815,11 @@ class Queue(_message.Message):
         resume_seconds: _builtins.int = ...,
         announcements: _abc.Iterable[Global___Announcement] | None = ...,
         callbacks: Global___CallbackPolicy | None = ...,
+        recording: Global___RecordingPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "overflow", b"overflow", "recording", b"recording", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ageing_seconds", b"ageing_seconds", "announcements", b"announcements", "black_lists", b"black_lists", "callbacks", b"callbacks", "capacity", b"capacity", "exit_keys", b"exit_keys", "level_seconds", b"level_seconds", "list_priorities", b"list_priorities", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "overflow", b"overflow", "preferred_skills", b"preferred_skills", "priority", b"priority", "progress_seconds", b"progress_seconds", "queue_id", b"queue_id", "required_skills", b"required_skills", "resume_seconds", b"resume_seconds", "ring_timeout_seconds", b"ring_timeout_seconds", "rings", b"rings", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "sticky", b"sticky", "strategy", b"strategy", "tiers", b"tiers", "waits_for_empty_levels", b"waits_for_empty_levels", "weighted_by_position", b"weighted_by_position", "window_seconds", b"window_seconds", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ageing_seconds", b"ageing_seconds", "announcements", b"announcements", "black_lists", b"black_lists", "callbacks", b"callbacks", "capacity", b"capacity", "exit_keys", b"exit_keys", "level_seconds", b"level_seconds", "list_priorities", b"list_priorities", "max_wait_seconds", b"max_wait_seconds", "misses_until_away", b"misses_until_away", "music", b"music", "overflow", b"overflow", "preferred_skills", b"preferred_skills", "priority", b"priority", "progress_seconds", b"progress_seconds", "queue_id", b"queue_id", "recording", b"recording", "required_skills", b"required_skills", "resume_seconds", b"resume_seconds", "ring_timeout_seconds", b"ring_timeout_seconds", "rings", b"rings", "service_level_seconds", b"service_level_seconds", "short_abandon_seconds", b"short_abandon_seconds", "sticky", b"sticky", "strategy", b"strategy", "tiers", b"tiers", "waits_for_empty_levels", b"waits_for_empty_levels", "weighted_by_position", b"weighted_by_position", "window_seconds", b"window_seconds", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2358,29 +2406,55 @@ Global___WebhookEndpoint: _TypeAlias = WebhookEndpoint  # noqa: Y015
 
 @_typing.final
 class RecordingPolicy(_message.Message):
-    """RecordingPolicy is what is recorded and how long it is kept."""
+    """RecordingPolicy is what is recorded, in which form, and how long it is kept."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODE_FIELD_NUMBER: _builtins.int
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     NAME_TEMPLATE_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    REMOVE_SILENT_FIELD_NUMBER: _builtins.int
+    MASK_SECONDS_FIELD_NUMBER: _builtins.int
+    KMS_KEY_ID_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
     mode: Global___RecordingMode.ValueType
     """What."""
     retention_days: _builtins.int
     """Days until deletion; 0 = for ever."""
     name_template: _builtins.str
     """Object name template; empty = {date}/{call_id}/{recording_id}."""
+    percent: _builtins.int
+    """How many of a hundred calls, for PERCENT."""
+    format: Global___RecordingFormat.ValueType
+    """How it is kept."""
+    remove_silent: _builtins.bool
+    """Whether recordings in which nobody is heard are deleted once they are stored and told."""
+    mask_seconds: _builtins.int
+    """Longest mask or pause, seconds: then voices are written again; 0 = 120."""
+    kms_key_id: _builtins.str
+    """The key of the company in the store's key service; empty = the platform's setting."""
+    @_builtins.property
+    def copies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where else copies go: names of the deployment's rclone remotes."""
+
     def __init__(
         self,
         *,
         mode: Global___RecordingMode.ValueType = ...,
         retention_days: _builtins.int = ...,
         name_template: _builtins.str = ...,
+        percent: _builtins.int = ...,
+        format: Global___RecordingFormat.ValueType = ...,
+        remove_silent: _builtins.bool = ...,
+        mask_seconds: _builtins.int = ...,
+        kms_key_id: _builtins.str = ...,
+        copies: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "name_template", b"name_template", "retention_days", b"retention_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "format", b"format", "kms_key_id", b"kms_key_id", "mask_seconds", b"mask_seconds", "mode", b"mode", "name_template", b"name_template", "percent", b"percent", "remove_silent", b"remove_silent", "retention_days", b"retention_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
