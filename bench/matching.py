@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from services.router.domain import matching, waiting
 from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.configuration import Configuration
+from services.router.domain.idle import floor_of
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, QueueMemory
-from services.router.domain.ordering import QueueIndex
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -27,6 +27,19 @@ PROFILES = 300
 SKILLS = 40
 QUEUES_OF_AGENT = 3
 START_MS = 1_700_000_000_000
+
+
+def entries_an_agent(agents: int) -> float:
+    """Return how many entries an idle agent has in all orders together, after everybody was busy three times."""
+    floor = Floor(agents)
+    for _ in range(3):
+        for agent in floor.agents:
+            floor.free(agent)
+        for agent in floor.agents:
+            floor.take(agent)
+    for agent in floor.agents:
+        floor.free(agent)
+    return floor.state.idle.entries() / agents
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Floor:
     def __init__(self, agents: int) -> None:
         self.configuration = Configuration(tenant(agents))
         self.state = TenantState("bench", now_ms=START_MS, version=1, configurations={1: self.configuration})
-        self.state.indexes = {name: QueueIndex(plan) for name, plan in self.configuration.plans.items()}
+        self.state.indexes, self.state.idle = floor_of(self.configuration)
         self.state.queues = {name: QueueMemory() for name in self.configuration.plans}
         self.served = [name for name, plan in self.configuration.plans.items() if plan.places]
         self.agents = [
@@ -96,8 +109,7 @@ class Floor:
     def take(self, agent: Agent) -> None:
         """Let an idle agent take a call."""
         agent.state = AgentState.TALKING
-        for place in self.configuration.places[agent.agent_id]:
-            self.state.indexes[place.queue_id].discard_agent(agent.agent_id)
+        self.state.idle.discard(agent.agent_id)
 
     def caller(self) -> Call:
         """Return a new caller, not yet in a queue."""
@@ -132,11 +144,12 @@ def agent_freed(agents: int, decisions: int) -> Measured:
     def decide(number: int) -> None:
         agent, newcomer = turns[number]
         floor.rest(agent)
-        call = matching.next_caller(floor.state, agent)
-        if call is None:
+        following = matching.next_caller(floor.state, agent)
+        if following is None:
             index_agent(floor.state, agent)
             floor.take(agent)
             return
+        call = following[1]
         agent.state = AgentState.TALKING
         floor.leave(call)
         floor.join(newcomer)

@@ -159,6 +159,8 @@ def measure_matching() -> tuple[list[Row], list[Target]]:
             rows += [Row(who, f"{what}, rate", one.rate, "/s"), Row(who, f"{what}, p99", one.p99_us, "µs")]
         rates[agents] = 2 / (1 / freed.rate + 1 / joins.rate)
         p99_us = max(p99_us, freed.p99_us, joins.p99_us)
+    entries = matching.entries_an_agent(10_000)
+    rows.append(Row("matching, 10,000 agents", "entries an idle agent", entries, ""))
     scans = [matching.scan_agent_freed(10_000, 100).rate, matching.scan_caller_joins(10_000, 100).rate]
     scan_rate = 2 / sum(1 / rate for rate in scans)
     rows.append(Row("plain scan, 10,000 agents", "rate", scan_rate, "/s"))
@@ -168,6 +170,7 @@ def measure_matching() -> tuple[list[Row], list[Target]]:
         Target("matching, decisions/s", ">= 200,000", rates[10_000], rates[10_000] >= 200_000),
         Target("matching, p99 µs", "<= 20", p99_us, p99_us <= 20),
         Target("matching, times the scan", ">= 80", times, times >= 80),
+        Target("matching, index entries an agent", "1", entries, entries == 1),
         Target("matching, growth 10 -> 10,000", f"<= log n = {most:.1f}", growth, growth <= most),
     ]
 

@@ -52,6 +52,7 @@ class Invariants:
         self.logged_in: set[str] = set()
         self.live: set[str] = set()
         self.ended: set[str] = set()
+        self.answered: set[str] = set()
         self.waiting: dict[str, str] = {}
         """Caller → queue."""
         self.sequences: dict[str, int] = {}
@@ -132,8 +133,11 @@ class Invariants:
         self.waiting[event.call_id] = event.queue_joined.queue_id
 
     def _left(self, event: Event) -> None:
-        if self.waiting.pop(event.call_id, "") != event.queue_left.queue_id:
+        left = event.queue_left
+        if self.waiting.pop(event.call_id, "") != left.queue_id:
             raise Broken("a caller waits in one queue", f"{event.call_id} leaves where it does not wait")
+        if left.exit == ev.QUEUE_EXIT_ANSWERED:
+            self._talks(event, left.agent_id)
 
     def _offered(self, event: Event) -> None:
         offer = event.offer_created
@@ -152,7 +156,16 @@ class Invariants:
             raise Broken("timers and records never leak", f"offer {body.offer_id} ended, its timer did not")
 
     def _answered(self, event: Event) -> None:
-        agent_id = event.call_answered.agent_id
+        if event.call_id in self.answered:
+            raise Broken("a call is answered once", f"{event.call_id} by {event.call_answered.agent_id} again")
+        self.answered.add(event.call_id)
+        self._talks(event, event.call_answered.agent_id)
+
+    def _transferred(self, event: Event) -> None:
+        if event.call_transferred.to_agent_id:
+            self._talks(event, event.call_transferred.to_agent_id)
+
+    def _talks(self, event: Event, agent_id: str) -> None:
         former = self.on_call.get(agent_id, event.call_id)
         if former != event.call_id:
             raise Broken("an agent holds one offer and one call", f"{agent_id} talks on {former} and {event.call_id}")
@@ -202,7 +215,7 @@ class Invariants:
         ]
         if not others:
             return
-        is_by_due = any(self._rules.queues[one.queue_id].is_by_due for one in (call, *others))
+        is_by_due = offer.agent_id in self._rules.by_due
         mine = self._turn(now_ms, call, is_by_due=is_by_due)
         for other in others:
             if self._turn(now_ms, other, is_by_due=is_by_due) < mine:
@@ -272,6 +285,7 @@ _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {
     "call_started": Invariants._started,
     "call_ended": Invariants._ended,
     "call_answered": Invariants._answered,
+    "call_transferred": Invariants._transferred,
     "queue_joined": Invariants._joined,
     "queue_left": Invariants._left,
     "offer_created": Invariants._offered,

@@ -76,12 +76,15 @@ class Rules:
     def __init__(self) -> None:
         self.version = 0
         self.queues: dict[str, QueueRules] = {}
+        self.by_due: set[str] = set()
+        """Who serves a queue that is sla_aware: they compare all their callers so, whoever waits at the moment."""
 
     def take(self, document: tn.TenantDocument) -> None:
         """Let a newer document come into force."""
         if document.version > self.version:
             self.version = document.version
             self.queues = {queue.queue_id: QueueRules(queue, document) for queue in document.queues}
+            self.by_due = {name for queue in self.queues.values() if queue.is_by_due for name in queue.places}
 
 
 def _needs(needs: Iterable[tn.SkillNeed]) -> tuple[tuple[str, int], ...]:

@@ -9,7 +9,7 @@ VIP = "+38067*"
 BLACK = "+38093*"
 STRATEGIES = [tn.Strategy.Value(name) for name in tn.Strategy.keys() if name != "STRATEGY_UNSPECIFIED"]  # noqa: SIM118 - an enum, not a dict
 CONSENTS = (tn.CONSENT_MODE_ANNOUNCE, tn.CONSENT_MODE_PRESS_KEY, tn.CONSENT_MODE_DO_NOT_RECORD)
-GROUPS = ("north", "south")
+GROUPS = ("north", "south", "west")
 
 
 def line_of(tenant_id: str) -> str:
@@ -47,9 +47,9 @@ def _add_agent(lot: random.Random, made: tn.TenantDocument, name: str) -> None:
     for skill in SKILLS:
         if lot.random() < 0.6:
             agent.skills[skill] = lot.randint(1, 100)
-    group_id = lot.choice(GROUPS)
-    group = next((group for group in made.groups if group.group_id == group_id), None)
-    (group or made.groups.add(group_id=group_id)).agent_ids.append(name)
+    for group_id in lot.choice([GROUPS[:1], GROUPS[1:2], GROUPS[1:], GROUPS[:2], ()]):
+        group = next((group for group in made.groups if group.group_id == group_id), None)
+        (group or made.groups.add(group_id=group_id)).agent_ids.append(name)
 
 
 def _add_queue(lot: random.Random, made: tn.TenantDocument, queue_id: str, agents: list[str]) -> None:

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.shared.contracts.ringmaster.v1.event_pb2 import AgentState, Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import AgentState, Event, QueueExit
 from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus
 
 # The events that change a picture of agents and calls; all others need not even be decoded.
@@ -119,7 +119,7 @@ def _call_started(tenant: _Tenant, event: Event, body: Any) -> None:
     tenant.calls[event.call_id] = SeenCall(body.line, body.caller.number, event.time.ToMilliseconds())
 
 
-def _call_answered(tenant: _Tenant, event: Event, body: Any) -> None:
+def _talk_began(tenant: _Tenant, event: Event, body: Any) -> None:
     agent = _agent(tenant, body.agent_id)
     tenant.agents_of_calls.pop(agent.call_id, None)
     agent.call_id = event.call_id
@@ -165,9 +165,12 @@ def _queue_joined(tenant: _Tenant, event: Event, body: Any) -> None:
         call.queue_id, call.state = body.queue_id, "waiting"
 
 
-def _queue_left(tenant: _Tenant, event: Event, _body: Any) -> None:
+def _queue_left(tenant: _Tenant, event: Event, body: Any) -> None:
+    """Let a caller go on; call.answered tells only of the first talk, so who was answered talks from now on."""
     call = tenant.calls.get(event.call_id)
-    if call and call.state == "waiting":
+    if body.exit == QueueExit.QUEUE_EXIT_ANSWERED:
+        _talk_began(tenant, event, body)
+    elif call and call.state == "waiting":
         call.state = "flow"
 
 
@@ -187,7 +190,7 @@ _CHANGES: Final[dict[str, Callable[[_Tenant, Event, Any], None]]] = {
     "agent_registered": _registered,
     "agent_unregistered": _unregistered,
     "call_started": _call_started,
-    "call_answered": _call_answered,
+    "call_answered": _talk_began,
     "call_held": _call_state("held"),
     "call_resumed": _call_state("talking"),
     "call_ended": _call_ended,

@@ -15,6 +15,8 @@ SYSTEM = "system"
 MISSED = "missed"
 """The reason of an agent who became away by missing offers."""
 BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING, AgentState.WRAP_UP})
+_IDLE = AgentState.IDLE
+"""An enum's member costs as much to look up as a dict's."""
 ON_CALL = frozenset({AgentState.TALKING, AgentState.HOLDING})
 
 
@@ -48,7 +50,7 @@ def move(turn: Turn, agent: Agent, wanted: AgentState) -> None:
     work.record(agent, former, wanted, turn.now_ms, _longest_window_ms(turn.state))
     agent.since_ms = turn.now_ms
     if former is AgentState.IDLE:
-        _unindex(turn.state, agent)
+        turn.state.idle.discard(agent.agent_id)
     elif wanted is AgentState.IDLE:
         turn.freed.append(agent.agent_id)  # is put into the orders when no caller waits for it
 
@@ -155,33 +157,15 @@ def end_wrap_up(turn: Turn, agent: Agent) -> None:
 
 
 def index_agent(state: TenantState, agent: Agent) -> None:
-    """Put an idle agent into the order of each queue that it serves, by what the queue's strategy compares."""
-    if agent.state is not AgentState.IDLE:
-        return
-    indexes, now_ms = state.indexes, state.now_ms
-    for place in _places_of(state, agent.agent_id):
-        index = indexes[place.queue_id]
-        strategy = index.plan.strategy
-        if strategy.is_windowed:
-            _index_windowed(index, agent, now_ms)
-        else:
-            index.add_agent(strategy.key(agent, place.position, 0, now_ms))
+    """Put an idle agent into its orders, by what the strategies of its queues compare."""
+    if agent.state is _IDLE:
+        state.idle.add(agent, state.now_ms)
 
 
 def key_in(index: QueueIndex, agent: Agent, now_ms: int) -> AgentKey:
     """Return what a queue's strategy compares of an agent now."""
     plan = index.plan
-    return plan.strategy.key(agent, plan.places[agent.agent_id].position, plan.window_ms, now_ms)
-
-
-def _index_windowed(index: QueueIndex, agent: Agent, now_ms: int) -> None:
-    index.add_agent(key_in(index, agent, now_ms), work.changes_at(agent, index.plan.window_ms, now_ms))
-
-
-def refresh(state: TenantState, index: QueueIndex) -> None:
-    """Bring the keys up to date that time has changed: each is due at a known moment, nobody else is looked at."""
-    for agent_id in index.changed(state.now_ms):
-        _index_windowed(index, state.agents[agent_id], state.now_ms)
+    return plan.strategy.key(agent, plan.places[agent.agent_id].compared, plan.window_ms, now_ms)
 
 
 def count_agent(state: TenantState, agent: Agent) -> None:
@@ -209,11 +193,6 @@ def _count_logged_in(turn: Turn, agent: Agent, status: int) -> None:
 
 def _longest_window_ms(state: TenantState) -> int:
     return state.configuration.longest_window_ms if state.configuration else 0
-
-
-def _unindex(state: TenantState, agent: Agent) -> None:
-    for queue_id in _queues_of(state, agent.agent_id):
-        state.indexes[queue_id].discard_agent(agent.agent_id)
 
 
 def _queues_of(state: TenantState, agent_id: str) -> list[str]:

@@ -36,10 +36,7 @@ class Configuration:
         self.agent_of_address = {f"{agent.phone}@{document.domain}": agent.agent_id for agent in document.agents}
         self.groups = _groups(document)
         self.plans = self._plans()
-        self.places: dict[str, list[Place]] = {agent_id: [] for agent_id in self.agents}
-        for plan in self.plans.values():
-            for agent_id, place in plan.places.items():
-                self.places[agent_id].append(place)
+        self.places = self._places()
         self.agents_by_due = frozenset(
             agent_id for plan in self.plans.values() if plan.strategy.is_by_due for agent_id in plan.places
         )
@@ -65,6 +62,21 @@ class Configuration:
             _check_strategy(queue)
         skills = {agent_id: agent.skills for agent_id, agent in self.agents.items()}
         return {queue.queue_id: QueuePlan(queue, skills, self.groups) for queue in self.document.queues}
+
+    def _places(self) -> dict[str, list[Place]]:
+        """Return agent → its places, in the document's order of queues, and complete the plans' places."""
+        lowest: dict[str, int] = {}
+        for plan in self.plans.values():
+            for agent_id, place in plan.places.items():
+                lowest[agent_id] = min(place.position, lowest.get(agent_id, place.position))
+        found: dict[str, list[Place]] = {agent_id: [] for agent_id in self.agents}
+        for plan in self.plans.values():
+            is_by_place = plan.strategy.is_by_place
+            for agent_id, place in plan.places.items():
+                compared = place.position if is_by_place else lowest[agent_id]
+                plan.places[agent_id] = Place(place.queue_id, place.level, place.position, compared)
+                found[agent_id].append(plan.places[agent_id])
+        return found
 
 
 def _groups(document: tn.TenantDocument) -> dict[str, frozenset[str]]:

@@ -3,9 +3,9 @@
 from services.router.domain import agents, offers, waiting, widening
 from services.router.domain.callbacks import campaign, opening
 from services.router.domain.configuration import Configuration
+from services.router.domain.idle import floor_of
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Agent, QueueMemory
-from services.router.domain.ordering import QueueIndex
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
@@ -39,7 +39,7 @@ def apply(turn: Turn, document: TenantDocument) -> None:
 def _rebuild(turn: Turn, configuration: Configuration) -> None:
     state = turn.state
     state.queues = {queue_id: state.queues.get(queue_id, QueueMemory()) for queue_id in configuration.queues}
-    state.indexes = {queue_id: QueueIndex(plan) for queue_id, plan in configuration.plans.items()}
+    state.indexes, state.idle = floor_of(configuration)
     for agent in state.agents.values():
         agents.count_agent(state, agent)
         agents.index_agent(state, agent)

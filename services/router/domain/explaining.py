@@ -8,6 +8,7 @@ from services.router.domain import waiting, widening
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Call
 from services.router.domain.ordering import QueueIndex, by_rank
+from services.router.domain.plan import INELIGIBLE
 from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey, is_refused
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -41,7 +42,7 @@ def _name_candidates(
     state: TenantState, index: QueueIndex, call: Call, chosen: list[AgentKey], level: int, body: ev.OfferCreated
 ) -> None:
     requirement = widening.requirement_id(index, call)
-    pools = index.pools(level, requirement, call.reserved_for)
+    pools = index.fitting(level, requirement, call.reserved_for)
     taken = {key[2] for key in chosen[:NAMED]}
     others = (key for alike in by_rank(pools, requirement) for key in merge(*alike) if key[2] not in taken)
     for key in [*chosen[:NAMED], *islice(others, max(0, NAMED - len(taken)))]:
@@ -50,9 +51,9 @@ def _name_candidates(
     refused = sum(
         index.level_of(agent_id) == level and is_refused(call, agent_id, state.now_ms)
         for agent_id in call.refused
-        if index.is_idle(agent_id)
+        if _stands(state, index, agent_id)
     )
-    unplaced = sum(not index.is_idle(key[2]) for key in chosen)
+    unplaced = sum(key[2] not in state.idle for key in chosen)
     body.candidates_total = sum(len(pool.keys) for pool in pools) - refused + unplaced
 
 
@@ -92,7 +93,7 @@ def _count(state: TenantState, index: QueueIndex, call: Call, level: int, candid
     counts["skills"] = idle - sum(able.values())
     counts["other_level"] = sum(able.values()) - able[level]
     counts["refused"] = sum(
-        index.is_idle(agent_id) and is_refused(call, agent_id, state.now_ms) for agent_id in call.refused
+        _stands(state, index, agent_id) and is_refused(call, agent_id, state.now_ms) for agent_id in call.refused
     )
     counts["reserved"] = able[level] - candidates - counts["refused"]
     return +counts
@@ -106,8 +107,13 @@ def _why_not(state: TenantState, index: QueueIndex, call: Call, agent_id: str, l
         return agent.state.name.lower()
     if is_refused(call, agent_id, state.now_ms):
         return "refused"
-    if not index.may_serve(agent_id, widening.requirement_id(index, call)):
+    pool = state.idle.pool_of(agent_id, index.plan.queue.queue_id)
+    if pool.ranks[widening.requirement_id(index, call)] == INELIGIBLE:
         return "skills"
     if index.level_of(agent_id) != level:
         return "other_level"
     return "reserved" if call.reserved_for else ""
+
+
+def _stands(state: TenantState, index: QueueIndex, agent_id: str) -> bool:
+    return agent_id in state.idle and agent_id in index.plan.places

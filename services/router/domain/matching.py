@@ -6,7 +6,8 @@ from services.router.domain import agents, explaining, offers, waiting, widening
 from services.router.domain.callbacks import attempts
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, QueueMemory
-from services.router.domain.ordering import AgentPool, CallEntry, CallOrder, QueueIndex, by_rank
+from services.router.domain.ordering import AGENT, ANYONE, AgentPool, CallEntry, CallOrder, QueueIndex, by_rank
+from services.router.domain.plan import INELIGIBLE
 from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey, Asked, is_refused
 from services.router.domain.turn import Turn
@@ -63,7 +64,8 @@ def _match_freed(turn: Turn) -> None:
     freed = [known[agent_id] for agent_id in turn.freed if agent_id in known]
     turn.freed.clear()
     if len(freed) == 1 and freed[0].state is AgentState.IDLE:
-        call = next_caller(turn.state, freed[0])
+        following = next_caller(turn.state, freed[0])
+        call = following[1] if following is not None else None
         if call is not None and not call.refused and not call.is_absent:
             index = turn.state.indexes[call.queue_id]
             _offer(turn, call, index, [agents.key_in(index, freed[0], turn.now_ms)])
@@ -96,8 +98,8 @@ def _match_in_order(turn: Turn, freed: list[Agent]) -> None:
 
 def _first_caller(state: TenantState, agent: Agent) -> tuple[waiting.Turns, str, str] | None:
     """Return an idle agent's next caller: its turn over all queues, the agent, the call."""
-    call = next_caller(state, agent) if agent.state is AgentState.IDLE else None
-    return None if call is None else (_turn_of(state, call), agent.agent_id, call.call_id)
+    following = next_caller(state, agent) if agent.state is AgentState.IDLE else None
+    return None if following is None else (following[0], agent.agent_id, following[1].call_id)
 
 
 def match_call(turn: Turn, call: Call) -> bool:
@@ -146,51 +148,61 @@ def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:
     """Return whom to ask for a caller now: level first, then better fit, then the strategy; none when nobody is."""
     plan = index.plan
     if plan.strategy.is_windowed:
-        agents.refresh(state, index)
+        state.idle.refresh(state.now_ms)
     requirement = widening.requirement_id(index, call)
-    if call.reserved_for.startswith("agent:"):
+    if call.reserved_for.startswith(AGENT):
         return _last_agent(state, index, call, requirement)
-    memory = state.queues.get(plan.queue.queue_id) or QueueMemory()
+    is_plain = plan.takes_first and not call.refused and call.reserved_for == ANYONE
     for level in plan.levels:
         if level > call.max_level:
             break
-        pools = index.pools(level, requirement, call.reserved_for)
-        if pools:
-            asked = Asked(call, memory, level, plan.queue.weighted_by_position, state.now_ms)
-            chosen = _choose_of(index, pools, asked, requirement)
-            if chosen:
-                return chosen
+        if is_plain:
+            head = index.head(level, requirement)
+            chosen = [] if head is None else [head]
+        else:
+            chosen = _choose_in(state, index, call, level, requirement)
+        if chosen:
+            return chosen
     return []
 
 
-def next_caller(state: TenantState, agent: Agent) -> Call | None:
+def next_caller(state: TenantState, agent: Agent) -> tuple[waiting.Turns, Call] | None:
     """Return the first caller over the agent's queues: by effective priority, then time of entry (SPEC 3.3).
 
     An agent of a queue that is `sla_aware` compares callers of one priority by the moment at which each queue's
     service level is missed, instead of by the time of entry: within one queue that is the same order.
     """
-    configuration = state.configuration
-    if configuration is None:
-        return None
-    agent_id, indexes, now_ms = agent.agent_id, state.indexes, state.now_ms
-    by_due = agent_id in configuration.agents_by_due
-    best: tuple[waiting.Turns, CallEntry] | None = None
-    for place in configuration.places.get(agent_id, ()):
-        index = indexes[place.queue_id]
-        for order in index.open_to(agent_id) if index.lanes else ():
-            entry = _first_of(state, order, agent_id)
-            if entry is None:
-                continue
-            turn = waiting.turn_of(index.plan, entry, now_ms)
-            if by_due:
-                turn = (turn[0], turn[1] + index.plan.service_level_ms, turn[2])
-            if best is None or turn < best[0]:
-                best = turn, entry
-    return state.calls[best[1][3]] if best else None
+    configuration, agent_id, now_ms = state.configuration, agent.agent_id, state.now_ms
+    by_due = configuration is not None and agent_id in configuration.agents_by_due
+    best: waiting.Turns | None = None
+    best_id = ""
+    for index, pool in state.idle.stands(agent_id):
+        if not index.lanes:
+            continue
+        sole = index.sole
+        if sole is None or index.refusing:
+            entry = _first_open(state, index, pool, agent_id)
+        else:  # nearly always
+            requirement, highest, entries = sole
+            is_able = pool.level <= highest and pool.ranks[requirement] != INELIGIBLE
+            entry = entries[0] if is_able else None
+        if entry is None:
+            continue
+        turn = waiting.turn_of(index.plan, entry, now_ms)
+        if by_due:
+            turn = (turn[0], turn[1] + index.plan.service_level_ms, turn[2])
+        if best is None or turn < best:
+            best, best_id = turn, entry[3]
+    return None if best is None else (best, state.calls[best_id])
+
+
+def _first_open(state: TenantState, index: QueueIndex, pool: AgentPool, agent_id: str) -> CallEntry | None:
+    """Return the first caller of a queue whom an agent may serve and has not refused just now."""
+    heads = [_first_of(state, order, agent_id) for order in index.open_to(agent_id, pool)]
+    return min((head for head in heads if head is not None), default=None)
 
 
 def _first_of(state: TenantState, order: CallOrder, agent_id: str) -> CallEntry | None:
-    """Return the first caller of a lane whom an agent has not refused just now."""
     for entry in order.entries:
         call = state.calls[entry[3]]
         if not call.refused or not is_refused(call, agent_id, state.now_ms):
@@ -198,8 +210,15 @@ def _first_of(state: TenantState, order: CallOrder, agent_id: str) -> CallEntry 
     return None
 
 
-def _choose_of(index: QueueIndex, pools: list[AgentPool], asked: Asked, requirement: int) -> list[AgentKey]:
-    strategy = index.plan.strategy
+def _choose_in(state: TenantState, index: QueueIndex, call: Call, level: int, requirement: int) -> list[AgentKey]:
+    """Choose within a level among those whom the caller may have."""
+    pools = index.fitting(level, requirement, call.reserved_for)
+    if not pools:
+        return []
+    plan = index.plan
+    strategy = plan.strategy
+    memory = state.queues.get(plan.queue.queue_id) or QueueMemory()
+    asked = Asked(call, memory, level, plan.queue.weighted_by_position, state.now_ms)
     if len(pools) == 1 or strategy.rings_many:
         return strategy.choose([pool.keys for pool in pools], asked)
     for alike in by_rank(pools, requirement):
@@ -212,8 +231,12 @@ def _choose_of(index: QueueIndex, pools: list[AgentPool], asked: Asked, requirem
 def _last_agent(state: TenantState, index: QueueIndex, call: Call, requirement: int) -> list[AgentKey]:
     """Return the agent whom a caller is reserved for, when that one is free; the level does not matter then."""
     agent_id = call.last_agent_id
-    is_free = index.is_idle(agent_id) and index.may_serve(agent_id, requirement)
-    return [index.key_of(agent_id)] if is_free and not is_refused(call, agent_id, state.now_ms) else []
+    if agent_id not in state.idle or is_refused(call, agent_id, state.now_ms):
+        return []
+    pool = state.idle.pool_of(agent_id, index.plan.queue.queue_id)
+    if pool.ranks[requirement] == INELIGIBLE:
+        return []
+    return [agents.key_in(index, state.agents[agent_id], state.now_ms)]
 
 
 def _offer(turn: Turn, call: Call, index: QueueIndex, chosen: list[AgentKey]) -> None:

@@ -190,7 +190,7 @@ class Call:
     """When each of the queue's announcements is due next, 0 = not any more."""
     told_position: int = 0
     reserved_for: str = ""
-    """Who may serve it now: required skills by ring, highest level, and anyone, agent:<id> or group:<id>."""
+    """Who may serve it now: required skills by ring, highest level, and anyone, agent:<id> or group:<id>[,<id>…]."""
     last_agent_id: str = ""
     """With whom the caller talked last, where the queue asks for it."""
     offers: list[str] = field(default_factory=list)

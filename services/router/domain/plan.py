@@ -21,6 +21,9 @@ class Place:
     queue_id: str
     level: int
     position: int
+    compared: int = 0
+    """What strategies compare of it: this position where they go by it; elsewhere, where it only parts those who are
+    equal, the agent's lowest position in any queue, so that all its queues compare the same."""
 
 
 def requirement_of(needs: Mapping[str, int]) -> Requirement:
@@ -49,6 +52,7 @@ class QueuePlan:
         "service_level_ms",
         "skills",
         "strategy",
+        "takes_first",
         "window_ms",
     )
 
@@ -71,6 +75,7 @@ class QueuePlan:
             (ring.after_seconds * 1000, needs_of(ring.required_skills))
             for ring in sorted(queue.rings, key=lambda ring: ring.after_seconds)
         ]
+        self.takes_first = self.strategy.takes_first
         self.level_seconds = queue.level_seconds
         self.ageing_seconds = queue.ageing_seconds
         self.priority = queue.priority

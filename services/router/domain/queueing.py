@@ -17,6 +17,7 @@ Left = tuple[str, str]
 
 def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left | None:
     """Let a caller wait in a step's queue, or in one that it overflows to; a way out of the step when that can't be."""
+    place = _kept_place(call, queue)
     call.queue_id = queue.queue_id
     call.skills = needs_of(step.required_skills)
     black_list = listed_in(turn, call, queue.black_lists)
@@ -25,7 +26,7 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
         return "full", f"{queue.capacity} callers wait already"
     calls.to_stage(call, CallStage.WAITING)
     priority = step.priority + _list_priority(turn, call, queue)
-    waiting.join(turn, call, queue, priority)
+    waiting.join(turn, call, queue, priority, place)
     if black_list:
         _tell_blacklisted(turn, call, black_list)
         waiting.leave(turn, call, ev.QUEUE_EXIT_BLACKLISTED)
@@ -37,6 +38,13 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
     turn.command(call, call.call_id).start_music.stream = queue.music
     overflow_at_once(turn, call)
     return None
+
+
+def _kept_place(call: Call, queue: tn.Queue) -> waiting.Entry | None:
+    """Return the place of a caller whom the flow leads back into the queue that was left without a talk (SPEC 3.3)."""
+    if call.queue_exit == ev.QUEUE_EXIT_UNSPECIFIED or call.queue_id != queue.queue_id or call.answered_ms:
+        return None
+    return waiting.Entry(call.entered_ms, call.entered_order, "")
 
 
 def overflow_at_once(turn: Turn, call: Call) -> None:

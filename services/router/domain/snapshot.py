@@ -6,6 +6,7 @@ from typing import Any
 from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
+from services.router.domain.idle import floor_of
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import (
     Agent,
@@ -18,7 +19,6 @@ from services.router.domain.model import (
     Transfer,
     TransferPhase,
 )
-from services.router.domain.ordering import QueueIndex
 from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
@@ -74,8 +74,8 @@ def _derive(state: TenantState) -> None:
     for version, data in state.documents.items():
         state.configurations[version] = Configuration(TenantDocument.FromString(data))
     configuration = state.configuration
-    plans = configuration.plans if configuration else {}
-    state.indexes = {queue_id: QueueIndex(plan) for queue_id, plan in plans.items()}
+    if configuration is not None:
+        state.indexes, state.idle = floor_of(configuration)
     for agent in state.agents.values():
         count_agent(state, agent)
         index_agent(state, agent)

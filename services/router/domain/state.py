@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
+from services.router.domain.idle import IdleAgents
 from services.router.domain.model import Agent, Call, EndedCall, Leg, Offer, QueueMemory, Transfer
 from services.router.domain.ordering import QueueIndex
 
@@ -39,6 +40,7 @@ class TenantState:
     # What follows is derived from what stands above, and is built again from it.
     configurations: dict[int, Configuration] = field(default_factory=dict)
     indexes: dict[str, QueueIndex] = field(default_factory=dict)
+    idle: IdleAgents = field(default_factory=lambda: IdleAgents({}, {}))
     calls_of_version: dict[int, int] = field(default_factory=dict)
     callbacks_of: dict[str, list[str]] = field(default_factory=dict)
     """Number → its open tasks, one a queue."""

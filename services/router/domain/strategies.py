@@ -44,7 +44,7 @@ def is_refused(call: Call, agent_id: str, now_ms: int) -> bool:
 
 
 KeyOf = Callable[[Agent, int, int, int], AgentKey]
-"""The key of an agent by its position, the queue's window and the moment, milliseconds."""
+"""The key of an agent by what is compared of its positions (Place), the queue's window and the moment, milliseconds."""
 Choose = Callable[[list[Pool], Asked], list[AgentKey]]
 
 
@@ -56,6 +56,8 @@ class Strategy:
     key: KeyOf
     choose: Choose
     words: tuple[str, str]
+    is_by_place: bool = False
+    """Keys go by the agent's position in this one queue: of no other queue they are the same."""
     is_windowed: bool = False
     """Keys change with time: counts age out of the window, occupancy falls while an agent is idle."""
     is_by_skill: bool = False
@@ -63,6 +65,11 @@ class Strategy:
     """Callers are compared with those of other queues by when their service level is missed."""
     rings_many: bool = False
     """All of a level who may be asked ring at once, however well they fit."""
+
+    @property
+    def takes_first(self) -> bool:
+        """Whether the lowest key that may be asked is asked."""
+        return self.choose is _first
 
 
 def idle_from(agent: Agent) -> int:
@@ -174,16 +181,18 @@ def _drawn(call: Call, draw: int) -> int:
 _POSITION = ("position", "")
 STRATEGIES: dict[int, Strategy] = {
     tn.STRATEGY_LONGEST_IDLE: Strategy("longest_idle", _by_idle, _first, ("idle_since", "position")),
-    tn.STRATEGY_ROUND_ROBIN: Strategy("round_robin", _by_position, _round_robin, _POSITION),
-    tn.STRATEGY_RING_ALL: Strategy("ring_all", _by_position, _all, _POSITION, rings_many=True),
-    tn.STRATEGY_TOP_DOWN: Strategy("top_down", _by_position, _top_down, _POSITION),
-    tn.STRATEGY_SEQUENTIAL: Strategy("sequential", _by_last_offer, _first, ("position", "offered_at")),
+    tn.STRATEGY_ROUND_ROBIN: Strategy("round_robin", _by_position, _round_robin, _POSITION, is_by_place=True),
+    tn.STRATEGY_RING_ALL: Strategy("ring_all", _by_position, _all, _POSITION, rings_many=True, is_by_place=True),
+    tn.STRATEGY_TOP_DOWN: Strategy("top_down", _by_position, _top_down, _POSITION, is_by_place=True),
+    tn.STRATEGY_SEQUENTIAL: Strategy(
+        "sequential", _by_last_offer, _first, ("position", "offered_at"), is_by_place=True
+    ),
     tn.STRATEGY_FEWEST_CALLS: Strategy("fewest_calls", _by_calls, _first, ("calls", "idle_since"), is_windowed=True),
     tn.STRATEGY_LEAST_TALK_TIME: Strategy(
         "least_talk_time", _by_talk, _first, ("talk_ms", "idle_since"), is_windowed=True
     ),
-    tn.STRATEGY_RANDOM: Strategy("random", _by_position, _random, _POSITION),
-    tn.STRATEGY_RING_PROGRESSIVELY: Strategy("ring_progressively", _by_position, _first, _POSITION),
+    tn.STRATEGY_RANDOM: Strategy("random", _by_position, _random, _POSITION, is_by_place=True),
+    tn.STRATEGY_RING_PROGRESSIVELY: Strategy("ring_progressively", _by_position, _first, _POSITION, is_by_place=True),
     tn.STRATEGY_BEST_SKILL: Strategy("best_skill", _by_idle, _first, ("idle_since", "position"), is_by_skill=True),
     tn.STRATEGY_LEAST_OCCUPIED: Strategy(
         "least_occupied", _by_occupancy, _first, ("occupancy_percent", "idle_since"), is_windowed=True

@@ -71,7 +71,7 @@ def bridged(turn: Turn, call: Call) -> None:
     elif call.stage is CallStage.CONNECTING:
         calls.to_stage(call, CallStage.TALKING)
         calls.unlease(turn, call)
-        _tell_answered(turn, call)
+        _talk_began(turn, call)
 
 
 def unbridged(turn: Turn, call: Call) -> None:
@@ -152,14 +152,21 @@ def resumed(turn: Turn, call: Call) -> None:
     body.held_ms = held_ms
 
 
-def _tell_answered(turn: Turn, call: Call) -> None:
+def _talk_began(turn: Turn, call: Call) -> None:
     agent = turn.state.agents[call.agent_id]
     if call.is_waiting:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ANSWERED, agent.agent_id)
     else:
         call.wait_ms = 0 if call.callback_id else turn.now_ms - call.entered_ms
-    call.answered_ms = call.answered_ms or turn.now_ms
     agents.move(turn, agent, AgentState.TALKING)
+    if not call.answered_ms:
+        call.answered_ms = turn.now_ms
+        _tell_first_talk(turn, call, agent)
+    opening.got_through(turn, call, agent.agent_id)
+
+
+def _tell_first_talk(turn: Turn, call: Call, agent: Agent) -> None:
+    """Tell call.answered: once a visit. Who talks later stands in queue.left, offer.accepted and call.transferred."""
     body = turn.call_event(call).call_answered
     body.queue_id = call.queue_id
     body.agent_id = agent.agent_id
@@ -168,7 +175,6 @@ def _tell_answered(turn: Turn, call: Call) -> None:
     body.caller.number = call.caller_number
     body.caller.name = call.caller_name
     body.line = call.line
-    opening.got_through(turn, call, agent.agent_id)
 
 
 def _talking_agent(turn: Turn, call: Call) -> Agent | None:

@@ -16,6 +16,8 @@ TIMERS = ("wait", "retry", "widen", "progress", "announce", "overflow")
 """Of a caller who waits; they end with the wait."""
 
 
+_WAITING = CallStage.WAITING
+"""An enum's member costs as much to look up as a dict's."""
 MICRO = 1_000_000
 Turns = tuple[int, int, int]
 """What orders callers of several queues: minus effective priority, time of entry, count of entries."""
@@ -78,8 +80,8 @@ def index_call(state: TenantState, call: Call) -> None:
     entry = entry_of(index.plan, call)
     if call.keeps_place:
         index.waiting.add(entry)
-    if not call.offers and call.stage is CallStage.WAITING:
-        index.open(widening.lane_of(index, call), entry)
+    if not call.offers and call.stage is _WAITING:
+        index.open(widening.lane_of(index, call), entry, was_refused=bool(call.refused))
 
 
 def unindex_call(index: QueueIndex, call: Call) -> None:

@@ -5,7 +5,7 @@ Three things widen, each by the time since the caller joined the queue: the requ
 """
 
 from services.router.domain.model import Call
-from services.router.domain.ordering import ANYONE, QueueIndex
+from services.router.domain.ordering import AGENT, ANYONE, GROUP, QueueIndex
 from services.router.domain.plan import Requirement, requirement_of
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
@@ -68,10 +68,10 @@ def _reserve(state: TenantState, index: QueueIndex, call: Call) -> int:
     if call.last_agent_id not in index.plan.places or waited_ms >= group_ms:
         return NEVER
     if waited_ms < agent_ms:
-        call.reserved_for = f"agent:{call.last_agent_id}"
+        call.reserved_for = AGENT + call.last_agent_id
         return agent_ms
     groups = index.plan.groups_of(call.last_agent_id)
     if groups:
-        call.reserved_for = f"group:{min(groups)}"
+        call.reserved_for = GROUP + ",".join(sorted(groups))
         return group_ms
     return NEVER

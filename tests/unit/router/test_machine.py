@@ -82,12 +82,13 @@ def may_serve(state: TenantState, agent: Agent, call: Call) -> bool:
     if queue is None or tier is None or skills is None or agent.state is not AgentState.IDLE:
         return False
     needs = [queue.required_skills, *(ring.required_skills for ring in queue.rings)][call.ring]
-    groups = {f"group:{group.group_id}" for group in document.groups if agent.agent_id in group.agent_ids}
+    groups = {group.group_id for group in document.groups if agent.agent_id in group.agent_ids}
+    wanted = call.reserved_for.removeprefix("group:").split(",")
     until = call.refused.get(agent.agent_id)
     return (
         all(skills.get(need.skill, 0) >= max(1, need.min_proficiency) for need in needs)
         and (tier.level <= call.max_level or call.reserved_for.startswith("agent:"))
-        and call.reserved_for in {"", f"agent:{agent.agent_id}", *groups}
+        and (call.reserved_for in {"", f"agent:{agent.agent_id}"} or bool(groups & set(wanted)))
         and (until is None or 0 < until <= state.now_ms)
     )
 

@@ -258,6 +258,37 @@ def test_somebody_else_does_not_get_a_caller_who_waits_for_the_last_agent() -> N
     assert _rung(log) == ["taras", "taras"]
 
 
+def test_whoever_is_in_any_group_of_the_last_agent_is_asked_after_it() -> None:
+    log = _sticky(north=["taras"], west=["taras", "ivan"])
+    _away(log, "taras")
+    log.ready("olena", "ivan")
+    log.queue("again")
+    log.wait(9)
+    assert _rung(log) == ["taras"]
+    log.wait(2)
+    assert _rung(log)[-1] == "ivan"
+    assert log.events("offer_created")[-1].offer_created.reserved_for == "group:north,west"
+
+
+def test_a_group_is_asked_no_further_than_the_levels_that_the_caller_has_waited_for() -> None:
+    """Found by a day that went wrong: a freed agent of a later level stopped at such a caller, and served nobody."""
+    made = tenant(sticky=tn.Sticky(group_seconds=60), level_seconds=8, waits_for_empty_levels=True)
+    made.queues[0].list_priorities.add(list_id="vip", priority=2)
+    made.groups.add(group_id="team", agent_ids=["taras", "ivan"])
+    log = Log(made)
+    log.ready("taras")
+    log.queue("before", VIP)
+    log.hangs_up(log.talk("before").leg_id)
+    log.hangs_up("before")
+    log.wait(11)
+    _away(log, "taras")
+    log.queue("other")
+    log.wait(10)
+    log.queue("again", VIP)
+    log.ready("ivan")
+    assert [event.call_id for event in log.events("offer_created")] == ["before", "other"]
+
+
 # -- overflow, keys, black lists
 
 
@@ -322,6 +353,24 @@ def test_a_key_that_leads_to_a_callback_is_told_as_a_callback() -> None:
     log.queue("c1")
     log.fact("c1", digit_pressed=sw.DigitPressed(digit="1"))
     assert log.events("queue_left")[0].queue_left.exit == ev.QUEUE_EXIT_CALLBACK
+
+
+def test_a_caller_whom_the_flow_leads_back_into_the_queue_keeps_the_time_of_entry() -> None:
+    made = tenant(exit_keys="1")
+    flow = made.flows[0]
+    offered = flow.steps.add(step_id="call-me", callback=tn.CallbackStep(queue_id="sales"))
+    offered.exits["declined"] = "wait"
+    next(step for step in flow.steps if step.step_id == "wait").exits["1"] = "call-me"
+    log = _start(made)
+    log.queue("c1")
+    entered = log.state.calls["c1"].entered_ms
+    log.wait(5)
+    log.queue("c2", "+380509999999")
+    log.fact("c1", digit_pressed=sw.DigitPressed(digit="1"))
+    log.wait(5)
+    log.press("c1", "")
+    joined = log.events("queue_joined")[-1].queue_joined
+    assert (joined.entered_ms, joined.position) == (entered, 1)
 
 
 def test_a_caller_on_a_black_list_of_the_queue_does_not_wait() -> None:

@@ -134,6 +134,36 @@ def test_a_blind_transfer_to_a_queue_lets_the_customer_wait_there_with_the_time_
     assert log.state.calls["c1"].agent_id == "ivan"
 
 
+def test_a_call_is_answered_once_and_who_talks_after_a_transfer_to_a_queue_is_told_by_leaving_it() -> None:
+    log, first = talking("olena", "ivan")
+    ask(log, transfer_call=rq.TransferCall(call_id="c1", queue_id="second"))
+    parted(log, first.leg_id)
+    log.hangs_up(first.leg_id)
+    log.talk("c1")
+    assert [event.call_answered.agent_id for event in log.events("call_answered")] == ["olena"]
+    left = log.events("queue_left")[-1].queue_left
+    assert (left.queue_id, left.exit, left.agent_id) == ("second", ev.QUEUE_EXIT_ANSWERED, "ivan")
+
+
+def test_who_got_a_call_by_transfer_is_the_one_whom_the_caller_talked_with_last() -> None:
+    made = document()
+    made.queues[0].sticky.agent_seconds = 10
+    log = Log(made)
+    log.ready("olena", "taras")
+    log.queue("c1")
+    first = log.talk("c1")
+    ask(log, transfer_call=rq.TransferCall(call_id="c1", agent_id="taras"))
+    parted(log, first.leg_id)
+    log.hangs_up(first.leg_id)
+    second = answers(log)
+    bridged(log)
+    log.hangs_up(second)
+    log.hangs_up("c1")
+    log.wait(20)
+    log.queue("again")
+    assert log.events("offer_created")[-1].offer_created.agent_id == "taras"
+
+
 def test_a_blind_transfer_to_a_number_goes_on_without_us() -> None:
     log, first = talking()
     assert ask(log, transfer_call=rq.TransferCall(call_id="c1", number=NUMBER)).accepted

@@ -4,7 +4,7 @@ Two rules settle every case. Whoever is still there is brought together: the cus
 gone, the customer with the target when the agent is gone. And a customer who would be alone waits in the queue again.
 """
 
-from services.router.domain import agents, calls, offers, recording, talking, waiting
+from services.router.domain import agents, calls, offers, recording, remembering, talking, waiting
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, Transfer, TransferPhase
@@ -219,6 +219,9 @@ def _finish(turn: Turn, call: Call, transfer: Transfer) -> None:
     tell(turn, call, transfer)
     if transfer.to_agent_id:
         call.agent_id = transfer.to_agent_id
+        queue = waiting.queue_of(turn.state, call.queue_id)
+        if queue is not None:
+            remembering.talked(turn.state, call, queue, call.agent_id)
         calls.to_stage(call, CallStage.TALKING)
     else:
         calls.to_stage(call, CallStage.FORWARDED)

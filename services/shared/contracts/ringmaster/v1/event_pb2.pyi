@@ -1352,7 +1352,7 @@ class OfferCreated(_message.Message):
     priority_milli: _builtins.int
     """The caller's effective priority with ageing, thousandths of a point."""
     reserved_for: _builtins.str
-    """Whom the caller waited for: empty = anyone, agent:<id> or group:<id> (sticky)."""
+    """Whom the caller waited for: empty = anyone, agent:<id>, or group:<id>[,<id>…]: who is in any of them (sticky)."""
     max_level: _builtins.int
     """The highest level that was asked."""
     @_builtins.property
