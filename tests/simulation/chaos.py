@@ -171,10 +171,12 @@ class Day:
         """Let everything end that is under way; then agents leave, and the last timers go."""
         self.moments.run(self.moments.now_ms + DRAIN_MS)
         for tenant in self.tenants:
-            for callback_id in list(tenant.core.state.callbacks):
-                self._request(tenant, cancel_callback=rq.CancelCallback(callback_id=callback_id))
             for agent_id in list(tenant.core.state.agents):
                 self._choose(tenant, agent_id, rq.AGENT_STATUS_OFFLINE)
+        self.moments.run(self.moments.now_ms + DRAIN_MS)  # whoever waited till now may ask to be called back
+        for tenant in self.tenants:
+            for callback_id in list(tenant.core.state.callbacks):
+                self._request(tenant, cancel_callback=rq.CancelCallback(callback_id=callback_id))
         self.moments.run(self.moments.now_ms + DRAIN_MS)
         for tenant in self.tenants:
             self._request(tenant, end_wrap_up=rq.EndWrapUp(agent_id="nobody"))

@@ -75,12 +75,7 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
     )
     def contacts(tenant_id: str, campaign_id: str) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
-        document = directory.document(tenant_id)
-        campaign = (
-            next((each for each in document.campaigns if each.campaign_id == campaign_id), None) if document else None
-        )
-        if document is None or campaign is None:
-            raise refuse(404, "campaign-not-found", f"There is no campaign {campaign_id[:64]}.")
+        document, campaign = _known(directory, tenant_id, campaign_id)
         found = _read(campaign, document)
         added = _add(desk, tenant_id, principal, campaign_id, found.contacts)
         counts = {"added": added, "of": len(found.contacts), "bad_rows": found.bad_rows}
@@ -99,10 +94,22 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
     def run(tenant_id: str, campaign_id: str, *, running: bool) -> Response:
         principal = gate.require(Action.MANAGE_CALLBACKS, tenant_id)
         read_body(NOTHING)
-        wish = RunCampaign(campaign_id=campaign_id[:64], running=running)
+        _known(directory, tenant_id, campaign_id)
+        wish = RunCampaign(campaign_id=campaign_id, running=running)
         return ask_router(desk, tenant_id, principal, Request(run_campaign=wish))
 
     return routes
+
+
+def _known(directory: Directory, tenant_id: str, campaign_id: str) -> tuple[TenantDocument, Campaign]:
+    """Return a tenant's document and its campaign. Raises the 404 of a campaign that is not there."""
+    document = directory.document(tenant_id)
+    campaign = (
+        next((each for each in document.campaigns if each.campaign_id == campaign_id), None) if document else None
+    )
+    if document is None or campaign is None:
+        raise refuse(404, "campaign-not-found", f"There is no campaign {campaign_id[:64]}.")
+    return document, campaign
 
 
 def _shown(campaign: Campaign, seen: dict[str, Any]) -> dict[str, Any]:

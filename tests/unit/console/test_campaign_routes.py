@@ -41,6 +41,8 @@ def test_a_file_that_is_no_list_never_reaches_the_log(answering: Office, text: A
 
 def test_a_campaign_that_is_not_there_is_not_found(answering: Office) -> None:
     assert answering.ask("POST", f"{PATH}/autumn/contacts", "acme-admin", "number\n").status_code == 404
+    assert answering.ask("POST", f"{PATH}/autumn/start", "acme-admin", {}).status_code == 404
+    assert answering.requests() == []
 
 
 def test_what_the_router_refuses_is_the_answer(answering: Office) -> None:
