@@ -173,6 +173,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_RECORDINGS_DIR": recordings,
         "RINGMASTER_SPOOL_DIR": str(folder / "spool"),
         "RINGMASTER_CALL_RECORDS": str(folder / "call-records" / "cdr-csv" / "Master.csv"),
+        "RINGMASTER_STATS_FOLDER": str(folder / "report-tables"),
         "RINGMASTER_PROMPTS_DIR": str(folder / "prompts"),
         "RINGMASTER_ESL_HOST": real.host if real else "127.0.0.1",
         "RINGMASTER_ESL_PORT": str(real.event_socket_port if real else layout.port("event_socket")),

@@ -14,15 +14,20 @@ from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
+from services.stats.adapters.columns import Columns
 from services.stats.adapters.mongo import MongoStore
 from services.stats.api.admission import Admission, answer_refusals
 from services.stats.api.calls import call_routes
 from services.stats.api.live import live_routes
 from services.stats.api.page import page_routes
+from services.stats.catalogue import load
 from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
 from services.stats.feed import Feed
 from services.stats.following import Events, Profiles
+from services.stats.api.reports import report_routes
+from services.stats.mirroring import Mirror
+from services.stats.reporting import Reports
 from services.stats.settings import Settings
 from services.stats.store import Store
 from services.stats.writing import COLLECT_SECONDS, Writer
@@ -41,13 +46,17 @@ class Parts:
     feed: Feed
     writer: Writer
     events: Events
+    reports: Reports
 
 
-def build(store: Store, clock: Clock, snapshot_seconds: float, collect_seconds: float = COLLECT_SECONDS) -> Parts:
+def build(
+    store: Store, clock: Clock, snapshot_seconds: float, columns: Columns, collect_seconds: float = COLLECT_SECONDS
+) -> Parts:
     """Build what does not need the network. Writes to the store are collected for so long."""
     board = Board()
     feed, writer = Feed(board, clock), Writer(store, collect_seconds)
-    return Parts(board, feed, writer, Events(board, store, writer, clock, snapshot_seconds, feed.notify))
+    events = Events(board, store, writer, clock, snapshot_seconds, feed.notify)
+    return Parts(board, feed, writer, events, Reports(load(), columns, Mirror(store, columns), board, clock))
 
 
 def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
@@ -57,6 +66,7 @@ def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> 
     answer_refusals(app)
     app.register_blueprint(call_routes(admission, store))
     app.register_blueprint(live_routes(admission, parts.board, parts.feed, stopping))
+    app.register_blueprint(report_routes(admission, parts.reports))
     app.register_blueprint(page_routes(admission))
     return app
 
@@ -65,8 +75,8 @@ def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BadTokens, BusUnavailable, OSError."""
     supervisor = Supervisor()
     tokens = TokensFile(settings.api_tokens)
-    store = MongoStore(settings.mongodb_uri)
-    parts = build(store, clock, settings.stats_snapshot_seconds)
+    store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
+    parts = build(store, clock, settings.stats_snapshot_seconds, Columns(settings.stats_folder))
     events, bootstrap = parts.events, settings.kafka_bootstrap
     calls = Consumer(
         bootstrap,

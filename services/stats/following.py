@@ -19,11 +19,11 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.stats import metrics
 from services.stats.domain.board import Board
-from services.stats.domain.call_log import fields_of
+from services.stats.documents import add_to
 from services.stats.domain.live import Outcome
 from services.stats.domain.profile import profile_of
 from services.stats.domain.snapshot import from_document, to_document
-from services.stats.store import CallFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
+from services.stats.store import CallFields, FactFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 from services.stats.writing import Batch, Writer, snapshot_batch
 
 POLL_SECONDS: Final = 0.25
@@ -178,32 +178,29 @@ class Events:
 
     def _take(self, records: list[Record]) -> None:
         calls: CallFields = {}
+        facts: FactFields = {}
         now_ms = self._clock.now_ms()
         for record in records:
-            self._take_one(record, now_ms, calls)
+            self._take_one(record, now_ms, calls, facts)
             self._positions[record.topic, record.partition] = record.offset + 1
         if not records:
             return
-        self._writer.put(
-            Batch(calls, {place: self._positions[place] for place in {(r.topic, r.partition) for r in records}})
-        )
+        places = {(record.topic, record.partition) for record in records}
+        self._writer.put(Batch(calls, {place: self._positions[place] for place in places}, facts))
         for place in [each for each, end in self._targets.items() if self._positions[each] >= end]:
             del self._targets[place]
         self._tell_trouble()
         self._notify()
         gevent.idle()
 
-    def _take_one(self, record: Record, now_ms: int, calls: CallFields) -> None:
+    def _take_one(self, record: Record, now_ms: int, calls: CallFields, facts: FactFields) -> None:
         try:
             event = Event.FromString(record.value)
         except DecodeError:
             metrics.INVALID.labels(record.topic).inc()
             log.warning("event_unreadable", partition=record.partition, offset=record.offset)
             return
-        fields = fields_of(event)
-        if fields is not None:
-            key = (event.tenant_id, event.call_id)
-            calls[key] = calls.get(key, {}) | fields
+        add_to(event, record.offset + 1, calls, facts)
         if record.offset < self._first_offsets.get(event.tenant_id, 0):
             return
         outcome = self._board.fold(event, now_ms)

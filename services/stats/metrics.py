@@ -13,6 +13,14 @@ EVENT_AGE_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 DOCUMENTS = Counter("ringmaster_stats_documents_written_total", "Documents of the call log written or changed.")
+MIRRORED = Counter("ringmaster_stats_documents_mirrored_total", "Documents whose rows went into the report tables.")
+REPORTS = Counter("ringmaster_stats_reports_total", "Questions to reports, by what became of them.", ["outcome"])
+REPORT_SECONDS = Histogram(
+    "ringmaster_stats_report_seconds",
+    "How long a report's question took, without bringing its tables up to date.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+)
+EXPORTED_ROWS = Counter("ringmaster_stats_exported_rows_total", "Rows written into exports.", ["format"])
 STORE_FAILURES = Counter("ringmaster_stats_store_failures_total", "Tries to use the document store that failed.")
 BATCHES_WAITING = Gauge("ringmaster_stats_batches_waiting", "Batches that wait to be written to the document store.")
 SNAPSHOTS = Counter("ringmaster_stats_snapshots_total", "Snapshots of live numbers kept.")

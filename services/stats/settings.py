@@ -12,3 +12,7 @@ class Settings:
     http_host: str = "127.0.0.1"
     http_port: int = 8085
     stats_snapshot_seconds: float = 15.0
+    stats_folder: Path = Path("build/stats")
+    """Where the report tables are: a mirror of the documents, filled again where it is lost."""
+    stats_retention_days: int = 1_100
+    """How long the documents of calls are kept; 0: for ever."""

@@ -1,8 +1,13 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 # Fields to set, by (tenant, call).
 CallFields = dict[tuple[str, str], dict[str, Any]]
+# The same for the other documents, by (collection, tenant, key).
+FactFields = dict[tuple[str, str, str], dict[str, Any]]
+REVISION = "rev"
+"""The field that says after which event of the log a document changed last; it never goes back."""
 
 
 class StoreUnavailable(Exception):
@@ -32,8 +37,17 @@ class Store(Protocol):
     def prepare(self) -> None:
         """Make the indexes."""
 
-    def write(self, calls: CallFields) -> None:
-        """Set fields of calls; to set them again changes nothing."""
+    def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
+        """Set fields of documents, then each tenant's mark; to set them again changes nothing."""
+
+    def mark(self, tenant_id: str) -> int:
+        """Return the revision up to which all documents of a tenant are written."""
+
+    def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
+        """Return documents of a revision above `after`, the lowest first; each has `key` (or `call_id`) and `rev`."""
+
+    def forget_facts(self, tenant_id: str | None) -> None:
+        """Delete what can be rebuilt from the log: documents, marks and snapshots of a tenant, or of all."""
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""

@@ -6,7 +6,7 @@ from gevent.event import Event as Flag
 from gevent.queue import Queue
 
 from services.stats import metrics
-from services.stats.store import CallFields, Store, StoreUnavailable, TenantSnapshot
+from services.stats.store import CallFields, FactFields, Store, StoreUnavailable, TenantSnapshot
 
 # Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
 MOST_BATCHES = 200
@@ -20,10 +20,13 @@ log = structlog.get_logger()
 class Batch:
     """What was read together: fields of calls, and the offsets that are done once these are written."""
 
-    __slots__ = ("calls", "partition", "positions", "snapshot")
+    __slots__ = ("calls", "facts", "partition", "positions", "snapshot")
 
-    def __init__(self, calls: CallFields, positions: dict[tuple[str, int], int]) -> None:
+    def __init__(
+        self, calls: CallFields, positions: dict[tuple[str, int], int], facts: FactFields | None = None
+    ) -> None:
         self.calls = calls
+        self.facts: FactFields = {} if facts is None else facts
         self.positions = positions
         self.partition = -1
         self.snapshot: list[TenantSnapshot] | None = None
@@ -63,9 +66,9 @@ class Writer:
             if self._batches.qsize() < MOST_BATCHES // 2:
                 stopping.wait(self._collect_seconds)
             batch, following = self._merge(batch)
-            if not self._keep(stopping, partial(self._store.write, batch.calls)):
+            if not self._keep(stopping, partial(self._store.write, batch.calls, batch.facts)):
                 return
-            metrics.DOCUMENTS.inc(len(batch.calls))
+            metrics.DOCUMENTS.inc(len(batch.calls) + len(batch.facts))
             self._done(batch)
             if following is None:
                 continue
@@ -86,6 +89,8 @@ class Writer:
                 return batch, more
             for key, fields in more.calls.items():
                 batch.calls[key] = batch.calls.get(key, {}) | fields
+            for place, fields in more.facts.items():
+                batch.facts[place] = batch.facts.get(place, {}) | fields
             batch.positions |= more.positions
         return batch, None
 

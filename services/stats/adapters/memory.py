@@ -1,7 +1,11 @@
+from collections.abc import Iterator
 from typing import Any
 
 from services.stats.domain.call_log import OUTBOUND
-from services.stats.store import CallFields, PartitionSnapshot, TenantSnapshot
+from services.stats.domain.facts.kept import CALLS
+from services.stats.store import REVISION, CallFields, FactFields, PartitionSnapshot, TenantSnapshot
+
+_INNER = ("facts", REVISION, "last_at")
 
 
 class MemoryStore:
@@ -9,22 +13,54 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.calls: dict[tuple[str, str], dict[str, Any]] = {}
+        self.facts: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._marks: dict[str, int] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._offsets: dict[int, int] = {}
 
     def prepare(self) -> None:
         """Nothing to make."""
 
-    def write(self, calls: CallFields) -> None:
-        """Set fields of calls; `a.b` sets b within a."""
+    def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
+        """Set fields of documents; `a.b` sets b within a."""
         for (tenant_id, call_id), fields in calls.items():
             call = self.calls.setdefault((tenant_id, call_id), {"tenant_id": tenant_id, "call_id": call_id})
-            for name, value in fields.items():
-                outer, _, inner = name.partition(".")
-                if inner:
-                    call.setdefault(outer, {})[inner] = value
-                else:
-                    call[name] = value
+            self._set(call, fields)
+        for (collection, tenant_id, key), fields in (facts or {}).items():
+            own = {"tenant_id": tenant_id, "key": key}
+            self._set(self.facts.setdefault((collection, tenant_id, key), own), fields)
+
+    def mark(self, tenant_id: str) -> int:
+        """Return up to which revision everything is written."""
+        return self._marks.get(tenant_id, 0)
+
+    def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
+        """Return documents of a higher revision."""
+        calls = self.calls.values() if collection == CALLS else ()
+        others = (each for (name, _, _), each in self.facts.items() if name == collection)
+        found = [each for each in (*calls, *others) if each["tenant_id"] == tenant_id and each.get(REVISION, 0) > after]
+        yield from sorted(found, key=lambda each: each[REVISION])
+
+    def forget_facts(self, tenant_id: str | None) -> None:
+        """Delete what can be rebuilt."""
+        self.calls = {key: each for key, each in self.calls.items() if tenant_id not in (None, key[0])}
+        self.facts = {key: each for key, each in self.facts.items() if tenant_id not in (None, key[1])}
+        self._marks = {key: each for key, each in self._marks.items() if tenant_id not in (None, key)}
+        self._tenants = {key: each for key, each in self._tenants.items() if tenant_id not in (None, key[1])}
+        self._offsets = {}
+
+    def _set(self, document: dict[str, Any], fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            outer, _, inner = name.partition(".")
+            if inner:
+                document.setdefault(outer, {})[inner] = value
+            elif name in (REVISION, "last_at"):
+                document[name] = max(document.get(name, value), value)
+            else:
+                document[name] = value
+        if REVISION in fields:
+            tenant_id = document["tenant_id"]
+            self._marks[tenant_id] = max(self._marks.get(tenant_id, 0), fields[REVISION])
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
@@ -58,12 +94,13 @@ class MemoryStore:
 
     def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
         """Return one call with its trace."""
-        return self.calls.get((tenant_id, call_id))
+        call = self.calls.get((tenant_id, call_id))
+        return None if call is None else {name: value for name, value in call.items() if name not in _INNER}
 
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls."""
         newest = sorted(self._of(tenant_id), key=lambda call: -call.get("started_ms", 0))[:limit]
-        return [{name: value for name, value in call.items() if name != "trace"} for call in newest]
+        return [{name: value for name, value in call.items() if name not in ("trace", *_INNER)} for call in newest]
 
     def _of(self, tenant_id: str | None) -> list[dict[str, Any]]:
         return [call for (owner, _), call in self.calls.items() if tenant_id in (None, owner)]

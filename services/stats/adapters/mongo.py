@@ -7,11 +7,14 @@ from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 from services.stats.domain.call_log import OUTBOUND
-from services.stats.store import CallFields, PartitionSnapshot, StoreUnavailable, TenantSnapshot
+from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
+from services.stats.store import REVISION, CallFields, FactFields, PartitionSnapshot, StoreUnavailable, TenantSnapshot
 
-CALLS = "calls"
 STATES = "stats_states"
 PARTITIONS = "stats_partitions"
+MARKS = "stats_marks"
+COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
+READ_BATCH = 500
 
 
 class MongoStore:
@@ -20,8 +23,10 @@ class MongoStore:
     A repeated write changes nothing. Every method raises StoreUnavailable.
     """
 
-    def __init__(self, uri: str, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, uri: str, wait_seconds: float = WAIT_SECONDS, retention_days: int = 0) -> None:
         database = open_database(uri, "stats", wait_seconds)
+        self._database = database
+        self._retention_days = retention_days
         self._client = database.client
         self._calls = database[CALLS]
         self._states = database[STATES]
@@ -36,21 +41,53 @@ class MongoStore:
         with _as_unavailable():
             self._calls.create_index([("tenant_id", 1), ("started_ms", -1)])
             self._states.create_index("partition")
+            for name in COLLECTIONS:
+                # What the report tables read on from; on a sharded store the tenant is the shard key's first field.
+                self._database[name].create_index([("tenant_id", 1), (REVISION, 1)])
+                if self._retention_days:
+                    seconds = self._retention_days * 86_400
+                    self._database[name].create_index("last_at", expireAfterSeconds=seconds)
 
-    def write(self, calls: CallFields) -> None:
-        """Set fields of calls."""
-        if not calls:
-            return
-        changes = [
-            UpdateOne(
-                {"_id": f"{tenant_id}/{call_id}"},
-                {"$set": {**fields, "tenant_id": tenant_id, "call_id": call_id}},
-                upsert=True,
-            )
-            for (tenant_id, call_id), fields in calls.items()
-        ]
+    def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
+        """Set fields of documents, then each tenant's mark."""
+        marks: dict[str, int] = {}
+        changes: dict[str, list[UpdateOne]] = {}
+        for (tenant_id, call_id), fields in calls.items():
+            own = {**fields, "tenant_id": tenant_id, "call_id": call_id}
+            changes.setdefault(CALLS, []).append(_change(f"{tenant_id}/{call_id}", own, marks))
+        for (collection, tenant_id, key), fields in (facts or {}).items():
+            own = {**fields, "tenant_id": tenant_id, "key": key}
+            changes.setdefault(collection, []).append(_change(f"{tenant_id}/{key}", own, marks))
         with _as_unavailable():
-            self._calls.bulk_write(changes, ordered=False)
+            for collection, updates in changes.items():
+                self._database[collection].bulk_write(updates, ordered=False)
+            if marks:
+                wanted = [
+                    UpdateOne({"_id": tenant_id}, {"$max": {REVISION: revision}}, upsert=True)
+                    for tenant_id, revision in marks.items()
+                ]
+                self._database[MARKS].bulk_write(wanted, ordered=False)
+
+    def mark(self, tenant_id: str) -> int:
+        """Return up to which revision everything is written."""
+        with _as_unavailable():
+            found = self._database[MARKS].find_one({"_id": tenant_id})
+        return int(found[REVISION]) if found else 0
+
+    def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
+        """Return documents of a higher revision."""
+        wanted = {"tenant_id": tenant_id, REVISION: {"$gt": after}}
+        with _as_unavailable():
+            yield from self._database[collection].find(wanted, {"trace": 0}).sort(REVISION, 1).batch_size(READ_BATCH)
+
+    def forget_facts(self, tenant_id: str | None) -> None:
+        """Delete what can be rebuilt."""
+        own = {} if tenant_id is None else {"tenant_id": tenant_id}
+        with _as_unavailable():
+            for name in (*COLLECTIONS, STATES):
+                self._database[name].delete_many(own)
+            self._database[MARKS].delete_many({} if tenant_id is None else {"_id": tenant_id})
+            self._partitions.delete_many({})
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
@@ -102,14 +139,28 @@ class MongoStore:
     def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
         """Return one call with its trace."""
         with _as_unavailable():
-            found: dict[str, Any] | None = self._calls.find_one({"_id": f"{tenant_id}/{call_id}"}, {"_id": 0})
+            found: dict[str, Any] | None = self._calls.find_one(
+                {"_id": f"{tenant_id}/{call_id}"}, {"_id": 0, "facts": 0, "rev": 0, "last_at": 0}
+            )
             return found
 
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls of a tenant, or of all."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            return list(self._calls.find(own, {"_id": 0, "trace": 0}).sort("started_ms", -1).limit(limit))
+            return list(self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, "rev": 0, "last_at": 0}).sort("started_ms", -1).limit(limit))
+
+
+def _change(key: str, fields: dict[str, Any], marks: dict[str, int]) -> UpdateOne:
+    """Return the upsert of a document; its revision and the moment that its retention counts from never go back."""
+    highest = {name: fields.pop(name) for name in (REVISION, "last_at") if name in fields}
+    if REVISION in highest:
+        tenant_id = fields["tenant_id"]
+        marks[tenant_id] = max(marks.get(tenant_id, 0), highest[REVISION])
+    change: dict[str, Any] = {"$set": fields}
+    if highest:
+        change["$max"] = highest
+    return UpdateOne({"_id": key}, change, upsert=True)
 
 
 @contextmanager

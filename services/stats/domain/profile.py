@@ -23,6 +23,8 @@ class Profile:
     """Seconds, by the queue's id, of the queues whose document gives one."""
     lines: dict[str, str] = field(default_factory=dict)
     """The company's name for a line by its number, empty where it has none."""
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Agents, by the id of their group."""
 
     def threshold_seconds(self, queue_id: str) -> int:
         """Return the threshold T of a queue."""
@@ -47,6 +49,7 @@ def profile_of(document: TenantDocument) -> Profile:
         {queue.queue_id: tuple(tier.agent_id for tier in queue.tiers) for queue in document.queues},
         {queue.queue_id: queue.service_level_seconds for queue in document.queues if queue.service_level_seconds},
         {line.number: line.label for line in document.lines},
+        {group.group_id: tuple(group.agent_ids) for group in document.groups},
     )
 
 

@@ -97,6 +97,7 @@ class Stats:
             "RINGMASTER_API_TOKENS": str(folder / "tokens.json"),
             "RINGMASTER_HTTP_PORT": str(self.port),
             "RINGMASTER_STATS_SNAPSHOT_SECONDS": "0.5",
+            "RINGMASTER_STATS_FOLDER": str(folder / "report-tables"),
         }
         self._process: subprocess.Popen[bytes] | None = None
 

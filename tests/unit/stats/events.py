@@ -1,12 +1,20 @@
 """Public events as the router tells them, for tests."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.stats.adapters.columns import Columns
 
 TENANT = "acme"
+
+
+def columns_here() -> Columns:
+    """Return report tables in a folder of this moment's own."""
+    return Columns(Path(tempfile.mkdtemp(prefix="ringmaster-columns-")))
 LINE = "+380441000001"
 
 

@@ -17,7 +17,7 @@ from services.stats.domain.call_log import fields_of
 from services.stats.domain.profile import Profile
 from services.stats.feed import MOST_STREAMS_OF_TENANT
 from services.stats.store import StoreUnavailable
-from tests.unit.stats.events import answered_call
+from tests.unit.stats.events import answered_call, columns_here
 
 NOW_MS = 1_795_435_200_000
 HOLDERS = {
@@ -42,7 +42,7 @@ class House:
     def __init__(self) -> None:
         self.store = Store()
         self.store.write({("acme", "c1"): {"started": True}, ("borealis", "c2"): {"started": True}})
-        self.parts: Parts = build(self.store, Clock(wall=lambda: NOW_MS / 1000), 3600.0)
+        self.parts: Parts = build(self.store, Clock(wall=lambda: NOW_MS / 1000), 3600.0, columns_here())
         self.parts.board.put_profile("acme", Profile("acme", "Acme Goods", "Europe/Kyiv"))
         self.parts.board.put_profile("borealis", Profile("borealis"))
         for event in answered_call("c1", NOW_MS - 60_000, 3_000, 10_000):

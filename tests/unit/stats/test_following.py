@@ -21,7 +21,7 @@ from services.stats.domain.board import Board
 from services.stats.domain.snapshot import to_document
 from services.stats.following import Profiles
 from services.stats.store import CallFields, StoreUnavailable, TenantSnapshot
-from tests.unit.stats.events import TENANT, abandoned_call, answered_call
+from tests.unit.stats.events import TENANT, abandoned_call, answered_call, columns_here
 
 NOW_MS = 1_795_435_200_000
 DEADLINE_SECONDS = 10.0
@@ -42,7 +42,7 @@ class Service:
     """One life of the process; `kill` ends it without a last word."""
 
     def __init__(self, bus: MemoryBus, store: Store, snapshot_seconds: float = 3600.0) -> None:
-        self.parts: Parts = build(store, Clock(wall=lambda: NOW_MS / 1000), snapshot_seconds, 0.0)
+        self.parts: Parts = build(store, Clock(wall=lambda: NOW_MS / 1000), snapshot_seconds, columns_here(), 0.0)
         self.stopping = Flag()
         events = self.parts.events
         reader = bus.consumer("stats", [CALLS], on_assigned=lambda places: events.assigned(list(places)))

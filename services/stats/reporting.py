@@ -1,0 +1,220 @@
+"""Runs reports: brings a tenant's tables up to date, asks them within a time, says what the answer may lack."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from services.shared.chassis.clock import Clock
+from services.stats import metrics
+from services.stats.adapters.columns import Columns, QueryStopped, Running
+from services.stats.domain.board import Board
+from services.stats.domain.reports import answer, calendar
+from services.stats.domain.reports.dictionary import Dictionary
+from services.stats.domain.reports.query import BadQuery, Query, cell_of, query_of
+from services.stats.domain.reports.sql import Compiler, Profiled, Statement
+from services.stats.mirroring import Mirror, threaded
+from services.stats.store import StoreUnavailable
+
+# One question may take so long; then it is ended and the answer says what to do.
+QUERY_SECONDS: Final = 20.0
+# An answer waits so long for what changed since the last one; what is not read by then is said to be missing.
+FRESH_SECONDS: Final = 4.0
+# Questions at a time, of all tenants and of one; others wait a little, then are told to come again.
+MOST_AT_ONCE: Final = 4
+MOST_OF_TENANT: Final = 2
+WAIT_SECONDS: Final = 5.0
+MOST_GAPS: Final = 100
+_T = TypeVar("_T")
+
+
+class TooBusy(Exception):
+    """Too many questions are being answered. Who asks should come again in a moment."""
+
+
+class TooLong(Exception):
+    """A question was ended because it took too long. A shorter period or fewer groups will do."""
+
+
+class Reports:
+    """Answers questions about one tenant at a time. Raises BadQuery, TooBusy, TooLong."""
+
+    def __init__(self, dictionary: Dictionary, columns: Columns, mirror: Mirror, board: Board, clock: Clock) -> None:
+        self.dictionary = dictionary
+        self._columns = columns
+        self._mirror = mirror
+        self._board = board
+        self._clock = clock
+        self._slots = BoundedSemaphore(MOST_AT_ONCE)
+        self._of_tenant: dict[str, BoundedSemaphore] = {}
+
+    def query(self, tenant_id: str, report_id: str, asked: Mapping[str, Any]) -> Query:
+        """Check a question. Raises BadQuery."""
+        zone = self._board.profile(tenant_id).time_zone
+        return query_of(self.dictionary, report_id, asked, self._clock.now_ms(), zone)
+
+    def run(self, tenant_id: str, query: Query, *, with_totals: bool = True) -> dict[str, Any]:
+        """Return a page of a report."""
+        columns = answer.columns_of(self.dictionary, query)
+        lacks = self.refresh(tenant_id)
+        compiler = self._compiler(tenant_id, query)
+        if query.report.is_list:
+            statement = compiler.rows(limit=query.limit, offset=query.offset)
+        else:
+            statement = compiler.count(limit=query.limit, offset=query.offset)
+        rows = self._fetch(tenant_id, statement)
+        found = self._page(query, columns, rows) | {"completeness": self._completeness(tenant_id, query, lacks)}
+        if not query.report.is_list and with_totals:
+            found["totals"] = self.totals(tenant_id, query)
+        return found
+
+    def totals(self, tenant_id: str, query: Query) -> dict[str, Any]:
+        """Return the metrics of the whole, computed like any row: never a sum or a mean of the rows."""
+        whole = _without_groups(query)
+        columns = answer.columns_of(self.dictionary, whole)
+        rows = self._fetch(tenant_id, self._compiler(tenant_id, whole).count(limit=None))
+        totals: dict[str, Any] = answer.row_of(columns, rows[0], query.zone)["values"]
+        return totals
+
+    def drill(self, tenant_id: str, query: Query, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the rows behind a cell."""
+        if query.report.is_list:
+            raise BadQuery("bad-cell", "cell", "A list has no cells to look into.")
+        metric_id = asked.get("metric") or query.metrics[0]
+        if metric_id not in query.metrics:
+            raise BadQuery("bad-cell", "metric", "Name a metric of the report.")
+        cell = cell_of(self.dictionary, query, asked)
+        source = self.dictionary.sources_of([metric_id])[0]
+        names = self._fields(source)
+        columns = answer.fields_of(self.dictionary, names, query.language)
+        lacks = self.refresh(tenant_id)
+        statement = self._compiler(tenant_id, query).drill(cell, metric_id, names, query.limit, query.offset)
+        rows = self._fetch(tenant_id, statement)
+        found = self._page(query, columns, rows) | {"completeness": self._completeness(tenant_id, query, lacks)}
+        return found | {"metric": metric_id, "cell": cell, "source": source}
+
+    def stream(self, tenant_id: str, query: Query) -> tuple[list[answer.Column], Iterator[list[tuple[Any, ...]]]]:
+        """Return columns and chunks of raw rows of a whole report, in constant memory."""
+        self.refresh(tenant_id)
+        columns = answer.columns_of(self.dictionary, query)
+        statement = self.whole(tenant_id, query)
+        return columns, self._chunks(tenant_id, statement, len(columns))
+
+    def whole(self, tenant_id: str, query: Query) -> Statement:
+        """Return the statement of a whole report, without pages."""
+        compiler = self._compiler(tenant_id, query)
+        return compiler.rows(limit=None) if query.report.is_list else compiler.count(limit=None)
+
+    def refresh(self, tenant_id: str) -> str:
+        """Bring the tables up to date; return a word for what they still lack, empty for nothing."""
+        try:
+            return "" if self._mirror.update(tenant_id, FRESH_SECONDS) else "catching_up"
+        except StoreUnavailable:
+            return "documents_away"
+
+    def completeness(self, tenant_id: str, query: Query) -> dict[str, Any]:
+        """Return what numbers of a period may lack."""
+        return self._completeness(tenant_id, query, self.refresh(tenant_id))
+
+    def watched(self, tenant_id: str, work: Callable[[Running], _T], seconds: float = QUERY_SECONDS) -> _T:
+        """Do something with the tables in a thread, one of few at a time, and end it when it takes too long."""
+        with self._slot(tenant_id):
+            running = Running()
+            watch = gevent.spawn_later(seconds, running.stop)
+            began = time.monotonic()
+            try:
+                return threaded(work, running)
+            except QueryStopped as error:
+                metrics.REPORTS.labels("too_long").inc()
+                raise TooLong from error
+            finally:
+                watch.kill()
+                metrics.REPORT_SECONDS.observe(time.monotonic() - began)
+
+    def _fetch(self, tenant_id: str, statement: Statement) -> list[tuple[Any, ...]]:
+        return self.watched(tenant_id, lambda running: self._columns.fetch(tenant_id, statement, running))
+
+    def _chunks(self, tenant_id: str, statement: Statement, width: int) -> Iterator[list[tuple[Any, ...]]]:
+        running = Running()
+        take = self.watched(tenant_id, lambda _: self._columns.begin(tenant_id, statement, running))
+        while rows := threaded(take):
+            yield [row[:width] for row in rows]
+
+    @contextmanager
+    def _slot(self, tenant_id: str) -> Iterator[None]:
+        own = self._of_tenant.setdefault(tenant_id, BoundedSemaphore(MOST_OF_TENANT))
+        if not own.acquire(timeout=WAIT_SECONDS):
+            raise TooBusy
+        try:
+            if not self._slots.acquire(timeout=WAIT_SECONDS):
+                raise TooBusy
+            try:
+                yield
+            finally:
+                self._slots.release()
+        finally:
+            own.release()
+
+    def _compiler(self, tenant_id: str, query: Query) -> Compiler:
+        profile = self._board.profile(tenant_id)
+        return Compiler(self.dictionary, query, Profiled(profile.groups, tuple(profile.thresholds)))
+
+    def _page(self, query: Query, columns: list[answer.Column], rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+        total = int(rows[0][-1]) if rows else 0
+        end = query.offset + len(rows)
+        metrics.REPORTS.labels("answered").inc()
+        return {
+            **head_of(query),
+            "columns": [{"id": c.id, "role": c.role, "unit": c.unit, "name": c.name} for c in columns],
+            "rows": [answer.row_of(columns, row, query.zone) for row in rows],
+            "row_total": total,
+            "limit": query.limit,
+            "offset": query.offset,
+            "next_offset": end if rows and end < total else None,
+        }
+
+    def _completeness(self, tenant_id: str, query: Query, lacks: str) -> dict[str, Any]:
+        text = (
+            "select node, from_ms, until_ms from happenings where kind = 'switch.gap' "
+            f"and from_ms < {query.until_ms} and until_ms >= {query.from_ms} order by from_ms limit {MOST_GAPS}"
+        )
+        gaps = self._fetch(tenant_id, Statement(text, {}, []))
+        marks = [{"kind": "switch_gap", "node": n, "from_ms": start, "until_ms": end} for n, start, end in gaps]
+        words = [word for word in (lacks, self._board.trouble) if word]
+        marks += [{"kind": word, "node": "", "from_ms": query.from_ms, "until_ms": None} for word in dict.fromkeys(words)]
+        if query.until_ms > query.now_ms:
+            marks.append({"kind": "not_over", "node": "", "from_ms": query.now_ms, "until_ms": query.until_ms})
+        return {"is_complete": not marks, "marks": marks}
+
+    def _fields(self, source_id: str) -> tuple[str, ...]:
+        """Return the columns that a source's rows are listed by: those of its own list, else all it has."""
+        lists = (each for each in self.dictionary.reports.values() if each.is_list and each.source == source_id)
+        report = next(lists, None)
+        if report is not None:
+            return report.columns
+        known = (each for each in self.dictionary.dimensions.values() if each.kind != "time" and not each.via)
+        return tuple(each.id for each in known if self.dictionary.has(source_id, each))
+
+
+def head_of(query: Query) -> dict[str, Any]:
+    """Return what an answer says of its question."""
+    return {
+        "report": query.report.id,
+        "name": query.report.names[query.language],
+        "from": calendar.moment(query.from_ms, query.zone),
+        "until": calendar.moment(query.until_ms, query.zone),
+        "from_ms": query.from_ms,
+        "until_ms": query.until_ms,
+        "tz": query.zone.key,
+        "groups": list(query.groups),
+        "metrics": list(query.metrics),
+    }
+
+
+def _without_groups(query: Query) -> Query:
+    return replace(query, groups=(), order=())
+
