@@ -20,12 +20,12 @@ from services.stats.api.admission import Admission, answer_refusals
 from services.stats.api.calls import call_routes
 from services.stats.api.live import live_routes
 from services.stats.api.page import page_routes
+from services.stats.api.reports import report_routes
 from services.stats.catalogue import load
 from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
 from services.stats.feed import Feed
 from services.stats.following import Events, Profiles
-from services.stats.api.reports import report_routes
 from services.stats.mirroring import Mirror
 from services.stats.reporting import Reports
 from services.stats.settings import Settings

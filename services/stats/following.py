@@ -18,8 +18,8 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.stats import metrics
-from services.stats.domain.board import Board
 from services.stats.documents import add_to
+from services.stats.domain.board import Board
 from services.stats.domain.live import Outcome
 from services.stats.domain.profile import profile_of
 from services.stats.domain.snapshot import from_document, to_document

@@ -38,9 +38,8 @@ class Mirror:
         Raises StoreUnavailable.
         """
         lock = self._locks.setdefault(tenant_id, BoundedSemaphore(1))
-        with gevent.Timeout(wait_seconds, False):
-            with lock:
-                return self._update(tenant_id)
+        with gevent.Timeout(wait_seconds, exception=False), lock:
+            return self._update(tenant_id)
         return False
 
     def _update(self, tenant_id: str) -> bool:

@@ -185,7 +185,9 @@ class Reports:
         gaps = self._fetch(tenant_id, Statement(text, {}, []))
         marks = [{"kind": "switch_gap", "node": n, "from_ms": start, "until_ms": end} for n, start, end in gaps]
         words = [word for word in (lacks, self._board.trouble) if word]
-        marks += [{"kind": word, "node": "", "from_ms": query.from_ms, "until_ms": None} for word in dict.fromkeys(words)]
+        marks += [
+            {"kind": word, "node": "", "from_ms": query.from_ms, "until_ms": None} for word in dict.fromkeys(words)
+        ]
         if query.until_ms > query.now_ms:
             marks.append({"kind": "not_over", "node": "", "from_ms": query.now_ms, "until_ms": query.until_ms})
         return {"is_complete": not marks, "marks": marks}
@@ -217,4 +219,3 @@ def head_of(query: Query) -> dict[str, Any]:
 
 def _without_groups(query: Query) -> Query:
     return replace(query, groups=(), order=())
-

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import orjson
@@ -19,6 +19,7 @@ import orjson
 from services.stats.domain.facts.tables import OF_CALLS, TABLES
 from services.stats.domain.reports.sql import Statement
 
+_T = TypeVar("_T")
 VERSION: Final = 1
 """Of the tables: a file of another version is thrown away and filled again."""
 MEMORY: Final = "256MB"
@@ -62,7 +63,11 @@ class Columns:
 
     def revision(self, tenant_id: str, collection: str) -> int:
         """Return up to which revision a collection's documents are in the tables."""
-        row = self._cursor(tenant_id).execute("select revision from mirrored where collection = ?", [collection]).fetchone()
+        row = (
+            self._cursor(tenant_id)
+            .execute("select revision from mirrored where collection = ?", [collection])
+            .fetchone()
+        )
         return int(row[0]) if row else 0
 
     def clear(self, tenant_id: str) -> None:
@@ -70,7 +75,7 @@ class Columns:
         cursor = self._cursor(tenant_id)
         cursor.execute("begin")
         for table in (*TABLES, "mirrored"):
-            cursor.execute(f"delete from {table}")  # noqa: S608 - names of ours
+            cursor.execute(f"delete from {table}")
         cursor.execute("commit")
 
     def put(self, tenant_id: str, collection: str, rows: dict[str, list[dict[str, Any]]], revision: int) -> None:
@@ -97,14 +102,16 @@ class Columns:
         cursor = self._cursor(tenant_id)
         for table, columns in TABLES.items():
             time = next(name for name in ("started_ms", "at_ms", "until_ms") if name in columns)
-            cursor.execute(f"delete from {table} where {time} < ?", [at_ms])  # noqa: S608 - names of ours
+            cursor.execute(f"delete from {table} where {time} < ?", [at_ms])
 
     def fetch(self, tenant_id: str, statement: Statement, running: "Running") -> list[tuple[Any, ...]]:
         """Return all rows. Raises QueryStopped."""
-        return running.of(self._cursor(tenant_id), lambda cursor: cursor.execute(statement.text, statement.values).fetchall())
+        return running.of(
+            self._cursor(tenant_id), lambda cursor: cursor.execute(statement.text, statement.values).fetchall()
+        )
 
     def begin(self, tenant_id: str, statement: Statement, running: "Running") -> Callable[[], list[tuple[Any, ...]]]:
-        """Begin a question whose rows are taken in chunks; the result is what returns the next one, empty at the end."""
+        """Begin a question whose rows are taken in chunks; the result returns the next one, empty at the end."""
         cursor = self._cursor(tenant_id)
         running.of(cursor, lambda each: each.execute(statement.text, statement.values))
         return lambda: running.of(cursor, lambda each: each.fetchmany(CHUNK_ROWS))
@@ -154,7 +161,7 @@ class Running:
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._is_stopped = False
 
-    def of(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], Any]) -> Any:
+    def of(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
         """Do something with a cursor. Raises QueryStopped."""
         if self._is_stopped:
             raise QueryStopped
@@ -182,7 +189,7 @@ def _forget_calls(cursor: duckdb.DuckDBPyConnection, calls: list[dict[str, Any]]
     low, high = min(starts) - SLACK_MS, max(starts) + SLACK_MS
     for table in OF_CALLS:
         cursor.execute(
-            f"delete from {table} where started_ms between ? and ? and call_id in (select unnest(?))",  # noqa: S608 - ours
+            f"delete from {table} where started_ms between ? and ? and call_id in (select unnest(?))",
             [low, high, ids],
         )
 
@@ -190,13 +197,13 @@ def _forget_calls(cursor: duckdb.DuckDBPyConnection, calls: list[dict[str, Any]]
 def _forget(cursor: duckdb.DuckDBPyConnection, table: str, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     lists = [[row[key] for row in rows] for key in keys]
     chosen = ", ".join("unnest(?)" for _ in keys)
-    cursor.execute(f"delete from {table} where ({', '.join(keys)}) in (select {chosen})", lists)  # noqa: S608 - ours
+    cursor.execute(f"delete from {table} where ({', '.join(keys)}) in (select {chosen})", lists)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
     more = {"event_id": "VARCHAR"} if table == "happenings" else {}
     shape = orjson.dumps([{**TABLES[table], **more}]).decode()
-    text = f"insert into {table} by name select unnest(from_json(?, '{shape}'), recursive := true)"  # noqa: S608 - ours
+    text = f"insert into {table} by name select unnest(from_json(?, '{shape}'), recursive := true)"
     cursor.execute(text, [orjson.dumps(rows).decode()])
 
 

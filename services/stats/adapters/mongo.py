@@ -148,7 +148,11 @@ class MongoStore:
         """Return the newest calls of a tenant, or of all."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            return list(self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, "rev": 0, "last_at": 0}).sort("started_ms", -1).limit(limit))
+            return list(
+                self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, "rev": 0, "last_at": 0})
+                .sort("started_ms", -1)
+                .limit(limit)
+            )
 
 
 def _change(key: str, fields: dict[str, Any], marks: dict[str, int]) -> UpdateOne:

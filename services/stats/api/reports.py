@@ -1,6 +1,5 @@
 """Reports over HTTP: the catalogue, the dictionary, a run, the calls behind a cell. GET and POST say the same."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -111,5 +110,3 @@ def answer_bad_queries(api: Blueprint) -> None:
     @api.errorhandler(StoreUnavailable)
     def unavailable(error: StoreUnavailable) -> Response:
         return problem(503, "unavailable", str(error))
-
-

@@ -15,6 +15,8 @@ TENANT = "acme"
 def columns_here() -> Columns:
     """Return report tables in a folder of this moment's own."""
     return Columns(Path(tempfile.mkdtemp(prefix="ringmaster-columns-")))
+
+
 LINE = "+380441000001"
 
 

@@ -20,7 +20,7 @@ from services.stats.bootstrap import Parts, build
 from services.stats.domain.board import Board
 from services.stats.domain.snapshot import to_document
 from services.stats.following import Profiles
-from services.stats.store import CallFields, StoreUnavailable, TenantSnapshot
+from services.stats.store import CallFields, FactFields, StoreUnavailable, TenantSnapshot
 from tests.unit.stats.events import TENANT, abandoned_call, answered_call, columns_here
 
 NOW_MS = 1_795_435_200_000
@@ -32,10 +32,10 @@ class Store(MemoryStore):
 
     is_away = False
 
-    def write(self, calls: CallFields) -> None:
+    def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
         if self.is_away:
             raise StoreUnavailable("away")
-        super().write(calls)
+        super().write(calls, facts)
 
 
 class Service:

@@ -1,5 +1,6 @@
 """From rows of SQL to what people read: columns with names and units, values, and the cell that leads to the calls."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -23,19 +24,22 @@ class Column:
 
     def value(self, raw: Any, zone: ZoneInfo) -> Any:
         """Return what people read for a raw value; None stays None: nothing is known, which is not 0."""
-        if raw is None:
-            return None
-        if self.unit == "time":
-            return calendar.word(self.id, int(raw), zone)
-        if self.unit == "moment":
-            return calendar.moment(int(raw), zone)
-        if self.role == "field" and self.unit == "seconds":
-            return raw / 1000
-        if self.unit == "ratio":
-            return round(float(raw), _RATIO_DIGITS)
-        if self.unit in ("seconds", "number") and not isinstance(raw, int):
-            return round(float(raw), _NUMBER_DIGITS)
-        return int(raw) if self.unit in ("count", "bytes") else raw
+        read = _READ.get((self.role, self.unit)) or _READ.get(("", self.unit))
+        if raw is None or read is None:
+            return raw
+        return calendar.word(self.id, int(raw), zone) if self.unit == "time" else read(raw, zone)
+
+
+_READ: Final[dict[tuple[str, str], Callable[[Any, ZoneInfo], Any]]] = {
+    ("", "time"): lambda raw, _: raw,
+    ("", "moment"): lambda raw, zone: calendar.moment(int(raw), zone),
+    ("field", "seconds"): lambda raw, _: raw / 1000,
+    ("", "ratio"): lambda raw, _: round(float(raw), _RATIO_DIGITS),
+    ("", "seconds"): lambda raw, _: round(float(raw), _NUMBER_DIGITS),
+    ("", "number"): lambda raw, _: raw if isinstance(raw, int) else round(float(raw), _NUMBER_DIGITS),
+    ("", "count"): lambda raw, _: int(raw),
+    ("", "bytes"): lambda raw, _: int(raw),
+}
 
 
 def columns_of(dictionary: Dictionary, query: Query) -> list[Column]:
@@ -90,7 +94,12 @@ def catalogue_of(dictionary: Dictionary, language: str) -> dict[str, Any]:
             for each in dictionary.dimensions.values()
         ],
         "metrics": [
-            {"id": each.id, "name": each.names[language], "unit": each.unit, "sources": dictionary.sources_of([each.id])}
+            {
+                "id": each.id,
+                "name": each.names[language],
+                "unit": each.unit,
+                "sources": dictionary.sources_of([each.id]),
+            }
             for each in dictionary.metrics.values()
         ],
     }

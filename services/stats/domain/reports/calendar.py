@@ -78,8 +78,10 @@ def bucket_sql(unit: str, time: str, known: list[tuple[int, int]]) -> str:
 
 
 def edges(unit: str, zone: ZoneInfo, from_ms: int, until_ms: int) -> list[tuple[int, int]]:
-    """Return [from, until) of every local day, or of every period of the clock, that a period touches, cut at its ends."""
-    starts = _clock_starts(CLOCK_MS[unit], zone, from_ms, until_ms) if unit in CLOCK_MS else _days(zone, from_ms, until_ms)
+    """Return [from, until) of every local day or period of the clock that a period touches, cut at its ends."""
+    starts = (
+        _clock_starts(CLOCK_MS[unit], zone, from_ms, until_ms) if unit in CLOCK_MS else _days(zone, from_ms, until_ms)
+    )
     inner = [from_ms, *(start for start in starts if from_ms < start < until_ms), until_ms]
     return list(pairwise(inner))
 

@@ -1,4 +1,4 @@
-"""The dictionary: sources, measures, metrics, dimensions and reports, read from the files of services/stats/catalogue."""
+"""The dictionary: sources, measures, metrics, dimensions and reports, read from the catalogue."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -118,7 +118,10 @@ def dictionary_of(metrics: dict[str, Any], dimensions: dict[str, Any], reports: 
         {name: _source(name, raw) for name, raw in metrics["source"].items()},
         {name: Measure(name, raw["source"], raw["sql"], raw["en"]) for name, raw in metrics["measure"].items()},
         {name: _metric(name, raw) for name, raw in metrics["metric"].items()},
-        {**_times(dimensions["time"]), **{name: _dimension(name, raw) for name, raw in dimensions["dimension"].items()}},
+        {
+            **_times(dimensions["time"]),
+            **{name: _dimension(name, raw) for name, raw in dimensions["dimension"].items()},
+        },
         {name: _report(name, raw) for name, raw in reports.items()},
     )
     _check(found)
@@ -149,8 +152,8 @@ def _dimension(name: str, raw: dict[str, Any]) -> Dimension:
 
 
 def _report(name: str, raw: dict[str, Any]) -> Report:
-    known = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    names = {language: known.pop(language) for language in LANGUAGES}
+    known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    names: Names = {language: known.pop(language) for language in LANGUAGES}
     return Report(id=name, names=names, **known)
 
 

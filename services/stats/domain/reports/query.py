@@ -22,10 +22,19 @@ MOST_ROWS: Final = 1_000
 MOST_PARTS: Final = 30_000
 MOST_OFFSET: Final = 10_000_000
 DEFAULT_TARIFF: Final = (0, 1, 1)
-PERIODS: Final = ("today", "yesterday", "this_week", "last_week", "this_month", "last_month", "last_7_days", "last_30_days")
+PERIODS: Final = (
+    "today",
+    "yesterday",
+    "this_week",
+    "last_week",
+    "this_month",
+    "last_month",
+    "last_7_days",
+    "last_30_days",
+)
 _OPTIONS: Final = frozenset(
-    "period from until tz groups metrics filters exclude order limit offset threshold_seconds fcr_hours resolved "
-    "unresolved tariff lang cell metric totals".split()
+    {"period", "from", "until", "tz", "groups", "metrics", "filters", "exclude", "order", "limit", "offset", "lang"}
+    | {"threshold_seconds", "fcr_hours", "resolved", "unresolved", "tariff", "cell", "metric"}
 )
 
 
@@ -75,13 +84,13 @@ class Query:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)
 
 
-def query_of(
-    dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], now_ms: int, time_zone: str
-) -> Query:
+def query_of(dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], now_ms: int, time_zone: str) -> Query:
     """Check a question. `time_zone` is the tenant's own. Raises BadQuery."""
     report = dictionary.reports.get(report_id)
     if report is None:
-        raise BadQuery("unknown-report", "report", f"There is no report {_shown(report_id)}; GET /v1/reports lists them.")
+        raise BadQuery(
+            "unknown-report", "report", f"There is no report {_shown(report_id)}; GET /v1/reports lists them."
+        )
     if unknown := sorted(str(name) for name in asked.keys() - _OPTIONS):
         raise BadQuery("unknown-option", _shown(unknown[0]), f"There is no option {_shown(unknown[0])}.")
     zone_name = _text(asked, "tz") or time_zone
@@ -174,7 +183,9 @@ def _moment(asked: Mapping[str, Any], name: str, zone: ZoneInfo) -> int:
     elif isinstance(value, str):
         at_ms = int(value) if re.fullmatch(r"[0-9]{12,13}", value, re.ASCII) else _parsed(value, zone)
     if at_ms is None or not EARLIEST_MS <= at_ms < LATEST_MS:
-        raise BadQuery("bad-period", name, f"{name} is a date, a date and time (ISO 8601), or ms since 1970, of 2000 to 2099.")
+        raise BadQuery(
+            "bad-period", name, f"{name} is a date, a date and time (ISO 8601), or ms since 1970, of 2000 to 2099."
+        )
     return at_ms
 
 
@@ -204,7 +215,11 @@ def _metrics(dictionary: Dictionary, report: Report, asked: Mapping[str, Any]) -
     metrics = _texts(asked, "metrics") if "metrics" in asked else report.metrics
     for name in metrics:
         if name not in dictionary.metrics:
-            raise BadQuery("unknown-metric", "metrics", f"There is no metric {_shown(name)}; GET /v1/metrics-dictionary lists them.")
+            raise BadQuery(
+                "unknown-metric",
+                "metrics",
+                f"There is no metric {_shown(name)}; GET /v1/reports lists them.",
+            )
     if len(metrics) > MOST_METRICS or len(set(metrics)) < len(metrics):
         raise BadQuery("bad-metrics", "metrics", f"A report has {MOST_METRICS} different metrics at most.")
     if report.is_list and metrics:
@@ -219,12 +234,14 @@ def _filters(dictionary: Dictionary, asked: Mapping[str, Any], name: str) -> dic
     if not isinstance(raw, Mapping) or len(raw) > MOST_FILTERS:
         raise BadQuery("bad-filter", name, f"{name} is an object of at most {MOST_FILTERS} groups and lists of values.")
     found: dict[str, list[Any]] = {}
-    for key, values in raw.items():
-        values = values if isinstance(values, list) else [values]
+    for key, given in raw.items():
+        values = given if isinstance(given, list) else [given]
         if not 0 < len(values) <= MOST_VALUES:
             raise BadQuery("bad-filter", f"{name}.{_shown(key)}", f"A filter has 1 to {MOST_VALUES} values.")
         if key not in dictionary.dimensions:
-            raise BadQuery("unknown-filter", name, f"There is no filter {_shown(key)}; GET /v1/reports lists the groups.")
+            raise BadQuery(
+                "unknown-filter", name, f"There is no filter {_shown(key)}; GET /v1/reports lists the groups."
+            )
         found[str(key)] = [_check_value(dictionary, str(key), value, name) for value in values]
     return found
 
@@ -234,7 +251,9 @@ def _check_value(dictionary: Dictionary, name: str, value: Any, at: str) -> Any:
     if kind == "text":
         if isinstance(value, str) and len(value) <= LONGEST_VALUE and "\x00" not in value:
             return value
-        raise BadQuery("bad-filter", f"{at}.{name}", f"A value of {name} is a text of {LONGEST_VALUE} characters at most.")
+        raise BadQuery(
+            "bad-filter", f"{at}.{name}", f"A value of {name} is a text of {LONGEST_VALUE} characters at most."
+        )
     if kind == "flag":
         if value in (True, False, "true", "false"):
             return value in (True, "true")
@@ -272,7 +291,9 @@ def _check_sources(dictionary: Dictionary, query: Query) -> None:
     units = {dictionary.dimensions[each].id for each in query.groups if dictionary.dimensions[each].kind == "time"}
     step = min((calendar.CLOCK_MS.get(unit, calendar.DAY_MS) for unit in units), default=calendar.DAY_MS)
     if (query.until_ms - query.from_ms) / step > MOST_PARTS:
-        raise BadQuery("bad-period", "until", f"The period has more than {MOST_PARTS} parts: take a shorter one, or longer parts.")
+        raise BadQuery(
+            "bad-period", "until", f"The period has more than {MOST_PARTS} parts: take a shorter one, or longer parts."
+        )
 
 
 def _threshold(asked: Mapping[str, Any]) -> int | None:
@@ -285,7 +306,9 @@ def _tariff(asked: Mapping[str, Any]) -> tuple[int, int, int]:
         return DEFAULT_TARIFF
     match = re.fullmatch(r"(\d{1,4})/(\d{1,4})/(\d{1,4})", text, re.ASCII)
     if match is None or not int(match[3]):
-        raise BadQuery("bad-tariff", "tariff", "A tariff is XX/YY/ZZ in whole seconds, for example 5/60/1; ZZ is not 0.")
+        raise BadQuery(
+            "bad-tariff", "tariff", "A tariff is XX/YY/ZZ in whole seconds, for example 5/60/1; ZZ is not 0."
+        )
     return int(match[1]), int(match[2]), int(match[3])
 
 

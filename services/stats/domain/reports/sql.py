@@ -55,7 +55,9 @@ class Compiler:
         where = [report.where] if report.where else []
         return self._list(source, report.columns, where, self._order(), limit, offset)
 
-    def drill(self, cell: dict[str, Any], metric_id: str, columns: tuple[str, ...], limit: int, offset: int) -> Statement:
+    def drill(
+        self, cell: dict[str, Any], metric_id: str, columns: tuple[str, ...], limit: int, offset: int
+    ) -> Statement:
         """Return the rows behind a cell: those of the metric's first source that its measures count."""
         source = self._dictionary.sources[self._dictionary.sources_of([metric_id])[0]]
         where = [f"({self._query.report.where_of[source.id]})"] if source.id in self._query.report.where_of else []
@@ -67,7 +69,9 @@ class Compiler:
         matches = [_FILTER.search(sql) for sql in counted]
         if all(matches):
             where.append("(" + " or ".join(f"({match[1]})" for match in matches if match) + ")")
-        where += [f"{self._group(source, name)} is not distinct from {self._bind(value)}" for name, value in cell.items()]
+        where += [
+            f"{self._group(source, name)} is not distinct from {self._bind(value)}" for name, value in cell.items()
+        ]
         time = "part_from_ms" if source.is_interval else source.time
         return self._list(source, columns, where, f" order by {time} desc", limit, offset)
 
@@ -96,21 +100,28 @@ class Compiler:
 
     def _one(self, source: Source) -> tuple[str, list[str]]:
         needed = {name for each in self._query.metrics for name in self._dictionary.metrics[each].formula.names}
-        measures = [each for each in self._dictionary.measures.values() if each.source == source.id and each.id in needed]
+        measures = [
+            each for each in self._dictionary.measures.values() if each.source == source.id and each.id in needed
+        ]
         groups = [f"{self._group(source, name)} as {_quoted(name)}" for name in self._query.groups]
         sums = [f"{self._option(measure.sql)} as {_quoted(measure.id)}" for measure in measures]
         where = self._conditions(source)
         if source.id in self._query.report.where_of:
             where.append(f"({self._query.report.where_of[source.id]})")
         grouped = f" group by {', '.join(str(n + 1) for n in range(len(groups)))}" if groups else ""
-        text = f"select {', '.join([*groups, *sums])} from {self._from(source)} where {' and '.join(where) or 'true'}{grouped}"
+        conditions = " and ".join(where) or "true"
+        text = f"select {', '.join([*groups, *sums])} from {self._from(source)} where {conditions}{grouped}"
         return text, [measure.id for measure in measures]
 
     def _whole(self, name: str) -> str:
-        """A sum or a count of nothing is 0; a highest, lowest or a quantile of nothing is nothing."""
+        """Return a measure over all sources: a sum of nothing is 0, a highest or a quantile of nothing is nothing."""
         sql = self._dictionary.measures[name].sql
         is_sum = sql.startswith(("count(", "coalesce("))
-        return f"coalesce(max({_quoted(name)}), 0) as {_quoted(name)}" if is_sum else f"max({_quoted(name)}) as {_quoted(name)}"
+        return (
+            f"coalesce(max({_quoted(name)}), 0) as {_quoted(name)}"
+            if is_sum
+            else f"max({_quoted(name)}) as {_quoted(name)}"
+        )
 
     def _formulas(self) -> list[str]:
         metrics = (self._dictionary.metrics[each] for each in self._query.metrics)
@@ -159,7 +170,7 @@ class Compiler:
         return source.table
 
     def _in_time(self) -> str:
-        """A visit's own word counts, said by the threshold in force then; the option of the report overrides it."""
+        """Return whether a wait was in time: by the word of then, or by the threshold that the report was asked for."""
         if self._query.threshold_ms is not None:
             return f"wait_ms <= {self._query.threshold_ms}"
         known = ", ".join(map(self._bind, self._profiled.with_threshold)) or "''"
@@ -171,7 +182,11 @@ class Compiler:
         end = min(query.until_ms, query.now_ms)
         whole = f"select * from {source.table} union all by name {self._still_open(source, end)}"
         unit = self._finest()
-        parts = calendar.edges(unit, query.zone, query.from_ms, query.until_ms) if unit else [(query.from_ms, query.until_ms)]
+        parts = (
+            calendar.edges(unit, query.zone, query.from_ms, query.until_ms)
+            if unit
+            else [(query.from_ms, query.until_ms)]
+        )
         values = ", ".join(f"({low}, {high})" for low, high in parts)
         return (
             f"(select i.*, greatest(i.from_ms, b.low) as part_from_ms, least(i.until_ms, b.high) as part_until_ms, "
@@ -226,7 +241,11 @@ class Compiler:
 
     def _option(self, sql: str) -> str:
         free, first, step = self._query.tariff
-        return sql.replace("$tariff_free", str(free)).replace("$tariff_first", str(first)).replace("$tariff_step", str(step))
+        return (
+            sql.replace("$tariff_free", str(free))
+            .replace("$tariff_first", str(first))
+            .replace("$tariff_step", str(step))
+        )
 
     def _bind(self, value: Any) -> str:
         name = f"v{len(self._values)}"
@@ -236,4 +255,3 @@ class Compiler:
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
-
