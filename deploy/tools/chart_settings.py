@@ -7,6 +7,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
+from services.shared.chassis.broker_access import BrokerAccess
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 SERVICES: Final = ("listener", "router", "recorder", "webhooks", "stats", "console")
 BY_THE_CHART: Final = {
@@ -19,6 +21,9 @@ BY_THE_CHART: Final = {
     "http_host",
     "http_port",
     "kafka_bootstrap",
+    "kafka_ca_file",
+    "kafka_password",
+    "kafka_user",
     "mongodb_uri",
     "node",
     "phone_secret",
@@ -52,15 +57,17 @@ _KINDS: Final[dict[Any, dict[str, Any]]] = {
     str: {"type": "string"},
     Path: {"type": "string", "pattern": "^/"},
 }
+_BROKER_KINDS: Final = tuple(get_type_hints(BrokerAccess).values())
 _VARIABLE: Final = re.compile(r'cmd="env-set" data="(\w+)=\$RINGMASTER_(\w+)"')
 _NUMBER: Final = re.compile(r"_(port|sessions|second|seconds)$")
 
 
 def settings_of(service: str) -> dict[str, Any]:
-    """Return a service's fields by name, each with its plain type."""
+    """Return a service's fields by name, each with its plain type; among them what each client of the broker reads."""
     settings = importlib.import_module(f"services.{service}.settings").Settings
     hints = get_type_hints(settings)
-    return {field.name: _plain(hints[field.name]) for field in fields(settings)}
+    own = {field.name: _plain(hints[field.name]) for field in fields(settings)}
+    return own | {field.name: _plain(kind) for field, kind in zip(fields(BrokerAccess), _BROKER_KINDS, strict=True)}
 
 
 def switch_variables() -> set[str]:

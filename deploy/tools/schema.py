@@ -36,7 +36,7 @@ def wanted() -> dict[Path, str]:
     files = {CHART / "values.schema.json": json.dumps(values_schema(), indent=1, ensure_ascii=False) + "\n"}
     for source in sorted((ROOT / "proto" / "topics").glob("*.yaml")):
         topic = yaml.safe_load(source.read_text(encoding="utf-8"))
-        names = ("topic", "producers", "consumers", "retention_ms", "cleanup")
+        names = ("topic", "owner", "producers", "consumers", "retention_ms", "cleanup")
         files[CHART / "topics" / source.name] = yaml.safe_dump({name: topic[name] for name in names}, sort_keys=False)
     return files
 

@@ -4,7 +4,7 @@ from gevent.event import Event as Signal
 from local.stack.layout import ROOT, Layout
 from local.stack.parts import ADMIN_TOKEN
 from local.stack.stack import Say, Stack, stop_former
-from local.stack.story import tell
+from services.cli.story import tell
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from services.console.domain.yaml_text import MAX_BYTES
 from services.console.publishing import Publisher
 from services.console.settings import StoreSettings
 from services.console.store import StoreUnavailable, VersionTaken
-from services.console.tenancy import Tenancy
+from services.console.tenancy import Applied, NoSuchVersion, Tenancy
 from services.shared.bus.errors import BusError
 from services.shared.bus.producer import Producer
 from services.shared.chassis.clock import Clock
@@ -45,12 +46,8 @@ def run(arguments: list[str]) -> int:
     """Run one command; return its exit code: 1 refused, 2 bad settings, 3 a dependency does not answer."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "schema":
-            _say(orjson.dumps(SCHEMA, option=orjson.OPT_INDENT_2).decode())
-            return EXIT_DONE
-        documents = load(options.files)
-        return _COMMANDS[options.command](documents)
-    except Refused as refused:
+        return _COMMANDS[options.command](options)
+    except (Refused, NoSuchVersion) as refused:
         return _complain(str(refused), EXIT_REFUSED)
     except SettingsError as error:
         return _complain(str(error), EXIT_SETTINGS)
@@ -76,38 +73,75 @@ def load(files: list[str]) -> Documents:
     return documents
 
 
-def _validate(documents: Documents) -> int:
-    for name, document in documents:
+def _schema(_options: argparse.Namespace) -> int:
+    _say(orjson.dumps(SCHEMA, option=orjson.OPT_INDENT_2).decode())
+    return EXIT_DONE
+
+
+def _validate(options: argparse.Namespace) -> int:
+    for name, document in load(options.files):
         _say(f"{name}: {document['tenant_id']} is sound")
     return EXIT_DONE
 
 
-def _diff(documents: Documents) -> int:
+def _diff(options: argparse.Namespace) -> int:
+    documents = load(options.files)
     with _tenancy() as tenancy:
         for name, document in documents:
-            found = tenancy.diff(document)
+            with _named(name):
+                found = tenancy.diff(document)
             _say(f"{name}: {len(found)} changes" if found else f"{name}: nothing changes")
             for change in found:
                 _say(f"  {change}")
     return EXIT_DONE
 
 
-def _apply(documents: Documents) -> int:
-    code = EXIT_DONE
+def _apply(options: argparse.Namespace) -> int:
+    documents, code = load(options.files), EXIT_DONE
     with _tenancy() as tenancy:
         for name, document in documents:
-            try:
+            with _named(name):
                 applied = tenancy.apply(document, ACTOR)
-            except BadDocument as error:
-                raise Refused([f"{name}: {fault}" for fault in error.faults]) from error
-            state = "applied as" if applied.is_new else "unchanged, still"
-            _say(f"{document['tenant_id']}: {state} version {applied.version.number}")
-            if not applied.is_published:
-                code = _complain(
-                    f"{document['tenant_id']}: stored, but the broker does not take it; the console will publish it",
-                    EXIT_DEPENDENCY,
-                )
+            code = max(code, _told(applied))
     return code
+
+
+def _told(applied: Applied) -> int:
+    tenant_id = applied.version.tenant_id
+    state = "applied as" if applied.is_new else "unchanged, still"
+    _say(f"{tenant_id}: {state} version {applied.version.number}")
+    if applied.is_published:
+        return EXIT_DONE
+    return _complain(
+        f"{tenant_id}: stored, but the broker does not take it; the console will publish it", EXIT_DEPENDENCY
+    )
+
+
+def _history(options: argparse.Namespace) -> int:
+    with _tenancy() as tenancy:
+        tenancy.version(options.tenant)
+        for version in tenancy.history(options.tenant, options.limit):
+            moment = datetime.fromtimestamp(version.applied_ms / 1000, UTC).isoformat(timespec="seconds")
+            _say(f"version {version.number}  {moment}  by {version.actor}")
+    return EXIT_DONE
+
+
+def _back(options: argparse.Namespace) -> int:
+    """Put an older version in force again; --dry-run only shows what would change."""
+    with _tenancy() as tenancy, _named(options.tenant):
+        former = tenancy.version(options.tenant, options.version)
+        for change in tenancy.diff(former.document):
+            _say(f"  {change}")
+        return EXIT_DONE if options.dry_run else _told(tenancy.rollback(options.tenant, options.version, ACTOR))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say of which document the faults are."""
+    try:
+        yield
+    except BadDocument as error:
+        raise Refused([f"{name}: {fault}" for fault in error.faults]) from error
 
 
 @contextmanager
@@ -124,7 +158,7 @@ def _tenancy() -> Iterator[Tenancy]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.console", description="Tenants' documents (SPEC 1.1).")
+    parser = argparse.ArgumentParser(prog="ringmaster tenants", description="Tenants' documents (SPEC 1.1).")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service (the default)")
     commands.add_parser("schema", help="print the JSON Schema of a tenant's document")
@@ -134,10 +168,24 @@ def _parser() -> argparse.ArgumentParser:
         ("apply", "put documents in force"),
     ):
         commands.add_parser(name, help=text).add_argument("files", nargs="+", metavar="FILE")
+    history = commands.add_parser("history", help="list a company's versions, the newest first")
+    history.add_argument("tenant")
+    history.add_argument("--limit", type=int, default=20)
+    back = commands.add_parser("rollback", help="put an older version in force again, as a new one")
+    back.add_argument("tenant")
+    back.add_argument("version", type=int)
+    back.add_argument("--dry-run", action="store_true", help="only show what would change")
     return parser
 
 
-_COMMANDS: Final[dict[str, Callable[[Documents], int]]] = {"validate": _validate, "diff": _diff, "apply": _apply}
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "schema": _schema,
+    "validate": _validate,
+    "diff": _diff,
+    "apply": _apply,
+    "history": _history,
+    "rollback": _back,
+}
 
 
 def _say(line: str) -> None:

@@ -33,7 +33,7 @@ def test_a_service_reads_all_that_it_is_given(rendered: Callable[[str], str], se
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_all_that_a_service_reads_can_be_given(rendered: Callable[[str], str], service: str) -> None:
-    given = passed(rendered("minimal"), service) | settings_schema(service)["properties"].keys()
+    given = passed(rendered("everything"), service) | settings_schema(service)["properties"].keys()
     assert settings_of(service).keys() - given == set()
 
 

@@ -5,6 +5,7 @@ and its thread for ever: about five descriptors a try. One that is there already
 that was refused. Either way an hour without a broker would end the process.
 """
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from kafka.net import KafkaNetSocket
 from kafka.net.compat import KafkaNetClient
 
 from services.shared.bus.errors import BusUnavailable
+from services.shared.chassis.broker_access import BrokerAccess
+from services.shared.chassis.settings import SettingsError
 
 Client = TypeVar("Client")
 # After this a broker that takes the connection and does not answer is said to be away; its user tries again.
@@ -43,8 +46,12 @@ class ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships
 
 
 def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> Client:
-    """Return a client of the brokers at `host:port[,host:port…]`; raise BusUnavailable, one sentence, without."""
-    _must_listen(bootstrap)
+    """Return a client of the brokers at `host:port[,host:port…]`; raise BusUnavailable, one sentence, without.
+
+    Who the process is to the brokers (BrokerAccess) is read from its environment here: nobody else handles the secret.
+    """
+    identity = identity_of_process()
+    must_listen(bootstrap)
     begun: list[Any] = []
 
     def client(**configs: Any) -> Any:
@@ -60,6 +67,7 @@ def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> C
             proxy_url=f"{_DIRECT}://",
             metrics_enabled=False,
             allow_auto_create_topics=False,
+            **identity,
             **settings,
         )
     except KafkaError as error:
@@ -69,7 +77,27 @@ def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> C
         raise BusUnavailable(f"no broker answers at {bootstrap}: {error}") from error
 
 
-def _must_listen(bootstrap: str) -> None:
+def identity_of_process() -> dict[str, Any]:
+    """Return kafka-python's words for how this process proves itself. Raises BusUnavailable."""
+    try:
+        access = BrokerAccess.from_environment(os.environ)
+        context = access.context()
+    except (SettingsError, OSError) as error:
+        raise BusUnavailable(f"the broker can't be asked: {error}") from error
+    if context is None:
+        return {}
+    if not access.kafka_user:
+        return {"security_protocol": "SSL", "ssl_context": context}
+    return {
+        "security_protocol": "SASL_SSL",
+        "ssl_context": context,
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": access.kafka_user,
+        "sasl_plain_password": access.kafka_password,
+    }
+
+
+def must_listen(bootstrap: str) -> None:
     """Look whether anybody listens before a client is made: the common outage, told within moments."""
     reasons = []
     for address in bootstrap.split(","):

@@ -1,14 +1,18 @@
 """Notices that something we depend on is away, and says so: clients that reconnect by themselves do it in silence."""
 
+import os
 import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from gevent.event import Event
+
+from services.shared.chassis.broker_access import BrokerAccess
 
 ASK_EVERY_SECONDS = 3.0
 ANSWER_SECONDS = 3.0
@@ -110,7 +114,11 @@ def trouble_of(*watches: Watch) -> str:
 
 def _exchange(address: str, answer_seconds: float) -> None:
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=answer_seconds) as connection:
+    context = BrokerAccess.from_environment(os.environ).context()
+    with ExitStack() as opened:
+        connection = opened.enter_context(socket.create_connection((host.strip("[]"), int(port)), answer_seconds))
+        if context is not None:
+            connection = opened.enter_context(context.wrap_socket(connection, server_hostname=host.strip("[]")))
         request = struct.pack(">hhih", _API_VERSIONS, _VERSION, _CORRELATION, _NO_CLIENT_ID)
         connection.sendall(struct.pack(">i", len(request)) + request)
         answer = b""

@@ -19,9 +19,50 @@
 {{- end }}
 {{- end }}
 
+{{/* Where the brokers are, and who this component is to them. Takes (list root component). */}}
 {{- define "ringmaster.env.kafka" -}}
+{{- $root := index . 0 }}{{ $kafka := $root.Values.kafka }}
 - name: RINGMASTER_KAFKA_BOOTSTRAP
-  value: {{ include "ringmaster.bootstrap" . | quote }}
+  value: {{ include "ringmaster.bootstrap" $root | quote }}
+{{- if include "ringmaster.kafka.ca" $root }}
+- name: RINGMASTER_KAFKA_CA_FILE
+  value: /etc/kafka/ca.crt
+{{- end }}
+{{- if $kafka.strimzi.users }}
+- name: RINGMASTER_KAFKA_USER
+  value: {{ include "ringmaster.name" $root }}-{{ index . 1 }}
+- name: RINGMASTER_KAFKA_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "ringmaster.name" $root }}-{{ index . 1 }}
+      key: password
+{{- else if $kafka.user }}
+- name: RINGMASTER_KAFKA_USER
+  value: {{ $kafka.user | quote }}
+{{ include "ringmaster.env.secret" (list $root "KAFKA_PASSWORD" "kafka-password") }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret of the authority that the brokers' certificates are from; empty: in the clear. */}}
+{{- define "ringmaster.kafka.ca" -}}
+{{- if .Values.kafka.caSecret }}{{ .Values.kafka.caSecret }}{{ else if .Values.kafka.strimzi.users }}{{ .Values.kafka.strimzi.cluster }}-cluster-ca-cert{{ else if .Values.kafka.user }}{{ fail "kafka.caSecret is empty: kafka.user is set, and a password is not sent in the clear" }}{{ end }}
+{{- end }}
+
+{{- define "ringmaster.kafka.mount" -}}
+{{- if include "ringmaster.kafka.ca" . }}
+- {name: kafka, mountPath: /etc/kafka, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "ringmaster.kafka.volume" -}}
+{{- with include "ringmaster.kafka.ca" . }}
+- name: kafka
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: ca.crt, path: ca.crt}
+{{- end }}
 {{- end }}
 
 {{/* Where a service listens: on the pod's own address, which on the node's network is not every address of the node. */}}

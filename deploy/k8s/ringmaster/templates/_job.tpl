@@ -29,6 +29,7 @@ template:
           {{- toYaml $root.Values.jobs.resources | nindent 10 }}
         volumeMounts:
           - {name: tmp, mountPath: /tmp}
+          {{- include "ringmaster.kafka.mount" $root | trim | nindent 10 }}
           {{- with .tenants }}
           - {name: tenants, mountPath: /tenants, readOnly: true}
           {{- end }}
@@ -38,12 +39,13 @@ template:
     volumes:
       - name: tmp
         emptyDir: {sizeLimit: 64Mi}
+      {{- include "ringmaster.kafka.volume" $root | trim | nindent 6 }}
       {{- with .tenants }}
       - name: tenants
         configMap: {name: {{ . }}}
       {{- end }}
       {{- with .files }}
-      {{- include "ringmaster.filesVolume" (list $root .) | nindent 6 }}
+      {{- include "ringmaster.filesVolume" (list $root . "may be missing") | nindent 6 }}
       {{- end }}
 {{- end }}
 

@@ -30,6 +30,15 @@ spec:
         topic: {{ $topic }}
         lagThreshold: {{ $keda.lag | quote }}
         allowIdleConsumers: "false"
+        {{- if include "ringmaster.kafka.ca" $root }}
+        tls: enable
+        {{- end }}
+        {{- if or $root.Values.kafka.user $root.Values.kafka.strimzi.users }}
+        sasl: scram_sha512
+        {{- end }}
+      {{- with $keda.authentication }}
+      authenticationRef: {name: {{ . }}}
+      {{- end }}
     {{- end }}
 {{- end }}
 {{- end }}

@@ -34,7 +34,7 @@ labels:
 {{- end }}
 
 {{- define "ringmaster.bootstrap" -}}
-{{- if .Values.kafka.strimzi.enabled }}{{ printf "%s-kafka-bootstrap:9092" .Values.kafka.strimzi.cluster }}
+{{- if .Values.kafka.strimzi.enabled }}{{ printf "%s-kafka-bootstrap:%s" .Values.kafka.strimzi.cluster (ternary "9093" "9092" .Values.kafka.strimzi.users) }}
 {{- else }}{{ required "kafka.bootstrap is empty: name your cluster, or let this release make one with kafka.strimzi.enabled" .Values.kafka.bootstrap }}{{ end }}
 {{- end }}
 

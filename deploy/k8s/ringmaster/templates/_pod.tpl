@@ -65,6 +65,9 @@ affinity:
   secret:
     secretName: {{ include "ringmaster.secret" (index . 0) }}
     defaultMode: 0440
+    {{- if gt (len .) 2 }}
+    optional: true
+    {{- end }}
     items:
       {{- range index . 1 }}
       - {key: {{ . }}, path: {{ . }}}
@@ -125,7 +128,7 @@ spec:
           ports:
             - {name: http, containerPort: {{ .port }}, protocol: TCP}
           env:
-            {{- include "ringmaster.env.kafka" $root | nindent 12 }}
+            {{- include "ringmaster.env.kafka" (list $root $name) | trim | nindent 12 }}
             {{- include "ringmaster.env.mongodb" $root | trim | nindent 12 }}
             {{- include "ringmaster.env.http" .port | nindent 12 }}
             {{- include "ringmaster.env.files" .files | trim | nindent 12 }}
@@ -139,12 +142,14 @@ spec:
             {{- toYaml $own.resources | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
+            {{- include "ringmaster.kafka.mount" $root | trim | nindent 12 }}
             {{- if .files }}
             - {name: files, mountPath: /etc/ringmaster, readOnly: true}
             {{- end }}
       volumes:
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
+        {{- include "ringmaster.kafka.volume" $root | trim | nindent 8 }}
         {{- if .files }}
         {{- include "ringmaster.filesVolume" (list $root .files) | nindent 8 }}
         {{- end }}

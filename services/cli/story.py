@@ -13,16 +13,16 @@ def tell(event: Event) -> str | None:
     return f"{clock}  {event.tenant_id:<9} {event.call_id[:8]:<8}  {teller(event)}"
 
 
-def _printable(text: str) -> str:
-    """Make a caller's words harmless for a terminal."""
-    return "".join(sign if sign.isprintable() else "·" for sign in text)[:40]
+def printable(text: str, most: int = 40) -> str:
+    """Make a caller's words harmless for a terminal, and short."""
+    return "".join(sign if sign.isprintable() else "·" for sign in text)[:most]
 
 
 def _started(event: Event) -> str:
     body = event.call_started
     if body.callback_id:
-        return f"shall be called back: {_printable(body.caller.name) or 'somebody'} ({_printable(body.caller.number)})"
-    return f"{_printable(body.caller.name) or 'somebody'} ({_printable(body.caller.number)}) calls {body.line}"
+        return f"shall be called back: {printable(body.caller.name) or 'somebody'} ({printable(body.caller.number)})"
+    return f"{printable(body.caller.name) or 'somebody'} ({printable(body.caller.number)}) calls {body.line}"
 
 
 def _left(event: Event) -> str:
@@ -46,7 +46,7 @@ def _status(event: Event) -> str:
 
 _TELLERS = {
     "call.started": _started,
-    "ivr.choice": lambda event: f"chooses {_printable(event.ivr_choice.choice)}",
+    "ivr.choice": lambda event: f"chooses {printable(event.ivr_choice.choice)}",
     "queue.joined": lambda event: f"waits in {event.queue_joined.queue_id} (place {event.queue_joined.position})",
     "offer.created": lambda event: f"is offered to {event.offer_created.agent_id}",
     "offer.missed": lambda event: f"{event.offer_missed.agent_id} missed it",
