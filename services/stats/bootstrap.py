@@ -24,6 +24,7 @@ from services.stats.api.reports import report_routes
 from services.stats.catalogue import load
 from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
+from services.stats.exporting import Exports
 from services.stats.feed import Feed
 from services.stats.following import Events, Profiles
 from services.stats.mirroring import Mirror
@@ -47,6 +48,7 @@ class Parts:
     writer: Writer
     events: Events
     reports: Reports
+    exports: Exports
 
 
 def build(
@@ -56,7 +58,8 @@ def build(
     board = Board()
     feed, writer = Feed(board, clock), Writer(store, collect_seconds)
     events = Events(board, store, writer, clock, snapshot_seconds, feed.notify)
-    return Parts(board, feed, writer, events, Reports(load(), columns, Mirror(store, columns), board, clock))
+    reports = Reports(load(), columns, Mirror(store, columns), board, clock)
+    return Parts(board, feed, writer, events, reports, Exports(reports, columns))
 
 
 def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
@@ -66,7 +69,7 @@ def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> 
     answer_refusals(app)
     app.register_blueprint(call_routes(admission, store))
     app.register_blueprint(live_routes(admission, parts.board, parts.feed, stopping))
-    app.register_blueprint(report_routes(admission, parts.reports))
+    app.register_blueprint(report_routes(admission, parts.reports, parts.exports))
     app.register_blueprint(page_routes(admission))
     return app
 

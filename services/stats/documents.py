@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.stats.domain.call_log import fields_of
-from services.stats.domain.facts.kept import CALLS, change_of
-from services.stats.store import REVISION, CallFields, FactFields
+from services.stats.domain.facts.kept import CALLS, Fields, change_of
+from services.stats.store import RETAINED_FROM, REVISION, RISING, CallFields, FactFields
 
 
 def add_to(event: Event, revision: int, calls: CallFields, facts: FactFields) -> None:
@@ -17,10 +17,19 @@ def add_to(event: Event, revision: int, calls: CallFields, facts: FactFields) ->
     change = change_of(event)
     if change is None:
         return
-    own = {**change.fields, REVISION: revision, "last_at": datetime.fromtimestamp(event.time.seconds, UTC)}
+    own = {**change.fields, REVISION: revision, RETAINED_FROM: datetime.fromtimestamp(event.time.seconds, UTC)}
     if change.collection == CALLS:
         key = (event.tenant_id, change.key)
-        calls[key] = calls.get(key, {}) | own
+        calls[key] = merged(calls.get(key, {}), own)
     else:
         place = (change.collection, event.tenant_id, change.key)
-        facts[place] = facts.get(place, {}) | own
+        facts[place] = merged(facts.get(place, {}), own)
+
+
+def merged(fields: Fields, more: Fields) -> Fields:
+    """Return the fields of both; what may only rise takes the higher."""
+    both = fields | more
+    for name in RISING:
+        if name in fields and name in more:
+            both[name] = max(fields[name], more[name])
+    return both

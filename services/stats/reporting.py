@@ -109,6 +109,14 @@ class Reports:
         compiler = self._compiler(tenant_id, query)
         return compiler.rows(limit=None) if query.report.is_list else compiler.count(limit=None)
 
+    def typed(self, tenant_id: str, query: Query) -> Statement:
+        """Return the statement of a whole report with its own types: moments in UTC, dates, durations in seconds."""
+        statement = self.whole(tenant_id, query)
+        columns = answer.columns_of(self.dictionary, query)
+        names = [f"m_{each.id}" if each.role == "metric" else each.id for each in columns]
+        chosen = ", ".join(f'{_typed(each, name)} as "{each.id}"' for each, name in zip(columns, names, strict=True))
+        return Statement(f"select {chosen} from ({statement.text})", statement.values, [each.id for each in columns])
+
     def refresh(self, tenant_id: str) -> str:
         """Bring the tables up to date; return a word for what they still lack, empty for nothing."""
         try:
@@ -215,6 +223,14 @@ def head_of(query: Query) -> dict[str, Any]:
         "groups": list(query.groups),
         "metrics": list(query.metrics),
     }
+
+
+def _typed(column: answer.Column, name: str) -> str:
+    if column.unit == "moment" or (column.unit == "time" and column.id in calendar.CLOCK_MS):
+        return f'make_timestamp("{name}" * 1000)'
+    if column.unit == "time" and column.id in ("day", "week", "month"):
+        return f"date '1970-01-01' + \"{name}\"::integer"
+    return f'"{name}" / 1000.0' if (column.role, column.unit) == ("field", "seconds") else f'"{name}"'
 
 
 def _without_groups(query: Query) -> Query:

@@ -7,7 +7,11 @@ CallFields = dict[tuple[str, str], dict[str, Any]]
 # The same for the other documents, by (collection, tenant, key).
 FactFields = dict[tuple[str, str, str], dict[str, Any]]
 REVISION = "rev"
-"""The field that says after which event of the log a document changed last; it never goes back."""
+"""The field that says after which event of the log a document changed last."""
+RETAINED_FROM = "last_at"
+"""The field that a document's retention counts from: the moment of its newest event."""
+RISING = (REVISION, RETAINED_FROM)
+"""Fields that never go back."""
 
 
 class StoreUnavailable(Exception):

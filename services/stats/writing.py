@@ -6,6 +6,7 @@ from gevent.event import Event as Flag
 from gevent.queue import Queue
 
 from services.stats import metrics
+from services.stats.documents import merged
 from services.stats.store import CallFields, FactFields, Store, StoreUnavailable, TenantSnapshot
 
 # Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
@@ -88,9 +89,9 @@ class Writer:
             if more.snapshot is not None:
                 return batch, more
             for key, fields in more.calls.items():
-                batch.calls[key] = batch.calls.get(key, {}) | fields
+                batch.calls[key] = merged(batch.calls.get(key, {}), fields)
             for place, fields in more.facts.items():
-                batch.facts[place] = batch.facts.get(place, {}) | fields
+                batch.facts[place] = merged(batch.facts.get(place, {}), fields)
             batch.positions |= more.positions
         return batch, None
 

@@ -3,9 +3,9 @@ from typing import Any
 
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.kept import CALLS
-from services.stats.store import REVISION, CallFields, FactFields, PartitionSnapshot, TenantSnapshot
+from services.stats.store import REVISION, RISING, CallFields, FactFields, PartitionSnapshot, TenantSnapshot
 
-_INNER = ("facts", REVISION, "last_at")
+_INNER = ("facts", *RISING)
 
 
 class MemoryStore:
@@ -54,7 +54,7 @@ class MemoryStore:
             outer, _, inner = name.partition(".")
             if inner:
                 document.setdefault(outer, {})[inner] = value
-            elif name in (REVISION, "last_at"):
+            elif name in RISING:
                 document[name] = max(document.get(name, value), value)
             else:
                 document[name] = value

@@ -8,7 +8,16 @@ from pymongo.errors import PyMongoError
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
-from services.stats.store import REVISION, CallFields, FactFields, PartitionSnapshot, StoreUnavailable, TenantSnapshot
+from services.stats.store import (
+    RETAINED_FROM,
+    REVISION,
+    RISING,
+    CallFields,
+    FactFields,
+    PartitionSnapshot,
+    StoreUnavailable,
+    TenantSnapshot,
+)
 
 STATES = "stats_states"
 PARTITIONS = "stats_partitions"
@@ -46,7 +55,7 @@ class MongoStore:
                 self._database[name].create_index([("tenant_id", 1), (REVISION, 1)])
                 if self._retention_days:
                     seconds = self._retention_days * 86_400
-                    self._database[name].create_index("last_at", expireAfterSeconds=seconds)
+                    self._database[name].create_index(RETAINED_FROM, expireAfterSeconds=seconds)
 
     def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
         """Set fields of documents, then each tenant's mark."""
@@ -140,7 +149,7 @@ class MongoStore:
         """Return one call with its trace."""
         with _as_unavailable():
             found: dict[str, Any] | None = self._calls.find_one(
-                {"_id": f"{tenant_id}/{call_id}"}, {"_id": 0, "facts": 0, "rev": 0, "last_at": 0}
+                {"_id": f"{tenant_id}/{call_id}"}, {"_id": 0, "facts": 0, REVISION: 0, RETAINED_FROM: 0}
             )
             return found
 
@@ -149,7 +158,7 @@ class MongoStore:
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
             return list(
-                self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, "rev": 0, "last_at": 0})
+                self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, REVISION: 0, RETAINED_FROM: 0})
                 .sort("started_ms", -1)
                 .limit(limit)
             )
@@ -157,7 +166,7 @@ class MongoStore:
 
 def _change(key: str, fields: dict[str, Any], marks: dict[str, int]) -> UpdateOne:
     """Return the upsert of a document; its revision and the moment that its retention counts from never go back."""
-    highest = {name: fields.pop(name) for name in (REVISION, "last_at") if name in fields}
+    highest = {name: fields.pop(name) for name in RISING if name in fields}
     if REVISION in highest:
         tenant_id = fields["tenant_id"]
         marks[tenant_id] = max(marks.get(tenant_id, 0), highest[REVISION])

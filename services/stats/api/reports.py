@@ -12,6 +12,8 @@ from services.stats.api.calls import json_answer
 from services.stats.api.page import language
 from services.stats.domain.reports.answer import catalogue_of, explained
 from services.stats.domain.reports.query import BadQuery
+from services.stats.export.paper import TooManyRows
+from services.stats.exporting import FORMATS, Exports, file_name
 from services.stats.reporting import Reports, TooBusy, TooLong
 from services.stats.store import StoreUnavailable
 
@@ -21,14 +23,15 @@ _NOT_OPTIONS: Final = frozenset({"tenant", "format"})
 RETRY_AFTER_SECONDS: Final = 5
 
 
-def report_routes(admission: Admission, reports: Reports) -> Blueprint:
+def report_routes(admission: Admission, reports: Reports, exports: Exports) -> Blueprint:
     """Make the routes."""
     api = Blueprint("reports", __name__, url_prefix="/v1/reports")
 
     @api.get("")
     def catalogue() -> Response:
         admission.tenant_or_all(Action.READ_CALLS)
-        return json_answer(catalogue_of(reports.dictionary, language()))
+        formats = [{"id": each.id, "name": each.uk if language() == "uk" else each.en} for each in FORMATS.values()]
+        return json_answer({**catalogue_of(reports.dictionary, language()), "formats": formats})
 
     @api.get("/dictionary")
     def dictionary() -> Response:
@@ -46,6 +49,20 @@ def report_routes(admission: Admission, reports: Reports) -> Blueprint:
         tenant_id = admission.tenant(Action.READ_CALLS)
         asked = asked_of_request()
         return json_answer(reports.drill(tenant_id, reports.query(tenant_id, report_id, asked), asked))
+
+    @api.route("/<report_id>/export", methods=["GET", "POST"])
+    def export(report_id: str) -> Response:
+        tenant_id = admission.tenant(Action.READ_CALLS)
+        kind = request.args.get("format", "csv-excel")
+        if kind not in FORMATS:
+            raise BadQuery("unknown-format", "format", f"The format is one of {', '.join(FORMATS)}.")
+        query = reports.query(tenant_id, report_id, asked_of_request())
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{file_name(query, kind)}"',
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(exports.export(tenant_id, query, kind), content_type=FORMATS[kind].media_type, headers=headers)
 
     answer_bad_queries(api)
     return api
@@ -106,6 +123,10 @@ def answer_bad_queries(api: Blueprint) -> None:
     @api.errorhandler(TooLong)
     def too_long(_error: TooLong) -> Response:
         return problem(422, "report-too-long", "The report took too long: take a shorter period or fewer groups.")
+
+    @api.errorhandler(TooManyRows)
+    def too_many(error: TooManyRows) -> Response:
+        return problem(422, "too-many-rows", str(error))
 
     @api.errorhandler(StoreUnavailable)
     def unavailable(error: StoreUnavailable) -> Response:

@@ -1,0 +1,324 @@
+"""What the numbers must be: plain Python over the raw list of events, from SPEC 8.2 alone."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from statistics import fmean
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+
+Record = dict[str, Any]
+SHORT = ev.QUEUE_EXIT_SHORT_ABANDONED
+GAVE_UP = (ev.QUEUE_EXIT_ABANDONED, SHORT)
+LOST = ("ABANDONED", "SHORT_ABANDONED", "TIMEOUT", "NO_AGENT", "ERROR", "FALLBACK")
+USER = ("USER_BUSY", "NO_ANSWER", "NO_USER_RESPONSE", "CALL_REJECTED", "ORIGINATOR_CANCEL", "SUBSCRIBER_ABSENT")
+GAVE_UP_CALL = ("ABANDONED", "SHORT_ABANDONED", "FLOW_ABANDONED", "FLOW_ENDED")
+HANDLE = ("TALKING", "HOLDING", "WRAP_UP")
+
+
+class Oracle:
+    """Everything that happened, once each, as records with the moment that places them."""
+
+    def __init__(self, events: Iterable[ev.Event], zone: str, from_ms: int, until_ms: int, now_ms: int) -> None:
+        self.zone = ZoneInfo(zone)
+        self.from_ms, self.until_ms, self.now_ms = from_ms, until_ms, now_ms
+        once = {event.event_id: event for event in events}
+        stories: dict[str, list[ev.Event]] = defaultdict(list)
+        for event in once.values():
+            stories[event.subject].append(event)
+        self.calls: list[Record] = []
+        self.stays: list[Record] = []
+        self.talks: list[Record] = []
+        self.offers: list[Record] = []
+        self.transfers: list[Record] = []
+        self.wraps: list[Record] = []
+        self.spans: list[Record] = []
+        self.callbacks: list[Record] = []
+        for subject, story in stories.items():
+            story.sort(key=lambda event: event.sequence)
+            if subject.startswith("agent:"):
+                self._agent(subject.removeprefix("agent:"), story)
+            elif subject.startswith("callback:"):
+                self._callback(story)
+            else:
+                self._call(story)
+
+    def _call(self, story: list[ev.Event]) -> None:
+        named = {event.WhichOneof("body"): event for event in story}
+        start = named["call_started"]
+        end = named["call_ended"].call_ended if "call_ended" in named else None
+        answer = named.get("call_answered")
+        stays = [event for event in story if event.HasField("queue_left")]
+        self.calls.append(
+            {
+                "at": ms(start),
+                "line": start.call_started.line,
+                "client": start.call_started.caller.number,
+                "is_in": start.call_started.direction != 2,
+                "exit": ev.CallExit.Name(end.exit).removeprefix("CALL_EXIT_") if end else "",
+                "ended": end is not None,
+                "answered": answer is not None,
+                "cause": end.hangup_cause if end else "",
+                "word": end.disposition if end else "",
+                "billed": (ms(named["call_ended"]) - ms(answer)) / 1000 if end and answer else 0.0,
+                "queue": (end.queue_id if end else "") or (stays[-1].queue_left.queue_id if stays else ""),
+                "agent": (end.agent_id if end else "") or (answer.call_answered.agent_id if answer else ""),
+            }
+        )
+        for event in stays:
+            left = event.queue_left
+            record = {"at": ms(event), "queue": left.queue_id, "agent": left.agent_id, "exit": left.exit}
+            record |= {"wait": left.wait_ms / 1000, "in_time": left.within_service_level}
+            record |= {"error": abs(left.estimate_error_ms) / 1000, "line": start.call_started.line}
+            self.stays.append(record)
+        self._talks_of(story, start.call_started.line)
+        self._offers_of(story)
+
+    def _talks_of(self, story: list[ev.Event], line: str) -> None:
+        talk: Record | None = None
+        for event in story:
+            if event.HasField("call_resumed") and talk:
+                talk["hold"] += event.call_resumed.held_ms / 1000
+            is_over = event.HasField("call_ended") or event.HasField("call_transferred")
+            if is_over and talk:
+                talk["length"] = (ms(event) - talk["at"]) / 1000
+                self.talks.append(talk)
+                talk = None
+            if event.HasField("call_answered"):
+                body = event.call_answered
+                talk = {"at": ms(event), "queue": body.queue_id, "agent": body.agent_id, "hold": 0.0, "line": line}
+            if event.HasField("call_transferred"):
+                moved = event.call_transferred
+                self.transfers.append(
+                    {"at": ms(event), "agent": moved.from_agent_id, "spoke": moved.attended, "line": line}
+                )
+                talk = {"at": ms(event), "queue": "", "agent": moved.to_agent_id, "hold": 0.0, "line": line}
+
+    def _offers_of(self, story: list[ev.Event]) -> None:
+        made = {e.offer_created.offer_id: e for e in story if e.HasField("offer_created")}
+        for event in story:
+            name = event.WhichOneof("body") or ""
+            if name.startswith("offer_") and name != "offer_created":
+                body = getattr(event, name)
+                record = {"at": ms(made[body.offer_id]), "how": name.removeprefix("offer_"), "agent": body.agent_id}
+                self.offers.append(record | {"queue": body.queue_id, "ring": getattr(body, "ring_ms", 0) / 1000})
+
+    def _agent(self, agent: str, story: list[ev.Event]) -> None:
+        changes = [event for event in story if event.HasField("agent_state_changed")]
+        for event, following in zip(changes, [*changes[1:], None], strict=True):
+            state = ev.AgentState.Name(event.agent_state_changed.state).removeprefix("AGENT_STATE_")
+            end = ms(following) if following else min(self.now_ms, self.until_ms)
+            self.spans.append({"agent": agent, "state": state, "from": ms(event), "until": end})
+        for event in story:
+            if event.HasField("agent_wrapup_ended"):
+                body = event.agent_wrapup_ended
+                self.wraps.append(
+                    {"at": ms(event), "agent": agent, "queue": body.queue_id, "length": body.duration_ms / 1000}
+                )
+
+    def _callback(self, story: list[ev.Event]) -> None:
+        asked = story[0]
+        record = {"at": ms(asked), "queue": asked.callback_requested.queue_id, "how": "open", "took": 0.0}
+        for event in story:
+            if event.HasField("callback_succeeded"):
+                record |= {"how": "reached", "took": (ms(event) - ms(asked)) / 1000}
+            elif event.HasField("callback_expired") or (
+                event.HasField("callback_failed") and event.callback_failed.final
+            ):
+                record["how"] = "lost"
+        self.callbacks.append(record)
+
+    def groups(self, records: list[Record], names: list[str]) -> dict[tuple[Any, ...], list[Record]]:
+        found: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+        for record in records:
+            if self.from_ms <= record["at"] < self.until_ms:
+                found[tuple(self._key(record, name) for name in names)].append(record)
+        return found
+
+    def cut(self) -> list[Record]:
+        """Agents' time in pieces of whole local hours, walked hour by hour."""
+        found = []
+        for span in self.spans:
+            at, end = max(span["from"], self.from_ms), min(span["until"], self.until_ms)
+            while at < end:
+                local = datetime.fromtimestamp(at / 1000, UTC).astimezone(self.zone)
+                into = local.minute * 60_000 + local.second * 1000 + at % 1000
+                following = min(end, at - into + 3_600_000)
+                found.append({**span, "at": at, "length": (following - at) / 1000, "queue": ""})
+                at = following
+        return found
+
+    def _key(self, record: Record, name: str) -> Any:
+        local = datetime.fromtimestamp(record["at"] / 1000, UTC).astimezone(self.zone)
+        by_time: dict[str, Callable[[], Any]] = {
+            "day": local.date().isoformat,
+            "week": (local.date() - timedelta(days=local.weekday())).isoformat,
+            "month": lambda: local.strftime("%Y-%m"),
+            "hour": lambda: local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes"),
+            "hour_of_day": lambda: local.hour,
+            "weekday": local.isoweekday,
+        }
+        return by_time[name]() if name in by_time else record[name]
+
+    def first_calls(self, hours: int) -> list[Record]:
+        """FCR of SPEC 8.2: first calls of a client on a queue, each with whether it was repeated in N hours."""
+        found = []
+        inbound = [call for call in self.calls if call["is_in"] and call["client"] and call["queue"]]
+        for call in inbound:
+            same = [
+                c for c in inbound if (c["client"], c["queue"]) == (call["client"], call["queue"]) and c is not call
+            ]
+            reach = hours * 3_600_000
+            if not any(0 <= call["at"] - other["at"] <= reach for other in same):
+                is_repeated = any(0 < other["at"] - call["at"] <= reach for other in same)
+                found.append(
+                    {**call, "is_resolved": {"resolved": True, "unresolved": False}.get(call["word"], not is_repeated)}
+                )
+        return found
+
+
+def ms(event: ev.Event) -> int:
+    return event.time.ToMilliseconds()
+
+
+def share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def of_stays(stays: list[Record]) -> dict[str, float | None]:
+    answered = [s for s in stays if s["exit"] == ev.QUEUE_EXIT_ANSWERED]
+    gave_up = [s for s in stays if s["exit"] in GAVE_UP]
+    a, b = len(answered), len(gave_up)
+    a_t, b_t = sum(s["in_time"] for s in answered), sum(s["in_time"] for s in gave_up)
+    b_s = sum(s["exit"] == SHORT for s in stays)
+    waits = sorted(s["wait"] for s in answered)
+    return {
+        "offered": len(stays),
+        "answered": a,
+        "abandoned": b,
+        "short_abandoned": b_s,
+        "flow_out": len(stays) - a - b,
+        "abandon_rate": share(b, len(stays)),
+        "service_level_v1": share(a_t, a),
+        "service_level_v2": share(a_t, a + b),
+        "service_level": share(a_t, a + b - b_t),
+        "service_level_v4": share(a_t + b_t, a + b),
+        "service_level_v5": share(a_t + b_s, a + b),
+        "service_level_v6": share(sum(s["in_time"] for s in stays), len(stays)),
+        "asa": share(sum(waits), a),
+        "awt": share(sum(s["wait"] for s in stays), len(stays)),
+        "abandon_wait": share(sum(s["wait"] for s in gave_up), b),
+        "longest_wait": max((s["wait"] for s in stays), default=None),
+        "wait_median": waits[ceil(0.5 * a) - 1] if waits else None,
+        "wait_p90": waits[ceil(0.9 * a) - 1] if waits else None,
+        "timeouts": sum(s["exit"] == ev.QUEUE_EXIT_TIMEOUT for s in stays),
+        "no_agents": sum(s["exit"] == ev.QUEUE_EXIT_NO_AGENT for s in stays),
+        "overflows": sum(s["exit"] == ev.QUEUE_EXIT_OVERFLOW for s in stays),
+        "queue_callbacks": sum(s["exit"] == ev.QUEUE_EXIT_CALLBACK for s in stays),
+        "estimate_error": fmean(s["error"] for s in answered) if answered else None,
+    }
+
+
+def of_calls(calls: list[Record]) -> dict[str, float | None]:
+    over = [c for c in calls if c["ended"]]
+    talked = [c for c in over if c["answered"]]
+    dur = sum(c["billed"] for c in over)
+    failed = [c for c in over if not c["answered"] and (c["cause"] in USER or c["exit"] in GAVE_UP_CALL)]
+    lost = sum(c["is_in"] and c["exit"] in LOST for c in calls)
+    known = [c["client"] for c in calls if c["client"]]
+    inbound = sum(c["is_in"] for c in calls)
+    return {
+        "calls": len(calls),
+        "calls_in": inbound,
+        "calls_out": len(calls) - inbound,
+        "calls_answered": len(talked),
+        "calls_lost": lost,
+        "lost_rate": share(lost, inbound),
+        "dur": dur,
+        "acd": share(dur, len(talked)),
+        "asr": share(len(talked), len(over)),
+        "ner": share(len(talked) + len(failed), len(over)),
+        "clients": len(set(known)),
+        "calls_per_client": share(len(known), len(set(known))),
+        "tariffed": sum(tariffed(c["billed"]) for c in talked),
+    }
+
+
+def tariffed(seconds: float, free: int = 3, least: int = 60, step: int = 15) -> int:
+    if seconds <= free:
+        return 0
+    charged = least
+    while charged < ceil(seconds):
+        charged += step
+    return charged
+
+
+def of_talks(talks: list[Record], wraps: list[Record]) -> dict[str, float | None]:
+    spoken, held, wrapped = (sum(x[k] for x in xs) for xs, k in ((talks, "length"), (talks, "hold"), (wraps, "length")))
+    return {
+        "handled": len(talks),
+        "talk_time": spoken - held,
+        "hold_time": held,
+        "mean_talk": share(spoken, len(talks)),
+        "wrap_ups": len(wraps),
+        "wrap_up_time": wrapped,
+        "aht": share(spoken + wrapped, len(talks)),
+    }
+
+
+def of_spans(spans: list[Record]) -> dict[str, float | None]:
+    def time_in(*states: str) -> float:
+        return float(sum(s["length"] for s in spans if s["state"] in states))
+
+    handle, idle = time_in(*HANDLE), time_in("IDLE")
+    logged_in = sum(s["length"] for s in spans if s["state"] != "OFFLINE")
+    return {
+        "handle_time": handle,
+        "idle_time": idle,
+        "away_time": time_in("AWAY"),
+        "logged_in_time": logged_in,
+        "occupancy": share(handle, handle + idle),
+        "utilisation": share(handle, logged_in),
+        "agents": len({s["agent"] for s in spans if s["state"] != "OFFLINE"}),
+    }
+
+
+def of_offers(offers: list[Record]) -> dict[str, float | None]:
+    def how(name: str) -> int:
+        return sum(o["how"] == name for o in offers)
+
+    won = [o["ring"] for o in offers if o["how"] == "accepted"]
+    return {
+        "offers": len(offers),
+        "offers_accepted": len(won),
+        "offers_missed": how("missed"),
+        "offers_rejected": how("rejected"),
+        "offers_cancelled": how("cancelled"),
+        "offers_failed": how("failed"),
+        "acceptance": share(len(won), len(won) + how("missed") + how("rejected")),
+        "mean_ring": share(sum(won), len(won)),
+    }
+
+
+def of_callbacks(callbacks: list[Record]) -> dict[str, float | None]:
+    reached = [c["took"] for c in callbacks if c["how"] == "reached"]
+    lost = sum(c["how"] == "lost" for c in callbacks)
+    return {
+        "callbacks": len(callbacks),
+        "callbacks_done": len(reached),
+        "callbacks_lost": lost,
+        "callbacks_open": sum(c["how"] == "open" for c in callbacks),
+        "callback_success": share(len(reached), len(reached) + lost),
+        "callback_delay": share(sum(reached), len(reached)),
+    }
+
+
+def of_transfers(transfers: list[Record]) -> dict[str, float | None]:
+    return {"transfers": len(transfers), "attended_share": share(sum(t["spoke"] for t in transfers), len(transfers))}
+
+
+def of_firsts(firsts: list[Record]) -> dict[str, float | None]:
+    return {"first_calls": len(firsts), "fcr": share(sum(f["is_resolved"] for f in firsts), len(firsts))}
