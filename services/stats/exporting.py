@@ -8,6 +8,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import gevent
+from werkzeug.wsgi import FileWrapper
 
 from services.stats import metrics
 from services.stats.adapters.columns import Columns
@@ -117,4 +118,4 @@ def _sent(path: Path, make: Callable[[], None]) -> Iterator[bytes]:
         source = path.open("rb")
     finally:
         path.unlink(missing_ok=True)
-    return iter(lambda: source.read(READ_BYTES), b"")
+    return FileWrapper(source, READ_BYTES)
