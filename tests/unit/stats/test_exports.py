@@ -50,11 +50,12 @@ def house() -> Iterator[House]:
 
 def taken(house: House, kind: str, report: str = "call_log", more: str = "") -> bytes:
     path = f"/v1/reports/{report}/export?format={kind}&{DAY}{more}"
-    answer = house.client().get(path, headers={"Authorization": "Bearer boss"})
-    assert answer.status_code == 200, answer.get_data(as_text=True)
+    with house.client().get(path, headers={"Authorization": "Bearer boss"}) as answer:
+        data = answer.get_data()
+    assert answer.status_code == 200, data
     assert answer.content_type == FORMATS[kind].media_type
     assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{report}_2026-11-23')
-    return answer.get_data()
+    return data
 
 
 @pytest.mark.parametrize(
