@@ -58,12 +58,12 @@ TRICKS = [
     # Signs that become dots and digits, or seem to.
     *(
         "http://127。0。0。1/",
-        "http://127．0．0．1/",  # noqa: RUF001 - signs that look alike are the trick
+        "http://127．0．0．1/",
         "http://127｡0｡0｡1/",
         "http://①②⑦.⓪.⓪.①/",
-        "http://１２７.０.０.１/",  # noqa: RUF001 - signs that look alike are the trick
+        "http://１２７.０.０.１/",
     ),
-    *("http://169。254。169。254/", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://ｌｏｃａｌｈｏｓｔ/", "http://LOCALHOST/"),  # noqa: RUF001 - signs that look alike are the trick
+    *("http://169。254。169。254/", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://ｌｏｃａｌｈｏｓｔ/", "http://LOCALHOST/"),
     *("http://127%2e0%2e0%2e1/", "http://%31%32%37.0.0.1/", "http://loc%61lhost/", "http://lo\u00adcalhost/"),
     *("http://127.0.0.1\u200b/", "http://127.0.0.1%00.example/", "http://127.0.0.1\u3002/"),
     # A user, a port, a scheme or a backslash that moves the host.

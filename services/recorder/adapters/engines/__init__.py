@@ -1,0 +1,1 @@
+"""Recognisers behind one port: any of them can write a call down."""

@@ -1,0 +1,101 @@
+"""faster-whisper with any of its model folders (CTranslate2)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from services.recorder.adapters.engines.port import (
+    SAMPLE_RATE,
+    EngineAway,
+    EngineRefused,
+    Sound,
+    Spoken,
+    in_order,
+    length_ms,
+    primary,
+)
+from services.recorder.domain.transcript.words import Word
+
+FULL_SCALE: Final = 32_768
+MOST_COMPRESSION: Final = 2.4
+"""A text that zips better repeats itself: Whisper does so where it hears nothing (openai/whisper, transcribe.py)."""
+SHORTEST_MS: Final = 100
+"""Less is no word, and the model's window would be all padding."""
+
+
+class Whisper:
+    """One model in memory. int8 on a processor; what the model was made for on a graphics card."""
+
+    def __init__(self, folder: Path, model: str, threads: int, beam: int = 5, device: str = "cpu") -> None:
+        try:
+            from faster_whisper import WhisperModel  # noqa: PLC0415 - half a second, and only this engine needs it
+
+            compute = "int8" if device == "cpu" else "default"
+            self._model: Any = WhisperModel(
+                str(folder), device=device, compute_type=compute, cpu_threads=threads, num_workers=1
+            )
+        except ImportError as error:
+            raise EngineRefused("faster-whisper is not installed (the extra `transcribe`)") from error
+        except (RuntimeError, ValueError, OSError) as error:
+            raise EngineRefused(f"{folder} holds no model that faster-whisper can load: {error}") from error
+        self._name = f"faster-whisper/{model}"
+        self._beam = beam
+
+    @property
+    def name(self) -> str:
+        """Engine and model."""
+        return self._name
+
+    def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
+        """Return the likeliest of these languages; None from a model of one language."""
+        if not self._model.model.is_multilingual:
+            return None
+        try:
+            _, _, all_of_them = self._model.detect_language(_floats(sound))
+        except (RuntimeError, ValueError) as error:
+            raise EngineAway(f"the model failed: {error}") from error
+        chances = dict(all_of_them)
+        asked = {language: chances.get(primary(language), 0.0) for language in among} or chances
+        language = max(asked, key=lambda name: asked[name])
+        return Spoken(language, asked[language] / (sum(asked.values()) or 1.0))
+
+    def recognise(self, sound: Sound, language: str, expected: Sequence[str] = ()) -> list[Word]:
+        """Return the words. A language that the model was not taught is refused."""
+        self._check(language)
+        if length_ms(sound) < SHORTEST_MS:
+            return []
+        try:
+            segments, _ = self._model.transcribe(
+                _floats(sound),
+                language=primary(language) or None,
+                temperature=0.0,
+                beam_size=self._beam,
+                condition_on_previous_text=False,
+                word_timestamps=True,
+                hotwords=", ".join(expected) or None,
+            )
+            kept = [segment for segment in segments if segment.compression_ratio <= MOST_COMPRESSION]
+        except (RuntimeError, ValueError) as error:
+            raise EngineAway(f"the model failed: {error}") from error
+        words = [
+            Word(word.word.strip(), round(word.start * 1000), round(word.end * 1000), float(word.probability))
+            for segment in kept
+            for word in segment.words or ()
+        ]
+        return in_order(words, length_ms(sound))
+
+    def close(self) -> None:
+        """Let the model's memory go."""
+        self._model = None
+
+    def _check(self, language: str) -> None:
+        known = self._model.supported_languages
+        if language and primary(language) not in known:
+            raise EngineRefused(f"{self.name} does not know the language {language}")
+
+
+def _floats(sound: Sound) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    assert SAMPLE_RATE == 16_000  # noqa: S101, PLR2004 - what Whisper was taught on
+    return sound.astype(np.float32) / np.float32(FULL_SCALE)
