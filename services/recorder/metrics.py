@@ -17,6 +17,26 @@ STEP_SECONDS = Histogram(
     ["step"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
+TRANSCRIPTIONS = Counter(
+    "ringmaster_recorder_transcriptions_total", "Tries to write a recording down, by how they ended.", ["outcome"]
+)
+TRANSCRIBED_SPEECH_SECONDS = Counter(
+    "ringmaster_recorder_transcribed_speech_seconds_total", "Speech that was written down."
+)
+TRANSCRIPTION_JOBS = Gauge(
+    "ringmaster_recorder_transcription_jobs", "Recordings to be written down, by where they are.", ["state"]
+)
+TRANSCRIPTION_ORDERS = Counter(
+    "ringmaster_recorder_transcription_orders_total",
+    "Stored recordings that were looked at, by what followed.",
+    ["outcome"],
+)
+CLIPS = Counter("ringmaster_recorder_clips_total", "Short sounds of menus, by what became of them.", ["outcome"])
+CLIP_SECONDS = Histogram(
+    "ringmaster_recorder_clip_seconds",
+    "Time from a clip's arrival to its answer.",
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
+)
 DISK_FREE_BYTES = Gauge("ringmaster_recorder_disk_free_bytes", "Free bytes on the disk that holds the recordings.")
 DISK_USED_RATIO = Gauge("ringmaster_recorder_disk_used_ratio", "Used part of that disk, 0 to 1.")
 DISK_ABOVE_WATERMARK = Gauge(

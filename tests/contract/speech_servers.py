@@ -1,22 +1,25 @@
 """Speech servers that hear what they are told to hear, built from the public descriptions of their protocols.
 
-They check what they get as strictly as the real ones do, and say "nothing" of silence.
+They check what they get as strictly as the real ones do, and say "nothing" of silence. Each is a process of its own.
 """
 
 import json
-import threading
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection, serve
 
+ROOT = Path(__file__).parents[2]
 RATE = 16_000
 QUIET = 60
 """No sample above this is speech."""
@@ -24,14 +27,13 @@ QUIET = 60
 
 @dataclass
 class Script:
-    """What is heard in any sound that is not silent, and what was asked."""
+    """What is heard in any sound that is not silent."""
 
     words: list[str] = field(default_factory=list)
     language: str = "english"
-    answer: bytes | None = None
+    answer: str | None = None
     """Sent instead of any right answer."""
     status: int = 200
-    asked: list[dict[str, Any]] = field(default_factory=list)
 
     def heard(self, samples: "np.ndarray[Any, np.dtype[np.int16]]") -> list[tuple[str, float, float]]:
         """Spread the words over the loud part of a sound, seconds."""
@@ -42,52 +44,61 @@ class Script:
         return [(word, float(edges[n]), float(edges[n + 1])) for n, word in enumerate(self.words)]
 
 
+def vosk_server(script: Script) -> AbstractContextManager[str]:
+    """Run a server as vosk-server's websocket README describes it; give its address."""
+    return _running("vosk", script)
+
+
+def openai_server(script: Script) -> AbstractContextManager[str]:
+    """Run a server with OpenAI's transcription endpoint; give its base address."""
+    return _running("openai", script)
+
+
 @contextmanager
-def vosk_server(script: Script) -> Iterator[str]:
-    """Run a server as vosk-server's websocket README describes it; yield its address."""
-    server = serve(lambda connection: _vosk(connection, script), "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+def _running(kind: str, script: Script) -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.contract.speech_servers", kind, json.dumps(asdict(script))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
+    assert process.stdout is not None
     try:
-        yield f"ws://127.0.0.1:{_port(server)}"
+        yield process.stdout.readline().strip()
     finally:
-        server.shutdown()
-        thread.join(5)
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
 
 
-def _port(server: Server) -> int:
-    return int(server.socket.getsockname()[1])
+def _serve_vosk(script: Script) -> None:
+    with serve(lambda connection: _vosk(connection, script), "127.0.0.1", 0) as server:
+        _tell(f"ws://127.0.0.1:{server.socket.getsockname()[1]}")
+        server.serve_forever()
+
+
+def _tell(address: str) -> None:
+    sys.stdout.write(address + "\n")
+    sys.stdout.flush()
 
 
 def _vosk(connection: ServerConnection, script: Script) -> None:
     samples = bytearray()
     for message in connection:
         if script.answer is not None:
-            connection.send(script.answer.decode())
+            connection.send(script.answer)
         elif isinstance(message, bytes):
             samples += message
             connection.send(json.dumps({"partial": ""}))
         elif "config" in (asked := json.loads(message)):
             assert asked["config"]["sample_rate"] == RATE
-            script.asked.append(asked)
         elif asked == {"eof": 1}:
             heard = script.heard(np.frombuffer(bytes(samples), dtype="<i2"))
             result = [{"conf": 0.9, "start": start, "end": end, "word": word} for word, start, end in heard]
             text = " ".join(word for word, _, _ in heard)
             connection.send(json.dumps({"result": result, "text": text} if result else {"text": ""}))
-            script.asked.append({"samples": len(samples) // 2})
             return
 
 
-@contextmanager
-def openai_server(script: Script) -> Iterator[str]:
-    """Run a server with OpenAI's transcription endpoint; yield its base address."""
-
+def _serve_openai(script: Script) -> None:
     class Handler(BaseHTTPRequestHandler):
-        """One request."""
-
         def do_POST(self) -> None:
-            """Answer it."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, answer = _openai(self.path, self.headers["Content-Type"], body, script)
             self.send_response(status)
@@ -96,22 +107,16 @@ def openai_server(script: Script) -> Iterator[str]:
             self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        _tell(f"http://127.0.0.1:{server.server_port}/v1")
+        server.serve_forever()
 
 
 def _openai(path: str, content_type: str, body: bytes, script: Script) -> tuple[int, bytes]:
     if script.answer is not None or script.status != 200:
-        return script.status, script.answer or b"{}"
+        return script.status, (script.answer or "{}").encode()
     fields: dict[str, list[bytes]] = {}
     form = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     for part in form.get_payload():
@@ -123,10 +128,14 @@ def _openai(path: str, content_type: str, body: bytes, script: Script) -> tuple[
     with wave.open(BytesIO(fields["file"][0])) as file:
         assert (file.getframerate(), file.getnchannels()) == (RATE, 1)
         samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
-    script.asked.append({name: values for name, values in fields.items() if name != "file"})
     heard = script.heard(samples)
     words = [{"word": word, "start": start, "end": end} for word, start, end in heard]
     segments = [{"start": heard[0][1], "end": heard[-1][2], "text": "", "avg_logprob": -0.2}] if heard else []
     text = " ".join(word for word, _, _ in heard)
     answer = {"language": script.language, "text": text, "words": words, "segments": segments}
     return 200, json.dumps(answer).encode()
+
+
+if __name__ == "__main__":
+    _SERVERS = {"vosk": _serve_vosk, "openai": _serve_openai}
+    _SERVERS[sys.argv[1]](Script(**json.loads(sys.argv[2])))

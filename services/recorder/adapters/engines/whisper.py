@@ -21,6 +21,8 @@ from services.recorder.domain.transcript.words import Word
 FULL_SCALE: Final = 32_768
 MOST_COMPRESSION: Final = 2.4
 """A text that zips better repeats itself: Whisper does so where it hears nothing (openai/whisper, transcribe.py)."""
+LEAST_CONFIDENCE: Final = 0.1
+"""A sentence that the model holds for so unlikely itself is one of those that it invents in silence: "You"."""
 SHORTEST_MS: Final = 100
 """Less is no word, and the model's window would be all padding."""
 
@@ -76,7 +78,7 @@ class Whisper:
                 word_timestamps=True,
                 hotwords=", ".join(expected) or None,
             )
-            kept = [segment for segment in segments if segment.compression_ratio <= MOST_COMPRESSION]
+            kept = [segment for segment in segments if _is_heard(segment)]
         except (RuntimeError, ValueError) as error:
             raise EngineAway(f"the model failed: {error}") from error
         words = [
@@ -94,6 +96,12 @@ class Whisper:
         known = self._model.supported_languages
         if language and primary(language) not in known:
             raise EngineRefused(f"{self.name} does not know the language {language}")
+
+
+def _is_heard(segment: Any) -> bool:
+    chances = [word.probability for word in segment.words or ()]
+    is_likely = sum(chances) >= LEAST_CONFIDENCE * len(chances)
+    return bool(chances) and is_likely and segment.compression_ratio <= MOST_COMPRESSION
 
 
 def _floats(sound: Sound) -> "np.ndarray[Any, np.dtype[np.float32]]":
