@@ -16,6 +16,7 @@ from kafka.net import KafkaNetSocket
 from kafka.net.compat import KafkaNetClient
 
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.network_loop import NetworkLoop, fits_here
 from services.shared.chassis.broker_access import BrokerAccess
 from services.shared.chassis.settings import SettingsError
 
@@ -55,7 +56,7 @@ def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> C
     begun: list[Any] = []
 
     def client(**configs: Any) -> Any:
-        begun.append(KafkaNetClient(**configs))
+        begun.append(KafkaNetClient(net=NetworkLoop(**configs) if fits_here() else None, **configs))
         return begun[-1]
 
     try:
