@@ -39,6 +39,10 @@ def _add_views(app: Flask, world: World) -> None:
         # Names may hold bytes that are not UTF-8; ascii escapes carry them.
         return Response(_ascii_json(world.truth_document()), mimetype="application/json")
 
+    @app.get("/legs")
+    def legs() -> Response:
+        return Response(_ascii_json(world.legs()), mimetype="application/json")
+
     @app.get("/agents")
     def agents() -> Response:
         return jsonify(world.agents())

@@ -27,6 +27,7 @@ from local.voices.clips import find_speech
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.switch.channel import Leg
     from local.switch.clock import Clock
     from local.switch.settings import Settings
 
@@ -215,12 +216,34 @@ class World:
         """Return every call and every ringing of an agent's phone."""
         return {"calls": self.truth.all_calls(), "offers": self.truth.all_offers(), "dials": self.truth.all_dials()}
 
+    def legs(self) -> list[dict[str, Any]]:
+        """Return every leg that lives, and what it hears: a partner, a room, somebody whom it listens to."""
+        rooms = {
+            member.leg.uuid: room.name for room in self.switch.conferences.values() for member in room.members.values()
+        }
+        return [_heard_by(leg, rooms.get(leg.uuid, "")) for leg in self.switch.legs.values()]
+
     def agents(self) -> list[dict[str, Any]]:
         """Return the agents' phones."""
         return [
             {"agent": address, "registered": self.switch.registrations.find(*address.split("@")) is not None, **state}
             for address, state in self.phone_book.states()
         ]
+
+
+def _heard_by(leg: Leg, room: str) -> dict[str, Any]:
+    variables, partner = leg.variables, leg.bridge.other(leg) if leg.bridge is not None else None
+    listens = variables.get("current_application") == "eavesdrop"
+    return {
+        "uuid": leg.uuid,
+        "phone": leg.presence_id,
+        "partner": partner.uuid if partner is not None else "",
+        "room": room,
+        "is_held": leg.held,
+        "listens_to": variables.get("current_application_data") if listens else "",
+        "heard_by_customer": listens and variables.get("eavesdrop_whisper_aleg") == "true",
+        "heard_by_agent": listens and variables.get("eavesdrop_whisper_bleg") == "true",
+    }
 
 
 def _dialplan(scenario: Scenario) -> Dialplan:

@@ -1,0 +1,200 @@
+"""Call control as agents and supervisors use it: over the API, through router, Kafka and listener, to the switch.
+
+What is asserted is who hears whom inside the switch, and what the switch's own books say afterwards.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.stack.layout import Layout
+from local.stack.parts import ADMIN_TOKEN
+from local.stack.stack import Stack
+from local.stack.web import get, post, put
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.topics import CALLS
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.testing.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(300)]
+
+BASE_PORT = 23_000
+SPEED = 4
+SECONDS = 30.0
+LINE = "+380441000001"
+OUTSIDE = "+380442000000"
+PHONES = ("olena", "taras", "iryna", "bohdan", "maria", "petro", "oksana", "andriy")
+SCENARIO = f"""
+minutes: 600
+seed: 3
+lines: [{{number: "{LINE}"}}]
+outside: {{answer: "fixed(1)", talk: "fixed(600)"}}
+agents: [{", ".join(f'{{id: {name}, domain: acme.example, answer: "fixed(1)"}}' for name in PHONES)}]
+"""
+
+
+@dataclass
+class Floor:
+    """A stack whose customers, agents and supervisors are in the test's hands."""
+
+    layout: Layout
+
+    def asks(self, call_id: str, what: str, **body: Any) -> None:
+        """Ask for something over the API; it must be accepted."""
+        url = self.layout.url("console", f"/v1/tenants/acme/calls/{call_id}/{what}")
+        assert post(url, body, ADMIN_TOKEN)["accepted"]
+
+    def supervises(self, call_id: str, phone: str, mode: str) -> None:
+        url = self.layout.url("console", f"/v1/tenants/acme/calls/{call_id}/supervision/{phone}")
+        assert put(url, {"mode": mode}, ADMIN_TOKEN)["accepted"]
+
+    def comes(self, *agents: str) -> None:
+        """Let these agents be ready, and nobody else."""
+        for name in PHONES:
+            url = self.layout.url("console", f"/v1/tenants/acme/agents/{name}/status")
+            put(url, {"status": "ready" if name in agents else "away"}, ADMIN_TOKEN)
+        wanted = {name: "idle" if name in agents else "away" for name in PHONES}
+        wait_until(lambda: self._states() == wanted, f"{agents} are idle, the others away", SECONDS)
+
+    def _states(self) -> dict[str, str]:
+        found = get(self.layout.url("console", "/v1/tenants/acme/agents"), ADMIN_TOKEN)["agents"]
+        return {str(one["agent_id"]): str(one["state"]) for one in found}
+
+    def legs(self) -> dict[str, dict[str, Any]]:
+        """Return the legs that live: agents' by the phone's name, others' by their ids."""
+        found = get(self.layout.url("switch", "/legs"))
+        return {leg["phone"].partition("@")[0] or leg["uuid"]: leg for leg in found}
+
+    def talk(self, *agents: str, choice: str = "1") -> str:
+        """Let these be ready, and a customer talk with one of them; returns the call."""
+        self.comes(*agents)
+        body = {"line": LINE, "number": "+380501110001", "patience": "fixed(600)", "talk": "fixed(600)"}
+        digits = {"digits": [{choice: 1}], "ends_first": 1.0}
+        call_id = str(post(self.layout.url("switch", "/call"), body | digits)["uuid"])
+        self.hears(call_id, agents[0])
+        return call_id
+
+    def hears(self, one: str, other: str) -> None:
+        """Wait until two legs hear each other."""
+
+        def do_they() -> bool:
+            legs = self.legs()
+            return one in legs and other in legs and legs[one]["partner"] == legs[other]["uuid"]
+
+        wait_until(do_they, f"{one} hears {other}", SECONDS)
+
+    def is_gone(self, leg: str) -> None:
+        wait_until(lambda: leg not in self.legs(), f"{leg} is gone", SECONDS)
+
+    def talked_with(self, call_id: str) -> list[str]:
+        """Hang the customer up and return with whom it talked, by the switch's books; nobody may be left over."""
+        post(self.layout.url("switch", f"/legs/{call_id}"), {"does": "hang_up"})
+        wait_until(lambda: not self.legs(), "everybody's line is free", SECONDS)
+        calls = get(self.layout.url("switch", "/truth"))["calls"]
+        [call] = [call for call in calls if call["uuid"] == call_id]
+        return [talk["agent"].partition("@")[0] or talk["party"] for talk in call["talks"]]
+
+    def told(self, call_id: str) -> list[Event]:
+        """Return the public events of a call, once its end is told."""
+        reader = Consumer(self.layout.address("kafka"), None, [CALLS], "call-control")
+        found: dict[str, Event] = {}
+
+        def has_ended() -> bool:
+            for record in reader.poll(0.2):
+                event = Event.FromString(record.value)
+                if event.call_id == call_id:
+                    found[event.event_id] = event
+            return any(event.HasField("call_ended") for event in found.values())
+
+        wait_until(has_ended, "the call's end is told", SECONDS)
+        reader.close()
+        return sorted(found.values(), key=lambda event: event.sequence)
+
+
+@pytest.fixture(scope="module")
+def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
+    folder: Path = tmp_path_factory.mktemp("call-control")
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    wall0 = str(time.time())
+    clock = {
+        "RINGMASTER_CLOCK_SPEED": str(SPEED),
+        "RINGMASTER_CLOCK_EPOCH": wall0,
+        "RINGMASTER_CLOCK_WALL0": wall0,
+    }
+    stack = Stack(Layout(folder / "run", BASE_PORT), clock, scenario, lambda _line: None)
+    try:
+        stack.start()
+        yield Floor(stack.layout)
+    finally:
+        stack.stop()
+
+
+def test_a_blind_transfer_brings_the_customer_to_the_other_agent(floor: Floor) -> None:
+    call = floor.talk("olena", "maria")
+    floor.asks(call, "transfer", agent_id="maria")
+    floor.hears(call, "maria")
+    floor.is_gone("olena")
+    assert floor.talked_with(call) == ["olena", "maria"]
+
+
+def test_a_transfer_to_a_queue_is_answered_there_and_the_call_is_told_as_answered_once(floor: Floor) -> None:
+    call = floor.talk("olena", "maria")
+    floor.asks(call, "transfer", queue_id="support")
+    floor.hears(call, "maria")
+    assert floor.talked_with(call) == ["olena", "maria"]
+    told = floor.told(call)
+    assert [event.call_answered.agent_id for event in told if event.HasField("call_answered")] == ["olena"]
+    assert [event.queue_left.agent_id for event in told if event.HasField("queue_left")] == ["olena", "maria"]
+    assert [event.sequence for event in told] == list(range(1, len(told) + 1))
+
+
+def test_a_consultation_swaps_joins_and_hands_the_customer_over(floor: Floor) -> None:
+    call = floor.talk("olena", "maria")
+    floor.asks(call, "consult", agent_id="maria")
+    floor.hears("olena", "maria")
+    assert not floor.legs()[call]["partner"]
+    floor.asks(call, "consult/swap")
+    floor.hears("olena", call)
+    assert not floor.legs()["maria"]["partner"]
+    floor.asks(call, "consult/join")
+    three = {call, "olena", "maria"}
+    wait_until(lambda: len({floor.legs()[leg]["room"] for leg in three} - {""}) == 1, "one room for three", SECONDS)
+    wait_until(lambda: all(floor.legs()[leg]["room"] for leg in three), "all three in it", SECONDS)
+    floor.asks(call, "consult/complete")
+    floor.hears(call, "maria")
+    floor.is_gone("olena")
+    assert floor.talked_with(call)[-1] == "maria"
+
+
+def test_an_outside_number_can_be_asked_and_left_again(floor: Floor) -> None:
+    call = floor.talk("olena")
+    floor.asks(call, "consult", number=OUTSIDE)
+    wait_until(lambda: floor.legs()["olena"]["partner"] not in ("", call), "olena hears the outside number", SECONDS)
+    floor.asks(call, "consult/cancel")
+    floor.hears("olena", call)
+    wait_until(lambda: set(floor.legs()) == {"olena", call}, "the outside line is free", SECONDS)
+    assert set(floor.talked_with(call)) == {"olena"}
+
+
+def test_a_supervisor_whispers_to_the_agent_alone_then_to_both_then_takes_over(floor: Floor) -> None:
+    call = floor.talk("olena")
+    floor.supervises(call, "petro", "whisper")
+    agent_leg = floor.legs()["olena"]["uuid"]
+
+    def listens(**heard: bool) -> bool:
+        leg = floor.legs().get("petro", {})
+        return leg.get("listens_to") == agent_leg and all(leg[word] is value for word, value in heard.items())
+
+    wait_until(lambda: listens(heard_by_agent=True, heard_by_customer=False), "only the agent hears petro", SECONDS)
+    floor.supervises(call, "petro", "barge")
+    wait_until(lambda: listens(heard_by_agent=True, heard_by_customer=True), "both hear petro", SECONDS)
+    floor.hears(call, "olena")
+    floor.asks(call, "supervision/petro/take-over")
+    floor.hears(call, "petro")
+    floor.is_gone("olena")
+    assert floor.talked_with(call) == ["olena", "petro"]
