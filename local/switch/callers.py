@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from local.switch.channel import SilentPhone
+from local.switch.channel import SILENCE, SilentPhone
 from local.switch.scenario import HOSTILE_NAMES, CallerKind, ScenarioError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from local.switch.core import Switch
     from local.switch.scenario import CallerPool, Line, Scenario, ScriptedCall
     from local.switch.scheduler import Timer
+    from local.voices.clips import Samples
 
 # How fast a thumb is.
 SECONDS_BETWEEN_DIGITS = 0.25
@@ -29,6 +30,7 @@ class Caller(SilentPhone):
         self._kind = kind
         self._dice = dice
         self._menus = 0
+        self._answers = 0
         self._patience: Timer | None = None
 
     def wait_for_help(self, leg: Leg) -> None:
@@ -50,6 +52,14 @@ class Caller(SilentPhone):
         delay = self._kind.digit_delay.draw(self._dice)
         for place, digit in enumerate(text):
             self._press_later(leg, digit, delay + place * SECONDS_BETWEEN_DIGITS)
+
+    def on_answering(self, leg: Leg) -> Samples:  # noqa: ARG002 - the protocol's signature
+        """Say what this person says to this question; nothing when the scenario says nothing of it."""
+        answer, self._answers = self._answers, self._answers + 1
+        voices = self._switch.voices
+        if voices is None or answer >= len(self._kind.says) or not self._kind.says[answer]:
+            return SILENCE
+        return voices.saying(self._kind.says[answer])
 
     def _press_later(self, leg: Leg, digit: str, seconds: float) -> None:
         self._switch.scheduler.after(seconds, lambda: leg.receive_digit(digit))

@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from local.switch.clock import floor_tick
 from local.switch.encoding import encode, header
 from local.switch.legvars import answered_variables
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from local.switch.profile import CallerProfile
     from local.switch.recording import Recording
     from local.switch.scheduler import Strand
+    from local.voices.clips import Samples
 
 CODEC_BLOCK = (
     "Channel-Read-Codec-Name: PCMU\nChannel-Read-Codec-Rate: 8000\nChannel-Read-Codec-Bit-Rate: 64000\n"
@@ -28,6 +31,9 @@ BROADCAST_LEAD_SECONDS = 0.1
 DTMF_SAMPLES = 960
 
 
+SILENCE: Samples = np.zeros(0, dtype=np.int16)
+
+
 class FarEnd(Protocol):
     """The phone at the other end of a leg's wire: a simulated caller or agent."""
 
@@ -36,6 +42,9 @@ class FarEnd(Protocol):
 
     def on_collecting(self, leg: Leg, app_data: str) -> None:
         """Learn that the switch begins to collect digits from this phone."""
+
+    def on_answering(self, leg: Leg) -> Samples:
+        """Learn that the switch listens to an answer; return the sound that this phone makes from now on."""
 
     def on_bridged(self, leg: Leg, other: Leg) -> None:
         """Begin to talk with another phone."""
@@ -55,6 +64,10 @@ class SilentPhone:
 
     def on_collecting(self, leg: Leg, app_data: str) -> None:
         """Do nothing."""
+
+    def on_answering(self, leg: Leg) -> Samples:  # noqa: ARG002 - the protocol's signature
+        """Say nothing."""
+        return SILENCE
 
     def on_bridged(self, leg: Leg, other: Leg) -> None:
         """Do nothing."""

@@ -103,7 +103,7 @@ def _body() -> dict[str, Any]:
 
 
 def _kind(body: dict[str, Any]) -> CallerKind | None:
-    names = ("patience", "talk", "ends_first", "digits", "digit_delay", "lingers")
+    names = ("patience", "talk", "ends_first", "digits", "says", "digit_delay", "lingers")
     given = {name: body.pop(name) for name in names if name in body}
     return parse_caller_kind(given) if given else None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from local.switch import conference, eavesdrop, machine, originate, playback
+from local.switch import answering, conference, eavesdrop, machine, originate, playback
 from local.switch.api import Api
 from local.switch.channel import Leg
 from local.switch.clock import MICROSECONDS, TICK_US, floor_tick
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from local.switch.speech import Voices
 
 # Importing these registers their applications.
-APPLICATION_MODULES = (playback, originate, conference, eavesdrop)
+APPLICATION_MODULES = (playback, answering, originate, conference, eavesdrop)
 
 HEARTBEAT_SECONDS = 20
 # How long `show channels` lags behind the live table (wire truth 19).

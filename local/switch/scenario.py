@@ -45,12 +45,16 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CallerKind:
-    """How the callers of a line behave. `digits` gives, for every menu in turn, weights of what is pressed."""
+    """How the callers of a line behave. `digits` gives, for every menu in turn, weights of what is pressed.
+
+    `says` gives what is said to every question in turn that is answered by speech; an empty text says nothing.
+    """
 
     patience: Distribution = field(default_factory=lambda: Exponential(60.0))
     talk: Distribution = field(default_factory=lambda: LogNormal(30.0, 0.5))
     ends_first: float = 0.6
     digits: tuple[Mapping[str, float], ...] = ()
+    says: tuple[str, ...] = ()
     digit_delay: Distribution = field(default_factory=lambda: Uniform(0.8, 3.0))
     lingers: Distribution = field(default_factory=lambda: Uniform(3.0, 8.0))
 
@@ -252,6 +256,7 @@ def _caller_kind(fields: _Fields, default: CallerKind) -> CallerKind:
         talk=fields.length("talk", default.talk),
         ends_first=fields.share("ends_first", default.ends_first),
         digits=_digits(fields, default.digits),
+        says=tuple(str(text) for text in fields.take("says", list, default.says)),
         digit_delay=fields.length("digit_delay", default.digit_delay),
         lingers=fields.length("lingers", default.lingers),
     )

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from local.switch.clock import MICROSECONDS
-from local.voices.clips import SAMPLE_RATE, Clip, Samples, Speech
+from local.voices.clips import SAMPLE_RATE, Clip, Samples, Speech, spoken
 
 if TYPE_CHECKING:
     from local.switch.channel import Leg
@@ -65,13 +65,19 @@ class Voices:
 
     def __init__(self, speech: Speech) -> None:
         self.source = speech.source
-        clips = list(speech.clips)
+        clips = self._clips = list(speech.clips)
         self._by_speaker = (clips[0::2] or clips, clips[1::2] or clips)
         self._music = speech.music
 
     def clips_of(self, speaker: int) -> list[Clip]:
         """Return what one of the two speakers can say."""
         return self._by_speaker[speaker]
+
+    def saying(self, text: str) -> Samples:
+        """Return a sentence as the first speaker says it, after the moment that it takes to begin."""
+        pause = np.zeros(int(_PAUSE_SECONDS[0] * SAMPLE_RATE), dtype=np.int16)
+        known = next((clip.samples for clip in self._clips if clip.text.casefold() == text.casefold()), None)
+        return np.concatenate([pause, spoken(text) if known is None else known])
 
     def talk_of(self, leg: Leg) -> Talk:
         """Return the conversation that a bridged leg is in; it is the same for both legs."""

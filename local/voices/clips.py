@@ -121,18 +121,32 @@ def _parse_texts(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name.strip(), words
 
 
+def spoken(text: str) -> Samples:
+    """Return a sentence spoken by espeak-ng; a tone as long as the sentence where that is not installed."""
+    samples = _by_espeak(text, "en+f2")
+    if samples is not None:
+        return samples
+    time = np.arange(int(0.08 * max(5, len(text)) * SAMPLE_RATE)) / SAMPLE_RATE
+    tone: Samples = (np.sin(2 * np.pi * 300 * time) * 5_000).astype(np.int16)
+    return tone
+
+
 def _spoken_by_espeak() -> Iterator[Clip]:
+    for number, sentence in enumerate(_SENTENCES):
+        samples = _by_espeak(sentence, "en+m3" if number % 2 else "en+f2")
+        if samples is not None:
+            yield Clip(f"sentence-{number}", samples, sentence)
+
+
+def _by_espeak(text: str, voice: str) -> Samples | None:
     program = shutil.which("espeak-ng")
     if program is None:
-        return
+        return None
     with tempfile.TemporaryDirectory() as folder:
-        for number, sentence in enumerate(_SENTENCES):
-            path = Path(folder) / f"{number}.wav"
-            voice = "en+m3" if number % 2 else "en+f2"
-            done = subprocess.run([program, "-v", voice, "-w", str(path), sentence], check=False, timeout=20)
-            samples = read_wave(path) if done.returncode == 0 else None
-            if samples is not None and len(samples):
-                yield Clip(f"sentence-{number}", samples, sentence)
+        path = Path(folder) / "spoken.wav"
+        done = subprocess.run([program, "-v", voice, "-w", str(path), "--", text], check=False, timeout=20)
+        samples = read_wave(path) if done.returncode == 0 else None
+    return samples if samples is not None and len(samples) else None
 
 
 def _tones() -> Iterator[Clip]:

@@ -8,6 +8,7 @@ from time import monotonic
 from gevent import sleep
 
 from services.listener import metrics
+from services.listener.adapters.answers import Answers
 from services.listener.adapters.bus import Bus
 from services.listener.adapters.call_records import CallRecordAudit, RecordFile
 from services.listener.adapters.executor import Executor
@@ -118,7 +119,8 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     switch = Switch(client)
     pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
     gate = Gate(pump.ready, stopping, clock)
-    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep_now)
+    answers = Answers(settings.recordings_dir, bus, clock)
+    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep_now, answers)
     ledger = LedgerLog(folder / "commands.log")
     executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
     audit = None

@@ -125,6 +125,10 @@ def _add_flow(lot: random.Random, made: tn.TenantDocument, queues: list[str], ag
     consent = tn.ConsentStep(mode=lot.choice(CONSENTS), prompts=["recorded"], timeout_ms=3_000)
     flow.steps.add(step_id="agree", consent=consent).exits.update({"given": "ask", "refused": "ask"})
     ask = flow.steps.add(step_id="ask", menu=tn.MenuStep(prompts=["welcome"], tries=2, timeout_ms=3_000))
+    if lot.random() < 0.3:
+        ask.menu.spoken.add(exit="1", phrases=["sales", "I want to buy"])
+        ask.menu.spoken.add(exit="boss", phrases=["the boss"])
+        ask.exits.update({"boss": "boss", "invalid": "bye"})
     for digit, queue_id in enumerate(queues, 1):
         ask.exits[str(digit)] = f"wait-{queue_id}"
         _add_queue_step(lot, flow, queue_id)

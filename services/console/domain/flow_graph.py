@@ -118,8 +118,10 @@ def _faults_of_exits(step: Step, at: list[str | int], known: set[str], around: S
     for name in _needed(step, kind, around):
         if name not in exits:
             yield Fault(path_of([*at, "exits", name]), f"is missing: a {kind} step must say where to go on.")
-    if kind == "menu" and not any(name in OPTIONAL_EXITS["menu"] for name in exits):
-        yield Fault(path_of([*at, "exits"]), "a menu needs an exit for a digit at least.")
+    if kind == "menu" and not any(name in (*OPTIONAL_EXITS["menu"], *_own_exits(step)) for name in exits):
+        yield Fault(path_of([*at, "exits"]), "a menu needs an exit for a digit, or a spoken one, at least.")
+    if kind == "menu":
+        yield from _faults_of_phrases(step, at)
     allowed = {*REQUIRED_EXITS[kind], *OPTIONAL_EXITS.get(kind, ()), *_own_exits(step)}
     for name, target in exits.items():
         if name not in allowed:
@@ -129,7 +131,21 @@ def _faults_of_exits(step: Step, at: list[str | int], known: set[str], around: S
 
 
 def _own_exits(step: Step) -> list[str]:
-    return [case["exit"] for case in step.get("branch", {}).get("cases", ())]
+    spoken = [choice["exit"] for choice in step.get("menu", {}).get("spoken", ())]
+    return spoken + [case["exit"] for case in step.get("branch", {}).get("cases", ())]
+
+
+def _faults_of_phrases(step: Step, at: list[str | int]) -> Iterator[Fault]:
+    """Name phrases that lead two ways, as nobody could tell which one is meant, and exits that mean something else."""
+    ways: dict[str, str] = {}
+    for number, choice in enumerate(step["menu"].get("spoken", ())):
+        if choice["exit"] in REQUIRED_EXITS["menu"]:
+            yield Fault(path_of([*at, "menu", "spoken", number, "exit"]), "means something else; choose another name.")
+        for place, phrase in enumerate(choice["phrases"]):
+            said = " ".join(phrase.casefold().split())
+            if ways.setdefault(said, choice["exit"]) != choice["exit"]:
+                path = path_of([*at, "menu", "spoken", number, "phrases", place])
+                yield Fault(path, f"the same phrase leads to {ways[said]} too.")
 
 
 def _needed(step: Step, kind: str, around: Surroundings) -> list[str]:
@@ -175,6 +191,8 @@ def _restless_exits(step: Step, restless_flows: frozenset[str]) -> set[str]:
     """Return where a call can go on from a step without any input of the caller and without a wait."""
     kind, exits = kind_of(step), step.get("exits", {})
     resting = _RESTING.get(kind, frozenset())
+    if kind == "menu":
+        resting = resting | set(_own_exits(step))
     if kind == "consent" and step["consent"].get("mode") == "press_key":
         resting = _BOTH
     if kind == "subflow" and step["subflow"]["flow_id"] not in restless_flows:

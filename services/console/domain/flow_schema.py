@@ -63,6 +63,18 @@ _PATH: Final[Schema] = {
     "pattern": r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,9}$",
     "description": "names and numbers with dots, for example customer.orders.0.state",
 }
+_SPOKEN_EXIT: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_*#-]{1,40}$",
+    "description": "a digit's exit or one of its own name, but not timeout or invalid",
+}
+_PHRASE: Final[Schema] = {
+    "type": "string",
+    "minLength": 2,
+    "maxLength": 80,
+    "pattern": r"^[^\u0000-\u001f\u007f]*$",
+    "description": "what a caller may say, as it is written",
+}
 _PROMPTS = sequence(ID, 20, 1)
 _MORE_PROMPTS = sequence(ID, 20)
 _TRIES = count(1, 9, 3)
@@ -71,7 +83,15 @@ _RING = count(5, 120, 30)
 
 _TYPES: Final[dict[str, Schema]] = {
     "schedule": mapping(["schedule_id"], schedule_id=ID),
-    "menu": mapping(["prompts"], prompts=_PROMPTS, invalid_prompts=_MORE_PROMPTS, tries=_TRIES, timeout_ms=_TIMEOUT),
+    "menu": mapping(
+        ["prompts"],
+        prompts=_PROMPTS,
+        invalid_prompts=_MORE_PROMPTS,
+        tries=_TRIES,
+        timeout_ms=_TIMEOUT,
+        spoken=sequence(mapping(["exit", "phrases"], exit=_SPOKEN_EXIT, phrases=sequence(_PHRASE, 20, 1)), 20),
+        most_seconds=count(2, 20, 8),
+    ),
     "play": mapping(["prompts"], prompts=_PROMPTS),
     "say": mapping(["text"], text=SPOKEN, language=LANGUAGE),
     "collect": mapping(

@@ -6,6 +6,7 @@ from pathlib import Path
 import gevent
 import structlog
 
+from services.listener.adapters.answers import Answers
 from services.listener.adapters.gate import Gate
 from services.listener.adapters.switch_plan import MUSIC_PREFIX, Planner, Step, ring_seconds
 from services.listener.adapters.switch_port import SwitchPort
@@ -39,7 +40,13 @@ class Runner:
     """Knows how each action is done. `keep` writes a leg, or `call <id>`, down."""
 
     def __init__(
-        self, switch: SwitchPort, planner: Planner, legs: LegTable, gate: Gate, keep: Callable[[str], None]
+        self,
+        switch: SwitchPort,
+        planner: Planner,
+        legs: LegTable,
+        gate: Gate,
+        keep: Callable[[str], None],
+        answers: Answers,
     ) -> None:
         self._switch = switch
         self._planner = planner
@@ -52,6 +59,8 @@ class Runner:
             "bridge_legs": self._bridge,
             "play_prompt": self._play,
             "collect_digits": self._collect,
+            "record_answer": self._record_answer,
+            "recognise_answer": answers.send,
             "start_music": self._start_music,
             "start_recording": self._start_recording,
             "mask_recording": self._mask,
@@ -114,6 +123,10 @@ class Runner:
     def _collect(self, command: Command) -> Ended:
         return self._ask(command, command.command_id, Asked.DIGITS)
 
+    def _record_answer(self, command: Command) -> Ended:
+        failed = _make_folder(self._planner.answer(command))
+        return failed or self._ask(command, command.command_id, Asked.ANSWER)
+
     def _start_music(self, command: Command) -> Ended:
         return self._ask(command, MUSIC_PREFIX + command.command_id, Asked.MUSIC)
 
@@ -148,13 +161,8 @@ class Runner:
         return ended
 
     def _start_recording(self, command: Command) -> Ended:
-        folder = Path(self._planner.recording(command, command.start_recording.recording_id)).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            log.warning("recording_folder_not_made", folder=str(folder), reason=str(error))
-            return Ended(COMMAND_OUTCOME_FAILED, f"no folder for the recording: {error.strerror}")
-        return self._run(command)
+        failed = _make_folder(self._planner.recording(command, command.start_recording.recording_id))
+        return failed or self._run(command)
 
     def _originate(self, command: Command, on_sent: Callable[[], None]) -> Ended:
         """Call out and wait for the background job; a later command of the leg (a hang-up) need not wait for it."""
@@ -187,6 +195,17 @@ class Runner:
 
 def _call_key(command: Command) -> str:
     return command.call_id or command.leg_id
+
+
+def _make_folder(path: str) -> Ended | None:
+    """Make the folder that FreeSWITCH shall write to; the failure where that can't be."""
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("recording_folder_not_made", folder=str(folder), reason=str(error))
+        return Ended(COMMAND_OUTCOME_FAILED, f"no folder for the recording: {error.strerror}")
+    return None
 
 
 def outcome_of(reply: Reply) -> Ended:

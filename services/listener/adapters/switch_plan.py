@@ -12,7 +12,7 @@ from services.listener.domain.headers import (
     TENANT_VARIABLE,
 )
 from services.listener.domain.prompts import PromptLibrary, answer_pattern, music
-from services.listener.domain.recordings import recording_path, safe_name
+from services.listener.domain.recordings import answer_path, recording_path, safe_name
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
 from services.shared.esl import commands as esl
 from services.shared.esl.errors import UnsafeValue
@@ -23,6 +23,8 @@ EARLY_SECONDS = 1
 MUSIC_PREFIX = "music."
 RINGING_TONE = "tone_stream://%(1000,4000,425);loops=-1"
 """What a European exchange plays while it rings (ITU-T E.180), endless."""
+SILENCE_ENERGY = 200
+"""Mean amplitude below which FreeSWITCH's `record` hears silence, of 32,767; it counts it in seconds."""
 CONFERENCE_PROFILE = "default"
 """Not with the flag mintwo: two who leave a room for each other leave it one after the other, and it would end both."""
 _DIGITS = frozenset("0123456789*#ABCD")
@@ -79,6 +81,10 @@ class Planner:
     def recording(self, command: pb.Command, recording_id: str) -> str:
         """Return the file of a recording of this command's call."""
         return recording_path(self.recordings_root, command.tenant_id, command.call_id or command.leg_id, recording_id)
+
+    def answer(self, command: pb.Command) -> str:
+        """Return the file of what a caller answers to this command."""
+        return answer_path(self.recordings_root, command.tenant_id, command.command_id)
 
     def sound(self, command: pb.Command, prompts: Sequence[pb.Prompt]) -> str:
         """Return the prompts as one file name."""
@@ -141,6 +147,19 @@ def _collect(planner: Planner, command: pb.Command) -> list[Step]:
         Step(
             esl.execute(command.leg_id, "play_and_get_digits", " ".join(words), event_id=command.command_id, lock=True)
         ),
+    ]
+
+
+def _record_answer(planner: Planner, command: pb.Command) -> list[Step]:
+    """Record the caller alone until silence, counted from the beginning too, or a digit, which stays to be told."""
+    ask = command.record_answer
+    digits = "".join(dict.fromkeys(digit for digit in ask.digits if digit in _DIGITS)) or "none"
+    most, silence = max(1, ask.most_seconds), max(1, ask.silence_seconds)
+    words = (planner.answer(command), str(most), str(SILENCE_ENERGY), str(silence))
+    return [
+        _break(command),
+        Step(esl.set_variables(command.leg_id, {"playback_terminators": digits, "RECORD_STEREO": "false"})),
+        Step(esl.execute(command.leg_id, "record", " ".join(words), event_id=command.command_id, lock=True)),
     ]
 
 
@@ -274,6 +293,7 @@ _PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {
     "answer_leg": _answer,
     "play_prompt": _play,
     "collect_digits": _collect,
+    "record_answer": _record_answer,
     "start_music": _music,
     "stop_playback": _stop_playback,
     "bridge_legs": _bridge,

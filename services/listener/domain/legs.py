@@ -13,6 +13,7 @@ class Asked(StrEnum):
 
     PLAYBACK = "playback"
     DIGITS = "digits"
+    ANSWER = "answer"
     MUSIC = "music"
     """Told to nobody; kept to know that something plays."""
 

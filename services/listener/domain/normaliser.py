@@ -207,6 +207,8 @@ class Normaliser:
             finished.completed = response == _PLAYED_WORD
             if not finished.completed:
                 finished.error = response
+        elif asked is Asked.ANSWER:
+            told.fact.answer_recorded.command_id = command_id
         else:
             collected = told.fact.digits_collected
             collected.command_id = command_id

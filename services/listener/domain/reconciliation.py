@@ -215,6 +215,8 @@ class Reconciler:
             if asked is Asked.PLAYBACK:
                 ended.fact.playback_finished.command_id = command_id
                 ended.fact.playback_finished.error = ERROR_MISSED
+            elif asked is Asked.ANSWER:
+                ended.fact.answer_recorded.command_id = command_id
             else:
                 ended.fact.digits_collected.command_id = command_id
                 ended.fact.digits_collected.outcome = COLLECT_OUTCOME_TIMEOUT

@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 
 _SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}").fullmatch
 _PARTS = 3
+ANSWERS = ".answers"
+"""Folder below the root, which no recording's path can begin with."""
 
 
 class UnsafeName(ValueError):
@@ -22,6 +24,14 @@ def recording_path(root: str, tenant_id: str, call_id: str, recording_id: str) -
     """Return the file of a recording. Raises UnsafeName."""
     parts = (safe_name(tenant_id), safe_name(call_id), safe_name(recording_id) + ".wav")
     return str(PurePosixPath(root, *parts))
+
+
+def answer_path(root: str, tenant_id: str, answer_id: str) -> str:
+    """Return the file of what a caller answered to a menu: apart, so that nobody takes it for a recording.
+
+    Raises UnsafeName.
+    """
+    return str(PurePosixPath(root, ANSWERS, safe_name(tenant_id), safe_name(answer_id) + ".wav"))
 
 
 def recording_of(path: str, root: str) -> tuple[str, str] | None:

@@ -18,7 +18,8 @@ from services.recorder.errors import FolderFailed
 OWN_FOLDER = ".recorder"
 QUARANTINE = "quarantine"
 PLANS = "plans"
-_IGNORED = frozenset({OWN_FOLDER, "lost+found"})
+_IGNORED = frozenset({OWN_FOLDER, "lost+found", ".answers"})
+"""Our own, the file system's, and what callers say to menus, which is the listener's."""
 _DEPTH = 3
 
 

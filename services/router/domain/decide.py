@@ -166,5 +166,6 @@ _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "command_result": lambda turn, given: facts.take_result(turn, given.command_result),
     "request": lambda turn, given: requests.take(turn, given.request),
     "timer": lambda turn, given: _timer(turn, given.timer),
+    "clip_recognised": lambda turn, given: facts.take_recognised(turn, given.clip_recognised),
     "document": lambda turn, given: documents.apply(turn, given.document),
 }

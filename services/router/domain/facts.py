@@ -10,6 +10,7 @@ from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import recognition_pb2 as rc
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 
 _UNSETTLED = frozenset({cm.COMMAND_OUTCOME_FENCED, cm.COMMAND_OUTCOME_UNKNOWN})
@@ -221,6 +222,19 @@ def _digits_collected(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         flow.digits_collected(turn, call, fact.digits_collected)
 
 
+def _answer_recorded(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
+    call = turn.state.calls.get(leg.call_id)
+    if call is not None and leg.role is LegRole.CUSTOMER:
+        flow.answer_recorded(turn, call, fact.answer_recorded)
+
+
+def take_recognised(turn: Turn, found: rc.ClipRecognised) -> None:
+    """Take in what a recogniser heard; the call may be over."""
+    call = turn.state.calls.get(found.call_id)
+    if call is not None:
+        flow.clip_recognised(turn, call, found)
+
+
 def _digit_pressed(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     call = turn.state.calls.get(leg.call_id)
     if call is not None and leg.role is LegRole.CUSTOMER:
@@ -339,6 +353,7 @@ _OF_LEG: dict[str, Callable[[Turn, Leg, sw.SwitchFact], None]] = {
     "playback_finished": _playback_finished,
     "digits_collected": _digits_collected,
     "digit_pressed": _digit_pressed,
+    "answer_recorded": _answer_recorded,
     "leg_fell_back": _fell_back,
     "recording_began": _recording_began,
     "recording_finished": _recording_finished,

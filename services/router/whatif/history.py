@@ -21,6 +21,8 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
+_ASKED = ("collect_digits", "play_prompt", "record_answer", "recognise_answer")
+"""What a caller's answer, or silence, is the end of."""
 _PHONES = ("phone_registered", "phone_unregistered")
 _GAVE_UP = (ev.QUEUE_EXIT_ABANDONED, ev.QUEUE_EXIT_SHORT_ABANDONED)
 
@@ -103,7 +105,8 @@ class Reader:
             )
         elif kind == "leg_created" and fact.call_id and fact.leg_id not in self._state.legs:
             self.history.unread += 1
-        visit = self.history.visits.get(fact.leg_id or given.request.take_lookup.call_id)
+        about = fact.leg_id or given.request.take_lookup.call_id or given.clip_recognised.call_id
+        visit = self.history.visits.get(about)
         if visit is not None:
             self._note_caller(now_ms, visit, given)
 
@@ -112,6 +115,12 @@ class Reader:
         if kind == "digits_collected":
             asked_ms = self._ordered.pop(fact.digits_collected.command_id, now_ms)
             visit.answers.append(Answer(now_ms - asked_ms, fact.digits_collected.digits))
+        elif given.HasField("clip_recognised"):
+            heard = given.clip_recognised
+            asked_ms = self._ordered.pop(heard.clip_id, now_ms)
+            visit.answers.append(Answer(now_ms - asked_ms, str(heard.phrase) if heard.HasField("phrase") else ""))
+        elif kind == "answer_recorded":
+            visit.prompts_ms.append(now_ms - self._ordered.pop(fact.answer_recorded.command_id, now_ms))
         elif kind == "playback_finished":
             visit.prompts_ms.append(now_ms - self._ordered.pop(fact.playback_finished.command_id, now_ms))
         elif given.request.HasField("take_lookup"):
@@ -124,7 +133,7 @@ class Reader:
 
     def _follow(self, now_ms: int, out: Outputs) -> None:
         for command in out.commands:
-            if command.WhichOneof("action") in ("collect_digits", "play_prompt"):
+            if command.WhichOneof("action") in _ASKED:
                 self._ordered[command.command_id] = now_ms
         for lookup in out.lookups:
             self._ordered[lookup.lookup_id] = now_ms

@@ -12,8 +12,9 @@ from services.router.whatif.core import Core
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import People, Reaction
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.shared.contracts.ringmaster.v1 import recognition_pb2 as rc
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
-from services.shared.contracts.ringmaster.v1.command_pb2 import Command
+from services.shared.contracts.ringmaster.v1.command_pb2 import CollectDigits, Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 FIRST_GUARD_MS = 5_000
@@ -193,6 +194,31 @@ class Switch:
         else:
             told.outcome = sw.COLLECT_OUTCOME_INVALID if valid and digits not in valid else sw.COLLECT_OUTCOME_MATCHED
         self.publish(leg, given)
+
+    def _record_answer(self, leg: SwitchLeg, command: Command) -> str:
+        self._begin_sound(leg, command.command_id)
+        self.moments.after(self.people.listens_ms(leg.call_id), self._answer_recorded, leg, command.command_id)
+        return ""
+
+    def _answer_recorded(self, leg: SwitchLeg, command_id: str) -> None:
+        if leg.sound == command_id and leg.leg_id in self.legs:
+            leg.sound = ""
+            given = self._fact(leg)
+            given.fact.answer_recorded.command_id = command_id
+            self.publish(leg, given)
+
+    def _recognise(self, leg: SwitchLeg, command: Command) -> str:
+        """Let the caller have said the phrase of the number that is entered; any other answer is not understood."""
+        answer = self.people.answer(leg.call_id, CollectDigits())
+        phrases = command.recognise_answer.phrases
+        given = Input(tenant_id=leg.tenant_id)
+        found = given.clip_recognised
+        found.clip_id, found.call_id, found.leg_id = command.command_id, leg.call_id, leg.leg_id
+        found.outcome = rc.RECOGNITION_OUTCOME_HEARD if answer.digits else rc.RECOGNITION_OUTCOME_SILENT
+        if answer.digits.isdigit() and int(answer.digits) < len(phrases):
+            found.phrase = int(answer.digits)
+        self.moments.after(answer.after_ms, self.publish, leg, given)
+        return ""
 
     def _music(self, leg: SwitchLeg, _command: Command) -> str:
         self._begin_sound(leg, "")
@@ -417,6 +443,8 @@ _ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {
     "answer_leg": Switch._answer,  # noqa: SLF001 - the same
     "play_prompt": Switch._play,  # noqa: SLF001 - the same
     "collect_digits": Switch._collect,  # noqa: SLF001 - the same
+    "record_answer": Switch._record_answer,  # noqa: SLF001 - the same
+    "recognise_answer": Switch._recognise,  # noqa: SLF001 - the same
     "start_music": Switch._music,  # noqa: SLF001 - the same
     "stop_playback": Switch._silence,  # noqa: SLF001 - the same
     "bridge_legs": Switch._bridge,  # noqa: SLF001 - the same

@@ -58,3 +58,26 @@ def test_circles_are_told_exactly_when_a_step_leads_to_itself_without_an_input(f
     pairs = closure(edges(flow, only_restless=True))
     told = [fault for fault in faults_of_flow(flow, 0, NOTHING) if "circles" in fault.message]
     assert bool(told) == any((name, name) in pairs for name in NAMES)
+
+
+def _spoken(exits: dict[str, str], *choices: tuple[str, list[str]]) -> list[tuple[str, str]]:
+    spoken = [{"exit": way, "phrases": phrases} for way, phrases in choices]
+    menu = {"step_id": "ask", "menu": {"prompts": ["p"], "spoken": spoken}, "exits": exits}
+    flow = {"flow_id": "f", "start": "ask", "steps": [menu]}
+    return [(fault.path, fault.message) for fault in faults_of_flow(flow, 0, NOTHING)]
+
+
+ENDS = {"timeout": "return", "invalid": "return"}
+
+
+def test_a_menu_may_be_answered_by_speech_alone_and_may_go_round_by_it() -> None:
+    assert _spoken(ENDS | {"sales": "return", "again": "ask"}, ("sales", ["sales"]), ("again", ["once more"])) == []
+
+
+def test_a_spoken_choice_needs_its_exit_and_a_phrase_leads_one_way() -> None:
+    missing = _spoken(ENDS | {"1": "return"}, ("sales", ["sales"]))
+    assert missing[0][0] == "flows[0].steps[0].exits.sales"
+    twice = _spoken(ENDS | {"1": "return", "2": "return"}, ("1", ["To buy"]), ("2", ["repair", " to  BUY"]))
+    assert [path for path, _ in twice] == ["flows[0].steps[0].menu.spoken[1].phrases[1]"]
+    assert _spoken(ENDS | {"x": "return"})[0][1].startswith("a menu needs")
+    assert _spoken(ENDS | {"1": "return"}, ("timeout", ["nothing"]))[0][0] == "flows[0].steps[0].menu.spoken[0].exit"

@@ -11,6 +11,7 @@ import pytest
 from gevent.event import Event as Flag
 
 from services.listener.adapters import executor as executor_module
+from services.listener.adapters.answers import Answers
 from services.listener.adapters.executor import Executor
 from services.listener.adapters.gate import Gate
 from services.listener.adapters.ledger_log import LedgerLog
@@ -23,10 +24,11 @@ from services.listener.domain.execution import CommandLedger
 from services.listener.domain.facts import FactBuilder
 from services.listener.domain.legs import LegTable
 from services.listener.domain.prompts import PromptLibrary
-from services.shared.bus.topics import COMMANDS, INPUTS
+from services.shared.bus.topics import CLIPS, COMMANDS, INPUTS
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.contracts.ringmaster.v1.recognition_pb2 import RecogniseClip
 from services.shared.esl.client import Reply
 from services.shared.esl.errors import NotSent, OutcomeUnknown
 from services.shared.testing.memory_bus import MemoryBus
@@ -110,7 +112,8 @@ class Life:
         prompts = PromptLibrary("/prompts", lambda _path: True, "flite|kal")
         planner = Planner(prompts, directory, str(folder / "rec"), "carrier")
         gate = Gate(self.ready, self.stopping, clock)
-        runner = Runner(switch, planner, self.legs, gate, lambda _name: None)
+        answers = Answers(str(folder / "rec"), _Bus(bus), clock)
+        runner = Runner(switch, planner, self.legs, gate, lambda _name: None, answers)
         self.ledger = LedgerLog(folder / "commands.log")
         self.executor = Executor(NODE, _Bus(bus), runner, facts, self.publisher, self.ledger, gate)
         self.greenlets = [
@@ -228,6 +231,40 @@ def test_a_command_told_twice_is_done_once_and_its_result_told_again(tmp_path: P
     life.end()
     assert switch.done == ["api uuid_send_dtmf leg-1 12#"]
     assert {each.outcome for each in results(bus)} == {pb.COMMAND_OUTCOME_DONE}
+
+
+ASKED = pb.RecogniseAnswer(answer_id="a1", phrases=["sales", "repairs"], languages=["uk", "en"])
+
+
+def test_what_a_caller_said_is_sent_to_be_recognised_and_kept_nowhere(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    folder = tmp_path / "rec" / ".answers" / "acme"
+    folder.mkdir(parents=True)
+    (folder / "a1.wav").write_bytes(b"RIFF sound")
+    life = Life(tmp_path, bus, FakeSwitch())
+    for number in (1, 2):
+        send(bus, command_id=f"c{number}", deadline_ms=NOW_MS + 6_000, recognise_answer=ASKED)
+        assert wait_until(lambda: committed(bus) == number)  # noqa: B023 - used before the next turn
+    life.end()
+    [record] = bus.records(CLIPS)
+    clip = RecogniseClip.FromString(record.value)
+    assert (record.key, clip.clip_id, clip.tenant_id, clip.call_id) == ("acme", "c1", "acme", "leg-1")
+    assert (clip.sound, list(clip.phrases), clip.language) == (b"RIFF sound", ["sales", "repairs"], "")
+    assert clip.deadline_ms == NOW_MS + 6_000
+    assert not list(folder.iterdir())
+    assert [each.outcome for each in results(bus)] == [pb.COMMAND_OUTCOME_DONE, pb.COMMAND_OUTCOME_FAILED]
+
+
+def test_an_answers_name_leads_nowhere_else(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    (tmp_path / "secret.wav").write_bytes(b"RIFF secret")
+    life = Life(tmp_path, bus, FakeSwitch())
+    send(bus, command_id="c1", recognise_answer=pb.RecogniseAnswer(answer_id="../../../secret"))
+    assert wait_until(lambda: committed(bus) == 1)
+    life.end()
+    assert bus.records(CLIPS) == []
+    assert results(bus)[0].outcome == pb.COMMAND_OUTCOME_FAILED
+    assert (tmp_path / "secret.wav").exists()
 
 
 def test_a_command_over_its_deadline_is_not_executed(tmp_path: Path) -> None:

@@ -237,3 +237,16 @@ def test_no_leg_hangs_up_twice(world: World) -> None:
     told = world.feed(events)
     ends = [each.fact.leg_id for each in told if each.fact.HasField("leg_hung_up")]
     assert len(ends) == len(set(ends)) == 4
+
+
+def test_the_end_of_an_answers_recording_is_told_and_a_digit_in_it_beside(world: World) -> None:
+    told: list[Input] = []
+    for event in captured("02-inbound-call.plain"):
+        if event.name == "CHANNEL_ANSWER" and event.get("Unique-ID") == CALLER_02:
+            world.legs.ask(CALLER_02, "pagd-1", Asked.ANSWER)
+        told += world.feed([_made_ours(event)])
+    facts = facts_of(told, CALLER_02)
+    ends = [fact.answer_recorded.command_id for fact in facts if fact.HasField("answer_recorded")]
+    assert ends == ["pagd-1"]
+    assert not [fact for fact in facts if fact.HasField("digits_collected")]
+    assert [fact.digit_pressed.digit for fact in facts if fact.HasField("digit_pressed")]

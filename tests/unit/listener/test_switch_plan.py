@@ -60,6 +60,15 @@ def test_a_question_flushes_what_was_typed_before() -> None:
     )
 
 
+def test_an_answer_is_recorded_apart_until_silence_or_a_digit_that_the_menu_knows() -> None:
+    steps = wire(record_answer=pb.RecordAnswer(most_seconds=8, silence_seconds=2, digits="12x\n1"))
+    assert "playback_terminators=12" in steps[1]
+    assert "record\n" in steps[2]
+    assert "/rec/.answers/acme/c1.wav 8 200 2" in steps[2]
+    assert recording_of("/rec/.answers/acme/c1.wav", "/rec") is None
+    assert "playback_terminators=none" in wire(record_answer=pb.RecordAnswer(most_seconds=8))[1]
+
+
 def test_after_a_bridge_each_leg_does_what_the_command_says() -> None:
     parked = wire(bridge_legs=pb.BridgeLegs(other_leg_id="other", park_after=True))
     assert "park_after_bridge=true" in parked[0]

@@ -2,8 +2,10 @@
 
 from services.router.domain.flow.engine import advance, after_talk, start
 from services.router.domain.flow.happenings import (
+    answer_recorded,
     check_deserted,
     check_unoffered,
+    clip_recognised,
     command_refused,
     digit_pressed,
     digits_collected,
@@ -21,8 +23,10 @@ from services.router.domain.flow.lookup import pending
 __all__ = [
     "advance",
     "after_talk",
+    "answer_recorded",
     "check_deserted",
     "check_unoffered",
+    "clip_recognised",
     "command_refused",
     "digit_pressed",
     "digits_collected",

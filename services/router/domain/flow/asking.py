@@ -17,9 +17,9 @@ PROMPT_MS = 300_000
 """No prompt is longer; a step whose end is not told by then goes on without it."""
 DEFAULT_TRIES = 3
 DEFAULT_TIMEOUT_MS = 5_000
-DEFAULT_MOST_DIGITS = 20
+DEFAULT_MOSTDIGITS = 20
 AGREES = "1"
-_DIGITS = frozenset("0123456789*#")
+DIGITS = frozenset("0123456789*#")
 
 
 def play(turn: Turn, call: Call, prompts: Sequence[cm.Prompt]) -> None:
@@ -74,26 +74,32 @@ def _unheard(_turn: Turn, _call: Call, _step: tn.Step) -> Left:
     return "next", "the end of the prompt was not told"
 
 
-def _menu(turn: Turn, call: Call, step: tn.Step) -> None:
+def menu(turn: Turn, call: Call, step: tn.Step) -> None:
+    """Ask for a digit."""
     question = cm.CollectDigits(
         prompts=named(turn, call, step.menu.prompts),
         invalid_prompts=named(turn, call, step.menu.invalid_prompts),
         tries=step.menu.tries,
         timeout_ms=step.menu.timeout_ms,
-        valid=sorted(way for way in step.exits if way in _DIGITS),
+        valid=sorted(way for way in step.exits if way in DIGITS),
     )
     ask(turn, call, question)
 
 
-def _chosen(turn: Turn, call: Call, step: tn.Step, collected: sw.DigitsCollected) -> Left:
+def chosen(turn: Turn, call: Call, step: tn.Step, collected: sw.DigitsCollected) -> Left:
+    """Take the exit of the digit that was pressed."""
     choice = outcome_of(collected)
     if choice not in step.exits and choice != "timeout":
         choice = "invalid"
+    tell_choice(turn, call, choice, (step.menu.tries or DEFAULT_TRIES) if choice in ("timeout", "invalid") else 0)
+    return choice, "the caller pressed a digit" if choice in DIGITS else f"the answer was {choice}"
+
+
+def tell_choice(turn: Turn, call: Call, choice: str, tries: int, *, spoken: bool = False) -> None:
+    """Tell what the caller chose in a menu; tries are 0 where only the switch knows them."""
     body = turn.call_event(call).ivr_choice
     body.flow_id, body.step_id, body.choice = call.flow_id, call.step_id, choice
-    if choice in ("timeout", "invalid"):
-        body.tries = step.menu.tries or DEFAULT_TRIES
-    return choice, "the caller pressed a digit" if choice in _DIGITS else f"the answer was {choice}"
+    body.tries, body.spoken = tries, spoken
 
 
 def outcome_of(collected: sw.DigitsCollected) -> str:
@@ -109,7 +115,7 @@ def _collect(turn: Turn, call: Call, step: tn.Step) -> None:
         prompts=named(turn, call, wish.prompts),
         invalid_prompts=named(turn, call, wish.invalid_prompts),
         min_digits=wish.min_digits,
-        max_digits=wish.max_digits or DEFAULT_MOST_DIGITS,
+        max_digits=wish.max_digits or DEFAULT_MOSTDIGITS,
         tries=wish.tries,
         timeout_ms=wish.timeout_ms,
         digit_timeout_ms=wish.digit_timeout_ms,
@@ -192,7 +198,6 @@ def _unrated(_turn: Turn, _call: Call, _step: tn.Step) -> Left:
 KINDS: dict[str, Kind] = {
     "play": Kind(_play, played=_heard, overdue=_unheard),
     "say": Kind(_say, played=_heard, overdue=_unheard),
-    "menu": Kind(_menu, collected=_chosen),
     "collect": Kind(_collect, collected=_kept),
     "consent": Kind(_consent, played=_announced, collected=_answered, overdue=_unsettled),
     "survey": Kind(_survey, collected=_rated, overdue=_unrated),

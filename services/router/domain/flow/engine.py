@@ -1,7 +1,7 @@
 """Runs a call through the steps of its flow, by the document that it started with (SPEC 2.1, 2.3)."""
 
 from services.router.domain import calls, queueing
-from services.router.domain.flow import asking, branching, callback, lookup, message, people, variables
+from services.router.domain.flow import asking, branching, callback, lookup, menu, message, people, variables
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of, step_of
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
@@ -15,7 +15,9 @@ RETURN = "return"
 """The exit that leads here ends its flow: a subflow goes back to who called it."""
 MOST_NESTED = 8
 """Subflows within subflows."""
-KINDS: dict[str, Kind] = asking.KINDS | branching.KINDS | callback.KINDS | lookup.KINDS | message.KINDS | people.KINDS
+KINDS: dict[str, Kind] = (
+    asking.KINDS | branching.KINDS | callback.KINDS | lookup.KINDS | menu.KINDS | message.KINDS | people.KINDS
+)
 _BY_QUEUE = {
     ev.QUEUE_EXIT_TIMEOUT: ev.CALL_EXIT_TIMEOUT,
     ev.QUEUE_EXIT_NO_AGENT: ev.CALL_EXIT_NO_AGENT,

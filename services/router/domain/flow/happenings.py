@@ -1,7 +1,7 @@
 """What is told while a call is in a step, and what it means for the step."""
 
 from services.router.domain import calls, offers, queueing, talking, waiting
-from services.router.domain.flow import lookup
+from services.router.domain.flow import lookup, speech
 from services.router.domain.flow.engine import KINDS, advance, after_talk
 from services.router.domain.flow.kinds import Left, step_of
 from services.router.domain.flow.people import is_served
@@ -9,6 +9,7 @@ from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, Leg
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import recognition_pb2 as rc
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 
@@ -38,6 +39,18 @@ def digit_pressed(turn: Turn, call: Call, digit: str) -> None:
         return
     if call.stage is CallStage.IN_STEP and kind is not None and kind.pressed is not None:
         advance(turn, call, kind.pressed(turn, call, step_of(turn, call), digit))
+
+
+def answer_recorded(turn: Turn, call: Call, recorded: sw.AnswerRecorded) -> None:
+    """Go on when a caller has spoken."""
+    if call.stage is CallStage.IN_STEP and speech.is_recorded(call, recorded):
+        speech.recorded(turn, call, step_of(turn, call))
+
+
+def clip_recognised(turn: Turn, call: Call, found: rc.ClipRecognised) -> None:
+    """Go on by what a caller said."""
+    if call.stage is CallStage.IN_STEP and speech.is_recognised(call, found):
+        advance(turn, call, speech.recognised(turn, call, step_of(turn, call), found))
 
 
 def lookup_answered(turn: Turn, call: Call, found: rq.TakeLookup) -> None:

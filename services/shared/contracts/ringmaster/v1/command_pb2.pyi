@@ -119,6 +119,8 @@ class Command(_message.Message):
     EAVESDROP_LEG_FIELD_NUMBER: _builtins.int
     JOIN_CONFERENCE_FIELD_NUMBER: _builtins.int
     PART_LEGS_FIELD_NUMBER: _builtins.int
+    RECORD_ANSWER_FIELD_NUMBER: _builtins.int
+    RECOGNISE_ANSWER_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     """Derived from the input that caused it: the same decision has the same id after any replay."""
     tenant_id: _builtins.str
@@ -215,6 +217,14 @@ class Command(_message.Message):
     def part_legs(self) -> Global___PartLegs:
         """Part two bridged legs: both wait parked."""
 
+    @_builtins.property
+    def record_answer(self) -> Global___RecordAnswer:
+        """Record what the caller answers to a menu, until silence; its end is the fact answer_recorded."""
+
+    @_builtins.property
+    def recognise_answer(self) -> Global___RecogniseAnswer:
+        """Have an answer recognised: its sound goes to ringmaster.clips, and is deleted here."""
+
     def __init__(
         self,
         *,
@@ -246,12 +256,14 @@ class Command(_message.Message):
         eavesdrop_leg: Global___EavesdropLeg | None = ...,
         join_conference: Global___JoinConference | None = ...,
         part_legs: Global___PartLegs | None = ...,
+        record_answer: Global___RecordAnswer | None = ...,
+        recognise_answer: Global___RecogniseAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference", "part_legs"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference", "part_legs", "record_answer", "recognise_answer"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -419,6 +431,70 @@ class CollectDigits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CollectDigits: _TypeAlias = CollectDigits  # noqa: Y015
+
+@_typing.final
+class RecordAnswer(_message.Message):
+    """RecordAnswer records a caller who may speak, alone and apart from all recordings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOST_SECONDS_FIELD_NUMBER: _builtins.int
+    SILENCE_SECONDS_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    most_seconds: _builtins.int
+    """Ends it at the latest, seconds."""
+    silence_seconds: _builtins.int
+    """So much silence ends it, also at the beginning, seconds."""
+    digits: _builtins.str
+    """A digit of these ends it at once; it is told as a digit outside a question."""
+    def __init__(
+        self,
+        *,
+        most_seconds: _builtins.int = ...,
+        silence_seconds: _builtins.int = ...,
+        digits: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "most_seconds", b"most_seconds", "silence_seconds", b"silence_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordAnswer: _TypeAlias = RecordAnswer  # noqa: Y015
+
+@_typing.final
+class RecogniseAnswer(_message.Message):
+    """RecogniseAnswer asks the recogniser what was said in an answer (SPEC 2.1)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    PHRASES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    answer_id: _builtins.str
+    """The record_answer command whose sound it is."""
+    @_builtins.property
+    def phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller may say, one phrase for each choice or several."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """BCP 47: what the caller may speak."""
+
+    def __init__(
+        self,
+        *,
+        answer_id: _builtins.str = ...,
+        phrases: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "languages", b"languages", "phrases", b"phrases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecogniseAnswer: _TypeAlias = RecogniseAnswer  # noqa: Y015
 
 @_typing.final
 class StartMusic(_message.Message):

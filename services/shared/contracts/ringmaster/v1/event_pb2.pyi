@@ -1114,14 +1114,17 @@ class IvrChoice(_message.Message):
     STEP_ID_FIELD_NUMBER: _builtins.int
     CHOICE_FIELD_NUMBER: _builtins.int
     TRIES_FIELD_NUMBER: _builtins.int
+    SPOKEN_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
     """The flow."""
     step_id: _builtins.str
     """The menu."""
     choice: _builtins.str
-    """The digit, or timeout, or invalid."""
+    """The digit or the spoken choice's exit, or timeout, or invalid."""
     tries: _builtins.int
     """How many tries it took."""
+    spoken: _builtins.bool
+    """True when the choice was spoken."""
     def __init__(
         self,
         *,
@@ -1129,10 +1132,11 @@ class IvrChoice(_message.Message):
         step_id: _builtins.str = ...,
         choice: _builtins.str = ...,
         tries: _builtins.int = ...,
+        spoken: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "flow_id", b"flow_id", "step_id", b"step_id", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "flow_id", b"flow_id", "spoken", b"spoken", "step_id", b"step_id", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

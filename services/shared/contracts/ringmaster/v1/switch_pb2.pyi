@@ -123,6 +123,7 @@ class SwitchFact(_message.Message):
     RECORDING_BEGAN_FIELD_NUMBER: _builtins.int
     RECORDING_FINISHED_FIELD_NUMBER: _builtins.int
     LEG_FELL_BACK_FIELD_NUMBER: _builtins.int
+    ANSWER_RECORDED_FIELD_NUMBER: _builtins.int
     PHONE_REGISTERED_FIELD_NUMBER: _builtins.int
     PHONE_UNREGISTERED_FIELD_NUMBER: _builtins.int
     SWITCH_CONNECTED_FIELD_NUMBER: _builtins.int
@@ -206,6 +207,10 @@ class SwitchFact(_message.Message):
         """The leg left our control for the dialplan's local fallback (SPEC 2.4)."""
 
     @_builtins.property
+    def answer_recorded(self) -> Global___AnswerRecorded:
+        """What a caller answered to a menu is recorded."""
+
+    @_builtins.property
     def phone_registered(self) -> Global___PhoneRegistered:
         """A phone registered."""
 
@@ -254,6 +259,7 @@ class SwitchFact(_message.Message):
         recording_began: Global___RecordingBegan | None = ...,
         recording_finished: Global___RecordingFinished | None = ...,
         leg_fell_back: Global___LegFellBack | None = ...,
+        answer_recorded: Global___AnswerRecorded | None = ...,
         phone_registered: Global___PhoneRegistered | None = ...,
         phone_unregistered: Global___PhoneUnregistered | None = ...,
         switch_connected: Global___SwitchConnected | None = ...,
@@ -261,11 +267,11 @@ class SwitchFact(_message.Message):
         switch_restarted: Global___SwitchRestarted | None = ...,
         switch_gap: Global___SwitchGap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_unbridged", b"leg_unbridged", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_unbridged", b"leg_unbridged", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "core_uuid", b"core_uuid", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_id", b"leg_id", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_sequence", b"leg_sequence", "leg_unbridged", b"leg_unbridged", "node", b"node", "occurred_us", b"occurred_us", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "switch_sequence", b"switch_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "call_id", b"call_id", "core_uuid", b"core_uuid", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_id", b"leg_id", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_sequence", b"leg_sequence", "leg_unbridged", b"leg_unbridged", "node", b"node", "occurred_us", b"occurred_us", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "switch_sequence", b"switch_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["leg_created", "leg_parked", "leg_progressed", "leg_answered", "leg_bridged", "leg_unbridged", "leg_held", "leg_resumed", "leg_hung_up", "playback_finished", "digits_collected", "digit_pressed", "recording_began", "recording_finished", "leg_fell_back", "phone_registered", "phone_unregistered", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["leg_created", "leg_parked", "leg_progressed", "leg_answered", "leg_bridged", "leg_unbridged", "leg_held", "leg_resumed", "leg_hung_up", "playback_finished", "digits_collected", "digit_pressed", "recording_began", "recording_finished", "leg_fell_back", "answer_recorded", "phone_registered", "phone_unregistered", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
@@ -565,6 +571,28 @@ class DigitsCollected(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DigitsCollected: _TypeAlias = DigitsCollected  # noqa: Y015
+
+@_typing.final
+class AnswerRecorded(_message.Message):
+    """AnswerRecorded: a caller has spoken, or was silent, or pressed a digit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.str
+    """The command that recorded it."""
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerRecorded: _TypeAlias = AnswerRecorded  # noqa: Y015
 
 @_typing.final
 class DigitPressed(_message.Message):

@@ -1609,10 +1609,14 @@ class MenuStep(_message.Message):
     INVALID_PROMPTS_FIELD_NUMBER: _builtins.int
     TRIES_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    SPOKEN_FIELD_NUMBER: _builtins.int
+    MOST_SECONDS_FIELD_NUMBER: _builtins.int
     tries: _builtins.int
     """How often to ask."""
     timeout_ms: _builtins.int
     """Wait for a digit after the prompts, milliseconds."""
+    most_seconds: _builtins.int
+    """The longest answer that is listened to, seconds; 0 = 8."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Played at each try."""
@@ -1621,6 +1625,10 @@ class MenuStep(_message.Message):
     def invalid_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Played after a wrong digit."""
 
+    @_builtins.property
+    def spoken(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpokenChoice]:
+        """What callers may say instead of pressing a digit, for each exit that is taken by it; none = digits only."""
+
     def __init__(
         self,
         *,
@@ -1628,14 +1636,44 @@ class MenuStep(_message.Message):
         invalid_prompts: _abc.Iterable[_builtins.str] | None = ...,
         tries: _builtins.int = ...,
         timeout_ms: _builtins.int = ...,
+        spoken: _abc.Iterable[Global___SpokenChoice] | None = ...,
+        most_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalid_prompts", b"invalid_prompts", "prompts", b"prompts", "timeout_ms", b"timeout_ms", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalid_prompts", b"invalid_prompts", "most_seconds", b"most_seconds", "prompts", b"prompts", "spoken", b"spoken", "timeout_ms", b"timeout_ms", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MenuStep: _TypeAlias = MenuStep  # noqa: Y015
+
+@_typing.final
+class SpokenChoice(_message.Message):
+    """SpokenChoice is an exit of a menu that callers take by speech."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXIT_FIELD_NUMBER: _builtins.int
+    PHRASES_FIELD_NUMBER: _builtins.int
+    exit: _builtins.str
+    """The exit: a digit's, or one of its own name."""
+    @_builtins.property
+    def phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of these leads there, in any of the tenant's languages."""
+
+    def __init__(
+        self,
+        *,
+        exit: _builtins.str = ...,
+        phrases: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "phrases", b"phrases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenChoice: _TypeAlias = SpokenChoice  # noqa: Y015
 
 @_typing.final
 class PlayStep(_message.Message):
