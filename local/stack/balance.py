@@ -1,6 +1,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from local.stack.expected import Due
+
 WAV_HEADER_BYTES = 44
 
 
@@ -19,12 +21,12 @@ class Row:
 
 
 def balance(
-    truth: dict[str, Any], summary: dict[str, Any], received: dict[str, Any], stored: int, sent: int
+    truth: dict[str, Any], summary: dict[str, Any], received: dict[str, Any], stored: int, due: Due
 ) -> list[Row]:
     """Hold the platform's numbers against the switch's own ground truth.
 
     `truth` is the switch's list of calls and offers, `summary` the statistics' totals, `received` what the webhook
-    receiver got, `stored` the objects in the store, `sent` the events that webhooks were due for.
+    receiver got, `stored` the objects in the store, `due` what webhooks and feeds were due for.
     """
     calls = truth["calls"]
     talked = [call for call in calls if call["talks"]]
@@ -41,7 +43,8 @@ def balance(
         Row("callbacks not ended", 0, outbound["not_ended"]),
         Row("recordings stored = calls answered", len(kept), stored),
         Row("recordings in the call log", stored, summary["recordings_stored"]),
-        Row("webhooks delivered = expected", sent, received["distinct"]),
+        Row("webhooks delivered = expected", due.deliveries, received["distinct"]),
+        Row("events in tenants' own topics", due.fed, due.found_in_feeds),
         Row("webhooks with a bad signature", 0, received["invalid"]),
         Row("callers stuck", 0, sum(call["hungup"] is None for call in calls)),
         Row("customers stuck", 0, sum(dial["ended"] is None for dial in truth["dials"])),

@@ -10,7 +10,7 @@ import yaml
 from botocore.config import Config
 
 from local.stack.balance import Row, balance, table
-from local.stack.expected import expected_deliveries
+from local.stack.expected import due_now
 from local.stack.kills import APART_SECONDS, VICTIMS, Kill, by_lot, counted, in_turn
 from local.stack.layout import ROOT, Layout
 from local.stack.part import PartFailed
@@ -145,7 +145,7 @@ def _compare(layout: Layout) -> list[Row]:
         get(layout.url("stats", "/v1/summary"), ADMIN_TOKEN),
         get(layout.url("receiver", "/summary")),
         _stored(layout),
-        expected_deliveries(layout),
+        due_now(layout),
     )
 
 

@@ -1,3 +1,6 @@
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -5,37 +8,100 @@ import yaml
 from local.stack.layout import Layout
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.events import event_type
-from services.shared.bus.topics import CALLS
+from services.shared.bus.record import Record
+from services.shared.bus.topics import CALLS, feed_topic
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_INBOUND
 
 QUIET_SECONDS = 1.0
+Told = list[tuple[str, Event]]
+"""The events of one tenant with their types, each once, in the order of the log."""
 
 
-def expected_deliveries(layout: Layout) -> int:
-    """Count the deliveries that are due, from the topic itself and the documents as written: event x endpoint."""
-    endpoints = _endpoints(layout)
-    due: set[tuple[str, str]] = set()
-    consumer = Consumer(layout.address("kafka"), None, [CALLS], "balance")
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What the topic of events and the documents as written ask for, and what the tenants' own topics hold."""
+
+    deliveries: int
+    fed: int
+    found_in_feeds: int
+
+
+def due_now(layout: Layout) -> Due:
+    """Count what is due, by other means than the platform's."""
+    documents = _documents(layout)
+    events: dict[str, Told] = defaultdict(list)
+    seen: set[str] = set()
+    for record in _records(layout, CALLS):
+        event = Event.FromString(record.value)
+        if event.event_id not in seen:
+            seen.add(event.event_id)
+            events[event.tenant_id].append((event_type(event), event))
+    deliveries = sum(_wanted(document, events[document["tenant_id"]]) for document in documents)
+    feeds = [
+        (document, channel) for document in documents for channel in document.get("channels", []) if "feed" in channel
+    ]
+    fed = sum(_wants(channel, kind) for document, channel in feeds for kind, _ in events[document["tenant_id"]])
+    held = sum(_distinct(layout, document["tenant_id"]) for document, _ in feeds)
+    return Due(deliveries, fed, held)
+
+
+def _wanted(document: dict[str, Any], told: Told) -> int:
+    """Count one tenant's deliveries: event x endpoint, and what rules send to an endpoint."""
+    hooks = document.get("webhooks", [])
+    plain = sum(_wants(hook, kind) for hook in hooks for kind, _ in told)
+    ids = {hook["endpoint_id"] for hook in hooks}
+    by_rules = sum(
+        sum(action["to"] in ids for action in rule["actions"]) * _firings(rule, told)
+        for rule in document.get("rules", [])
+    )
+    return plain + by_rules
+
+
+def _firings(rule: dict[str, Any], told: Told) -> int:
+    """Count how often a rule with a window by caller (who calls) or agent fires, or one that watches waits."""
+    if "wait" in rule:
+        return sum(kind == "kpi.violated" and event.kpi_violated.kpi_id == rule["rule_id"] for kind, event in told)
+    window = rule["window"]
+    former: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    count = 0
+    for kind, event in told:
+        key = _key(window["per"], event) if kind in rule["events"] else ""
+        if not key:
+            continue
+        at_ms = event.time.ToMilliseconds()
+        since_ms = at_ms - window["seconds"] * 1000
+        often = 1 + sum(since_ms < past <= at_ms for past, _ in former[key]) >= window["count"]
+        count += often and not (former[key] and former[key][-1][1] and former[key][-1][0] > since_ms)
+        former[key].append((at_ms, often))
+    return count
+
+
+def _key(per: str, event: Event) -> str:
+    body = getattr(event, event.WhichOneof("body") or "")
+    if per == "agent":
+        return str(body.agent_id)
+    return str(body.caller.number) if body.direction == DIRECTION_INBOUND else ""
+
+
+def _distinct(layout: Layout, tenant_id: str) -> int:
+    return len({record.headers["ce_id"] for record in _records(layout, feed_topic(tenant_id))})
+
+
+def _records(layout: Layout, topic: str) -> Iterator[Record]:
+    consumer = Consumer(layout.address("kafka"), None, [topic], "balance")
     try:
         while records := consumer.poll(QUIET_SECONDS):
-            for record in records:
-                event = Event.FromString(record.value)
-                due |= {
-                    (event.event_id, endpoint["endpoint_id"])
-                    for endpoint in endpoints.get(event.tenant_id, ())
-                    if _wants(endpoint, event_type(event))
-                }
+            yield from records
     finally:
         consumer.close()
-    return len(due)
 
 
-def _endpoints(layout: Layout) -> dict[str, list[dict[str, Any]]]:
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in layout.folder.glob("tenants/*.yaml")]
-    return {document["tenant_id"]: document.get("webhooks", []) for document in documents}
+def _documents(layout: Layout) -> list[dict[str, Any]]:
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in layout.folder.glob("tenants/*.yaml")]
 
 
-def _wants(endpoint: dict[str, Any], kind: str) -> bool:
-    wanted = endpoint.get("events") or []
+def _wants(subscriber: dict[str, Any], kind: str) -> bool:
+    wanted = subscriber.get("events") or []
     family, _, _ = kind.partition(".")
     return not wanted or kind in wanted or f"{family}.*" in wanted

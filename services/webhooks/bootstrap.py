@@ -1,15 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
+from flask import Flask
 from gevent.event import Event as Flag
 from gevent.pool import Pool
 
+from services.shared.bus.admin import TopicDefinition, ensure_topics
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
-from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS, feed_topic
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.supervisor import Supervisor
@@ -18,21 +20,37 @@ from services.shared.chassis.web import serve, service_app
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
+from services.webhooks.adapters.channel_secrets import ChannelSecrets
+from services.webhooks.adapters.channels.carrier import Carriers
+from services.webhooks.adapters.channels.feed import Feed
+from services.webhooks.adapters.channels.mail import Mail
+from services.webhooks.adapters.channels.slack import Slack
+from services.webhooks.adapters.channels.sms import Sms
+from services.webhooks.adapters.channels.telegram import BOT_API, Telegram
 from services.webhooks.adapters.connection import EndpointConnection
+from services.webhooks.adapters.connectors.engine import Engine, MemorySteps, Steps
+from services.webhooks.adapters.connectors.library import CONNECTORS, GATEWAYS, library
+from services.webhooks.adapters.connectors.mongo import MongoSteps, MongoTokenStore
+from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens, TokenStore
 from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
 from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.api.lookup import lookup_routes
 from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
 from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.domain.breaker import BreakerRules
+from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.ladder import Ladder
+from services.webhooks.feeder import Feeder
 from services.webhooks.first_tries import FirstTries, HandOver
 from services.webhooks.health import FailingEndpoints, Health
+from services.webhooks.history import History
 from services.webhooks.lanes import LanePolicy, Lanes
 from services.webhooks.matcher import Matcher
 from services.webhooks.notices import Notices
 from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
+from services.webhooks.rule_runner import RuleRunner
 from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
@@ -41,6 +59,12 @@ GATHER_MS = 20
 MATCHERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
+RULES = "webhooks-rules"
+FEEDS = "webhooks-feeds"
+# A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
+FEED_PARTITIONS = 4
+FEED_KEEP_MS = 7 * 86_400_000
+BROKERS_OWN = -1
 SECRETS_SECONDS = 5.0
 PREPARE_SECONDS = 1.0
 CATCH_UP_SECONDS = 20.0
@@ -62,6 +86,9 @@ class Bus(Protocol):
     ) -> Reader:
         """Return a reader."""
 
+    def make_feed(self, tenant_id: str) -> None:
+        """See to it that a tenant's own topic is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaBus:
@@ -81,6 +108,11 @@ class KafkaBus:
         name = f"{self.name}-{group or 'tenants'}"
         return Consumer(self.bootstrap, group, topics, name, gather_ms=GATHER_MS, on_revoked=on_revoked)
 
+    def make_feed(self, tenant_id: str) -> None:
+        """Create the topic if it is not there. Raises BusUnavailable."""
+        wanted = TopicDefinition(feed_topic(tenant_id), FEED_PARTITIONS, FEED_KEEP_MS, "delete")
+        ensure_topics(self.bootstrap, [wanted], BROKERS_OWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -90,6 +122,8 @@ class Stores:
     gone: GoneEndpoints
     log: LogStore
     failing: FailingEndpoints
+    steps: Steps = field(default_factory=MemorySteps)
+    tokens: TokenStore = field(default_factory=MemoryTokenStore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +143,10 @@ class Parts:
     disable_after_ms: int = 5 * DAY_MS
     breaker: BreakerRules = field(default_factory=BreakerRules)
     watches: tuple[Watch, ...] = ()
+    channel_secrets: ChannelSecrets = field(default_factory=lambda: ChannelSecrets(None))
+    telegram_api: str = BOT_API
+    library: Mapping[str, Connector] = field(default_factory=lambda: library(CONNECTORS, GATEWAYS))
+    recording_link: str = ""
 
 
 class Webhooks:
@@ -125,6 +163,13 @@ class Webhooks:
         order = CallOrder(parts.stores.room, self._keeps_order, parts.clock, stopping)
         notices = Notices(self.directory, hand_over, parts.clock)
         self._health = Health(parts.stores.failing, notices.tell, parts.clock, parts.disable_after_ms, parts.breaker)
+        self._engine = Engine(
+            parts.library,
+            parts.channel_secrets,
+            Tokens(parts.stores.tokens),
+            parts.stores.steps,
+            parts.recording_link,
+        )
         dispatcher = Dispatcher(
             self.directory,
             parts.secrets,
@@ -134,6 +179,7 @@ class Webhooks:
             self._health,
             order,
             parts.stores.room,
+            _carriers(parts, sender, self._engine),
         )
         self._lanes = Lanes(
             supervisor.spawn_task,
@@ -156,11 +202,17 @@ class Webhooks:
             resting=self._health.resting,
         )
 
+        history = History(lambda: parts.bus.consumer(None, [CALLS]))
+        self._rules = RuleRunner(parts.bus.consumer(RULES, [CALLS]), sender, self.directory, history, parts.clock)
+        self._feeder = Feeder(parts.bus.consumer(FEEDS, [CALLS]), sender, self.directory, parts.bus.make_feed)
+
     def start(self) -> None:
         """Start everything under the supervisor."""
         spawn, stopping = self._supervisor.spawn, self._supervisor.stopping
         spawn("tenants", self.directory.run, stopping)
         spawn("matcher", self._matcher.run, stopping)
+        spawn("rules", self._rules.run, stopping)
+        spawn("feeds", self._feeder.run, stopping)
         spawn("first tries", self._try_first, stopping)
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
@@ -174,6 +226,13 @@ class Webhooks:
         """Whether endpoints are known and what deliveries wait in answers."""
         trouble = trouble_of(*self._parts.watches)
         return self.directory.is_current and not trouble, trouble or "the tenants' documents are not read yet"
+
+    def add_routes(self, app: Flask) -> None:
+        """Let the application answer what flows ask CRMs over us."""
+        outside, secrets = self._parts.outside, self._parts.channel_secrets
+        app.register_blueprint(
+            lookup_routes(self._engine, self.directory, secrets, lambda: EndpointConnection(outside))
+        )
 
     def _try_first(self, stopping: Flag) -> None:
         self.directory.catch_up(CATCH_UP_SECONDS)
@@ -205,6 +264,22 @@ class Webhooks:
     def _watch_secrets(self, stopping: Flag) -> None:
         while not stopping.wait(SECRETS_SECONDS):
             self._parts.secrets.refresh()
+            self._parts.channel_secrets.refresh()
+
+
+def _carriers(parts: Parts, sender: Sender, engine: Engine) -> Carriers:
+    """Return what brings deliveries to channels."""
+    secrets = parts.channel_secrets
+    return Carriers(
+        {
+            "telegram": Telegram(secrets, parts.telegram_api),
+            "slack": Slack(secrets),
+            "email": Mail(secrets, parts.outside),
+            "feed": Feed(sender, parts.bus.make_feed),
+            "sms": Sms(engine),
+            "crm": engine,
+        }
+    )
 
 
 def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
@@ -216,10 +291,18 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     )
     database = open_database(settings.mongodb_uri, "webhooks")
     room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
-    supervisor.spawn("indexes", _prepare, room, log_store, supervisor.stopping)
+    steps = MongoSteps(database)
+    supervisor.spawn("indexes", _prepare, (room, log_store, steps), supervisor.stopping)
     parts = Parts(
         KafkaBus(settings.kafka_bootstrap, settings.webhooks_name),
-        Stores(room, MongoGoneEndpoints(database), log_store, MongoFailingEndpoints(database)),
+        Stores(
+            room,
+            MongoGoneEndpoints(database),
+            log_store,
+            MongoFailingEndpoints(database),
+            MongoSteps(database),
+            MongoTokenStore(database),
+        ),
         SecretsFile(settings.webhook_secrets),
         outside,
         Ladder.parse(settings.webhook_ladder),
@@ -234,6 +317,10 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
             int(settings.webhook_longest_rest_seconds * 1000),
         ),
         watches=(watch_broker(settings.kafka_bootstrap), watch_documents(database)),
+        channel_secrets=ChannelSecrets(settings.channel_secrets),
+        telegram_api=settings.telegram_api.rstrip("/"),
+        library=library(CONNECTORS, GATEWAYS, *([settings.connectors_dir] if settings.connectors_dir else [])),
+        recording_link=settings.recording_link,
     )
     return Webhooks(parts, supervisor)
 
@@ -242,19 +329,21 @@ def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped; return the exit code."""
     supervisor = Supervisor()
     webhooks = build(settings, clock, supervisor)
-    serve(supervisor, service_app("webhooks", webhooks.ready), settings.http_host, settings.http_port)
+    app = service_app("webhooks", webhooks.ready)
+    webhooks.add_routes(app)
+    serve(supervisor, app, settings.http_host, settings.http_port)
     webhooks.start()
     log.info("webhooks_started", http_port=settings.http_port)
     return supervisor.run()
 
 
-def _prepare(room: MongoWaitingRoom, log_store: MongoLogStore, stopping: Flag) -> None:
+def _prepare(stores: tuple[MongoWaitingRoom, MongoLogStore, MongoSteps], stopping: Flag) -> None:
     """Make the indexes as soon as the store answers; nothing waits for them."""
     is_ready = False
     while not is_ready and not stopping.is_set():
         try:
-            room.prepare()
-            log_store.prepare()
+            for store in stores:
+                store.prepare()
             is_ready = True
         except StoreUnavailable as error:
             log.warning("indexes_not_made", reason=str(error))

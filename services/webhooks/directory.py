@@ -9,6 +9,7 @@ from services.shared.bus.topics import TENANTS
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.webhooks import metrics
 from services.webhooks.domain.endpoint import Endpoint, EndpointKey, endpoints_of
+from services.webhooks.domain.rules.rule import BadRule, TenantRules, rules_of, source_of
 from services.webhooks.waiting import Gone, GoneEndpoints, StoreUnavailable
 
 POLL_SECONDS = 0.25
@@ -24,6 +25,7 @@ class Directory:
         self._reader = reader
         self._gone_store = gone
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
+        self._rules: dict[str, TenantRules] = {}
         self._gone: dict[EndpointKey, Gone] = {}
         self._positions: dict[tuple[str, int], int] = {}
         self._waiting: list[Flag] = []
@@ -48,6 +50,14 @@ class Directory:
     def knows(self, tenant_id: str) -> bool:
         """Whether a document of this tenant was read."""
         return tenant_id in self._endpoints
+
+    def rules(self, tenant_id: str) -> TenantRules:
+        """Return the tenant's rules; the same object as long as nothing of them changes."""
+        return self._rules.get(tenant_id) or TenantRules(tenant_id)
+
+    def all_rules(self) -> list[TenantRules]:
+        """Return the rules of every tenant that has some."""
+        return [rules for rules in self._rules.values() if rules.rules]
 
     def endpoints(self, tenant_id: str) -> list[Endpoint]:
         """Return the tenant's endpoints that take deliveries."""
@@ -105,6 +115,7 @@ class Directory:
         self._positions[record.topic, record.partition] = record.offset + 1
         if not record.value:
             self._endpoints.pop(record.key, None)
+            self._rules.pop(record.key, None)
             return
         try:
             document = TenantDocument.FromString(record.value)
@@ -113,3 +124,14 @@ class Directory:
             log.warning("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
             return
         self._endpoints[record.key] = {endpoint.endpoint_id: endpoint for endpoint in endpoints_of(document)}
+        self._take_rules(record.key, document)
+
+    def _take_rules(self, tenant_id: str, document: TenantDocument) -> None:
+        former = self._rules.get(tenant_id)
+        if former is not None and former.source == source_of(document):
+            return
+        try:
+            self._rules[tenant_id] = rules_of(document)
+        except BadRule as error:
+            self._rules[tenant_id] = TenantRules(tenant_id)
+            log.error("rules_unusable", tenant_id=tenant_id, reason=str(error))  # noqa: TRY400 - a sentence, not a trace

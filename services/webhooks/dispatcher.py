@@ -1,7 +1,7 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -9,6 +9,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.outbound.target import BadUrl, target_of
 from services.webhooks import metrics
+from services.webhooks.adapters.channels.carrier import Carriers
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.call_order import CallOrder
@@ -45,6 +46,7 @@ class Dispatcher:
     health: Health
     order: CallOrder
     room: WaitingRoom
+    carriers: Carriers = field(default_factory=Carriers)
     chance: Callable[[], float] = random.random
     unix_time: Callable[[], float] = time.time
 
@@ -73,6 +75,8 @@ class Dispatcher:
         return endpoint
 
     def _post(self, delivery: Delivery, endpoint: Endpoint, connection: EndpointConnection) -> Attempt:
+        if endpoint.channel is not None:
+            return self.carriers.carry(delivery, endpoint, connection)
         try:
             target = target_of(endpoint.url)
             theirs = header_lines(endpoint.headers)

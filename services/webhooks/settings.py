@@ -27,3 +27,7 @@ class Settings:
     webhook_timeout_seconds: float = 15.0
     webhook_ca_file: Path | None = None
     webhook_log_days: int = 30
+    channel_secrets: Path | None = None
+    telegram_api: str = "https://api.telegram.org"
+    connectors_dir: Path | None = None
+    recording_link: str = ""

@@ -19,6 +19,7 @@ from services.console.domain.flow_graph import (
 )
 from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
+from services.console.domain.rule_words import faults_of_rules
 from services.console.domain.speech_rules import faults_of_speech
 from services.console.domain.url import complaint_about_url
 from services.console.domain.webhook_wishes import webhook_faults
@@ -62,6 +63,8 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("webhooks", "endpoint_id"),
         ("speech_rules", "rule_id"),
         ("score_cards", "card_id"),
+        ("channels", "channel_id"),
+        ("rules", "rule_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
     for index, queue in enumerate(document["queues"]):
@@ -220,4 +223,5 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     faults_of_callbacks,
     faults_of_words,
     faults_of_speech,
+    faults_of_rules,
 )

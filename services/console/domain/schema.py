@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.console.domain.flow_schema import FLOWS
+from services.console.domain.rule_schema import channels_schema, rules_schema
 from services.console.domain.schema_parts import (
     DOMAIN,
     E164,
@@ -263,6 +264,8 @@ SCHEMA: Final[Schema] = {
         transcription=TRANSCRIPTION,
         speech_rules=SPEECH_RULES,
         score_cards=SCORE_CARDS,
+        channels=channels_schema([*EVENT_TYPES, *EVENT_FAMILIES]),
+        rules=rules_schema([*EVENT_TYPES, *EVENT_FAMILIES]),
         fallback_number=E164,
         dispositions=_list(ID, 200),
     ),

@@ -36,6 +36,10 @@ def to_contract(document: Document, version: int) -> TenantDocument:
     name_speech_enums(words)
     for flow in words["flows"]:
         _name_enums(flow)
+    for channel in words.get("channels", ()):
+        _name_channel_enums(channel)
+    for rule in words.get("rules", ()):
+        _name_rule_enums(rule)
     contract = ParseDict(words, TenantDocument())
     contract.version = version
     return contract
@@ -61,6 +65,20 @@ def _name_callback_enums(policy: Document) -> None:
         policy["order"] = f"CALLBACK_ORDER_{policy['order'].upper()}"
     if "after" in policy:
         policy["after"] = [f"LOST_CALL_{word.upper()}" for word in policy["after"]]
+
+
+def _name_channel_enums(channel: Document) -> None:
+    if "email" in channel:
+        channel["email"]["security"] = f"MAIL_SECURITY_{channel['email']['security'].upper()}"
+    if "feed" in channel:
+        channel["feed"]["format"] = f"FEED_FORMAT_{channel['feed']['format'].upper()}"
+
+
+def _name_rule_enums(rule: Document) -> None:
+    if "window" in rule:
+        rule["window"]["per"] = f"RULE_KEY_{rule['window']['per'].upper()}"
+    if "kpi" in rule:
+        rule["kpi"]["measure"] = f"RULE_MEASURE_{rule['kpi']['measure'].upper()}"
 
 
 def _filled(value: Any, schema: Schema) -> Any:

@@ -121,6 +121,16 @@ class Consumer:
         with _as_unavailable(f"the end of {topic}/{partition} can't be read"):
             return int(self._kafka.end_offsets([place])[place])
 
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """Return the offset of the first record of a moment or later, the end where there is none.
+
+        All records before it are older. Raises BusUnavailable.
+        """
+        place = TopicPartition(topic, partition)
+        with _as_unavailable(f"{topic}/{partition} can't be looked up by time"):
+            found = self._kafka.offsets_for_times({place: max(0, timestamp_ms)}).get(place)
+        return self.end_offset(topic, partition) if found is None else int(found.offset)
+
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions that this consumer reads now."""
         return [(place.topic, place.partition) for place in self._kafka.assignment()]

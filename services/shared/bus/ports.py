@@ -70,6 +70,18 @@ class Reader(Protocol):
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
 
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """Return the offset of the first record that is not older, the end where there is none."""
+
+    def pause(self, topic: str, partition: int) -> None:
+        """Return nothing of this partition until resumed."""
+
+    def resume(self, topic: str, partition: int) -> None:
+        """Return records of it again."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
     def generation(self) -> int:
         """Return the group's generation."""
 

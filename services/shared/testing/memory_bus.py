@@ -73,6 +73,9 @@ class MemoryBus:
         del on_revoked  # one reader a group: nothing is ever taken from it
         return MemoryConsumer(self, group, topics, from_beginning=from_beginning, on_assigned=on_assigned)
 
+    def make_feed(self, tenant_id: str) -> None:
+        """Have nothing to do: a topic in memory is there when something is written into it."""
+
     def records(self, topic: str) -> list[Record]:
         """Return everything in a topic, partition by partition."""
         return [record for (name, _), log in sorted(self.logs.items()) if name == topic for record in log]
@@ -179,6 +182,11 @@ class MemoryConsumer:
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
         return len(self._bus.logs[topic, partition])
+
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """Return the offset of the first record that is not older, the end where there is none."""
+        log = self._bus.logs[topic, partition]
+        return next((record.offset for record in log if record.timestamp_ms >= timestamp_ms), len(log))
 
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions read now."""

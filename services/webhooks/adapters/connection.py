@@ -1,7 +1,7 @@
 import time
 from typing import Any
 
-from services.shared.outbound.connection import OutboundConnection
+from services.shared.outbound.connection import Answer, OutboundConnection
 from services.shared.outbound.dial import Outside
 from services.shared.outbound.target import Target
 from services.webhooks.domain.ladder import retry_after_seconds
@@ -27,6 +27,10 @@ class EndpointConnection:
             error = f"the endpoint answered {answer.status}"
         retry_after = retry_after_seconds(asked, time.time()) if asked else None
         return Attempt(answer.status, answer.milliseconds, error, retry_after)
+
+    def ask(self, method: str, target: Target, headers: str, body: bytes, *, keep_bytes: int) -> Answer:
+        """Send one request and keep the beginning of its answer. Never raises for what the far side does."""
+        return self._connection.request(method, target, headers, body, keep_bytes=keep_bytes)
 
     def close(self) -> None:
         """End the connection; the next post makes a new one."""

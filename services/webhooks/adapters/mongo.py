@@ -21,17 +21,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _store(function: Callable[P, R]) -> Callable[P, R]:
+def guarded(function: Callable[P, R]) -> Callable[P, R]:
     """Turn the driver's errors into ours."""
 
     @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except PyMongoError as error:
             raise StoreUnavailable(sentence_of(error)) from error
 
-    return guarded
+    return call
 
 
 class MongoWaitingRoom:
@@ -40,14 +40,14 @@ class MongoWaitingRoom:
     def __init__(self, database: Any) -> None:
         self._waiting = database["webhook_retries"]
 
-    @_store
+    @guarded
     def prepare(self) -> None:
         """Make the index."""
         self._waiting.create_index([("due_ms", ASCENDING)], name="due")
         self._waiting.create_index([("endpoint", ASCENDING), ("due_ms", ASCENDING)], name="endpoint_due")
         self._waiting.create_index([("chain", ASCENDING), ("position", ASCENDING)], name="chain")
 
-    @_store
+    @guarded
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries; what is there already stays."""
         if deliveries:
@@ -56,7 +56,7 @@ class MongoWaitingRoom:
             ]
             self._waiting.bulk_write(puts, ordered=False)
 
-    @_store
+    @guarded
     def claim(self, now_ms: int, until_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Delivery]:
         """Take what is due: found by one query, each claimed by its id and the due time that was seen."""
         wanted: Document = {"due_ms": {"$lte": now_ms}}
@@ -69,22 +69,22 @@ class MongoWaitingRoom:
         seen = {"_id": document["_id"], "due_ms": document["due_ms"]}
         return bool(self._waiting.update_one(seen, {"$set": {"due_ms": until_ms}}).modified_count)
 
-    @_store
+    @guarded
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting.update_one({"_id": name_of(delivery)}, {"$set": _document(delivery)}, upsert=True)
 
-    @_store
+    @guarded
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
         self._waiting.delete_one({"_id": name_of(delivery)})
 
-    @_store
+    @guarded
     def hold(self, key: EndpointKey, until_ms: int) -> None:
         """Let nothing come due before."""
         self._waiting.update_many({"endpoint": key, "due_ms": {"$lt": until_ms}}, {"$set": {"due_ms": until_ms}})
 
-    @_store
+    @guarded
     def ahead(self, delivery: Delivery) -> Delivery | None:
         """Return the first that waits of a call."""
         before = {"chain": chain_of(delivery), "position": {"$lte": delivery.position}}
@@ -95,7 +95,7 @@ class MongoWaitingRoom:
         first.due_ms = found["due_ms"]
         return first
 
-    @_store
+    @guarded
     def call_next(self, delivery: Delivery, now_ms: int) -> None:
         """Let the first of a call come due."""
         first = self._waiting.find_one({"chain": chain_of(delivery)}, sort=[("position", ASCENDING)])
@@ -103,7 +103,7 @@ class MongoWaitingRoom:
             seen = {"_id": first["_id"], "due_ms": first["due_ms"]}
             self._waiting.update_one(seen, {"$set": {"due_ms": now_ms}})
 
-    @_store
+    @guarded
     def size(self) -> int:
         """How many wait, by the collection's own estimate."""
         return int(self._waiting.estimated_document_count())
@@ -115,13 +115,13 @@ class MongoGoneEndpoints:
     def __init__(self, database: Any) -> None:
         self._gone = database["webhook_gone"]
 
-    @_store
+    @guarded
     def mark(self, gone: Gone) -> None:
         """Remember one."""
         closed = {"url": gone.url, "at_ms": gone.at_ms, "reason": gone.reason}
         self._gone.update_one({"_id": gone.key}, {"$set": closed}, upsert=True)
 
-    @_store
+    @guarded
     def all(self) -> list[Gone]:
         """Return all."""
         return [
@@ -136,17 +136,17 @@ class MongoFailingEndpoints:
     def __init__(self, database: Any) -> None:
         self._failing = database["webhook_failing"]
 
-    @_store
+    @guarded
     def begin(self, key: EndpointKey, since_ms: int) -> None:
         """Remember a beginning."""
         self._failing.update_one({"_id": key}, {"$setOnInsert": {"since_ms": since_ms}}, upsert=True)
 
-    @_store
+    @guarded
     def end(self, key: EndpointKey) -> None:
         """Forget it."""
         self._failing.delete_one({"_id": key})
 
-    @_store
+    @guarded
     def all(self) -> dict[EndpointKey, int]:
         """Return all."""
         return {EndpointKey(one["_id"]): one["since_ms"] for one in self._failing.find()}
@@ -159,7 +159,7 @@ class MongoLogStore:
         self._deliveries = database["deliveries"]
         self._days = days
 
-    @_store
+    @guarded
     def prepare(self) -> None:
         """Make the indexes."""
         self._deliveries.create_index(
@@ -167,7 +167,7 @@ class MongoLogStore:
         )
         self._deliveries.create_index([("tenant_id", ASCENDING), ("updated_ms", ASCENDING)], name="tenant_time")
 
-    @_store
+    @guarded
     def append(self, entries: list[LogEntry]) -> None:
         """Add tries to their deliveries' documents."""
         now = datetime.now(UTC)

@@ -1,13 +1,23 @@
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
+    FEED_FORMAT_PROTOBUF,
+    Channel,
+    TenantDocument,
+    WebhookEndpoint,
+)
 from services.webhooks.domain.payload import EVERYTHING, PayloadForm
 
 EndpointKey = NewType("EndpointKey", str)
 DeliveryId = NewType("DeliveryId", str)
+
+# What a CRM takes where its channel does not say: the call with its recording, and what was said in it.
+CRM_EVENTS = ("call.ended", "transcript.completed")
+SPOKEN = frozenset({"telegram", "slack", "email", "sms"})
+"""Channels for people: they get a message, and only by a rule."""
 
 # Standard Webhooks signs "<id>.<timestamp>.<body>": a last part of digits alone could be read as the timestamp.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,120}\Z", re.ASCII)
@@ -16,7 +26,7 @@ _ENDS_LIKE_A_TIMESTAMP = re.compile(r"\.[0-9]+\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where one tenant's events go. `events` are types, families ("call.*") or nothing for all.
+    """Where one tenant's events go: a webhook endpoint, or a channel. `events` are types, families or nothing for all.
 
     Of what follows 0 and nothing mean what the platform does for everybody.
     """
@@ -33,6 +43,17 @@ class Endpoint:
     keeps_call_order: bool = False
     form: PayloadForm = EVERYTHING
     headers: tuple[tuple[str, str], ...] = ()
+    channel: Channel | None = field(default=None, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """What it is: webhook, or a channel's kind."""
+        return "webhook" if self.channel is None else self.channel.WhichOneof("kind") or ""
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether it takes messages for people instead of events."""
+        return self.kind in SPOKEN
 
     @property
     def key(self) -> EndpointKey:
@@ -41,8 +62,13 @@ class Endpoint:
 
     def wants(self, event_type: str) -> bool:
         """Whether an event of this type is delivered here."""
-        if self.is_disabled:
+        if self.is_disabled or self.kind == "feed" or self.is_spoken:
+            # A feed is written in the log's own order by the feeder; people get messages by rules.
             return False
+        return self.names(event_type)
+
+    def names(self, event_type: str) -> bool:
+        """Whether `events` name this type."""
         return not self.events or any(_matches(pattern, event_type) for pattern in self.events)
 
 
@@ -53,7 +79,8 @@ def key_of(tenant_id: str, endpoint_id: str) -> EndpointKey:
 
 def endpoints_of(document: TenantDocument) -> tuple[Endpoint, ...]:
     """Return the endpoints of a tenant's document, the ones switched off by hand among them."""
-    return tuple(_endpoint(document.tenant_id, hook) for hook in document.webhooks)
+    hooks = (_endpoint(document.tenant_id, hook) for hook in document.webhooks)
+    return (*hooks, *(_channel(document.tenant_id, channel) for channel in document.channels))
 
 
 def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
@@ -70,6 +97,24 @@ def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
         hook.keep_call_order,
         PayloadForm(hook.thin, hook.template),
         tuple(sorted(hook.headers.items())),
+    )
+
+
+def _channel(tenant_id: str, channel: Channel) -> Endpoint:
+    kind = channel.WhichOneof("kind") or ""
+    return Endpoint(
+        tenant_id,
+        channel.channel_id,
+        # A channel that was closed opens again when anything of it changes, as an endpoint does with another URL.
+        f"{kind}:{hashlib.sha256(channel.SerializeToString(deterministic=True)).hexdigest()[:16]}",
+        tuple(channel.events) or (CRM_EVENTS if kind == "crm" else ()),
+        channel.secret_ref,
+        channel.disabled,
+        tuple(channel.retry_wait_seconds),
+        # Two calls of one new customer at the same time would make two contacts.
+        concurrency=1 if kind == "crm" else 0,
+        form=PayloadForm(is_protobuf=kind == "feed" and channel.feed.format == FEED_FORMAT_PROTOBUF),
+        channel=channel,
     )
 
 

@@ -12,10 +12,11 @@ ENVELOPE = ("event_id", "tenant_id", "call_id", "sequence")
 
 @dataclass(frozen=True, slots=True)
 class PayloadForm:
-    """What an endpoint wants to be told. A template rules over `is_thin`."""
+    """What an endpoint wants to be told. A template rules over `is_thin`; `is_protobuf` is the event as it is."""
 
     is_thin: bool = False
     template: str = ""
+    is_protobuf: bool = False
 
 
 EVERYTHING = PayloadForm()
@@ -28,6 +29,8 @@ def payload_of(event: Event, event_type: str, form: PayloadForm = EVERYTHING) ->
     are there), and what every event has: ENVELOPE. A thin payload has ENVELOPE alone. A template replaces it all; it
     sees the same document. The body must be set.
     """
+    if form.is_protobuf:
+        return event.SerializeToString()
     data: dict[str, Any] = {}
     if form.template or not form.is_thin:
         body = getattr(event, event.WhichOneof("body") or "")

@@ -21,6 +21,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, W
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
 from services.shared.testing.memory_bus import MemoryBus
+from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.bootstrap import Parts, Stores, Webhooks
 from services.webhooks.delivery_log import LogEntry
@@ -101,6 +102,9 @@ class Service:
         self.log = MemoryLogStore()
         self.secrets_path = folder / "secrets.json"
         self.write_secrets({"acme/main": [SECRET], "beta/main": [SECRET]})
+        self.channel_secrets: dict[str, dict[str, str]] = {}
+        self.telegram_api = "http://127.0.0.1:1"
+        self.folder = folder
         self._ladder = ladder
         self._allow = allow
         self.supervisor = Supervisor()
@@ -126,9 +130,16 @@ class Service:
             lease_seconds=LEASE_SECONDS,
             breaker=self.rules,
             disable_after_ms=self.disable_after_ms,
+            channel_secrets=self._channel_secrets(),
+            telegram_api=self.telegram_api,
         )
         self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()
+
+    def _channel_secrets(self) -> ChannelSecrets:
+        path = self.folder / "channels.json"
+        path.write_text(json.dumps(self.channel_secrets))
+        return ChannelSecrets(path)
 
     def kill(self) -> None:
         """End the process at once, wherever it is: nothing gets a chance to tidy up."""
@@ -142,7 +153,10 @@ class Service:
 
     def tenant(self, tenant_id: str, *endpoints: WebhookEndpoint) -> None:
         """Publish a tenant's document."""
-        document = TenantDocument(tenant_id=tenant_id, webhooks=endpoints)
+        self.apply(TenantDocument(tenant_id=tenant_id, webhooks=endpoints))
+
+    def apply(self, document: TenantDocument) -> None:
+        tenant_id = document.tenant_id
         self.bus.producer().send(TENANTS, tenant_id, document.SerializeToString(), timestamp_ms=0)
 
     def publish(self, *events: Event) -> None:

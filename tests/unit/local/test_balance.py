@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from local.stack.balance import balance
+from local.stack.expected import Due
 
 
 def _call(*, talks: int = 0, hungup: float | None = 9.0, size: int = 70_000, by: str = "caller") -> dict[str, Any]:
@@ -14,6 +15,7 @@ def _offer(agent: str, rang: float, ended: float) -> dict[str, Any]:
     return {"agent": agent, "rang": rang, "ended": ended}
 
 
+DUE = Due(deliveries=5, fed=7, found_in_feeds=7)
 SUMMARY = {
     "calls_in": 2,
     "calls_ended": 2,
@@ -27,7 +29,7 @@ RECEIVED = {"distinct": 5, "invalid": 0}
 
 def test_a_true_account_balances() -> None:
     truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 2), _offer("a", 2, 3)], "dials": []}
-    assert all(row.balances for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5))
+    assert all(row.balances for row in balance(truth, SUMMARY, RECEIVED, stored=1, due=DUE))
 
 
 def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
@@ -41,21 +43,21 @@ def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
         "called_back": {"dialled": 2, "answered": 1, "not_ended": 0},
         "recordings_stored": 2,
     }
-    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=2, sent=5))
+    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=2, due=DUE))
     truth["dials"].append(reached | {"ended": None})
-    wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=3, sent=5) if not row.balances]
+    wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=3, due=DUE) if not row.balances]
     assert wrong == ["customers dialled", "customers called back", "recordings in the call log", "customers stuck"]
 
 
 def test_a_call_that_the_platform_never_saw_is_found() -> None:
     truth = {"calls": [_call(talks=1), _call(), _call()], "offers": [], "dials": []}
-    wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5) if not row.balances]
+    wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, due=DUE) if not row.balances]
     assert wrong == ["calls in"]
 
 
 def test_a_phone_that_rings_while_it_rings_is_found() -> None:
     truth = {"calls": [_call(talks=1), _call()], "offers": [_offer("a", 1, 5), _offer("a", 2, 3)], "dials": []}
-    wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, sent=5) if not row.balances]
+    wrong = [row.what for row in balance(truth, SUMMARY, RECEIVED, stored=1, due=DUE) if not row.balances]
     assert wrong == ["agents rung twice at once"]
 
 
@@ -65,4 +67,4 @@ def test_a_phone_that_rings_while_it_rings_is_found() -> None:
 def test_only_a_talk_that_died_in_the_switchs_memory_needs_no_recording(size: int, by: str, *, balances: bool) -> None:
     truth = {"calls": [_call(talks=1, size=size, by=by), _call()], "offers": [], "dials": []}
     summary = SUMMARY | {"recordings_stored": 0}
-    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=0, sent=5)) is balances
+    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=0, due=DUE)) is balances

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfoNotFoundError
 from services.router.domain.flow import variables
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of
 from services.router.domain.model import Call
-from services.router.domain.opening_hours import schedule_exit
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.expressions import Unanswered
+from services.shared.opening_hours import schedule_exit
 
 OTHERWISE = "otherwise"
 

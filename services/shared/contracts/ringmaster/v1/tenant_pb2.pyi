@@ -219,6 +219,122 @@ CONSENT_MODE_DO_NOT_RECORD: ConsentMode.ValueType  # 3
 """The call is not recorded, nobody is asked."""
 Global___ConsentMode: _TypeAlias = ConsentMode  # noqa: Y015
 
+class _MailSecurity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MailSecurityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MailSecurity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAIL_SECURITY_UNSPECIFIED: _MailSecurity.ValueType  # 0
+    """As STARTTLS."""
+    MAIL_SECURITY_STARTTLS: _MailSecurity.ValueType  # 1
+    """Plain until STARTTLS, which the server must offer."""
+    MAIL_SECURITY_TLS: _MailSecurity.ValueType  # 2
+    """TLS from the first byte."""
+    MAIL_SECURITY_NONE: _MailSecurity.ValueType  # 3
+    """Without TLS: for a relay on the same machine."""
+
+class MailSecurity(_MailSecurity, metaclass=_MailSecurityEnumTypeWrapper):
+    """MailSecurity is how a mail server is talked to."""
+
+MAIL_SECURITY_UNSPECIFIED: MailSecurity.ValueType  # 0
+"""As STARTTLS."""
+MAIL_SECURITY_STARTTLS: MailSecurity.ValueType  # 1
+"""Plain until STARTTLS, which the server must offer."""
+MAIL_SECURITY_TLS: MailSecurity.ValueType  # 2
+"""TLS from the first byte."""
+MAIL_SECURITY_NONE: MailSecurity.ValueType  # 3
+"""Without TLS: for a relay on the same machine."""
+Global___MailSecurity: _TypeAlias = MailSecurity  # noqa: Y015
+
+class _FeedFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FeedFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FeedFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FEED_FORMAT_UNSPECIFIED: _FeedFormat.ValueType  # 0
+    """As JSON."""
+    FEED_FORMAT_JSON: _FeedFormat.ValueType  # 1
+    """What webhooks get."""
+    FEED_FORMAT_PROTOBUF: _FeedFormat.ValueType  # 2
+    """ringmaster.v1.Event."""
+
+class FeedFormat(_FeedFormat, metaclass=_FeedFormatEnumTypeWrapper):
+    """FeedFormat is what the values of a feed are."""
+
+FEED_FORMAT_UNSPECIFIED: FeedFormat.ValueType  # 0
+"""As JSON."""
+FEED_FORMAT_JSON: FeedFormat.ValueType  # 1
+"""What webhooks get."""
+FEED_FORMAT_PROTOBUF: FeedFormat.ValueType  # 2
+"""ringmaster.v1.Event."""
+Global___FeedFormat: _TypeAlias = FeedFormat  # noqa: Y015
+
+class _RuleKey:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleKey.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_KEY_UNSPECIFIED: _RuleKey.ValueType  # 0
+    """As TENANT."""
+    RULE_KEY_TENANT: _RuleKey.ValueType  # 1
+    """Everything together."""
+    RULE_KEY_CALLER: _RuleKey.ValueType  # 2
+    """By the customer's number."""
+    RULE_KEY_AGENT: _RuleKey.ValueType  # 3
+    """By agent."""
+    RULE_KEY_QUEUE: _RuleKey.ValueType  # 4
+    """By queue."""
+    RULE_KEY_LINE: _RuleKey.ValueType  # 5
+    """By the line that was dialled."""
+
+class RuleKey(_RuleKey, metaclass=_RuleKeyEnumTypeWrapper):
+    """RuleKey is what a window counts apart."""
+
+RULE_KEY_UNSPECIFIED: RuleKey.ValueType  # 0
+"""As TENANT."""
+RULE_KEY_TENANT: RuleKey.ValueType  # 1
+"""Everything together."""
+RULE_KEY_CALLER: RuleKey.ValueType  # 2
+"""By the customer's number."""
+RULE_KEY_AGENT: RuleKey.ValueType  # 3
+"""By agent."""
+RULE_KEY_QUEUE: RuleKey.ValueType  # 4
+"""By queue."""
+RULE_KEY_LINE: RuleKey.ValueType  # 5
+"""By the line that was dialled."""
+Global___RuleKey: _TypeAlias = RuleKey  # noqa: Y015
+
+class _RuleMeasure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleMeasure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_MEASURE_UNSPECIFIED: _RuleMeasure.ValueType  # 0
+    """Never valid."""
+    RULE_MEASURE_SERVICE_LEVEL: _RuleMeasure.ValueType  # 1
+    """Answered within the threshold, of all answered and abandoned, percent; short abandons don't count."""
+    RULE_MEASURE_ABANDON_RATE: _RuleMeasure.ValueType  # 2
+    """Abandoned, of all answered and abandoned, percent; short abandons don't count."""
+    RULE_MEASURE_AVERAGE_WAIT: _RuleMeasure.ValueType  # 3
+    """Mean wait of the answered, seconds."""
+
+class RuleMeasure(_RuleMeasure, metaclass=_RuleMeasureEnumTypeWrapper):
+    """RuleMeasure is what a norm is about, over those who left a queue."""
+
+RULE_MEASURE_UNSPECIFIED: RuleMeasure.ValueType  # 0
+"""Never valid."""
+RULE_MEASURE_SERVICE_LEVEL: RuleMeasure.ValueType  # 1
+"""Answered within the threshold, of all answered and abandoned, percent; short abandons don't count."""
+RULE_MEASURE_ABANDON_RATE: RuleMeasure.ValueType  # 2
+"""Abandoned, of all answered and abandoned, percent; short abandons don't count."""
+RULE_MEASURE_AVERAGE_WAIT: RuleMeasure.ValueType  # 3
+"""Mean wait of the answered, seconds."""
+Global___RuleMeasure: _TypeAlias = RuleMeasure  # noqa: Y015
+
 class _RecordingMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -504,6 +620,8 @@ class TenantDocument(_message.Message):
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     SPEECH_RULES_FIELD_NUMBER: _builtins.int
     SCORE_CARDS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant's id: lower-case letters, digits and hyphens."""
     version: _builtins.int
@@ -592,6 +710,14 @@ class TenantDocument(_message.Message):
     def score_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreCard]:
         """How talks are marked."""
 
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Channel]:
+        """Where its rules' messages go beside webhooks, and what takes its events in bulk: feeds and CRMs (SPEC 7.4-7.6)."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """What happens on which event (SPEC 7.4)."""
+
     def __init__(
         self,
         *,
@@ -620,10 +746,12 @@ class TenantDocument(_message.Message):
         transcription: Global___TranscriptionPolicy | None = ...,
         speech_rules: _abc.Iterable[Global___SpeechRule] | None = ...,
         score_cards: _abc.Iterable[Global___ScoreCard] | None = ...,
+        channels: _abc.Iterable[Global___Channel] | None = ...,
+        rules: _abc.Iterable[Global___Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording", "transcription", b"transcription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "channels", b"channels", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "rules", b"rules", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2441,6 +2569,506 @@ class WebhookEndpoint(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WebhookEndpoint: _TypeAlias = WebhookEndpoint  # noqa: Y015
+
+@_typing.final
+class Channel(_message.Message):
+    """Channel is where messages and events go beside webhook endpoints; each has retries and dead letters like those."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    SECRET_REF_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    RETRY_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    TELEGRAM_FIELD_NUMBER: _builtins.int
+    SLACK_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    SMS_FIELD_NUMBER: _builtins.int
+    FEED_FIELD_NUMBER: _builtins.int
+    CRM_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """Unique among the tenant's channels and webhook endpoints."""
+    secret_ref: _builtins.str
+    """Name of its secret in the secret store: a bot's token, an address of Slack, a password. Empty for a feed."""
+    disabled: _builtins.bool
+    """Switched off by hand."""
+    @_builtins.property
+    def retry_wait_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Waits before each further try, seconds; empty = the platform's ladder (SPEC 7.3)."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Feeds and CRMs take these events without a rule; empty = all for a feed, its connector's own for a CRM."""
+
+    @_builtins.property
+    def telegram(self) -> Global___TelegramChannel:
+        """A Telegram bot."""
+
+    @_builtins.property
+    def slack(self) -> Global___SlackChannel:
+        """An incoming webhook of Slack."""
+
+    @_builtins.property
+    def email(self) -> Global___EmailChannel:
+        """Mail."""
+
+    @_builtins.property
+    def sms(self) -> Global___SmsChannel:
+        """Short messages over an HTTP gateway."""
+
+    @_builtins.property
+    def feed(self) -> Global___FeedChannel:
+        """The tenant's own topic, ringmaster.feed.<tenant_id>."""
+
+    @_builtins.property
+    def crm(self) -> Global___CrmChannel:
+        """A CRM."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        secret_ref: _builtins.str = ...,
+        disabled: _builtins.bool = ...,
+        retry_wait_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        events: _abc.Iterable[_builtins.str] | None = ...,
+        telegram: Global___TelegramChannel | None = ...,
+        slack: Global___SlackChannel | None = ...,
+        email: Global___EmailChannel | None = ...,
+        sms: Global___SmsChannel | None = ...,
+        feed: Global___FeedChannel | None = ...,
+        crm: Global___CrmChannel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["crm", b"crm", "email", b"email", "feed", b"feed", "kind", b"kind", "slack", b"slack", "sms", b"sms", "telegram", b"telegram"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "crm", b"crm", "disabled", b"disabled", "email", b"email", "events", b"events", "feed", b"feed", "kind", b"kind", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "slack", b"slack", "sms", b"sms", "telegram", b"telegram"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["telegram", "slack", "email", "sms", "feed", "crm"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Channel: _TypeAlias = Channel  # noqa: Y015
+
+@_typing.final
+class TelegramChannel(_message.Message):
+    """TelegramChannel sends as a bot; its token is the secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    chat_id: _builtins.str
+    """A chat's number, or @name of a channel."""
+    def __init__(
+        self,
+        *,
+        chat_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TelegramChannel: _TypeAlias = TelegramChannel  # noqa: Y015
+
+@_typing.final
+class SlackChannel(_message.Message):
+    """SlackChannel posts to an incoming webhook, whose address is the secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlackChannel: _TypeAlias = SlackChannel  # noqa: Y015
+
+@_typing.final
+class EmailChannel(_message.Message):
+    """EmailChannel sends mail over the tenant's server; user name and password are the secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    SECURITY_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    SENDER_NAME_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """The mail server."""
+    port: _builtins.int
+    """Its port; 0 = 587, 465 with TLS, 25 without."""
+    security: Global___MailSecurity.ValueType
+    """How it is talked to."""
+    sender: _builtins.str
+    """The sender's address."""
+    sender_name: _builtins.str
+    """The sender's name."""
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who gets it."""
+
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+        security: Global___MailSecurity.ValueType = ...,
+        sender: _builtins.str = ...,
+        sender_name: _builtins.str = ...,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port", "recipients", b"recipients", "security", b"security", "sender", b"sender", "sender_name", b"sender_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmailChannel: _TypeAlias = EmailChannel  # noqa: Y015
+
+@_typing.final
+class SmsChannel(_message.Message):
+    """SmsChannel sends short messages over a gateway, whose description is data (services/webhooks/gateways)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    gateway: _builtins.str
+    """The gateway's name."""
+    sender: _builtins.str
+    """Who the message comes from, as the gateway allows it."""
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who gets it, E.164 with +; none = the customer of the event."""
+
+    def __init__(
+        self,
+        *,
+        gateway: _builtins.str = ...,
+        sender: _builtins.str = ...,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "recipients", b"recipients", "sender", b"sender"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SmsChannel: _TypeAlias = SmsChannel  # noqa: Y015
+
+@_typing.final
+class FeedChannel(_message.Message):
+    """FeedChannel is the tenant's own topic for its CRM; CloudEvents attributes are in the headers (SPEC 7.6)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    format: Global___FeedFormat.ValueType
+    """What its values are."""
+    def __init__(
+        self,
+        *,
+        format: Global___FeedFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedChannel: _TypeAlias = FeedChannel  # noqa: Y015
+
+@_typing.final
+class CrmChannel(_message.Message):
+    """CrmChannel joins a CRM by one of the connectors (services/webhooks/connectors); how it signs in is the secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SettingsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class UsersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CONNECTOR_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    connector: _builtins.str
+    """The connector's name."""
+    @_builtins.property
+    def settings(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the connector asks for, for example the account's address."""
+
+    @_builtins.property
+    def users(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Agent to the CRM's user, who then is responsible."""
+
+    def __init__(
+        self,
+        *,
+        connector: _builtins.str = ...,
+        settings: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        users: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connector", b"connector", "settings", b"settings", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CrmChannel: _TypeAlias = CrmChannel  # noqa: Y015
+
+@_typing.final
+class Rule(_message.Message):
+    """Rule does something on an event (SPEC 7.4)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    KPI_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Unique in the tenant."""
+    name: _builtins.str
+    """For people."""
+    disabled: _builtins.bool
+    """Switched off by hand."""
+    condition: _builtins.str
+    """A CEL expression over the event that must hold; empty = always."""
+    schedule_id: _builtins.str
+    """Only while this schedule is open; empty = always."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Event types; "call.*" takes a family. With kpi or wait: empty."""
+
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleAction]:
+        """What it does."""
+
+    @_builtins.property
+    def window(self) -> Global___RuleWindow:
+        """When something has happened often."""
+
+    @_builtins.property
+    def wait(self) -> Global___RuleWait:
+        """When a caller waits for long."""
+
+    @_builtins.property
+    def kpi(self) -> Global___RuleKpi:
+        """When a norm is broken."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        disabled: _builtins.bool = ...,
+        events: _abc.Iterable[_builtins.str] | None = ...,
+        condition: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        actions: _abc.Iterable[Global___RuleAction] | None = ...,
+        window: Global___RuleWindow | None = ...,
+        wait: Global___RuleWait | None = ...,
+        kpi: Global___RuleKpi | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kpi", b"kpi", "trigger", b"trigger", "wait", b"wait", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "condition", b"condition", "disabled", b"disabled", "events", b"events", "kpi", b"kpi", "name", b"name", "rule_id", b"rule_id", "schedule_id", b"schedule_id", "trigger", b"trigger", "wait", b"wait", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_trigger: _TypeAlias = _typing.Literal["window", "wait", "kpi"]  # noqa: Y015
+    _WhichOneofArgType_trigger: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_trigger) -> _WhichOneofReturnType_trigger | None: ...
+
+Global___Rule: _TypeAlias = Rule  # noqa: Y015
+
+@_typing.final
+class RuleWindow(_message.Message):
+    """RuleWindow fires when an event is the count-th of its key within some seconds, and the one before it was not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    PER_FIELD_NUMBER: _builtins.int
+    REPEATS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """So many, 2-100."""
+    seconds: _builtins.int
+    """Within so long."""
+    per: Global___RuleKey.ValueType
+    """Of what."""
+    repeats: _builtins.bool
+    """Also at each further event while there are so many."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        seconds: _builtins.int = ...,
+        per: Global___RuleKey.ValueType = ...,
+        repeats: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "per", b"per", "repeats", b"repeats", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleWindow: _TypeAlias = RuleWindow  # noqa: Y015
+
+@_typing.final
+class RuleWait(_message.Message):
+    """RuleWait tells kpi.violated while a caller still waits, and kpi.recovered when the wait has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECONDS_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.int
+    """Longer than so many seconds."""
+    queue_id: _builtins.str
+    """In this queue; empty = in any."""
+    def __init__(
+        self,
+        *,
+        seconds: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleWait: _TypeAlias = RuleWait  # noqa: Y015
+
+@_typing.final
+class RuleKpi(_message.Message):
+    """RuleKpi tells kpi.violated when a norm is broken for a queue and kpi.recovered when it is kept again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    LEAST_VISITS_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    measure: Global___RuleMeasure.ValueType
+    """What is measured."""
+    at_least: _builtins.float
+    """The least that is right; one of at_least and at_most counts, whichever is there."""
+    at_most: _builtins.float
+    """The most that is right."""
+    seconds: _builtins.int
+    """Over so long, seconds; of the last 1,000 visits at most."""
+    least_visits: _builtins.int
+    """Fewer visits than these say nothing; 0 = 10."""
+    queue_id: _builtins.str
+    """Of this queue; empty = of each."""
+    def __init__(
+        self,
+        *,
+        measure: Global___RuleMeasure.ValueType = ...,
+        at_least: _builtins.float | None = ...,
+        at_most: _builtins.float | None = ...,
+        seconds: _builtins.int = ...,
+        least_visits: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most", "least_visits", b"least_visits", "measure", b"measure", "queue_id", b"queue_id", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
+    _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015
+    _WhichOneofReturnType__at_most: _TypeAlias = _typing.Literal["at_most"]  # noqa: Y015
+    _WhichOneofArgType__at_most: _TypeAlias = _typing.Literal["_at_most", b"_at_most"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_least) -> _WhichOneofReturnType__at_least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_most) -> _WhichOneofReturnType__at_most | None: ...
+
+Global___RuleKpi: _TypeAlias = RuleKpi  # noqa: Y015
+
+@_typing.final
+class RuleAction(_message.Message):
+    """RuleAction sends one message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    """A channel or a webhook endpoint."""
+    subject: _builtins.str
+    """A mail's subject, with places for what the event says: {caller}."""
+    text: _builtins.str
+    """The message, with places; a webhook endpoint, a feed and a CRM get the event instead."""
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "text", b"text", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleAction: _TypeAlias = RuleAction  # noqa: Y015
 
 @_typing.final
 class RecordingPolicy(_message.Message):

@@ -1,0 +1,102 @@
+"""What is wrong with the meaning of channels and rules: names that lead nowhere, conditions, texts (SPEC 7.4)."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from services.console.domain.fault import Fault, path_of
+from services.console.domain.rule_schema import CHANNEL_KINDS, TRIGGERS
+from services.shared.event_facts import NAMES, PLACES
+from services.shared.expressions import BadExpression, Expression
+from services.shared.templates import BadTemplate, Template
+
+Document = dict[str, Any]
+At = list[str | int]
+
+SPOKEN: Final = ("telegram", "slack", "email", "sms")
+"""Channels for people: they need a text. The others get the event."""
+
+
+def faults_of_rules(document: Document) -> Iterator[Fault]:
+    """Yield everything that is wrong with channels and rules of a sound shape."""
+    for index, channel in enumerate(document.get("channels", ())):
+        yield from _channel(channel, ["channels", index], document)
+    for index, rule in enumerate(document.get("rules", ())):
+        at: At = ["rules", index]
+        yield from _names(rule, at, document)
+        yield from _trigger(rule, at)
+        yield from _condition(rule, at)
+        for number, action in enumerate(rule["actions"]):
+            yield from _action(action, [*at, "actions", number], document)
+
+
+def _channel(channel: Document, at: At, document: Document) -> Iterator[Fault]:
+    kinds = [kind for kind in CHANNEL_KINDS if kind in channel]
+    if len(kinds) != 1:
+        yield Fault(path_of(at), f"must have exactly one of {', '.join(CHANNEL_KINDS)}.")
+        return
+    if channel["channel_id"] in {hook["endpoint_id"] for hook in document.get("webhooks", ())}:
+        yield Fault(path_of([*at, "channel_id"]), f"{channel['channel_id']} is a webhook endpoint's id already.")
+    if kinds[0] != "feed" and "secret_ref" not in channel and kinds[0] != "email":
+        yield Fault(path_of([*at, "secret_ref"]), "is missing: it names the token in the secret store.")
+    if channel.get("events") and kinds[0] in SPOKEN:
+        yield Fault(path_of([*at, "events"]), "is for feeds and CRMs: people get messages by rules.")
+
+
+def _names(rule: Document, at: At, document: Document) -> Iterator[Fault]:
+    schedules = {one["schedule_id"] for one in document.get("schedules", ())}
+    if "schedule_id" in rule and rule["schedule_id"] not in schedules:
+        yield Fault(path_of([*at, "schedule_id"]), f"there is no schedule {rule['schedule_id']}.")
+    queues = {queue["queue_id"] for queue in document["queues"]}
+    for trigger in ("wait", "kpi"):
+        queue_id = rule.get(trigger, {}).get("queue_id")
+        if queue_id is not None and queue_id not in queues:
+            yield Fault(path_of([*at, trigger, "queue_id"]), f"there is no queue {queue_id}.")
+
+
+def _trigger(rule: Document, at: At) -> Iterator[Fault]:
+    given = [trigger for trigger in TRIGGERS if trigger in rule]
+    if len(given) > 1:
+        yield Fault(path_of(at), f"has {' and '.join(given)}: make a rule for each.")
+    watches_itself = bool({"wait", "kpi"} & set(given))
+    if watches_itself and rule.get("events"):
+        yield Fault(path_of([*at, "events"]), f"a rule with {given[0]} chooses its events itself: leave them out.")
+    if not watches_itself and not rule.get("events"):
+        yield Fault(path_of([*at, "events"]), "is missing: say on which events, for example call.lost.")
+    kpi = rule.get("kpi")
+    if kpi and ("at_least" in kpi) == ("at_most" in kpi):
+        yield Fault(path_of([*at, "kpi"]), "needs either at_least or at_most.")
+
+
+def _condition(rule: Document, at: At) -> Iterator[Fault]:
+    if "condition" not in rule:
+        return
+    try:
+        Expression(rule["condition"], NAMES)
+    except BadExpression as error:
+        yield Fault(path_of([*at, "condition"]), str(error))
+
+
+def _action(action: Document, at: At, document: Document) -> Iterator[Fault]:
+    kinds = {
+        channel["channel_id"]: next((kind for kind in CHANNEL_KINDS if kind in channel), "")
+        for channel in document.get("channels", ())
+    } | {hook["endpoint_id"]: "webhook" for hook in document.get("webhooks", ())}
+    kind = kinds.get(action["to"])
+    if kind is None:
+        yield Fault(path_of([*at, "to"]), f"there is no channel and no webhook endpoint {action['to']}.")
+        return
+    if kind in SPOKEN and "text" not in action:
+        yield Fault(path_of([*at, "text"]), "is missing: say what is sent.")
+    if kind == "email" and "subject" not in action:
+        yield Fault(path_of([*at, "subject"]), "is missing: a mail has one.")
+    for field in ("subject", "text"):
+        if field in action:
+            yield from _text(action[field], [*at, field])
+
+
+def _text(text: str, at: At) -> Iterator[Fault]:
+    try:
+        Template(text, PLACES)
+    except BadTemplate as error:
+        # All places would fill a page: the plain ones are the ones to remember.
+        yield Fault(path_of(at), str(error).partition("; known are")[0].rstrip(".") + ".")

@@ -1,0 +1,303 @@
+import base64
+import re
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from urllib.parse import urlencode
+
+import gevent
+import orjson
+import structlog
+
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.outbound.connection import Answer
+from services.shared.outbound.target import BadUrl, target_of
+from services.webhooks.adapters.channel_secrets import ChannelSecrets
+from services.webhooks.adapters.channels.http import attempt_of
+from services.webhooks.adapters.connection import EndpointConnection
+from services.webhooks.adapters.connectors.sign_in import NotSignedIn, Tokens
+from services.webhooks.domain.connectors.call_facts import facts_for, is_callable
+from services.webhooks.domain.connectors.description import Connector, Operation
+from services.webhooks.domain.connectors.filling import filled, filled_address, found_at
+from services.webhooks.domain.endpoint import Endpoint
+from services.webhooks.domain.outcome import HTTP_OK, HTTP_REDIRECT, Attempt
+from services.webhooks.waiting import StoreUnavailable
+
+KEEP_BYTES: Final = 64 * 1024
+HTTP_UNAUTHORIZED: Final = 401
+Values = dict[str, Any]
+
+log = structlog.get_logger()
+
+
+class Steps(Protocol):
+    """What is known of deliveries under way, so that a try goes on where the one before it ended."""
+
+    def load(self, key: str) -> Values:
+        """Return what is known. Raises StoreUnavailable."""
+
+    def save(self, key: str, known: Values) -> None:
+        """Keep it for some days. Raises StoreUnavailable."""
+
+
+class Failed(Exception):
+    """An operation did not succeed; the attempt says why."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(attempt.error)
+        self.attempt = attempt
+
+
+@dataclass(slots=True)
+class Rate:
+    """Keeps one connection below what its interface allows: so many requests in so many seconds of real time."""
+
+    requests: int
+    seconds: float
+    _sent: deque[float] = field(default_factory=deque)
+
+    def wait(self) -> None:
+        """Wait until one more request is allowed, and count it."""
+        now = time.monotonic()
+        while len(self._sent) >= self.requests:
+            left = self._sent[0] + self.seconds - now
+            if left > 0:
+                gevent.sleep(left)
+                now = time.monotonic()
+            else:
+                self._sent.popleft()
+        self._sent.append(now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One run of a connector's operations."""
+
+    connector: Connector
+    endpoint: Endpoint
+    values: Values
+    connection: EndpointConnection
+
+
+@dataclass(slots=True)
+class Engine:
+    """Carries out what connectors' files describe; knows no CRM by name (SPEC 7.5).
+
+    Each operation finds before it makes, or makes under an id of ours. So a delivery that is tried again, by this
+    process or by the next one after a kill, does what is missing and nothing twice.
+    """
+
+    library: Mapping[str, Connector]
+    secrets: ChannelSecrets
+    tokens: Tokens
+    steps: Steps
+    recording_link: str = ""
+    _rates: dict[str, Rate] = field(default_factory=dict)
+
+    def carry(self, delivery: Delivery, endpoint: Endpoint, connection: EndpointConnection) -> Attempt:
+        """Bring an event into the tenant's CRM."""
+        began = time.monotonic()
+        try:
+            payload = orjson.loads(delivery.payload)
+            crm = endpoint.channel.crm if endpoint.channel else None
+            connector = self._connector(crm.connector if crm else "")
+            facts = facts_for(payload, dict(crm.users) if crm else {}, self.recording_link)
+            session = self._session(connector, endpoint, facts, connection)
+            # Who hides the number is nobody that a CRM could know; what has no customer in it goes by the call's id.
+            if is_callable(facts["call"]["customer"]) or delivery.event_type != "call.ended":
+                key = f"{endpoint.key}/{delivery.delivery_id}"
+                self._run(session, connector.flows.get(delivery.event_type, ()), key)
+        except Failed as failure:
+            return failure.attempt
+        except (BadUrl, orjson.JSONDecodeError, NotSignedIn) as error:
+            return Attempt(0, _elapsed_ms(began), str(error))
+        return Attempt(HTTP_OK, _elapsed_ms(began))
+
+    def send(
+        self, name: str, endpoint: Endpoint, message: Mapping[str, str], connection: EndpointConnection
+    ) -> Attempt | None:
+        """Send one message over a gateway; None when it is sent, also by an earlier try."""
+        key = f"{endpoint.key}/{message['id']}/{message['to']}"
+        try:
+            connector = self._connector(name)
+            values: Values = {"message": dict(message), "settings": {}, "known": {}}
+            session = _Session(connector, endpoint, values, connection)
+            if "sent" in self._load(key):
+                return None
+            self._run(session, connector.flows["message"], "")
+        except Failed as failure:
+            return failure.attempt
+        except (BadUrl, NotSignedIn) as error:
+            return Attempt(0, 0, str(error))
+        self._save(key, {"sent": message["to"]})
+        return None
+
+    def look_up(self, endpoint: Endpoint, number: str, connection: EndpointConnection) -> dict[str, Any]:
+        """Return what the CRM knows of a number: contact_id, contact_name, contact_url as far as it has them.
+
+        Raises Failed, NotSignedIn, BadUrl.
+        """
+        crm = endpoint.channel.crm if endpoint.channel else None
+        connector = self._connector(crm.connector if crm else "")
+        payload = {"data": {"caller": {"number": number}}}
+        session = self._session(connector, endpoint, facts_for(payload, {}, ""), connection)
+        self._run(session, connector.screen_pop, "")
+        known: dict[str, Any] = session.values["known"]
+        return known
+
+    def _connector(self, name: str) -> Connector:
+        connector = self.library.get(name)
+        if connector is None:
+            raise Failed(Attempt(0, 0, f"there is no connector {name[:40]}"))
+        return connector
+
+    def _session(
+        self, connector: Connector, endpoint: Endpoint, facts: Values, connection: EndpointConnection
+    ) -> _Session:
+        given = dict(endpoint.channel.crm.settings) if endpoint.channel else {}
+        settings = settings_of(connector, given)
+        return _Session(connector, endpoint, facts | {"settings": settings, "known": {}}, connection)
+
+    def _run(self, session: _Session, steps: Sequence[str], key: str) -> None:
+        known: dict[str, Any] = session.values["known"]
+        known |= self._load(key)
+        for step in steps:
+            operation = session.connector.operations[step]
+            if not _is_due(operation, session.values):
+                continue
+            found = self._perform(operation, session)
+            if operation.must and operation.must not in found and operation.must not in known:
+                raise Failed(Attempt(0, 0, f"the CRM does not have it yet: {step} found nothing"))
+            if found:
+                known |= found
+                self._save(key, known)
+
+    def _perform(self, operation: Operation, session: _Session) -> dict[str, Any]:
+        answer = self._ask(operation, session)
+        if answer.status in operation.nothing:
+            return {}
+        document, wish = _read(answer), operation.is_one_of
+        refused = bool(wish) and found_at(wish["at"], document) not in wish["values"]
+        if not HTTP_OK <= answer.status < HTTP_REDIRECT or refused:
+            why = answer.error or f"{session.connector.title} answered {answer.status} to {operation.name}"
+            raise Failed(attempt_of(answer, why))
+        if operation.pick:
+            document = _picked(operation, document, session)
+        found = {name: found_at(path, document) for name, path in operation.keep.items()}
+        return {name: value for name, value in found.items() if isinstance(value, str | int) and value != ""}
+
+    def _ask(self, operation: Operation, session: _Session) -> Answer:
+        connector, endpoint = session.connector, session.endpoint
+        secret = self.secrets.all_of(endpoint.tenant_id, endpoint.secret_ref)
+        session.values["account"] = {"user": secret.get("user", "")}
+        if connector.sign_in.kind == "basic":
+            return self._send(operation, session, _basic(secret))
+        token_url = filled_address(connector.sign_in.token_url, session.values, connector.maps)
+        token = self.tokens.access(endpoint.key, connector.sign_in, token_url, secret, session.connection)
+        answer = self._send(operation, session, token)
+        if answer.status == HTTP_UNAUTHORIZED and "refresh_token" in secret:
+            self.tokens.forget(endpoint.key, token)
+            token = self.tokens.access(endpoint.key, connector.sign_in, token_url, secret, session.connection)
+            answer = self._send(operation, session, token)
+        return answer
+
+    def _send(self, operation: Operation, session: _Session, token: str) -> Answer:
+        connector, values = session.connector, session.values
+        address = filled_address(connector.base + operation.address, values, connector.maps)
+        lines = {"Accept": "application/json", "User-Agent": "Ringmaster-Webhooks/1"}
+        if connector.sign_in.place:
+            address += ("&" if "?" in address else "?") + urlencode({connector.sign_in.place: token})
+        else:
+            header = "Basic" if connector.sign_in.kind == "basic" else connector.sign_in.header
+            lines["Authorization"] = f"{header} {token}"
+        body = b""
+        if operation.body is not None:
+            document = filled(operation.body, values, connector.maps)
+            body = urlencode(document).encode() if operation.is_form else orjson.dumps(document)
+            lines["Content-Type"] = "application/x-www-form-urlencoded" if operation.is_form else "application/json"
+        if operation.method != "GET":
+            lines["Content-Length"] = str(len(body))
+        headers = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        rate = self._rates.setdefault(session.endpoint.key, Rate(connector.requests, connector.seconds))
+        rate.wait()
+        return session.connection.ask(operation.method, target_of(address), headers, body, keep_bytes=KEEP_BYTES)
+
+    def _load(self, key: str) -> dict[str, Any]:
+        try:
+            return self.steps.load(key) if key else {}
+        except StoreUnavailable as error:
+            # Each operation looks before it makes: without this memory it only takes longer.
+            log.warning("steps_not_read", reason=str(error))
+            return {}
+
+    def _save(self, key: str, known: dict[str, Any]) -> None:
+        try:
+            if key:
+                self.steps.save(key, known)
+        except StoreUnavailable as error:
+            log.warning("steps_not_kept", reason=str(error))
+
+
+def _basic(secret: Mapping[str, str]) -> str:
+    """Return user and password as RFC 7617 has them."""
+    if not secret.get("user"):
+        raise NotSignedIn("the secret store has no user for this connection")
+    return base64.b64encode(f"{secret['user']}:{secret.get('password', '')}".encode()).decode()
+
+
+def settings_of(connector: Connector, given: Mapping[str, str]) -> dict[str, str]:
+    """Return a connection's settings. Raises Failed for one that is missing or not of its form."""
+    found = {}
+    for name, wish in connector.settings.items():
+        value = given.get(name) or wish.get("default", "")
+        if not re.fullmatch(wish["pattern"], value, re.ASCII):
+            raise Failed(Attempt(0, 0, f"the setting {name} of this connection is missing or wrong: {wish['about']}"))
+        found[name] = value
+    return found
+
+
+def _is_due(operation: Operation, values: Values) -> bool:
+    known = values["known"]
+    if operation.unless and operation.unless in known:
+        return False
+    if any(name not in known for name in operation.needs):
+        return False
+    return not operation.only_if or bool(found_at(operation.only_if, values))
+
+
+def _picked(operation: Operation, document: Any, session: _Session) -> Any:
+    """Return the one of a list that is ours, an empty mapping where none is."""
+    entries = found_at(operation.pick["in"], document)
+    wanted = filled(operation.pick["equals"], session.values, session.connector.maps)
+    for entry in entries if isinstance(entries, list) else []:
+        if found_at(operation.pick["where"], entry) == wanted:
+            return entry
+    return {}
+
+
+def _read(answer: Answer) -> Any:
+    try:
+        return orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _elapsed_ms(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)
+
+
+class MemorySteps:
+    """The same contract in memory, for tests."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Values] = {}
+
+    def load(self, key: str) -> Values:
+        """Return what is known."""
+        return dict(self.kept.get(key, {}))
+
+    def save(self, key: str, known: Values) -> None:
+        """Keep it."""
+        self.kept[key] = dict(known)

@@ -1,0 +1,175 @@
+"""A connector as its file describes it: data, read and checked once (SPEC 7.5)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.webhooks.domain.connectors.filling import BadPlace, Maps, check_places
+
+SIGN_INS: Final = ("oauth2_refresh", "oauth2_client", "token", "basic")
+METHODS: Final = ("GET", "POST", "PUT", "PATCH")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_TOP: Final = frozenset(
+    ("connector", "title", "documentation", "base", "settings", "sign_in", "rate", "maps", "operations", "flows")
+) | {"screen_pop"}
+_SETTING: Final = {"pattern", "about"}
+
+
+class BadConnector(ValueError):
+    """A connector's file can't be used; the message says where and why, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How requests are authorised: by a header, or where `place` is given by this parameter of the address.
+
+    `form` are parts of the secret that the token's address wants beside the usual ones.
+    """
+
+    kind: str
+    token_url: str = ""
+    header: str = "Bearer"
+    place: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request, and what to keep of its answer.
+
+    `unless`: not done where this is known already; `needs`: not done without these; `only_if`: a path that must be
+    true. `nothing` are statuses that mean "there is none". `pick` takes of a list the entry whose `where` equals ours.
+    `must`: without this the delivery is tried again later. `is_one_of`: what lies `at` a path must be among `values`.
+    """
+
+    name: str
+    method: str
+    address: str
+    body: Any = None
+    is_form: bool = False
+    keep: Mapping[str, str] = field(default_factory=dict)
+    unless: str = ""
+    needs: tuple[str, ...] = ()
+    only_if: str = ""
+    nothing: tuple[int, ...] = ()
+    must: str = ""
+    is_one_of: Mapping[str, Any] = field(default_factory=dict)
+    pick: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One CRM or gateway. `requests` in `seconds` are what its interface allows."""
+
+    name: str
+    title: str
+    documentation: tuple[str, ...]
+    base: str
+    settings: Mapping[str, Mapping[str, str]]
+    sign_in: SignIn
+    requests: int
+    seconds: float
+    maps: Maps
+    operations: Mapping[str, Operation]
+    flows: Mapping[str, tuple[str, ...]]
+    screen_pop: tuple[str, ...]
+
+
+def connector_of(document: Any) -> Connector:
+    """Read a parsed file. Raises BadConnector."""
+    if not isinstance(document, dict):
+        raise BadConnector("a connector's file is a mapping")
+    unknown = sorted(map(str, set(document) - _TOP))
+    if unknown:
+        raise BadConnector(f"{unknown[0]} is not a part of a connector; known are {', '.join(sorted(_TOP))}")
+    name = _text(document, "connector", "")
+    if not _NAME.fullmatch(name):
+        raise BadConnector("connector must be a name of small letters, digits and underscores")
+    maps = _mapping(document, "maps", name)
+    operations = {
+        key: _operation(str(key), one, name, maps) for key, one in _mapping(document, "operations", name).items()
+    }
+    flows = {str(kind): tuple(steps) for kind, steps in _mapping(document, "flows", name).items()}
+    pop = tuple(document.get("screen_pop", ()))
+    for step in {step for steps in (*flows.values(), pop) for step in steps}:
+        if step not in operations:
+            raise BadConnector(f"{name}: there is no operation {step}")
+    rate = _mapping(document, "rate", name)
+    for key, wish in _mapping(document, "settings", name).items():
+        if not isinstance(wish, dict) or not set(wish) >= _SETTING:
+            raise BadConnector(f"{name}.settings.{key} needs pattern and about")
+    return Connector(
+        name,
+        _text(document, "title", name),
+        tuple(document.get("documentation", ())),
+        _text(document, "base", name),
+        _mapping(document, "settings", name),
+        _sign_in(document, name),
+        int(rate.get("requests", 5)),
+        float(rate.get("seconds", 1)),
+        maps,
+        operations,
+        flows,
+        pop,
+    )
+
+
+def _operation(key: str, one: Any, connector: str, maps: Maps) -> Operation:
+    where = f"{connector}.operations.{key}"
+    if not isinstance(one, dict):
+        raise BadConnector(f"{where} must be a mapping")
+    request = next((method for method in METHODS if method in one), None)
+    if request is None:
+        raise BadConnector(f"{where} needs one of {', '.join(METHODS)} with an address")
+    known = {request, "json", "form", "pick", "keep", "unless", "needs", "only_if", "nothing", "must", "is_one_of"}
+    unknown = sorted(set(one) - known)
+    if unknown:
+        raise BadConnector(f"{where}: {unknown[0]} is not known; known are {', '.join(sorted(known))}")
+    body = one.get("json", one.get("form"))
+    try:
+        check_places([one[request], body, one.get("pick", {})], maps)
+    except BadPlace as error:
+        raise BadConnector(f"{where}: {error}") from error
+    return Operation(
+        key,
+        request,
+        str(one[request]),
+        body,
+        "form" in one,
+        one.get("keep", {}),
+        one.get("unless", ""),
+        tuple(one.get("needs", ())),
+        one.get("only_if", ""),
+        tuple(one.get("nothing", ())),
+        one.get("must", ""),
+        one.get("is_one_of", {}),
+        one.get("pick", {}),
+    )
+
+
+def _sign_in(document: dict[str, Any], name: str) -> SignIn:
+    given = _mapping(document, "sign_in", name)
+    kind = given.get("kind", "")
+    if kind not in SIGN_INS:
+        raise BadConnector(f"{name}.sign_in.kind must be one of {', '.join(SIGN_INS)}")
+    if kind.startswith("oauth2") and not given.get("token_url"):
+        raise BadConnector(f"{name}.sign_in.token_url is missing")
+    try:
+        return SignIn(**given)
+    except TypeError as error:
+        raise BadConnector(f"{name}.sign_in has a part that is not known") from error
+
+
+def _text(document: dict[str, Any], part: str, name: str) -> str:
+    value = document.get(part)
+    if not isinstance(value, str) or not value:
+        raise BadConnector(f"{name + '.' if name else ''}{part} is missing")
+    return value
+
+
+def _mapping(document: dict[str, Any], part: str, name: str) -> dict[str, Any]:
+    value = document.get(part, {})
+    if not isinstance(value, dict):
+        raise BadConnector(f"{name}.{part} must be a mapping")
+    return value

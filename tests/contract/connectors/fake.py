@@ -1,0 +1,112 @@
+"""What the fakes of CRMs have in common: a server on loopback that signs in, refuses and loses answers on demand."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from gevent import pywsgi
+
+Answer = tuple[int, Any]
+
+
+class Refused(Exception):
+    """The interface would refuse this request; the test shows why."""
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Fake:
+    """A CRM. `access` are the tokens that are good now; `refresh` the one that may be used, once where it rotates."""
+
+    rotates: bool = False
+    access: set[str] = field(default_factory=lambda: {"first"})
+    refresh: str = "refresh-0"
+    refreshed: int = 0
+    lose: int = -1
+    """The answer of the request with this number is lost, after the request has had its effect."""
+    refuse: tuple[int, str] | None = None
+    """Status and Retry-After of every answer while it is set."""
+    requests: list[Request] = field(default_factory=list)
+
+    TOKEN_PATH = "/token"
+
+    def __post_init__(self) -> None:
+        self._server = pywsgi.WSGIServer(("127.0.0.1", 0), self._serve, log=None, error_log=None)
+        self._server.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        self._server.stop(timeout=1)
+
+    def handle(self, request: Request) -> Answer:
+        raise NotImplementedError
+
+    def token_of(self, request: Request) -> str:
+        return request.headers.get("AUTHORIZATION", "").removeprefix("Bearer ")
+
+    def _serve(self, environ: dict[str, Any], start: Callable[..., object]) -> list[bytes]:
+        request = _read(environ)
+        status, document, extra = 200, dict[str, Any](), list[tuple[str, str]]()
+        if request.path.endswith(self.TOKEN_PATH):
+            status, document = self._token(request)
+        elif self.token_of(request) not in self.access:
+            self.requests.append(request)
+            status, document = 401, {"error": "expired_token"}
+        elif self.refuse is not None:
+            self.requests.append(request)
+            status, extra = self.refuse[0], [("Retry-After", self.refuse[1])]
+        else:
+            number = len(self.requests)
+            self.requests.append(request)
+            try:
+                status, document = self.handle(request)
+            except Refused as why:
+                status, document = 400, {"error": str(why)}
+            if number == self.lose:
+                status, document = 502, {}
+        body = b"" if status == 204 else json.dumps(document).encode()
+        start(f"{status} X", [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *extra])
+        return [body]
+
+    def _token(self, request: Request) -> Answer:
+        form = request.body
+        wanted = {"client_id": "client", "client_secret": "secret", "grant_type": "refresh_token"}
+        if any(form.get(name) != value for name, value in wanted.items()) or form["refresh_token"] != self.refresh:
+            return 400, {"error": "invalid_grant"}
+        self.refreshed += 1
+        token = f"access-{self.refreshed}"
+        self.access = {token}
+        document: dict[str, Any] = {"access_token": token, "expires_in": 3600}
+        if self.rotates:
+            self.refresh = f"refresh-{self.refreshed}"
+            document["refresh_token"] = self.refresh
+        return 200, document
+
+
+def need(condition: object, why: str) -> None:
+    """Refuse a request as the interface would."""
+    if not condition:
+        raise Refused(why)
+
+
+def _read(environ: dict[str, Any]) -> Request:
+    raw = environ["wsgi.input"].read()
+    kind = environ.get("CONTENT_TYPE", "")
+    body: Any = None
+    if kind.startswith("application/json"):
+        body = json.loads(raw)
+    elif raw:
+        body = {name: values[0] for name, values in parse_qs(raw.decode(), keep_blank_values=True).items()}
+    query = {name: values[-1] for name, values in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
+    headers = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    return Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], query, body, headers)

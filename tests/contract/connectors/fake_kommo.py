@@ -1,0 +1,74 @@
+"""Kommo's contacts, notes and tasks: https://www.kommo.com/developers/content/api_v4/contacts-4/ (204 without a
+match), .../api_v4/events-and-notes/ (call_in and call_out, params uniq, duration, source, link, phone),
+.../api_v4/tasks-api/ and .../oauth/step-by-step/ (a refresh token is good for one use).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.contract.connectors.fake import Answer, Fake, Request, need
+
+
+@dataclass
+class Kommo(Fake):
+    rotates: bool = True
+    people: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    todo: list[dict[str, Any]] = field(default_factory=list)
+
+    TOKEN_PATH = "/oauth2/access_token"
+
+    def handle(self, request: Request) -> Answer:
+        parts = request.path.removeprefix("/api/v4/").split("/")
+        if parts == ["contacts"]:
+            return self._contacts(request)
+        if parts[0] == "contacts" and parts[2] == "notes":
+            return self._notes(int(parts[1]), request)
+        need(parts == ["tasks"], "path")
+        if request.method == "GET":
+            return self._list(
+                "tasks", [one for one in self.todo if str(one["entity_id"]) == request.query["filter[entity_id]"]]
+            )
+        [task] = request.body
+        need({"text", "complete_till"} <= set(task) and isinstance(task["complete_till"], int), "task")
+        return self._add("tasks", self.todo, task)
+
+    def _contacts(self, request: Request) -> Answer:
+        if request.method == "GET":
+            found = [one for one in self.people if request.query["query"] in self._phone(one)]
+            return self._list("contacts", found[: int(request.query["limit"])])
+        [one] = request.body
+        need(one["custom_fields_values"][0]["field_code"] == "PHONE", "field_code")
+        return self._add("contacts", self.people, one)
+
+    def _notes(self, contact: int, request: Request) -> Answer:
+        need(any(one["id"] == contact for one in self.people), "no such contact")
+        if request.method == "GET":
+            return self._list("notes", [one for one in self.notes if one["contact"] == contact][::-1])
+        [note] = request.body
+        need(note["note_type"] in {"call_in", "call_out"}, "note_type")
+        need({"uniq", "duration", "source", "phone"} <= set(note["params"]), "params")
+        need(isinstance(note["params"]["duration"], int), "duration")
+        return self._add("notes", self.notes, note | {"contact": contact})
+
+    @staticmethod
+    def _phone(one: dict[str, Any]) -> str:
+        return str(one["custom_fields_values"][0]["values"][0]["value"])
+
+    @staticmethod
+    def _list(name: str, found: list[dict[str, Any]]) -> Answer:
+        return (200, {"_embedded": {name: found}}) if found else (204, {})
+
+    @staticmethod
+    def _add(name: str, kept: list[dict[str, Any]], one: dict[str, Any]) -> Answer:
+        kept.append(one | {"id": len(kept) + 1})
+        return 200, {"_embedded": {name: [{"id": len(kept)}]}}
+
+    def contacts(self) -> list[str]:
+        return [self._phone(one) for one in self.people]
+
+    def calls(self) -> list[tuple[str, str, int]]:
+        return [(str(one["contact"]), one["params"].get("link", ""), one["params"]["duration"]) for one in self.notes]
+
+    def tasks(self) -> list[str]:
+        return [str(one["entity_id"]) for one in self.todo]

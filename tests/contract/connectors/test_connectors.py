@@ -1,0 +1,264 @@
+"""One suite for every connector, each against a fake made from its interface's documentation (SPEC 7.5)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from services.shared.chassis.web import service_app
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Limits, Outside
+from services.webhooks.adapters.channel_secrets import ChannelSecrets
+from services.webhooks.adapters.connection import EndpointConnection
+from services.webhooks.adapters.connectors.engine import Engine, MemorySteps
+from services.webhooks.adapters.connectors.library import CONNECTORS, read_connector
+from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens
+from services.webhooks.api.lookup import lookup_routes
+from services.webhooks.domain.endpoint import Endpoint, endpoints_of
+from services.webhooks.domain.outcome import Attempt, Verdict
+from services.webhooks.domain.payload import payload_of
+from tests.contract.connectors.fake_bitrix24 import Bitrix24
+from tests.contract.connectors.fake_hubspot import HubSpot
+from tests.contract.connectors.fake_kommo import Kommo
+from tests.contract.connectors.fake_leadvertex import LeadVertex
+from tests.contract.connectors.fake_salesforce import Salesforce
+from tests.contract.connectors.fake_zoho import Zoho
+
+FAKES: dict[str, type[Any]] = {
+    "kommo": Kommo,
+    "zoho": Zoho,
+    "leadvertex": LeadVertex,
+    "hubspot": HubSpot,
+    "bitrix24": Bitrix24,
+    "salesforce": Salesforce,
+}
+SETTINGS = {
+    "kommo": {"account": "acme"},
+    "leadvertex": {"project": "acme", "lost_status": "7"},
+    "bitrix24": {"portal": "acme.bitrix24.eu"},
+    "salesforce": {"instance": "acme.my.salesforce.com"},
+}
+PATHS = {"kommo": "", "zoho": "/crm/v8", "leadvertex": "/api/admin", "hubspot": "", "bitrix24": "/rest"}
+OAUTH = {"client_id": "client", "client_secret": "secret", "refresh_token": "refresh-0"}
+NUMBER = "+380671112233"
+KNOWN = ("acme", "crm")
+OUTSIDE = Outside.with_certificates(AddressGuard.parse("127.0.0.1/32"), Limits(), None)
+LINK = "https://calls.example/recordings/{recording_id}"
+
+
+class Crm:
+    """A tenant's connection with a CRM, over processes that come and go."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fake: Any = FAKES[name]()
+        self.store = MemoryTokenStore()
+        self.steps = MemorySteps()
+        self.secret = {"token": "first"} if name == "leadvertex" else dict(OAUTH)
+        channel = tn.Channel(channel_id="crm", secret_ref="crm")
+        channel.crm.connector = name
+        for key, value in SETTINGS.get(name, {}).items():
+            channel.crm.settings[key] = value
+        channel.crm.users["olena"] = "42"
+        document = tn.TenantDocument(tenant_id="acme", channels=[channel])
+        self.endpoint: Endpoint = endpoints_of(document)[0]
+        self.connection = EndpointConnection(OUTSIDE)
+        self.restart()
+
+    def restart(self, *, forgets: bool = False) -> None:
+        """Begin a new process; where it `forgets`, the kill came before anything of the last steps was kept."""
+        connector = read_connector(CONNECTORS / f"{self.name}.yaml")
+        path = "/services/data/v60.0" if self.name == "salesforce" else PATHS[self.name]
+        sign_in = connector.sign_in
+        if sign_in.token_url:
+            sign_in = replace(sign_in, token_url=self.fake.url + self.fake.TOKEN_PATH)
+        local = replace(connector, base=self.fake.url + path, sign_in=sign_in, requests=1000)
+        secrets = ChannelSecrets(None)
+        secrets._secrets = {"acme/crm": self.secret}
+        if forgets:
+            self.steps = MemorySteps()
+        self.engine = Engine({self.name: local}, secrets, Tokens(self.store), self.steps, LINK)
+
+    def carry(self, event: Event, kind: str = "call.ended") -> Attempt:
+        payload = payload_of(event, kind)
+        delivery = Delivery(delivery_id=f"{event.event_id}.crm", tenant_id="acme", event_type=kind, payload=payload)
+        return self.engine.carry(delivery, self.endpoint, self.connection)
+
+
+@pytest.fixture(params=FAKES)
+def crm(request: pytest.FixtureRequest) -> Iterator[Crm]:
+    crm = Crm(request.param)
+    yield crm
+    crm.connection.close()
+    crm.fake.stop()
+
+
+def ended(number: int, exit_way: str = "ANSWERED", caller: str = NUMBER, name: str = "Олена") -> Event:
+    event = Event(event_id=f"e{number}", tenant_id="acme", call_id=f"0a1b-{number}", sequence=3)
+    event.time.FromMilliseconds(1_767_607_300_000)
+    body = event.call_ended
+    body.exit = ev.CallExit.Value(f"CALL_EXIT_{exit_way}")
+    body.caller.number, body.caller.name = caller, name
+    body.line, body.queue_id, body.agent_id = "+380441000001", "sales", "olena"
+    body.started_at.FromMilliseconds(1_767_607_200_000)
+    body.wait_ms, body.talk_ms = 9_000, 75_000 if exit_way == "ANSWERED" else 0
+    if exit_way == "ANSWERED":
+        body.recording_ids.append(f"r{number}")
+    return event
+
+
+def is_delivered(attempt: Attempt) -> bool:
+    return attempt.verdict is Verdict.DELIVERED
+
+
+def test_an_answered_call_of_a_new_customer_is_in_the_crm_with_its_recording(crm: Crm) -> None:
+    assert crm.carry(ended(1)).error == ""
+    assert crm.fake.contacts() == [NUMBER]
+    [(contact, link, seconds)] = crm.fake.calls()
+    assert (link, seconds) == ("https://calls.example/recordings/r1", 75)
+    assert contact
+    assert crm.fake.tasks() == []
+
+
+def test_a_customer_who_is_known_is_found(crm: Crm) -> None:
+    assert is_delivered(crm.carry(ended(1)))
+    assert is_delivered(crm.carry(ended(2)))
+    assert crm.fake.contacts() == [NUMBER]
+    assert {contact for contact, _, _ in crm.fake.calls()} == {crm.fake.calls()[0][0]}
+    assert len(crm.fake.calls()) == (1 if crm.name == "leadvertex" else 2)  # there an order holds its last call
+
+
+def test_a_lost_call_leaves_somebody_a_task(crm: Crm) -> None:
+    assert crm.carry(ended(1, "ABANDONED")).error == ""
+    assert len(crm.fake.tasks()) == 1
+    assert is_delivered(crm.carry(ended(2, "SHORT_ABANDONED", "+380671112244")))
+    assert len(crm.fake.tasks()) == 1
+
+
+def test_wherever_the_process_is_killed_nothing_is_there_twice(crm: Crm) -> None:
+    event = ended(1, "ABANDONED")
+    assert is_delivered(crm.carry(event))
+    wanted = (crm.fake.contacts(), crm.fake.calls(), crm.fake.tasks())
+    steps = len(crm.fake.requests)
+    for lost in range(steps):
+        again = Crm(crm.name)
+        again.fake.lose = lost
+        first = again.carry(event)
+        assert not is_delivered(first), lost
+        again.restart(forgets=True)
+        assert is_delivered(again.carry(event)), lost
+        assert is_delivered(again.carry(event)), lost
+        assert (again.fake.contacts(), again.fake.calls(), again.fake.tasks()) == wanted, lost
+        again.connection.close()
+        again.fake.stop()
+
+
+def test_a_try_goes_on_where_the_one_before_it_ended(crm: Crm) -> None:
+    event = ended(1)
+    assert is_delivered(crm.carry(event))
+    steps = len(crm.fake.requests)
+    assert is_delivered(crm.carry(event))
+    assert len(crm.fake.requests) - steps < steps
+
+
+def test_who_hides_the_number_is_not_made_a_contact(crm: Crm) -> None:
+    assert is_delivered(crm.carry(ended(1, caller="anonymous")))
+    assert crm.fake.requests == []
+
+
+def test_a_hostile_name_is_a_name(crm: Crm) -> None:
+    name = "x' OR 1=1 -- \"}],\r\nX-Evil: 1&status=9 {{call.id}}"
+    assert crm.carry(ended(1, name=name)).error == ""
+    bodies = orjson.dumps([request.body for request in crm.fake.requests]).decode()
+    assert orjson.dumps(name.replace("\r\n", "  ")).decode() in bodies
+    assert not any("EVIL" in header for request in crm.fake.requests for header in request.headers)
+    assert crm.fake.tasks() == []
+
+
+def test_what_the_crm_asks_to_wait_is_waited(crm: Crm) -> None:
+    is_delivered(crm.carry(ended(1)))
+    crm.fake.refuse = (429, "17")
+    attempt = crm.carry(ended(2))
+    assert (attempt.status, attempt.retry_after, attempt.verdict) == (429, 17.0, Verdict.RETRY)
+
+
+def test_a_screen_shows_who_calls(crm: Crm) -> None:
+    assert crm.engine.look_up(crm.endpoint, NUMBER, crm.connection) == {}
+    assert is_delivered(crm.carry(ended(1)))
+    known = crm.engine.look_up(crm.endpoint, NUMBER, crm.connection)
+    assert known["contact_id"]
+    if crm.name != "bitrix24":  # its search gives ids alone
+        assert known["contact_name"] == "Олена"
+
+
+def test_tokens_are_refreshed_and_outlive_the_process(crm: Crm) -> None:
+    if crm.secret != OAUTH:
+        return
+    assert is_delivered(crm.carry(ended(1)))
+    assert crm.fake.refreshed == 1
+    crm.restart()
+    assert is_delivered(crm.carry(ended(2)))
+    assert crm.fake.refreshed == 1
+    crm.fake.access = set()  # revoked at the far side before its time
+    assert is_delivered(crm.carry(ended(3)))
+    assert crm.fake.refreshed == 2
+    assert b"access" not in b"".join(crm.store.kept.values())
+    crm.fake.access, crm.fake.refresh = set(), "another"
+    refused = crm.carry(ended(4))
+    assert (refused.verdict, refused.error) == (
+        Verdict.RETRY,
+        "signing in was answered 400: authorise the connection anew",
+    )
+    crm.secret["refresh_token"] = "another"
+    crm.restart()
+    assert is_delivered(crm.carry(ended(4)))
+
+
+def test_a_transcript_is_added_where_the_call_is(crm: Crm) -> None:
+    event = Event(event_id="t1", tenant_id="acme", call_id="0a1b-1")
+    event.transcript_completed.recording_id, event.transcript_completed.words = "r1", 321
+    event.transcript_completed.language = "uk"
+    has_transcripts = "transcript.completed" in crm.engine.library[crm.name].flows
+    assert is_delivered(crm.carry(event, "transcript.completed")) is not has_transcripts
+    assert is_delivered(crm.carry(ended(1)))
+    assert is_delivered(crm.carry(event, "transcript.completed"))
+    bodies = orjson.dumps([request.body for request in crm.fake.requests]).decode()
+    assert ("321 words: https://calls.example/recordings/r1" in bodies) is has_transcripts
+
+
+def test_a_setting_can_not_lead_anywhere_else(crm: Crm) -> None:
+    if crm.name not in SETTINGS or not crm.endpoint.channel:
+        return
+    name = next(iter(SETTINGS[crm.name]))
+    for hostile in ("evil.example/", "x@evil.example", "evil.example#", "a b", "", "ACME", "x\n"):
+        crm.endpoint.channel.crm.settings[name] = hostile
+        assert "is missing or wrong" in crm.carry(ended(1)).error
+    assert crm.fake.requests == []
+
+
+def test_a_flow_asks_who_calls_with_the_channels_own_key(crm: Crm) -> None:
+    assert is_delivered(crm.carry(ended(1)))
+    crm.secret["lookup_key"] = "k" * 20
+    directory: Any = SimpleNamespace(find=lambda tenant, channel: crm.endpoint if (tenant, channel) == KNOWN else None)
+    secrets = ChannelSecrets(None)
+    secrets._secrets = {"acme/crm": crm.secret}
+    app = service_app("webhooks", lambda: (True, ""))
+    app.register_blueprint(lookup_routes(crm.engine, directory, secrets, lambda: EndpointConnection(OUTSIDE)))
+    client = app.test_client()
+    address = "/v1/lookup/acme/crm"
+    answer = client.get(address, query_string={"number": NUMBER, "key": "k" * 20})
+    found: Any = answer.json
+    assert (answer.status_code, found["found"]) == (200, True)
+    assert found["contact_id"]
+    assert client.get(address, query_string={"number": "anonymous", "key": "k" * 20}).json == {"found": False}
+    for path, key in ((address, "k" * 19), (address, ""), ("/v1/lookup/beta/crm", "k" * 20), ("/v1/lookup/acme/x", "")):
+        assert client.get(path, query_string={"number": NUMBER, "key": key}).status_code == 403
+    crm.fake.refuse = (500, "")
+    assert client.get(address, query_string={"number": NUMBER, "key": "k" * 20}).status_code == 502

@@ -1,0 +1,222 @@
+"""Messages of rules over every channel, each to a true server on loopback, with the retries that webhooks have."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from email import message_from_string, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gevent import pywsgi
+
+from services.shared.bus.topics import DELIVERIES_DEAD
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ABANDONED, Event
+from tests.integration.webhooks.harness import Service, endpoint, wait_until
+
+TOKEN = "12345:abcdefghijklmnop"
+HOSTILE = "Їжак <!channel>\r\nBcc: evil@example.com & {caller}"
+
+
+class HttpServer:
+    """Notes requests and answers what it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, Any]] = []
+        self.answers: list[tuple[str, bytes, list[tuple[str, str]]]] = []
+        self.usual: tuple[str, bytes, list[tuple[str, str]]] = ("200 OK", b'{"ok":true}', [])
+        self._server = pywsgi.WSGIServer(("127.0.0.1", 0), self._take, log=None, error_log=None)
+        self._server.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _take(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        self.requests.append((environ["PATH_INFO"], json.loads(environ["wsgi.input"].read())))
+        status, body, headers = self.answers.pop(0) if self.answers else self.usual
+        start(status, [("Content-Length", str(len(body))), *headers])
+        return [body]
+
+    def stop(self) -> None:
+        self._server.stop(timeout=1)
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    server = HttpServer()
+    yield server
+    server.stop()
+
+
+def lost(number: int, tenant_id: str = "acme", name: str = HOSTILE) -> Event:
+    event = Event(event_id=f"lost-{tenant_id}-{number}", tenant_id=tenant_id, call_id=f"call-{number}")
+    event.time.GetCurrentTime()
+    event.call_lost.exit = CALL_EXIT_ABANDONED
+    event.call_lost.caller.number = f"+38067000{number:04}"
+    event.call_lost.caller.name = name
+    event.call_lost.queue_id = "sales"
+    return event
+
+
+def document(
+    channel: tn.Channel, text: str = "Втрачено: {caller} {caller_name}", subject: str = ""
+) -> tn.TenantDocument:
+    action = tn.RuleAction(to=channel.channel_id, text=text, subject=subject)
+    rule = tn.Rule(rule_id="tell", events=["call.lost"], condition="event.exit == 'abandoned'", actions=[action])
+    return tn.TenantDocument(tenant_id="acme", time_zone="Europe/Kyiv", channels=[channel], rules=[rule])
+
+
+def dead(service: Service) -> list[Delivery]:
+    return [Delivery.FromString(record.value) for record in service.bus.records(DELIVERIES_DEAD)]
+
+
+def test_a_bot_of_telegram_tells_the_shift(service: Service, server: HttpServer) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="bot", telegram=tn.TelegramChannel(chat_id="-100123"))
+    service.channel_secrets = {"acme/bot": {"token": TOKEN}}
+    service.telegram_api = server.url
+    server.answers = [("429 Too Many", b'{"ok":false,"parameters":{"retry_after":0}}', []), ("200 OK", b"{}", [])]
+    service.apply(document(channel))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(server.requests) == 3 and service.room.size() == 0)
+    paths, messages = {path for path, _ in server.requests}, [message for _, message in server.requests]
+    assert paths == {f"/bot{TOKEN}/sendMessage"}
+    assert all(message == messages[0] for message in messages)
+    assert (messages[0]["chat_id"], "parse_mode" in messages[0]) == ("-100123", False)
+    assert messages[0]["text"] == "Втрачено: +380670000001 Їжак <!channel>  Bcc: evil@example.com & {caller}"
+    assert dead(service) == []
+
+
+def test_a_text_for_slack_calls_nobody(service: Service, server: HttpServer) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="hook", slack=tn.SlackChannel())
+    service.channel_secrets = {"acme/hook": {"url": server.url + "/services/T0/B0/x"}}
+    server.usual = ("200 OK", b"ok", [])
+    service.apply(document(channel))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(server.requests) == 1)
+    path, message = server.requests[0]
+    assert path == "/services/T0/B0/x"
+    assert message["text"].startswith("Втрачено: +380670000001 Їжак &lt;!channel&gt;")
+    assert "<" not in message["text"]
+
+
+def test_without_a_secret_a_message_is_given_up_with_the_reason(service: Service, server: HttpServer) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="bot", telegram=tn.TelegramChannel(chat_id="1"))
+    service.channel_secrets = {"beta/bot": {"token": TOKEN}}
+    service.telegram_api = server.url
+    service.apply(document(channel))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(dead(service)) == 1)
+    assert dead(service)[0].last_error == "the secret store has no bot token for this channel"
+    assert server.requests == []
+
+
+class MailServer:
+    """aiosmtpd in a process of its own."""
+
+    def __init__(self, folder: Path, refusals: int) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._path = folder / "mails.jsonl"
+        program = Path(__file__).with_name("mail_server.py")
+        command = [sys.executable, str(program), str(self.port), str(self._path), str(refusals)]
+        self._process = subprocess.Popen(command)  # noqa: S603 - our own program
+        wait_until(self._listens)
+
+    def _listens(self) -> bool:
+        with socket.socket() as tried:
+            return tried.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def mails(self) -> list[tuple[str, list[str], EmailMessage]]:
+        if not self._path.exists():
+            return []
+        kept = [json.loads(line) for line in self._path.read_text().splitlines()]
+        return [(one["from"], one["to"], _mail(one["mail"])) for one in kept]
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _mail(text: str) -> EmailMessage:
+    mail = message_from_string(text, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+@pytest.fixture
+def mail_server(tmp_path: Path) -> Iterator[MailServer]:
+    server = MailServer(tmp_path, 2)
+    yield server
+    server.stop()
+
+
+def test_a_mail_is_ukrainian_and_has_no_line_of_a_callers(service: Service, mail_server: MailServer) -> None:
+    wish = tn.EmailChannel(host="127.0.0.1", port=mail_server.port, security=tn.MAIL_SECURITY_NONE)
+    wish.sender, wish.sender_name = "ringmaster@acme.example", "Диспетчерська"
+    wish.recipients.extend(["shift@acme.example", "boss@acme.example"])
+    service.apply(document(tn.Channel(channel_id="mail", email=wish), subject="Втрачений дзвінок: {caller_name}"))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(mail_server.mails()) == 1 and service.room.size() == 0)
+    sender, recipients, mail = mail_server.mails()[0]
+    assert (sender, recipients) == ("ringmaster@acme.example", ["shift@acme.example", "boss@acme.example"])
+    assert mail["Subject"] == "Втрачений дзвінок: Їжак <!channel> Bcc: evil@example.com & {caller}"
+    assert mail["From"] == "Диспетчерська <ringmaster@acme.example>"
+    assert mail["Bcc"] is None
+    assert mail["Message-ID"].endswith("@acme.example>")
+    assert mail.get_content().strip() == "Втрачено: +380670000001 Їжак <!channel>  Bcc: evil@example.com & {caller}"
+
+
+def test_a_mail_server_that_wants_no_tls_gets_no_mail_where_tls_is_asked_for(
+    service: Service, mail_server: MailServer
+) -> None:
+    wish = tn.EmailChannel(host="127.0.0.1", port=mail_server.port, security=tn.MAIL_SECURITY_STARTTLS)
+    wish.sender = "ringmaster@acme.example"
+    wish.recipients.append("shift@acme.example")
+    service.apply(document(tn.Channel(channel_id="mail", email=wish), subject="x"))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(dead(service)) == 1)
+    assert dead(service)[0].last_error == "the mail server can't be talked to: SMTPNotSupportedError"
+    assert mail_server.mails() == []
+
+
+def test_a_feed_has_every_event_of_its_tenant_in_order_and_of_nobody_else(service: Service) -> None:
+    feed = tn.Channel(channel_id="feed", feed=tn.FeedChannel(format=tn.FEED_FORMAT_JSON), events=["call.*"])
+    raw = tn.Channel(channel_id="raw", feed=tn.FeedChannel(format=tn.FEED_FORMAT_PROTOBUF))
+    service.apply(tn.TenantDocument(tenant_id="acme", channels=[feed]))
+    service.apply(tn.TenantDocument(tenant_id="beta", channels=[raw]))
+    service.start()
+    service.publish(*(lost(number, tenant) for number in range(20) for tenant in ("acme", "beta", "gamma")))
+    wait_until(lambda: len(service.bus.records("ringmaster.feed.beta")) == 20)
+    wait_until(lambda: len(service.bus.records("ringmaster.feed.acme")) == 20)
+    ours = service.bus.records("ringmaster.feed.acme")
+    assert {json.loads(record.value)["data"]["tenant_id"] for record in ours} == {"acme"}
+    assert {record.headers["content-type"] for record in ours} == {"application/json"}
+    assert sorted(record.headers["ce_id"] for record in ours) == sorted(f"lost-acme-{number}" for number in range(20))
+    theirs = [Event.FromString(record.value) for record in service.bus.records("ringmaster.feed.beta")]
+    assert {event.tenant_id for event in theirs} == {"beta"}
+    assert service.bus.records("ringmaster.feed.gamma") == []
+
+
+def test_a_rule_sends_the_event_itself_to_a_webhook_endpoint_and_a_feed(
+    service: Service, make_receiver: Callable[..., Any]
+) -> None:
+    receiver = make_receiver()
+    feed = tn.Channel(channel_id="alarms", feed=tn.FeedChannel(format=tn.FEED_FORMAT_JSON), events=["kpi.*"])
+    rule = tn.Rule(rule_id="vip", events=["call.lost"], condition="caller == '+380670000007'")
+    rule.actions.extend([tn.RuleAction(to="crm"), tn.RuleAction(to="alarms")])
+    hook = endpoint(receiver.url, "crm", ("kpi.violated",))
+    service.apply(tn.TenantDocument(tenant_id="acme", webhooks=[hook], channels=[feed], rules=[rule]))
+    service.start()
+    service.publish(*(lost(number) for number in range(10)))
+    wait_until(lambda: receiver.ledger.received == 1 and len(service.bus.records("ringmaster.feed.acme")) == 1)
+    assert receiver.ledger.summary()["by_type"] == {"call.lost": 1}
+    assert json.loads(service.bus.records("ringmaster.feed.acme")[0].value)["data"]["event_id"] == "lost-acme-7"
