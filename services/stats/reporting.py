@@ -13,7 +13,7 @@ from services.shared.chassis.clock import Clock
 from services.stats import metrics
 from services.stats.adapters.columns import Columns, QueryStopped, Running
 from services.stats.domain.board import Board
-from services.stats.domain.reports import answer, calendar
+from services.stats.domain.reports import answer, calendar, staffing
 from services.stats.domain.reports.dictionary import Dictionary
 from services.stats.domain.reports.query import BadQuery, Query, cell_of, query_of
 from services.stats.domain.reports.sql import Compiler, Profiled, Statement
@@ -29,6 +29,7 @@ MOST_AT_ONCE: Final = 4
 MOST_OF_TENANT: Final = 2
 WAIT_SECONDS: Final = 5.0
 MOST_GAPS: Final = 100
+STAFFING: Final = "staffing"
 _T = TypeVar("_T")
 
 
@@ -59,14 +60,14 @@ class Reports:
 
     def run(self, tenant_id: str, query: Query, *, with_totals: bool = True) -> dict[str, Any]:
         """Return a page of a report."""
-        columns = answer.columns_of(self.dictionary, query)
+        columns = self.columns(query)
         lacks = self.refresh(tenant_id)
         compiler = self._compiler(tenant_id, query)
         if query.report.is_list:
             statement = compiler.rows(limit=query.limit, offset=query.offset)
         else:
             statement = compiler.count(limit=query.limit, offset=query.offset)
-        rows = self._fetch(tenant_id, statement)
+        rows = _staffed(query, self._fetch(tenant_id, statement))
         found = self._page(query, columns, rows) | {"completeness": self._completeness(tenant_id, query, lacks)}
         if not query.report.is_list and with_totals:
             found["totals"] = self.totals(tenant_id, query)
@@ -100,9 +101,17 @@ class Reports:
     def stream(self, tenant_id: str, query: Query) -> tuple[list[answer.Column], Iterator[list[tuple[Any, ...]]]]:
         """Return columns and chunks of raw rows of a whole report, in constant memory."""
         self.refresh(tenant_id)
+        columns = self.columns(query)
+        chunks = self._chunks(tenant_id, self.whole(tenant_id, query))
+        return columns, ([row[: len(columns)] for row in _staffed(query, rows)] for rows in chunks)
+
+    def columns(self, query: Query) -> list[answer.Column]:
+        """Return the columns of a report, with those that are computed from others. Raises BadQuery."""
         columns = answer.columns_of(self.dictionary, query)
-        statement = self.whole(tenant_id, query)
-        return columns, self._chunks(tenant_id, statement, len(columns))
+        if query.report.kind != STAFFING:
+            return columns
+        staffing.check(query)
+        return columns + staffing.columns(query.language)
 
     def whole(self, tenant_id: str, query: Query) -> Statement:
         """Return the statement of a whole report, without pages."""
@@ -146,11 +155,11 @@ class Reports:
     def _fetch(self, tenant_id: str, statement: Statement) -> list[tuple[Any, ...]]:
         return self.watched(tenant_id, lambda running: self._columns.fetch(tenant_id, statement, running))
 
-    def _chunks(self, tenant_id: str, statement: Statement, width: int) -> Iterator[list[tuple[Any, ...]]]:
+    def _chunks(self, tenant_id: str, statement: Statement) -> Iterator[list[tuple[Any, ...]]]:
         running = Running()
         take = self.watched(tenant_id, lambda _: self._columns.begin(tenant_id, statement, running))
         while rows := threaded(take):
-            yield [row[:width] for row in rows]
+            yield rows
 
     @contextmanager
     def _slot(self, tenant_id: str) -> Iterator[None]:
@@ -231,6 +240,14 @@ def _typed(column: answer.Column, name: str) -> str:
     if column.unit == "time" and column.id in ("day", "week", "month"):
         return f"date '1970-01-01' + \"{name}\"::integer"
     return f'"{name}" / 1000.0' if (column.role, column.unit) == ("field", "seconds") else f'"{name}"'
+
+
+def _staffed(query: Query, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows with what Erlang says of each period, between the metrics and the number of all rows."""
+    if query.report.kind != STAFFING:
+        return rows
+    places = {name: len(query.groups) + place for place, name in enumerate(query.metrics)}
+    return [(*row[:-1], *staffing.values(query, row[places["offered"]], row[places["aht"]]), row[-1]) for row in rows]
 
 
 def _without_groups(query: Query) -> Query:

@@ -1,6 +1,7 @@
 """One suite for both stores: the one in memory may not differ from the true one."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -88,3 +89,19 @@ def test_a_document_store_that_is_away_is_named_as_such() -> None:
     with pytest.raises(StoreUnavailable):
         store.write({("acme", "c1"): {"started": True}})
     store.close()
+
+
+def test_what_changed_since_is_read_by_revision_and_what_was_deleted_is_gone(store: Store, tenant: str) -> None:
+    assert store.mark(tenant) == 0
+    call = {"facts.00001": {"k": "call_started", "t": 1}, "rev": 7, "last_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    store.write({(tenant, "c1"): call, (tenant, "c2"): {**call, "rev": 9}})
+    fact = {("agent_facts", tenant, "olena:1"): {"k": "agent_state_changed", "rev": 8}}
+    store.write({}, fact)
+    store.write({(tenant, "c1"): {**call, "rev": 3}}, fact)
+    assert store.mark(tenant) == 9
+    assert [(each["call_id"], each["rev"]) for each in store.changed(tenant, "calls", 0)] == [("c1", 7), ("c2", 9)]
+    assert [each["call_id"] for each in store.changed(tenant, "calls", 7)] == ["c2"]
+    assert [each["key"] for each in store.changed(tenant, "agent_facts", 0)] == ["olena:1"]
+    assert list(store.changed(f"{tenant}-rival", "calls", 0)) == []
+    store.forget_facts(tenant)
+    assert (store.mark(tenant), list(store.changed(tenant, "calls", 0))) == (0, [])

@@ -35,6 +35,7 @@ PERIODS: Final = (
 _OPTIONS: Final = frozenset(
     {"period", "from", "until", "tz", "groups", "metrics", "filters", "exclude", "order", "limit", "offset", "lang"}
     | {"threshold_seconds", "fcr_hours", "resolved", "unresolved", "tariff", "cell", "metric"}
+    | {"agents", "target_percent", "patience_seconds"}
 )
 
 
@@ -69,6 +70,9 @@ class Query:
     resolved: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
     tariff: tuple[int, int, int] = DEFAULT_TARIFF
+    agents: int | None = None
+    target_percent: int = 80
+    patience_seconds: int = 120
 
     def before(self) -> "Query":
         """Return the same question about the period before, equally many local days long, else equally long."""
@@ -118,6 +122,9 @@ def query_of(dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], n
         _texts(asked, "resolved"),
         _texts(asked, "unresolved"),
         _tariff(asked),
+        _number(asked, "agents", 0, 0, 5_000) if "agents" in asked else None,
+        _number(asked, "target_percent", 80, 1, 99),
+        _number(asked, "patience_seconds", 120, 1, 86_400),
     )
     _check_sources(dictionary, query)
     return query
