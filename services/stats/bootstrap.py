@@ -1,5 +1,6 @@
 """Builds the statistics service from its settings; the only place where the parts meet."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -9,11 +10,14 @@ from prometheus_client import REGISTRY
 
 from services.shared.access import Holders
 from services.shared.bus.consumer import Consumer
+from services.shared.bus.events import publish_event
+from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.stats.adapters.columns import Columns
 from services.stats.adapters.mongo import MongoStore
 from services.stats.api.admission import Admission, answer_refusals
@@ -27,7 +31,10 @@ from services.stats.domain.board import Board
 from services.stats.exporting import Exports
 from services.stats.feed import Feed
 from services.stats.following import Events, Profiles
+from services.stats.mailing import Mailing, MailServer
 from services.stats.mirroring import Mirror
+from services.stats.norms import Norms
+from services.stats.raporty import Raporty
 from services.stats.reporting import Reports
 from services.stats.settings import Settings
 from services.stats.store import Store
@@ -35,6 +42,7 @@ from services.stats.writing import COLLECT_SECONDS, Writer
 
 log = structlog.get_logger()
 
+PUBLISH_SECONDS = 10.0
 GATHER_MS = 50
 """The live numbers may be so old."""
 
@@ -69,7 +77,7 @@ def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> 
     answer_refusals(app)
     app.register_blueprint(call_routes(admission, store))
     app.register_blueprint(live_routes(admission, parts.board, parts.feed, stopping))
-    app.register_blueprint(report_routes(admission, parts.reports, parts.exports))
+    app.register_blueprint(report_routes(admission, parts.reports, parts.exports, store))
     app.register_blueprint(page_routes(admission))
     return app
 
@@ -78,6 +86,7 @@ def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BadTokens, BusUnavailable, OSError."""
     supervisor = Supervisor()
     tokens = TokensFile(settings.api_tokens)
+    producer = Producer(settings.kafka_bootstrap, "stats")
     store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
     parts = build(store, clock, settings.stats_snapshot_seconds, Columns(settings.stats_folder))
     events, bootstrap = parts.events, settings.kafka_bootstrap
@@ -95,10 +104,36 @@ def run(settings: Settings, clock: Clock) -> int:
     app = application(parts, store, tokens, supervisor.stopping)
     serve(supervisor, app, settings.http_host, settings.http_port)
     supervisor.spawn("writer", parts.writer.run, supervisor.stopping)
+    norms, mailing = watchers(parts, store, clock, settings, lambda event: _published(producer, event))
+    supervisor.spawn("norms", norms.run, supervisor.stopping)
+    supervisor.spawn("mailing", mailing.run, supervisor.stopping)
     supervisor.spawn("profiles", profiles.run, supervisor.stopping)
     supervisor.spawn("events", events.run, supervisor.stopping, calls, profiles.current)
     log.info("stats_started", http_port=settings.http_port)
     return supervisor.run()
+
+
+def watchers(
+    parts: Parts, store: Store, clock: Clock, settings: Settings, publish: Callable[[Event], None]
+) -> tuple[Norms, Mailing]:
+    """Build what judges norms and what mails reports."""
+    server = MailServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_sender,
+        settings.smtp_user,
+        settings.smtp_password_file,
+        settings.smtp_starttls,
+    )
+    raporty = Raporty(parts.reports, parts.exports)
+    return (
+        Norms(parts.board, parts.reports, store, clock, publish),
+        Mailing(parts.board, raporty, store, clock, server, publish),
+    )
+
+
+def _published(producer: Producer, event: Event) -> None:
+    publish_event(producer, event, "stats").wait(PUBLISH_SECONDS)
 
 
 def _readiness(parts: Parts) -> tuple[bool, str]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, Protocol
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import gevent
-from werkzeug.wsgi import FileWrapper
 
 from services.stats import metrics
 from services.stats.adapters.columns import Columns
@@ -21,7 +21,22 @@ from services.stats.reporting import Reports, head_of
 READ_BYTES: Final = 256 * 1024
 EXPORT_SECONDS: Final = 300.0
 """An export may take longer than a question: it is written while it is read."""
-Writer = Callable[[dict[str, Any], list[Column], Any, ZoneInfo], Iterator[bytes]]
+
+
+class Pieces(Protocol):
+    """The bytes of a file as they are made; `close` lets go of what holds them."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return itself."""
+
+    def __next__(self) -> bytes:
+        """Return the next piece."""
+
+    def close(self) -> None:
+        """Let go, at the end or before it."""
+
+
+Writer = Callable[[dict[str, Any], list[Column], Any, ZoneInfo], Pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,26 @@ _STREAMED: Final[dict[str, Writer]] = {
 }
 
 
+class _File:
+    """Pieces of a file that was made whole."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._source.read(READ_BYTES)
+        if not piece:
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        self._source.close()
+
+
 class Exports:
     """Makes files of reports."""
 
@@ -68,7 +103,7 @@ class Exports:
         self._reports = reports
         self._columns = columns
 
-    def export(self, tenant_id: str, query: Query, kind: str) -> Iterator[bytes]:
+    def export(self, tenant_id: str, query: Query, kind: str) -> Pieces:
         """Return the file's bytes as they are made. Raises what a report raises, and paper.TooManyRows."""
         head = head_of(query) | {"language": query.language}
         if kind == "parquet":
@@ -79,10 +114,10 @@ class Exports:
             path = self._path("xlsx")
             return _sent(path, lambda: sheet.write_xlsx(path, head, columns, counted, query.zone))
         if kind == "pdf":
-            return iter([paper.pdf(head, columns, counted, query.zone)])
+            return _File(BytesIO(paper.pdf(head, columns, counted, query.zone)))
         return _STREAMED[kind](head, columns, counted, query.zone)
 
-    def _parquet(self, tenant_id: str, query: Query) -> Iterator[bytes]:
+    def _parquet(self, tenant_id: str, query: Query) -> Pieces:
         self._reports.refresh(tenant_id)
         statement = self._reports.typed(tenant_id, query)
         path = self._path("parquet")
@@ -111,11 +146,11 @@ def _counted(kind: str, chunks: Iterator[list[tuple[Any, ...]]]) -> Iterator[lis
         gevent.sleep(0.0005)
 
 
-def _sent(path: Path, make: Callable[[], None]) -> Iterator[bytes]:
+def _sent(path: Path, make: Callable[[], None]) -> Pieces:
     """Make a file and return its bytes. Its name is gone before the first is sent: nothing can be left behind."""
     try:
         make()
         source = path.open("rb")
     finally:
         path.unlink(missing_ok=True)
-    return FileWrapper(source, READ_BYTES)
+    return _File(source)

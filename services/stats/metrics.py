@@ -21,6 +21,8 @@ REPORT_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
 )
 EXPORTED_ROWS = Counter("ringmaster_stats_exported_rows_total", "Rows written into exports.", ["format"])
+NORMS_TOLD = Counter("ringmaster_stats_norms_told_total", "Norms that were broken or kept again, and told.", ["what"])
+MAILS = Counter("ringmaster_stats_mails_total", "Mailed reports, by what became of each letter.", ["state"])
 STORE_FAILURES = Counter("ringmaster_stats_store_failures_total", "Tries to use the document store that failed.")
 BATCHES_WAITING = Gauge("ringmaster_stats_batches_waiting", "Batches that wait to be written to the document store.")
 SNAPSHOTS = Counter("ringmaster_stats_snapshots_total", "Snapshots of live numbers kept.")

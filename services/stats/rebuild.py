@@ -1,8 +1,8 @@
-"""`python -m services.stats.rebuild [--tenant ID]`: write the documents anew from the log, from its beginning.
+"""`python -m services.stats.rebuild [--tenant ID]`: write the documents anew from the log.
 
-The documents of the tenant, or of all, are deleted first; stop the service before, or it keeps writing beside it. Each
-event sets what it always sets, so the documents come out equal; the live numbers begin from the log too when the service
-starts again. Run twice or killed half way it does no harm: run it again.
+Stop the service before, or it keeps writing beside it. Each event sets what it always sets, so the documents come out
+equal; live numbers begin from the log too when the service starts again. Documents are deleted first where the log
+still has everything of them: what is older than the log is kept as it is. Killed half way: run it again.
 """
 
 from gevent import monkey
@@ -14,6 +14,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from datetime import UTC, datetime, timedelta  # noqa: E402
 
 from services.shared.bus.consumer import Consumer  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
@@ -27,6 +28,8 @@ from services.stats.store import CallFields, FactFields, Store, StoreUnavailable
 
 POLL_SECONDS = 1.0
 BATCH = 2_000
+MOST_SILENT = 15
+"""Readings in a row that bring nothing: the rest of the log is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,19 @@ class Settings:
 def rebuild(store: Store, reader: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
     """Delete and write anew; return how many events there were. Raises StoreUnavailable, BusUnavailable."""
     store.prepare()
-    store.forget_facts(tenant_id)
     ends = {place: reader.end_offset(*place) for place in reader.assignment()}
+    store.forget_facts(tenant_id, _whole_since(reader, ends))
     for place in ends:
         reader.seek(*place, 0)
     positions = dict.fromkeys(ends, 0)
     calls: CallFields = {}
     facts: FactFields = {}
     count = 0
-    while any(positions[place] < end for place, end in ends.items()):
-        for record in reader.poll(POLL_SECONDS):
+    silent = 0
+    while silent < MOST_SILENT and any(positions[place] < end for place, end in ends.items()):
+        records = reader.poll(POLL_SECONDS)
+        silent = 0 if records else silent + 1
+        for record in records:
             positions[record.topic, record.partition] = record.offset + 1
             if tenant_id in (None, record.key):
                 add_to(Event.FromString(record.value), record.offset + 1, calls, facts)
@@ -61,6 +67,25 @@ def rebuild(store: Store, reader: Reader, tenant_id: str | None, say: Callable[[
             say(f"{count} events, {sum(positions.values())} of {sum(ends.values())} records read")
     store.write(calls, facts)
     return count
+
+
+def _whole_since(reader: Reader, ends: dict[tuple[str, int], int]) -> datetime | None:
+    """Return from when on the log has everything, a day after its oldest event; None where it was never cut."""
+    oldest: dict[tuple[str, int], tuple[int, datetime]] = {}
+    wanted = {place for place, end in ends.items() if end}
+    for place in wanted:
+        reader.seek(*place, 0)
+    silent = 0
+    while oldest.keys() < wanted and silent < MOST_SILENT:
+        records = reader.poll(POLL_SECONDS)
+        silent = 0 if records else silent + 1
+        for record in records:
+            event = Event.FromString(record.value)
+            moment = event.time.ToDatetime(tzinfo=UTC)
+            oldest.setdefault((record.topic, record.partition), (record.offset, moment))
+    if all(offset == 0 for offset, _ in oldest.values()):
+        return None
+    return max(moment for _, moment in oldest.values()) + timedelta(days=1)
 
 
 def main() -> int:

@@ -16,3 +16,10 @@ class Settings:
     """Where the report tables are: a mirror of the documents, filled again where it is lost."""
     stats_retention_days: int = 1_100
     """How long the documents of calls are kept; 0: for ever."""
+    smtp_host: str = ""
+    """Where mailed reports are handed in; empty: nowhere."""
+    smtp_port: int = 25
+    smtp_sender: str = "reports@ringmaster.invalid"
+    smtp_user: str = ""
+    smtp_password_file: Path | None = None
+    smtp_starttls: bool = False

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 # Fields to set, by (tenant, call).
@@ -50,8 +51,14 @@ class Store(Protocol):
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a revision above `after`, the lowest first; each has `key` (or `call_id`) and `rev`."""
 
-    def forget_facts(self, tenant_id: str | None) -> None:
-        """Delete what can be rebuilt from the log: documents, marks and snapshots of a tenant, or of all."""
+    def keep(self, kind: str, tenant_id: str, key: str, fields: dict[str, Any]) -> None:
+        """Set fields of one of the service's own documents: how a norm stands, what became of a mail."""
+
+    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the own documents of a kind, each with its `key`, the last 500 by `at_ms`, the newest first."""
+
+    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
+        """Delete what can be rebuilt: documents whose last word came since then, marks and snapshots."""
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""

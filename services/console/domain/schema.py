@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.console.domain.flow_schema import FLOWS
+from services.console.domain.reporting_schema import KPIS, RAPORTY
 from services.console.domain.rule_schema import channels_schema, rules_schema
 from services.console.domain.schema_parts import (
     DOMAIN,
@@ -266,6 +267,8 @@ SCHEMA: Final[Schema] = {
         score_cards=SCORE_CARDS,
         channels=channels_schema([*EVENT_TYPES, *EVENT_FAMILIES]),
         rules=rules_schema([*EVENT_TYPES, *EVENT_FAMILIES]),
+        kpis=KPIS,
+        raporty=RAPORTY,
         fallback_number=E164,
         dispositions=_list(ID, 200),
     ),

@@ -1,9 +1,18 @@
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.kept import CALLS
-from services.stats.store import REVISION, RISING, CallFields, FactFields, PartitionSnapshot, TenantSnapshot
+from services.stats.store import (
+    RETAINED_FROM,
+    REVISION,
+    RISING,
+    CallFields,
+    FactFields,
+    PartitionSnapshot,
+    TenantSnapshot,
+)
 
 _INNER = ("facts", *RISING)
 
@@ -14,6 +23,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.calls: dict[tuple[str, str], dict[str, Any]] = {}
         self.facts: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.own: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._marks: dict[str, int] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._offsets: dict[int, int] = {}
@@ -41,10 +51,24 @@ class MemoryStore:
         found = [each for each in (*calls, *others) if each["tenant_id"] == tenant_id and each.get(REVISION, 0) > after]
         yield from sorted(found, key=lambda each: each[REVISION])
 
-    def forget_facts(self, tenant_id: str | None) -> None:
+    def keep(self, kind: str, tenant_id: str, key: str, fields: dict[str, Any]) -> None:
+        """Set fields of an own document."""
+        self.own.setdefault((kind, tenant_id, key), {"tenant_id": tenant_id, "key": key}).update(fields)
+
+    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the own documents of a kind."""
+        found = [dict(each) for (name, owner, _), each in self.own.items() if (name, owner) == (kind, tenant_id)]
+        return sorted(found, key=lambda each: -each.get("at_ms", 0))[:500]
+
+    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
         """Delete what can be rebuilt."""
-        self.calls = {key: each for key, each in self.calls.items() if tenant_id not in (None, key[0])}
-        self.facts = {key: each for key, each in self.facts.items() if tenant_id not in (None, key[1])}
+
+        def is_kept(owner: str, document: dict[str, Any]) -> bool:
+            is_old = since is not None and document.get(RETAINED_FROM, since) < since
+            return tenant_id not in (None, owner) or is_old
+
+        self.calls = {key: each for key, each in self.calls.items() if is_kept(key[0], each)}
+        self.facts = {key: each for key, each in self.facts.items() if is_kept(key[1], each)}
         self._marks = {key: each for key, each in self._marks.items() if tenant_id not in (None, key)}
         self._tenants = {key: each for key, each in self._tenants.items() if tenant_id not in (None, key[1])}
         self._offsets = {}

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateOne
@@ -24,6 +25,7 @@ PARTITIONS = "stats_partitions"
 MARKS = "stats_marks"
 COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
 READ_BATCH = 500
+MOST_KEPT = 500
 
 
 class MongoStore:
@@ -50,6 +52,8 @@ class MongoStore:
         with _as_unavailable():
             self._calls.create_index([("tenant_id", 1), ("started_ms", -1)])
             self._states.create_index("partition")
+            for kind in ("norms", "mails"):
+                self._database[f"stats_{kind}"].create_index([("tenant_id", 1), ("at_ms", -1)])
             for name in COLLECTIONS:
                 # What the report tables read on from; on a sharded store the tenant is the shard key's first field.
                 self._database[name].create_index([("tenant_id", 1), (REVISION, 1)])
@@ -89,12 +93,26 @@ class MongoStore:
         with _as_unavailable():
             yield from self._database[collection].find(wanted, {"trace": 0}).sort(REVISION, 1).batch_size(READ_BATCH)
 
-    def forget_facts(self, tenant_id: str | None) -> None:
+    def keep(self, kind: str, tenant_id: str, key: str, fields: dict[str, Any]) -> None:
+        """Set fields of an own document."""
+        own = {**fields, "tenant_id": tenant_id, "key": key}
+        with _as_unavailable():
+            self._database[f"stats_{kind}"].update_one({"_id": f"{tenant_id}/{key}"}, {"$set": own}, upsert=True)
+
+    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the own documents of a kind."""
+        with _as_unavailable():
+            found = self._database[f"stats_{kind}"].find({"tenant_id": tenant_id}, {"_id": 0})
+            return list(found.sort("at_ms", -1).limit(MOST_KEPT))
+
+    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
         """Delete what can be rebuilt."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            for name in (*COLLECTIONS, STATES):
-                self._database[name].delete_many(own)
+            young = {} if since is None else {RETAINED_FROM: {"$gte": since}}
+            for name in COLLECTIONS:
+                self._database[name].delete_many({**own, **young})
+            self._states.delete_many(own)
             self._database[MARKS].delete_many({} if tenant_id is None else {"_id": tenant_id})
             self._partitions.delete_many({})
 

@@ -14,8 +14,10 @@ from services.stats.domain.reports.answer import catalogue_of, explained
 from services.stats.domain.reports.query import BadQuery
 from services.stats.export.paper import TooManyRows
 from services.stats.exporting import FORMATS, Exports, file_name
+from services.stats.mailing import MAILS
+from services.stats.norms import NORMS
 from services.stats.reporting import Reports, TooBusy, TooLong
-from services.stats.store import StoreUnavailable
+from services.stats.store import Store, StoreUnavailable
 
 # Parameters of an address that stand for parts of an object: filter=queue:sales, again for another value.
 _PAIRS: Final = {"filter": "filters", "exclude": "exclude", "cell": "cell"}
@@ -23,7 +25,7 @@ _NOT_OPTIONS: Final = frozenset({"tenant", "format"})
 RETRY_AFTER_SECONDS: Final = 5
 
 
-def report_routes(admission: Admission, reports: Reports, exports: Exports) -> Blueprint:
+def report_routes(admission: Admission, reports: Reports, exports: Exports, store: Store) -> Blueprint:
     """Make the routes."""
     api = Blueprint("reports", __name__, url_prefix="/v1/reports")
 
@@ -37,6 +39,14 @@ def report_routes(admission: Admission, reports: Reports, exports: Exports) -> B
     def dictionary() -> Response:
         admission.tenant_or_all(Action.READ_CALLS)
         return json_answer(explained(reports.dictionary, language()))
+
+    @api.get("/mails")
+    def mails() -> Response:
+        return json_answer({"mails": store.kept(MAILS, admission.tenant(Action.READ_CALLS))})
+
+    @api.get("/norms")
+    def norms() -> Response:
+        return json_answer({"norms": store.kept(NORMS, admission.tenant(Action.READ_CALLS))})
 
     @api.route("/<report_id>", methods=["GET", "POST"])
     def run(report_id: str) -> Response:

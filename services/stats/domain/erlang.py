@@ -69,7 +69,7 @@ def erlang_a(agents: int, load: float, handle_seconds: float, patience_seconds: 
 
 
 def agents_needed(load: float, handle_seconds: float, threshold: float, target: float) -> int | None:
-    """Return the fewest agents by whom `target` of the callers are answered in time (Erlang C); None beyond the most."""
+    """Return the fewest agents who answer a share `target` in time (Erlang C); None beyond the most."""
     if load <= 0:
         return 0
     agents = int(load) + 1

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.stats.domain.kpi import Norm
+from services.stats.domain.raport import Schedule
 from services.stats.domain.tally import DEFAULT_THRESHOLD_SECONDS
 
 
@@ -25,6 +28,8 @@ class Profile:
     """The company's name for a line by its number, empty where it has none."""
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Agents, by the id of their group."""
+    norms: tuple[Norm, ...] = ()
+    raporty: tuple[Schedule, ...] = ()
 
     def threshold_seconds(self, queue_id: str) -> int:
         """Return the threshold T of a queue."""
@@ -50,7 +55,29 @@ def profile_of(document: TenantDocument) -> Profile:
         {queue.queue_id: queue.service_level_seconds for queue in document.queues if queue.service_level_seconds},
         {line.number: line.label for line in document.lines},
         {group.group_id: tuple(group.agent_ids) for group in document.groups},
+        tuple(_norm(each) for each in document.kpis),
+        tuple(_schedule(each) for each in document.raporty),
     )
+
+
+def _norm(each: tn.KpiNorm) -> Norm:
+    return Norm(
+        each.kpi_id,
+        each.metric,
+        each.subject or "tenant",
+        each.window_minutes or 15,
+        each.at_least,
+        each.norm,
+        each.margin,
+        each.least_count,
+    )
+
+
+def _schedule(each: tn.Raport) -> Schedule:
+    groups, metrics = tuple(each.groups), tuple(each.metrics)
+    every, at = each.every or "day", each.at or "07:00"
+    recipients, formats = tuple(each.recipients), tuple(each.formats)
+    return Schedule(each.raport_id, each.report, every, at, recipients, formats, each.language or "uk", groups, metrics)
 
 
 def day_of(now_ms: int, time_zone: str) -> tuple[int, int]:

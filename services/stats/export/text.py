@@ -2,7 +2,7 @@
 
 import csv
 import html
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from datetime import date, datetime
 from io import StringIO
 from typing import Any, Final
@@ -13,25 +13,26 @@ import orjson
 from services.stats.domain.reports.answer import Column
 from services.stats.export.cells import plain, safe
 
+Pieces = Generator[bytes, None, None]
 Chunks = Iterable[list[tuple[Any, ...]]]
 _BOM: Final = b"\xef\xbb\xbf"
 _SEPARATORS: Final = {"en": (",", "."), "uk": (";", ",")}
 """What Excel of a language expects between cells, and within a number."""
 
 
-def csv_for_excel(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Iterator[bytes]:
+def csv_for_excel(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
     """Return CSV with a byte order mark, separated as the language's Excel expects it."""
     separator, point = _SEPARATORS[head["language"]]
     yield _BOM
     yield from _csv(columns, chunks, zone, separator, point)
 
 
-def csv_for_sheets(_head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Iterator[bytes]:
+def csv_for_sheets(_head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
     """Return CSV of RFC 4180 in UTF-8: commas and points, whatever the language."""
     yield from _csv(columns, chunks, zone, ",", ".")
 
 
-def _csv(columns: list[Column], chunks: Chunks, zone: ZoneInfo, separator: str, point: str) -> Iterator[bytes]:
+def _csv(columns: list[Column], chunks: Chunks, zone: ZoneInfo, separator: str, point: str) -> Pieces:
     text = StringIO()
     writer = csv.writer(text, delimiter=separator, lineterminator="\r\n")
     writer.writerow([safe(column.name) for column in columns])
@@ -62,7 +63,7 @@ def _taken(text: StringIO) -> bytes:
     return value
 
 
-def json_document(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Iterator[bytes]:
+def json_document(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
     """Return one JSON object: what it is, its columns, its rows as arrays."""
     described = [{"id": c.id, "role": c.role, "unit": c.unit, "name": c.name} for c in columns]
     yield orjson.dumps({**head, "columns": described})[:-1] + b',"rows":['
@@ -83,7 +84,7 @@ _STYLE: Final = (
 )
 
 
-def html_page(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Iterator[bytes]:
+def html_page(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
     """Return a page that stands alone, with nothing in it that runs."""
     name, period = html.escape(head["name"]), html.escape(f"{head['from']} - {head['until']} ({head['tz']})")
     policy = "default-src 'none'; style-src 'unsafe-inline'"

@@ -622,6 +622,8 @@ class TenantDocument(_message.Message):
     SCORE_CARDS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    KPIS_FIELD_NUMBER: _builtins.int
+    RAPORTY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant's id: lower-case letters, digits and hyphens."""
     version: _builtins.int
@@ -718,6 +720,14 @@ class TenantDocument(_message.Message):
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """What happens on which event (SPEC 7.4)."""
 
+    @_builtins.property
+    def kpis(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiNorm]:
+        """Norms whose violation and recovery are events (SPEC 8.6)."""
+
+    @_builtins.property
+    def raporty(self) -> _containers.RepeatedCompositeFieldContainer[Global___Raport]:
+        """Reports that are mailed on a schedule (SPEC 8.5)."""
+
     def __init__(
         self,
         *,
@@ -748,10 +758,12 @@ class TenantDocument(_message.Message):
         score_cards: _abc.Iterable[Global___ScoreCard] | None = ...,
         channels: _abc.Iterable[Global___Channel] | None = ...,
         rules: _abc.Iterable[Global___Rule] | None = ...,
+        kpis: _abc.Iterable[Global___KpiNorm] | None = ...,
+        raporty: _abc.Iterable[Global___Raport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording", "transcription", b"transcription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "channels", b"channels", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "recording", b"recording", "rules", b"rules", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "channels", b"channels", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "kpis", b"kpis", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "raporty", b"raporty", "recording", b"recording", "rules", b"rules", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3391,3 +3403,115 @@ class Criterion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Criterion: _TypeAlias = Criterion  # noqa: Y015
+
+@_typing.final
+class KpiNorm(_message.Message):
+    """KpiNorm is a value that a metric must keep, for one subject, over a sliding window (SPEC 8.6)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KPI_ID_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    WINDOW_MINUTES_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    NORM_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    LEAST_COUNT_FIELD_NUMBER: _builtins.int
+    kpi_id: _builtins.str
+    """Its name within the tenant."""
+    metric: _builtins.str
+    """The metric, by the dictionary of reports."""
+    subject: _builtins.str
+    """tenant, queue:<id> or agent:<id>."""
+    window_minutes: _builtins.int
+    """The window that ends now, minutes."""
+    at_least: _builtins.bool
+    """True: the value must be this or higher. False: this or lower."""
+    norm: _builtins.float
+    """The norm, in the metric's unit: 0.8 for 80 %."""
+    margin: _builtins.float
+    """How far beyond the norm the value must come back before it counts as recovered."""
+    least_count: _builtins.int
+    """Below so many callers, calls or offers in the window nothing is judged."""
+    def __init__(
+        self,
+        *,
+        kpi_id: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        window_minutes: _builtins.int = ...,
+        at_least: _builtins.bool = ...,
+        norm: _builtins.float = ...,
+        margin: _builtins.float = ...,
+        least_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "kpi_id", b"kpi_id", "least_count", b"least_count", "margin", b"margin", "metric", b"metric", "norm", b"norm", "subject", b"subject", "window_minutes", b"window_minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KpiNorm: _TypeAlias = KpiNorm  # noqa: Y015
+
+@_typing.final
+class Raport(_message.Message):
+    """Raport is a report that is mailed on a schedule (SPEC 8.5)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RAPORT_ID_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    EVERY_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    raport_id: _builtins.str
+    """Its name within the tenant."""
+    report: _builtins.str
+    """The report, by the catalogue."""
+    every: _builtins.str
+    """day, week or month: how often, and the period before that it is about."""
+    at: _builtins.str
+    """When it is made, the tenant's local time, HH:MM."""
+    language: _builtins.str
+    """en or uk."""
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """E-mail addresses."""
+
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Files beside the mail's own table: xlsx, pdf, csv-excel, …"""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Groups, instead of the report's own."""
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Metrics, instead of the report's own."""
+
+    def __init__(
+        self,
+        *,
+        raport_id: _builtins.str = ...,
+        report: _builtins.str = ...,
+        every: _builtins.str = ...,
+        at: _builtins.str = ...,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+        formats: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "every", b"every", "formats", b"formats", "groups", b"groups", "language", b"language", "metrics", b"metrics", "raport_id", b"raport_id", "recipients", b"recipients", "report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Raport: _TypeAlias = Raport  # noqa: Y015
