@@ -9,20 +9,24 @@ from flask import Flask
 from services.recorder import metrics
 from services.recorder.adapters.announcer import Announcer
 from services.recorder.adapters.mongo import RecordingDocuments
+from services.recorder.adapters.own_files import Notes
+from services.recorder.adapters.policies import PolicyReader
 from services.recorder.adapters.s3 import ObjectStore
 from services.recorder.api.recordings import recordings_api
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.location import Location
 from services.recorder.domain.progress import Step
+from services.recorder.node_events import NodeEvents
+from services.recorder.ports import World
 from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
-from services.recorder.stopped import StoppedEvents
 from services.recorder.storing import Limits, Storing
 from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
-from services.shared.bus.topics import CALLS
+from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
@@ -30,6 +34,7 @@ from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
+ENCRYPTIONS = ("", "AES256", "aws:kms")
 GATHER_MS = 200
 """A recording may be found so much later."""
 
@@ -40,7 +45,8 @@ class Recorder:
 
     dispatcher: Dispatcher
     scanner: Scanner
-    stopped_events: StoppedEvents
+    node_events: NodeEvents
+    policies: PolicyReader
     app: Flask
     broker: Watch
     documents: Watch
@@ -52,15 +58,15 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     store, documents = _stores(settings)
     stillness = Stillness()
     client = f"recorder-{settings.node}"
+    policies = PolicyReader(lambda: Consumer(settings.kafka_bootstrap, None, [TENANTS], client))
     storing = Storing(
         settings.recordings_dir,
-        store,
-        documents,
-        Announcer(lambda: Producer(settings.kafka_bootstrap, client)),
+        World(store, documents, Announcer(lambda: Producer(settings.kafka_bootstrap, client)), policies),
         clock,
-        Limits(settings.recorder_settle_seconds, settings.recorder_max_bytes, settings.node),
+        _limits(settings),
         stillness,
         _measure_step,
+        Bandwidth(settings.recorder_bytes_per_second),
     )
     dispatcher = Dispatcher(
         storing.store,
@@ -69,18 +75,19 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         settings.recorder_retry_longest_seconds,
     )
     scanner = Scanner(settings, storing, dispatcher, stillness)
-    stopped_events = StoppedEvents(
+    node_events = NodeEvents(
         settings.node,
         lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client, gather_ms=GATHER_MS),
         dispatcher.offer,
         lambda location: _is_there(settings, location),
         storing.note_missing,
+        Notes(settings.recordings_dir).keep,
     )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
     if settings.api_tokens is not None:
         app.register_blueprint(recordings_api(documents, store, _tokens(settings.api_tokens)))
-    return Recorder(dispatcher, scanner, stopped_events, app, broker, database)
+    return Recorder(dispatcher, scanner, node_events, policies, app, broker, database)
 
 
 def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> None:
@@ -89,7 +96,8 @@ def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> Non
     for number in range(settings.recorder_workers):
         supervisor.spawn(f"worker-{number}", recorder.dispatcher.work, supervisor.stopping)
     supervisor.spawn("scanner", recorder.scanner.run, supervisor.stopping)
-    supervisor.spawn("stopped-events", recorder.stopped_events.run, supervisor.stopping)
+    supervisor.spawn("policies", recorder.policies.run, supervisor.stopping)
+    supervisor.spawn("node-events", recorder.node_events.run, supervisor.stopping)
     supervisor.spawn("broker-watch", recorder.broker.run, supervisor.stopping)
     supervisor.spawn("documents-watch", recorder.documents.run, supervisor.stopping)
 
@@ -108,6 +116,16 @@ def _stores(settings: Settings) -> tuple[ObjectStore, RecordingDocuments]:
     return store, RecordingDocuments(settings.mongodb_uri)
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.recorder_settle_seconds,
+        settings.recorder_max_bytes,
+        settings.node,
+        settings.recorder_encryption,
+        settings.recorder_kms_key_id,
+    )
+
+
 def _tokens(path: Path) -> Holders:
     try:
         return TokensFile(path)
@@ -123,6 +141,8 @@ def _check(settings: Settings) -> None:
         faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} can't be written by this user")
     if settings.recorder_workers < 1:
         faults.append("RINGMASTER_RECORDER_WORKERS must be at least 1")
+    if settings.recorder_encryption not in ENCRYPTIONS:
+        faults.append("RINGMASTER_RECORDER_ENCRYPTION must be empty, AES256 or aws:kms")
     if faults:
         raise SettingsError(faults)
 

@@ -41,6 +41,10 @@ class FileChanged(TryAgain):
     outcome = "file_changed"
 
 
+class EncodingFailed(RecorderError):
+    """The sound can't be brought into the wanted form: it is kept as it was written."""
+
+
 class Claimed(RecorderError):
     """Another recorder works on this file now."""
 

@@ -42,6 +42,8 @@ DISK_USED_RATIO = Gauge("ringmaster_recorder_disk_used_ratio", "Used part of tha
 DISK_ABOVE_WATERMARK = Gauge(
     "ringmaster_recorder_disk_above_watermark", "1 while that disk is fuller than the watermark.", ["watermark"]
 )
-STOPPED_EVENTS = Counter(
-    "ringmaster_recorder_stopped_events_total", "Events recording.stopped of this node, by what was done.", ["outcome"]
+NODE_EVENTS = Counter(
+    "ringmaster_recorder_node_events_total",
+    "Events recording.started and recording.stopped of this node, by what was done.",
+    ["outcome"],
 )

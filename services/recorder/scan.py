@@ -9,7 +9,7 @@ from gevent.event import Event
 
 from services.recorder import metrics
 from services.recorder.adapters.disk import in_thread
-from services.recorder.adapters.folder import Contents, Plans, Quarantine, Stray, list_folder, remove_empty
+from services.recorder.adapters.folder import Contents, Quarantine, Stray, list_folder, remove_empty
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.errors import FolderFailed
@@ -29,7 +29,6 @@ class Scanner:
         self._dispatcher = dispatcher
         self._stillness = stillness
         self._quarantine = Quarantine(self._root)
-        self._plans = Plans(self._root)
         self._above: dict[str, bool] = {}
         self._failure = "the recordings folder was not looked at yet"
 
@@ -80,7 +79,7 @@ class Scanner:
             log.warning("stray_put_aside", reason=stray.reason, path=ascii(stray.path))
 
     def _clean_up(self, contents: Contents) -> None:
-        self._plans.forget_finished(self._root)
+        self._storing.forget_finished()
         for path, modified in contents.empty_folders:
             # FreeSWITCH makes a call's folder just before it opens the file: a fresh one is never taken from under it.
             if time.time() - modified >= self._settings.recorder_empty_folder_seconds:

@@ -31,3 +31,9 @@ class Settings:
     recorder_empty_folder_seconds: float = 60.0
     recorder_disk_high_ratio: float = 0.80
     recorder_disk_critical_ratio: float = 0.95
+    recorder_encryption: str = ""
+    """At rest, by the store: "" (the store's own default), AES256 (SSE-S3) or aws:kms (SSE-KMS)."""
+    recorder_kms_key_id: str = ""
+    """For aws:kms, where a company names no key of its own; empty = the store's default key."""
+    recorder_bytes_per_second: int = 0
+    """What all uploads of the node may take together, in the mean; 0 = no limit."""

@@ -2,58 +2,32 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+
+import gevent
 
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
-from services.recorder.adapters.folder import Plans, Quarantine, Stray
-from services.recorder.adapters.measure import measure, parts_of
+from services.recorder.adapters.folder import Quarantine, Stray
+from services.recorder.adapters.measure import KeptSound, Measured, measure, parts_of
 from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.adapters.own_files import Notes, Plan, Plans
+from services.recorder.adapters.payload import Encoder, Payload
+from services.recorder.adapters.s3 import Kind
 from services.recorder.domain.backoff import Stillness
-from services.recorder.domain.digest import Digest, StoredObject
-from services.recorder.domain.location import Location, object_key
+from services.recorder.domain.bandwidth import Bandwidth
+from services.recorder.domain.form import Form
+from services.recorder.domain.location import Location
+from services.recorder.domain.naming import CallNote, object_key
+from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Need, Progress, Step, need_of
-from services.recorder.domain.wav import HEAD_BYTES, MEDIA_TYPE, NotWav, Shape, read_shape
+from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
 from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, Unfinished
+from services.recorder.ports import World
+from services.recorder.removal import SILENT, Removal
 from services.shared.chassis.clock import Clock
-
-
-class Store(Protocol):
-    """What a try needs of the object store."""
-
-    bucket: str
-
-    def describe(self, key: str) -> StoredObject | None:
-        """Return what the store says of an object."""
-
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
-        """Store one object."""
-
-    def read_back(self, key: str) -> str:
-        """Fetch an object and return its hex SHA-256."""
-
-
-class Documents(Protocol):
-    """What a try needs of the document store."""
-
-    def find(self, recording_id: str) -> RecordingDocument | None:
-        """Return a recording's document."""
-
-    def write(self, document: RecordingDocument) -> RecordingDocument:
-        """Write a document and return it as it is kept."""
-
-
-class Announcements(Protocol):
-    """What a try needs of the bus."""
-
-    def stored(self, document: RecordingDocument) -> None:
-        """Say that a recording is safe."""
-
-    def failed(self, location: Location, reason: str, at_us: int) -> None:
-        """Say that a recording can't be kept."""
 
 
 class Outcome(Enum):
@@ -68,20 +42,32 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may be. `settle_seconds` is wall time: FreeSWITCH writes in it."""
+    """What a file may be, and how it is sent. `settle_seconds` is wall time: FreeSWITCH writes in it."""
 
     settle_seconds: float
     max_bytes: int
     node: str
+    encryption: str = ""
+    """How the store encrypts: "", "AES256" (SSE-S3) or "aws:kms" (SSE-KMS)."""
+    kms_key_id: str = ""
+    """For companies that name no key of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Inspected:
+    sound: KeptSound
     shape: Shape
-    digest: Digest
-    is_silent: bool
-    recorded_us: int
-    key: str
+    measured: Measured
+    note: CallNote
+    policy: Policy
+    known: RecordingDocument | None
+    """The document of an earlier try, or of a recording that claims the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    plan: Plan
+    payload: Payload
     is_first_try: bool
 
 
@@ -95,24 +81,28 @@ class Storing:
     def __init__(
         self,
         root: Path,
-        store: Store,
-        documents: Documents,
-        announcements: Announcements,
+        world: World,
         clock: Clock,
         limits: Limits,
         stillness: Stillness,
         on_step: Callable[[Step, float], None] = ignore_step,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self._root = root
-        self._store = store
-        self._documents = documents
-        self._announcements = announcements
+        self._store = world.store
+        self._documents = world.documents
+        self._announcements = world.announcements
+        self._policies = world.policies
         self._clock = clock
         self._limits = limits
         self._stillness = stillness
         self._on_step = on_step
+        self._bandwidth = bandwidth or Bandwidth(0)
         self._plans = Plans(root)
+        self._notes = Notes(root)
+        self._encoder = Encoder(root)
         self._quarantine = Quarantine(root)
+        self._removal = Removal(world.store, world.documents, world.announcements, clock.now_us)
 
     def store(self, location: Location) -> Outcome:
         """Take one recording as far as it goes. Raises TryAgain when something outside fails."""
@@ -145,29 +135,59 @@ class Storing:
         self._announcements.failed(location, "the file is not on the node's disk", self._clock.now_us())
         return Outcome.QUARANTINED
 
+    def forget_finished(self) -> None:
+        """Drop own files of recordings that are gone: a kill between their deletion and ours left them."""
+        for kind in (self._plans, self._notes, self._encoder.files):
+            kind.forget_finished()
+
     def _put_aside(self, location: Location, reason: str) -> Outcome:
         # The event first: after a kill in between, the file is found again and the same event is sent again.
         self._announcements.failed(location, reason, self._clock.now_us())
         in_thread(self._quarantine.put, location.path, reason)
-        self._plans.forget(location)
+        self._forget(location)
         return Outcome.QUARANTINED
+
+    def _forget(self, location: Location) -> None:
+        for kind in (self._plans, self._notes, self._encoder.files):
+            kind.forget(location)
 
     def _run(self, location: Location, file: ClaimedFile) -> None:
         progress = Progress()
-        with self._step(progress, Step.INSPECT):
-            found = self._inspect(location, file)
+        with ExitStack() as held:
+            with self._step(progress, Step.INSPECT):
+                found = self._inspect(location, file)
+            if found.known is not None and found.known.deleted_us:
+                self._finish_removal(found.known, file)
+            else:
+                document = self._send(progress, held, location, file, found)
+                with self._step(progress, Step.ANNOUNCE):
+                    self._announcements.stored(document)
+                if document.silent and found.policy.remove_silent:
+                    self._removal.remove(document, SILENT)
+                with self._step(progress, Step.DELETE):
+                    file.delete()
+        self._forget(location)
+
+    def _send(
+        self, progress: Progress, held: ExitStack, location: Location, file: ClaimedFile, found: _Inspected
+    ) -> RecordingDocument:
+        with self._step(progress, Step.ENCODE):
+            planned = self._plan(held, location, file, found)
         with self._step(progress, Step.UPLOAD):
-            self._upload(location, file, found)
+            self._upload(planned)
         with self._step(progress, Step.VERIFY):
-            self._verify(found)
+            encryption = self._verify(planned)
             file.check_unchanged()
         with self._step(progress, Step.DOCUMENT):
-            document = self._documents.write(self._document(location, found))
-        with self._step(progress, Step.ANNOUNCE):
-            self._announcements.stored(document)
-        with self._step(progress, Step.DELETE):
-            file.delete()
-        self._plans.forget(location)
+            document = self._document(location, found, planned, encryption)
+            if found.measured.waveform is not None:
+                self._documents.draw(document, found.measured.waveform)
+            return self._documents.write(document)
+
+    def _finish_removal(self, document: RecordingDocument, file: ClaimedFile) -> None:
+        """Let a file follow its recording, which was deleted while the file still lay here."""
+        self._removal.remove(document, document.delete_reason)
+        file.delete()
 
     @contextmanager
     def _step(self, progress: Progress, step: Step) -> Iterator[None]:
@@ -178,9 +198,27 @@ class Storing:
 
     def _inspect(self, location: Location, file: ClaimedFile) -> _Inspected:
         shape = self._finished_shape(location, file)
-        digest, is_silent = measure(file, shape)
-        recorded_us, is_first = in_thread(self._plans.keep, location, self._platform_us(file.modified_seconds))
-        return _Inspected(shape, digest, is_silent, recorded_us, object_key(location, recorded_us), is_first)
+        note = self._note(location, file)
+        policy = self._policies.of(location.tenant_id, note.line, note.queue_id)
+        sound = KeptSound(file, shape)
+        measured = measure(sound, shape)
+        known = self._documents.find(location.recording_id)
+        if known and (known.tenant_id, known.call_id) != (location.tenant_id, location.call_id):
+            raise Hostile("the recording's id belongs to another call")
+        if known and (known.source_sha256 or known.sha256) != measured.digest.sha256:
+            raise Hostile("another recording is stored under this id")
+        return _Inspected(sound, shape, measured, note, policy, known)
+
+    def _note(self, location: Location, file: ClaimedFile) -> CallNote:
+        """Return what is known of the call; its event may still be on its way to us."""
+        note = self._notes.find(location)
+        if note is None and not self._has_settled(location, file):
+            raise Unfinished("nothing was told of its call yet")
+        return note or CallNote()
+
+    def _has_settled(self, location: Location, file: ClaimedFile) -> bool:
+        still = self._stillness.observe(location, file.look, time.monotonic())
+        return max(still, time.time() - file.modified_seconds) >= self._limits.settle_seconds
 
     def _finished_shape(self, location: Location, file: ClaimedFile) -> Shape:
         """Return the file's shape once nobody writes to it. Raises Unfinished, Hostile."""
@@ -188,9 +226,7 @@ class Storing:
             raise Unfinished("it is being written")
         if file.size_bytes > self._limits.max_bytes:
             raise Hostile("the file is larger than a recording may be")
-        still = self._stillness.observe(location, file.look, time.monotonic())
-        age = time.time() - file.modified_seconds
-        has_settled = max(still, age) >= self._limits.settle_seconds
+        has_settled = self._has_settled(location, file)
         try:
             shape = read_shape(file.read(0, HEAD_BYTES), file.size_bytes)
         except NotWav as error:
@@ -206,41 +242,85 @@ class Storing:
     def _platform_us(self, wall_seconds: float) -> int:
         return replace(self._clock, wall=lambda: wall_seconds).now_us()
 
-    def _upload(self, location: Location, file: ClaimedFile, found: _Inspected) -> None:
-        document = self._documents.find(location.recording_id)
-        if document and (document.tenant_id, document.call_id) != (location.tenant_id, location.call_id):
-            raise Hostile("the recording's id belongs to another call")
+    def _plan(self, held: ExitStack, location: Location, file: ClaimedFile, found: _Inspected) -> _Planned:
+        """Settle name and form: those of the first try, or what the policy says now."""
+        former = in_thread(self._plans.find, location)
+        if former is None and found.known is not None:
+            former = _plan_of(found.known)
+        wanted = former.form if former else found.policy.form
+        payload = held.enter_context(
+            self._encoder.payload(location, found.sound, found.shape, found.measured, wanted),
+        )
+        if former is not None and former.form is payload.form:
+            return _Planned(former, payload, is_first_try=False)
+        recorded_us = former.recorded_us if former else self._platform_us(file.modified_seconds)
+        policy = found.policy
+        plan = Plan(
+            recorded_us,
+            object_key(location, policy.name_template, found.note, recorded_us, policy.time_zone, payload.form),
+            payload.form,
+            policy.kms_key_id or self._limits.kms_key_id,
+        )
+        if former is not None and found.known is None:
+            self._store.delete(former.key)  # the disk became full since: the former try's object is nobody's
+        is_kept = in_thread(self._plans.keep, location, plan)
+        return _Planned(plan, payload, is_first_try=former is None and is_kept and found.known is None)
+
+    def _upload(self, planned: _Planned) -> None:
         # Nothing can be in the store before the first try: one question less for nearly every recording.
-        stored = None if found.is_first_try else self._store.describe(found.key)
-        need = need_of(found.digest, document.sha256 if document else None, stored)
-        if need is Need.REFUSE:
-            raise Hostile("another recording is stored under this id")
-        if need is Need.UPLOAD:
-            self._store.put(found.key, parts_of(file, found.shape), found.digest)
+        stored = None if planned.is_first_try else self._store.describe(planned.plan.key)
+        if need_of(planned.payload.digest, stored) is Need.UPLOAD:
+            kind = Kind(planned.plan.form.media_type, self._limits.encryption, planned.plan.kms_key_id)
+            self._store.put(planned.plan.key, self._paced(planned.payload), planned.payload.digest, kind)
 
-    def _verify(self, found: _Inspected) -> None:
-        stored = self._store.describe(found.key)
-        if stored is None or not stored.can_be(found.digest):
+    def _paced(self, payload: Payload) -> Iterator[bytes]:
+        for part in parts_of(payload.content):
+            wait = self._bandwidth.reserve(len(part), time.monotonic())
+            if wait:
+                gevent.sleep(wait)
+            yield part
+
+    def _verify(self, planned: _Planned) -> str:
+        """Return how the store encrypted it. Raises StoreLied."""
+        key, digest = planned.plan.key, planned.payload.digest
+        stored = self._store.describe(key)
+        if stored is None or not stored.can_be(digest):
             raise StoreLied("the store does not hold what was sent")
-        if not stored.proves_its_bytes and self._store.read_back(found.key) != found.digest.sha256:
+        if self._limits.encryption and stored.encryption != self._limits.encryption:
+            raise StoreLied("the store did not encrypt what was sent")
+        if not stored.proves_its_bytes and self._store.read_back(key) != digest.sha256:
             raise StoreLied("the store gives back other bytes than were sent")
+        return stored.encryption
 
-    def _document(self, location: Location, found: _Inspected) -> RecordingDocument:
+    def _document(self, location: Location, found: _Inspected, planned: _Planned, encryption: str) -> RecordingDocument:
         return RecordingDocument(
             recording_id=location.recording_id,
             tenant_id=location.tenant_id,
             call_id=location.call_id,
             node=self._limits.node,
             bucket=self._store.bucket,
-            key=found.key,
-            size_bytes=found.digest.size_bytes,
-            sha256=found.digest.sha256,
+            key=planned.plan.key,
+            size_bytes=planned.payload.digest.size_bytes,
+            sha256=planned.payload.digest.sha256,
             duration_ms=found.shape.duration_ms,
             channels=found.shape.format.channels,
             sample_rate=found.shape.format.sample_rate,
-            media_type=MEDIA_TYPE,
-            silent=found.is_silent,
+            media_type=planned.plan.form.media_type,
+            silent=found.measured.is_silent,
             repaired=found.shape.is_repaired,
-            recorded_us=found.recorded_us,
+            recorded_us=planned.plan.recorded_us,
             stored_us=self._clock.now_us(),
+            queue_id=found.note.queue_id,
+            agent_id=found.note.agent_id,
+            caller=found.note.caller,
+            line=found.note.line,
+            source_sha256=found.measured.digest.sha256,
+            source_bytes=found.measured.digest.size_bytes,
+            encryption=encryption,
         )
+
+
+def _plan_of(document: RecordingDocument) -> Plan:
+    """Return the plan by which a recording was stored, for a try that finds no plan on a disk that was full."""
+    form = next(form for form in Form if form.media_type == document.media_type)
+    return Plan(document.recorded_us, document.key, form)

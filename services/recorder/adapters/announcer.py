@@ -9,7 +9,12 @@ from services.recorder.errors import TryAgain
 from services.shared.bus.errors import BusError
 from services.shared.bus.events import publish_event
 from services.shared.bus.ports import Sender
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingFailed, RecordingStored
+from services.shared.contracts.ringmaster.v1.event_pb2 import (
+    Event,
+    RecordingDeleted,
+    RecordingFailed,
+    RecordingStored,
+)
 
 ACKNOWLEDGE_SECONDS = 15.0
 
@@ -50,6 +55,7 @@ class Announcer:
                 media_type=document.media_type,
                 silent=document.silent,
                 repaired=document.repaired,
+                source_sha256=document.source_sha256,
             )
         )
         self._publish(event)
@@ -58,6 +64,15 @@ class Announcer:
         """Say that a recording can't be kept. Raises NotAnnounced."""
         event = _event("recording.failed", location, at_us)
         event.recording_failed.CopyFrom(RecordingFailed(recording_id=location.recording_id, reason=reason, final=True))
+        self._publish(event)
+
+    def deleted(self, document: RecordingDocument, actor: str) -> None:
+        """Say that a recording was deleted. Raises NotAnnounced."""
+        location = Location(TenantId(document.tenant_id), CallId(document.call_id), RecordingId(document.recording_id))
+        event = _event("recording.deleted", location, document.deleted_us)
+        event.recording_deleted.CopyFrom(
+            RecordingDeleted(recording_id=document.recording_id, reason=document.delete_reason, actor=actor)
+        )
         self._publish(event)
 
     def _publish(self, event: Event) -> None:

@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from services.recorder.adapters.disk import look_of
+from services.recorder.adapters.own_files import OWN_FOLDER, write_whole
 from services.recorder.domain.backoff import Look
 from services.recorder.domain.location import Location, NotALocation, location_of
 from services.recorder.errors import FolderFailed
 
-OWN_FOLDER = ".recorder"
 QUARANTINE = "quarantine"
-PLANS = "plans"
 _IGNORED = frozenset({OWN_FOLDER, "lost+found", ".answers"})
 """Our own, the file system's, and what callers say to menus, which is the listener's."""
 _DEPTH = 3
@@ -120,7 +116,7 @@ class Quarantine:
             status = source.lstat()
             # Named by us: the former name may be anything that a file system takes.
             target = self._folder / f"{status.st_ino}-{status.st_mtime_ns}"
-            _write_whole(
+            write_whole(
                 target.with_suffix(".json"),
                 {
                     "path": ascii(path),
@@ -141,65 +137,3 @@ class Quarantine:
             return sum(1 for entry in os.scandir(self._folder) if entry.name.endswith(".file"))
         except FileNotFoundError:
             return 0
-
-
-class Plans:
-    """Keeps, for each recording that is being stored, when it was made: it decides the object's key.
-
-    Written before the first byte is sent, so that a later try, under a changed clock too, makes the same key.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._folder = root / OWN_FOLDER / PLANS
-
-    def keep(self, location: Location, recorded_us: int) -> tuple[int, bool]:
-        """Return the moment that the first try kept, platform time, and whether this is that first try."""
-        path = self._path(location)
-        try:
-            kept = _read_moment(path)
-            if kept is not None:
-                return kept, False
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, {"recorded_us": recorded_us})
-        except OSError as error:
-            raise FolderFailed(f"the plan can't be written: {error.strerror}") from error
-        return recorded_us, True
-
-    def forget(self, location: Location) -> None:
-        """Drop the plan of a recording that is done with; one that stays behind is dropped by `forget_finished`."""
-        with suppress(OSError):
-            self._path(location).unlink()
-
-    def forget_finished(self, root: Path) -> None:
-        """Drop the plans whose recording is gone: a kill after the delete left them."""
-        if not self._folder.is_dir():
-            return
-        for entry in list(self._folder.iterdir()):
-            place = entry.name.removesuffix(".json").split("~")
-            if (
-                entry.suffix == ".json"
-                and len(place) == _DEPTH
-                and not (root.joinpath(*place[:2]) / f"{place[2]}.wav").exists()
-            ):
-                entry.unlink(missing_ok=True)
-
-    def _path(self, location: Location) -> Path:
-        return self._folder / f"{location.tenant_id}~{location.call_id}~{location.recording_id}.json"
-
-
-def _read_moment(path: Path) -> int | None:
-    try:
-        moment = orjson.loads(path.read_bytes())["recorded_us"]
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
-        return None  # never written, or cut by a full disk: no byte was sent under it
-    return moment if isinstance(moment, int) else None
-
-
-def _write_whole(path: Path, document: dict[str, Any]) -> None:
-    """Write a small file so that a kill leaves all of it or none of it."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    with draft.open("wb") as file:
-        file.write(orjson.dumps(document))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)

@@ -11,10 +11,14 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from services.recorder.adapters.measure import Waveform
 from services.recorder.errors import DocumentsFailed, Hostile
 from services.shared.chassis.documents import open_database, sentence_of
 
 COLLECTION = "recordings"
+WAVEFORMS = "recording_waveforms"
+BELONGINGS = (WAVEFORMS, "transcripts")
+"""Collections whose documents carry a recording's id and go with it."""
 LIST_LIMIT = 200
 
 
@@ -38,6 +42,25 @@ class RecordingDocument:
     repaired: bool
     recorded_us: int
     stored_us: int
+    queue_id: str = ""
+    agent_id: str = ""
+    caller: str = ""
+    """The customer's number, E.164; empty when withheld, unknown or erased."""
+    line: str = ""
+    source_sha256: str = ""
+    """Of the sound file before it was encoded; equal to sha256 where it is kept as it was written."""
+    source_bytes: int = 0
+    encryption: str = ""
+    """What the store said of its encryption: AES256, aws:kms, or nothing."""
+    legal_hold: bool = False
+    """Nothing deletes it while this holds."""
+    deleted_us: int = 0
+    """When the sound was deleted; the document stays, so that a late file is not stored anew."""
+    delete_reason: str = ""
+
+
+FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason")
+"""A later try of the same recording changes none of these."""
 
 
 class RecordingDocuments:
@@ -71,7 +94,7 @@ class RecordingDocuments:
         """
         fields = asdict(document)
         fields["recorded_at"] = _moment(document.recorded_us)
-        first = {"stored_us": fields.pop("stored_us"), "stored_at": _moment(document.stored_us)}
+        first = {name: fields.pop(name) for name in FIRST_TRYS} | {"stored_at": _moment(document.stored_us)}
         place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
         for key in ("tenant_id", "call_id"):
             del fields[key]  # the upsert takes them from the filter
@@ -86,6 +109,43 @@ class RecordingDocuments:
         if kept is None:
             raise DocumentsFailed("the document that was written can't be found")
         return kept
+
+    def draw(self, document: RecordingDocument, waveform: Waveform) -> None:
+        """Keep a recording's picture."""
+        fields = {
+            "tenant_id": document.tenant_id,
+            "column_ms": waveform.column_ms,
+            "channels": waveform.channels,
+            "peaks": waveform.peaks,
+        }
+        with _as_documents_failed():
+            self.database[WAVEFORMS].update_one({"_id": document.recording_id}, {"$set": fields}, upsert=True)
+
+    def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
+        """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it."""
+        with _as_documents_failed():
+            self._recordings().update_one(
+                {"_id": document.recording_id, "legal_hold": {"$ne": True}, "deleted_us": {"$in": [0, None]}},
+                {"$set": {"deleted_us": at_us, "delete_reason": reason, "removal_open": True}},
+            )
+            row = self._recordings().find_one({"_id": document.recording_id, "deleted_us": {"$gt": 0}})
+        return _document(row)
+
+    def strip(self, document: RecordingDocument) -> None:
+        """Delete what tells who is heard, and what was said; that a recording was here and went stays."""
+        with _as_documents_failed():
+            for collection in BELONGINGS:
+                self.database[collection].delete_many({"_id": document.recording_id})
+            self._recordings().update_one(
+                {"_id": document.recording_id},
+                {"$set": {"caller": "", "key": ""}, "$unset": {"removal_open": ""}},
+            )
+
+    def waveform(self, recording_id: str) -> Waveform | None:
+        """Return a recording's picture."""
+        with _as_documents_failed():
+            row = self.database[WAVEFORMS].find_one({"_id": recording_id})
+        return None if row is None else Waveform(row["column_ms"], row["channels"], bytes(row["peaks"]))
 
     def _recordings(self) -> "Collection[dict[str, Any]]":
         recordings = self.database[COLLECTION]
@@ -102,7 +162,7 @@ def _moment(microseconds: int) -> datetime:
 def _document(row: dict[str, Any] | None) -> RecordingDocument | None:
     if row is None:
         return None
-    return RecordingDocument(**{name: row[name] for name in RecordingDocument.__dataclass_fields__})
+    return RecordingDocument(**{name: row[name] for name in RecordingDocument.__dataclass_fields__ if name in row})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
@@ -11,8 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.recorder.domain.digest import Digest, StoredObject
-from services.recorder.domain.wav import MEDIA_TYPE
-from services.recorder.errors import StoreFailed
+from services.recorder.errors import StoreFailed, StoreLied
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,8 +22,28 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 60
 LINK_SECONDS = 300
 _READ_BACK_BYTES = 1024 * 1024
+_SEND_BYTES = 64 * 1024
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 _NO_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
+_NO_VERSIONS = frozenset({"NotImplemented", "MethodNotAllowed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an object is, and how the store encrypts it: by "", "AES256" (SSE-S3) or "aws:kms" (SSE-KMS)."""
+
+    media_type: str
+    encryption: str = ""
+    kms_key_id: str = ""
+
+    def arguments(self) -> dict[str, str]:
+        """Return what S3 wants to be told of it."""
+        found = {"ContentType": self.media_type}
+        if self.encryption:
+            found["ServerSideEncryption"] = self.encryption
+        if self.encryption and self.kms_key_id:
+            found["SSEKMSKeyId"] = self.kms_key_id
+        return found
 
 
 class ObjectStore:
@@ -61,22 +81,23 @@ class ObjectStore:
                     return None
                 raise
         checksum = answer.get("ChecksumSHA256") or None
-        return StoredObject(answer["ContentLength"], answer["Metadata"].get("sha256"), checksum)
+        encryption = answer.get("ServerSideEncryption") or ""
+        return StoredObject(answer["ContentLength"], answer["Metadata"].get("sha256"), checksum, encryption)
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
         """Store one object, in several parts when the digest has several. The store checks each part's SHA-256."""
         self._make_bucket()
         with _as_store_failed():
             if len(digest.parts) > 1:
-                self._put_parts(key, parts, digest)
+                self._put_parts(key, parts, digest, kind)
                 return
             self._client.put_object(
                 Bucket=self.bucket,
                 Key=key,
                 Body=next(parts),
-                ContentType=MEDIA_TYPE,
                 ChecksumSHA256=digest.checksum,
                 Metadata={"sha256": digest.sha256},
+                **kind.arguments(),  # type: ignore[arg-type] # the stubs know these texts as literals only
             )
 
     def read_back(self, key: str) -> str:
@@ -92,6 +113,36 @@ class ObjectStore:
         """Yield an object's bytes."""
         with _as_store_failed():
             yield from self._client.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(_READ_BACK_BYTES)
+
+    def read_range(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        """Yield an object's bytes from first to last, both included."""
+        with _as_store_failed():
+            body = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={first}-{last}")["Body"]
+        try:
+            with _as_store_failed():
+                yield from body.iter_chunks(_SEND_BYTES)
+        finally:
+            body.close()
+
+    def delete(self, key: str) -> None:
+        """Delete an object with all its versions, and believe it only when nothing is left. Harmless without one."""
+        with _as_store_failed():
+            for version in self._versions(key):
+                self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+        if self.describe(key) is not None:
+            raise StoreLied("the store still has what it was told to delete")
+
+    def _versions(self, key: str) -> list[str]:
+        """Return the versions of an object; where versions are off there is the one that is called null."""
+        try:
+            answer = self._client.list_object_versions(Bucket=self.bucket, Prefix=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NO_BUCKET | _NO_VERSIONS:
+                return []
+            raise
+        found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+        return [row["VersionId"] for row in found if row["Key"] == key and row["VersionId"] != "null"]
 
     def link(self, key: str, file_name: str) -> str:
         """Return an address that fetches the object for LINK_SECONDS without further rights."""
@@ -115,14 +166,14 @@ class ObjectStore:
                 self._client.create_bucket(Bucket=self.bucket)
         self._has_bucket = True
 
-    def _put_parts(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
+    def _put_parts(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
         self._drop_unfinished(key)
         upload = self._client.create_multipart_upload(
             Bucket=self.bucket,
             Key=key,
-            ContentType=MEDIA_TYPE,
             ChecksumAlgorithm="SHA256",
             Metadata={"sha256": digest.sha256},
+            **kind.arguments(),  # type: ignore[arg-type] # as above
         )["UploadId"]
         sent: list[CompletedPartTypeDef] = []
         for number, (part, wanted) in enumerate(zip(parts, digest.parts, strict=True), 1):

@@ -30,6 +30,8 @@ class StoredObject:
     """What we said of it when we sent it: proves which try it was, not that the bytes are good."""
     checksum: str | None
     """What the store computed itself; None when it doesn't."""
+    encryption: str = ""
+    """How the store says that it encrypts it; empty when it doesn't."""
 
     def can_be(self, digest: Digest) -> bool:
         """Whether nothing that the store says contradicts the digest."""

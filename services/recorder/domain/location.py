@@ -3,7 +3,6 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NewType
 
 TenantId = NewType("TenantId", str)
@@ -55,12 +54,6 @@ def location_of(path: str) -> Location:
     if not _ID.fullmatch(recording):
         raise NotALocation("the file's name is not a recording id")
     return Location(TenantId(tenant), CallId(call), RecordingId(recording))
-
-
-def object_key(location: Location, recorded_us: int) -> str:
-    """Return where the recording lies in the bucket: <tenant>/<date>/<call>/<recording>.wav, the date in UTC."""
-    day = datetime.fromtimestamp(recorded_us // 1_000_000, UTC).date().isoformat()
-    return f"{location.tenant_id}/{day}/{location.call_id}/{location.file_name}"
 
 
 def event_id(kind: str, location: Location) -> str:

@@ -10,6 +10,7 @@ class Step(Enum):
     """A recording's steps. Each is harmless when it is done again."""
 
     INSPECT = "inspect"
+    ENCODE = "encode"
     UPLOAD = "upload"
     VERIFY = "verify"
     DOCUMENT = "document"
@@ -23,7 +24,8 @@ class IllegalStep(RuntimeError):
 
 _AFTER: dict[Step | None, Step] = {
     None: Step.INSPECT,
-    Step.INSPECT: Step.UPLOAD,
+    Step.INSPECT: Step.ENCODE,
+    Step.ENCODE: Step.UPLOAD,
     Step.UPLOAD: Step.VERIFY,
     Step.VERIFY: Step.DOCUMENT,
     Step.DOCUMENT: Step.ANNOUNCE,
@@ -49,14 +51,10 @@ class Need(Enum):
 
     UPLOAD = "upload"
     NOTHING = "nothing"
-    REFUSE = "refuse"
-    """Another recording is documented under this id; what was promised to readers is never overwritten."""
 
 
-def need_of(digest: Digest, documented_sha256: str | None, stored: StoredObject | None) -> Need:
-    """Decide from the evidence whether to send the bytes; an object that nobody was told of may be replaced."""
-    if documented_sha256 is not None and documented_sha256 != digest.sha256:
-        return Need.REFUSE
+def need_of(digest: Digest, stored: StoredObject | None) -> Need:
+    """Decide from the evidence whether to send the bytes; what lies there under our plan is a former try's."""
     if stored is not None and stored.can_be(digest):
         return Need.NOTHING
     return Need.UPLOAD

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 HEAD_BYTES = 65_536
 """How much of the file `read_shape` wants to see; the sound must begin within it."""
 
-MEDIA_TYPE = "audio/wav"
 _RIFF_HEAD = 12
 _CHUNK_HEAD = 8
 _FORMAT_BYTES = 16

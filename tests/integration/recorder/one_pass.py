@@ -16,15 +16,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.recorder.adapters.folder import Plans, list_folder
+from services.recorder.adapters.folder import list_folder
 from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
-from services.recorder.adapters.s3 import ObjectStore
+from services.recorder.adapters.s3 import Kind, ObjectStore
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.digest import Digest
+from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
+from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
+from services.recorder.ports import World
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
+from tests.unit.recorder.fakes import OnePolicy
 
 
 def die() -> None:
@@ -37,9 +41,9 @@ class DyingStore(ObjectStore):
 
     dies_at_part = 0
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
         """Store an object, perhaps not to its end."""
-        super().put(key, self._until_death(parts), digest)
+        super().put(key, self._until_death(parts), digest, kind)
 
     def _until_death(self, parts: Iterator[bytes]) -> Iterator[bytes]:
         for number, part in enumerate(parts, 1):
@@ -63,6 +67,10 @@ class WrittenAnnouncements:
         del at_us
         self._write(f"failed {location.recording_id} {reason}")
 
+    def deleted(self, document: RecordingDocument, actor: str) -> None:
+        """Say that a recording was deleted."""
+        self._write(f"deleted {document.recording_id} {actor}")
+
     def _write(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -84,9 +92,12 @@ def main(given: dict[str, Any]) -> None:
     store.dies_at_part = given.get("die_at_part", 0)
     storing = Storing(
         root,
-        store,
-        RecordingDocuments(given["mongodb_uri"]),
-        WrittenAnnouncements(Path(given["announcements"])),
+        World(
+            store,
+            RecordingDocuments(given["mongodb_uri"]),
+            WrittenAnnouncements(Path(given["announcements"])),
+            OnePolicy(Policy(form=Form(given.get("form", "wav")))),
+        ),
         Clock(),
         Limits(0.0, 1024**3, "fs-1"),
         Stillness(),
@@ -94,7 +105,7 @@ def main(given: dict[str, Any]) -> None:
     )
     for waiting in list_folder(root, 1000).waiting:
         sys.stdout.write(f"{storing.store(waiting.location).value}\n")
-    Plans(root).forget_finished(root)  # what the scanner does at each look
+    storing.forget_finished()  # what the scanner does at each look
 
 
 if __name__ == "__main__":

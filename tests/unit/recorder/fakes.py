@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.adapters.measure import Waveform
+from services.recorder.adapters.mongo import FIRST_TRYS, RecordingDocument
+from services.recorder.adapters.s3 import Kind
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location
+from services.recorder.domain.policy import Policy
 from services.recorder.errors import DocumentsFailed, Hostile, StoreFailed
-from services.recorder.storing import Announcements, Documents, Store
+from services.recorder.ports import Announcements, Documents, KnownPolicies, Store
 
 
 class Killed(BaseException):
@@ -27,6 +30,8 @@ class MemoryStore(Store):
     computes_checksums: bool = True
     corrupt: Callable[[bytes], bytes] | None = None
     loses: bool = False
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    encrypts: bool = True
 
     def describe(self, key: str) -> StoredObject | None:
         self._check()
@@ -34,9 +39,9 @@ class MemoryStore(Store):
             return None
         body = self.objects[key]
         checksum = _single_checksum(body) if self.computes_checksums else None
-        return StoredObject(len(body), self.said[key], checksum)
+        return StoredObject(len(body), self.said[key], checksum, self.kinds[key].encryption if self.encrypts else "")
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
         self._check()
         body = b"".join(parts)
         self.puts.append(key)
@@ -44,10 +49,15 @@ class MemoryStore(Store):
             return
         self.objects[key] = self.corrupt(body) if self.corrupt else body
         self.said[key] = digest.sha256
+        self.kinds[key] = kind
 
     def read_back(self, key: str) -> str:
         self._check()
         return hashlib.sha256(self.objects[key]).hexdigest()
+
+    def delete(self, key: str) -> None:
+        self._check()
+        self.objects.pop(key, None)
 
     def _check(self) -> None:
         if self.is_away:
@@ -64,6 +74,7 @@ class MemoryDocuments(Documents):
     """Documents by recording."""
 
     rows: dict[str, RecordingDocument] = field(default_factory=dict)
+    waveforms: dict[str, Waveform] = field(default_factory=dict)
     is_away: bool = False
 
     def find(self, recording_id: str) -> RecordingDocument | None:
@@ -75,9 +86,28 @@ class MemoryDocuments(Documents):
         known = self.rows.get(document.recording_id)
         if known and (known.tenant_id, known.call_id) != (document.tenant_id, document.call_id):
             raise Hostile("the recording's id belongs to another call")
-        kept = replace(document, stored_us=known.stored_us) if known else document
+        kept = replace(document, **{name: getattr(known, name) for name in FIRST_TRYS}) if known else document
         self.rows[document.recording_id] = kept
         return kept
+
+    def draw(self, document: RecordingDocument, waveform: Waveform) -> None:
+        self._check()
+        self.waveforms[document.recording_id] = waveform
+
+    def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
+        self._check()
+        known = self.rows[document.recording_id]
+        if known.legal_hold and not known.deleted_us:
+            return None
+        if not known.deleted_us:
+            self.rows[known.recording_id] = known = replace(known, deleted_us=at_us, delete_reason=reason)
+        return known
+
+    def strip(self, document: RecordingDocument) -> None:
+        self._check()
+        self.waveforms.pop(document.recording_id, None)
+        known = self.rows[document.recording_id]
+        self.rows[known.recording_id] = replace(known, caller="", key="")
 
     def _check(self) -> None:
         if self.is_away:
@@ -90,6 +120,7 @@ class MemoryAnnouncements(Announcements):
 
     told: list[RecordingDocument] = field(default_factory=list)
     failures: list[tuple[Location, str]] = field(default_factory=list)
+    deletions: list[tuple[RecordingDocument, str]] = field(default_factory=list)
 
     def stored(self, document: RecordingDocument) -> None:
         self.told.append(document)
@@ -97,3 +128,16 @@ class MemoryAnnouncements(Announcements):
     def failed(self, location: Location, reason: str, at_us: int) -> None:
         del at_us
         self.failures.append((location, reason))
+
+    def deleted(self, document: RecordingDocument, actor: str) -> None:
+        self.deletions.append((document, actor))
+
+
+@dataclass
+class OnePolicy(KnownPolicies):
+    """The same policy for everybody."""
+
+    policy: Policy = field(default_factory=Policy)
+
+    def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
+        return self.policy

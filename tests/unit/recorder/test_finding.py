@@ -9,13 +9,14 @@ from gevent.event import Event as Flag
 from prometheus_client import REGISTRY
 
 from services.recorder.adapters.folder import list_folder
+from services.recorder.adapters.own_files import Notes
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.location import Location, location_of
 from services.recorder.errors import StoreFailed
+from services.recorder.node_events import NodeEvents
 from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
-from services.recorder.stopped import StoppedEvents
 from services.recorder.storing import Outcome
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS
@@ -208,13 +209,15 @@ class Heard:
         self.bus = MemoryBus()
         self.offered: list[Location] = []
         self.missing: list[Location] = []
+        self.notes = Notes(node.root)
         self.stopping = Flag()
-        events = StoppedEvents(
+        events = NodeEvents(
             "fs-1",
             lambda: self.bus.consumer("recorder.fs-1", [CALLS]),
             self.offered.append,
             lambda place: (node.root / place.path).exists(),
             self._note_missing,
+            self.notes.keep,
         )
         self.reader = gevent.spawn(events.run, self.stopping)
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recorder.domain.backoff import Look, Stillness, retry_delay_seconds
+from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.digest import Digest, StoredObject
-from services.recorder.domain.location import Location, NotALocation, event_id, location_of, object_key
+from services.recorder.domain.location import Location, NotALocation, event_id, location_of
 from services.recorder.domain.progress import IllegalStep, Need, Progress, Step, need_of
 
 ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -72,12 +73,6 @@ def test_a_path_of_another_shape_is_refused(path: str) -> None:
         location_of(path)
 
 
-def test_the_key_carries_the_day_of_the_recording_in_utc() -> None:
-    midnight_us = 1_795_392_000 * 1_000_000
-    assert object_key(place(), midnight_us) == "acme/2026-11-23/call-1/rec-1.wav"
-    assert object_key(place(), midnight_us - 1) == "acme/2026-11-22/call-1/rec-1.wav"
-
-
 def test_the_id_of_an_event_depends_on_its_kind_and_recording_alone() -> None:
     assert event_id("recording.stored", place()) == event_id("recording.stored", place())
     others = {
@@ -108,18 +103,22 @@ GOOD = digest_of(b"sound")
 )
 def test_an_object_that_differs_in_anything_is_not_ours(stored: StoredObject) -> None:
     assert not stored.can_be(GOOD)
-    assert need_of(GOOD, None, stored) is Need.UPLOAD
+    assert need_of(GOOD, stored) is Need.UPLOAD
 
 
-@pytest.mark.parametrize("documented", [None, GOOD.sha256])
-def test_what_the_store_holds_is_not_sent_again(documented: str | None) -> None:
-    assert need_of(GOOD, documented, StoredObject(5, GOOD.sha256, GOOD.checksum)) is Need.NOTHING
-    assert need_of(GOOD, documented, None) is Need.UPLOAD
+def test_what_the_store_holds_is_not_sent_again() -> None:
+    assert need_of(GOOD, StoredObject(5, GOOD.sha256, GOOD.checksum)) is Need.NOTHING
+    assert need_of(GOOD, None) is Need.UPLOAD
 
 
-@pytest.mark.parametrize("stored", [None, StoredObject(5, GOOD.sha256, GOOD.checksum)])
-def test_what_readers_were_promised_is_never_overwritten(stored: StoredObject | None) -> None:
-    assert need_of(GOOD, digest_of(b"another").sha256, stored) is Need.REFUSE
+def test_uploads_together_keep_their_mean_rate_and_a_pause_earns_nothing() -> None:
+    budget = Bandwidth(1_000_000)
+    assert budget.reserve(500_000, 10.0) == 0
+    assert budget.reserve(500_000, 10.1) == pytest.approx(0.4)
+    assert budget.reserve(1, 10.2) == pytest.approx(0.8)
+    assert budget.reserve(500_000, 60.0) == 0
+    assert budget.reserve(500_000, 60.0) == pytest.approx(0.5)
+    assert [Bandwidth(0).reserve(10**9, 1.0) for _ in range(3)] == [0, 0, 0]
 
 
 def test_a_checksum_that_the_store_did_not_compute_proves_nothing() -> None:
@@ -137,7 +136,7 @@ def test_only_one_order_of_the_steps_is_legal() -> None:
         except IllegalStep:
             continue
         legal.append([step.value for step in order])
-    assert legal == [["inspect", "upload", "verify", "document", "announce", "delete"]]
+    assert legal == [["inspect", "encode", "upload", "verify", "document", "announce", "delete"]]
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))

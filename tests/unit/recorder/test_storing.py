@@ -2,17 +2,23 @@
 
 import hashlib
 import os
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.recorder.adapters.disk import claim
 from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.adapters.own_files import Notes
+from services.recorder.adapters.s3 import Kind
 from services.recorder.domain.digest import Digest
 from services.recorder.domain.location import location_of
+from services.recorder.domain.naming import CallNote
+from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
-from services.recorder.errors import DocumentsFailed, FileChanged, StoreFailed, StoreLied
+from services.recorder.errors import FileChanged, StoreFailed, StoreLied
 from services.recorder.storing import Outcome
 from services.shared.chassis.clock import Clock
 from tests.unit.recorder.conftest import PLACE, Node
@@ -93,10 +99,10 @@ def test_silence_is_marked_and_a_quiet_voice_is_not(node: Node) -> None:
 
 def test_the_key_keeps_its_day_when_the_clock_of_the_next_try_differs(node: Node) -> None:
     os.utime(node.put(wav(sound(100))), (1_795_391_999, 1_795_391_999))
-    node.documents.is_away = True
-    with pytest.raises(DocumentsFailed):
+    node.store.is_away = True
+    with pytest.raises(StoreFailed):
         node.store_it()
-    node.documents.is_away = False
+    node.store.is_away = False
     node.clock = Clock(speed=1000.0, epoch=2_000_000_000.0, wall0=1_795_000_000.0)
     assert node.store_it() is Outcome.STORED
     assert list(node.store.objects) == ["acme/2026-11-22/call-1/rec-1.wav"]
@@ -220,8 +226,8 @@ class WritesMeanwhile(MemoryStore):
 
     path: Path
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest) -> None:
-        super().put(key, parts, digest)
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
+        super().put(key, parts, digest, kind)
         with self.path.open("ab") as file:
             file.write(b"more")
 
@@ -278,3 +284,110 @@ def test_a_recording_that_was_stored_before_is_not_said_to_be_lost(node: Node) -
     assert node.storing().note_missing(PLACE) is Outcome.GONE
     assert isinstance(node.documents.rows["rec-1"], RecordingDocument)
     assert not node.announcements.failures
+
+
+NOTE = CallNote("sales", "olena", "+380501112233", "+380441000001")
+
+
+def test_a_recording_waits_for_the_word_of_its_call_but_not_for_ever(node: Node) -> None:
+    node.settle_seconds = 30.0
+    path = node.put(wav(sound(400)))
+    assert node.store_it() is Outcome.UNFINISHED
+    Notes(node.root).keep(PLACE, NOTE)
+    assert node.store_it() is Outcome.STORED
+    document = node.documents.rows["rec-1"]
+    assert (document.queue_id, document.agent_id, document.caller) == ("sales", "olena", "+380501112233")
+    other = location_of("acme/call-2/rec-2.wav")
+    os.utime(node.put(wav(sound(400)), other), (0, 0))
+    assert node.store_it(other) is Outcome.STORED
+    assert not path.exists()
+
+
+def test_a_recording_is_named_by_its_companys_template_and_nothing_is_left_of_its_notes(node: Node) -> None:
+    node.policies.policy = Policy(name_template="{queue}/{agent}/{caller} {recording_id}")
+    Notes(node.root).keep(PLACE, replace(NOTE, agent_id="../../rival"))
+    node.put(wav(sound(400)))
+    node.store_it()
+    assert list(node.store.objects) == ["acme/sales/_.._rival/+380501112233_rec-1.wav"]
+    assert not [file for file in (node.root / ".recorder").rglob("*") if file.is_file()]
+
+
+def test_silence_is_removed_by_policy_after_it_was_told(node: Node) -> None:
+    node.policies.policy = Policy(remove_silent=True)
+    node.put(wav(sound(8000, peak=0)))
+    assert node.store_it() is Outcome.STORED
+    assert not node.store.objects
+    assert [document.recording_id for document in node.announcements.told] == ["rec-1"]
+    ((document, actor),) = node.announcements.deletions
+    assert (document.delete_reason, actor) == ("silent", "")
+    assert not node.documents.waveforms
+
+
+def test_a_voice_is_not_removed_as_silence(node: Node) -> None:
+    node.policies.policy = Policy(remove_silent=True)
+    node.put(wav(sound(8000, peak=500)))
+    node.store_it()
+    assert len(node.store.objects) == 1
+    assert not node.announcements.deletions
+
+
+def test_a_file_whose_recording_was_deleted_meanwhile_is_not_stored_anew(node: Node) -> None:
+    content = wav(sound(400))
+    node.put(content)
+    node.store_it()
+    node.documents.begin_removal(node.documents.rows["rec-1"], "erasure", 1)
+    path = node.put(content)
+    assert node.store_it() is Outcome.STORED
+    assert not path.exists()
+    assert not node.store.objects
+    assert len(node.store.puts) == 1
+
+
+def test_a_store_that_does_not_encrypt_is_not_believed(node: Node) -> None:
+    node.encryption = "AES256"
+    path = node.put(wav(sound(400)))
+    node.store.encrypts = False
+    with pytest.raises(StoreLied, match="encrypt"):
+        node.store_it()
+    assert path.exists()
+    node.store.encrypts = True
+    node.store.objects.clear()
+    assert node.store_it() is Outcome.STORED
+    assert node.documents.rows["rec-1"].encryption == "AES256"
+
+
+def test_a_companys_own_key_goes_before_the_platforms(node: Node) -> None:
+    node.encryption = "aws:kms"
+    node.policies.policy = Policy(kms_key_id="alias/acme")
+    node.put(wav(sound(400)))
+    node.store_it()
+    (kind,) = node.store.kinds.values()
+    assert (kind.encryption, kind.kms_key_id) == ("aws:kms", "alias/acme")
+    assert kind.arguments()["SSEKMSKeyId"] == "alias/acme"
+
+
+def test_the_picture_shows_who_speaks_when(node: Node) -> None:
+    quiet, loud = b"\0\0", struct.pack("<h", -32_768)
+    left = (loud + quiet) * 8_000 + (quiet + quiet) * 8_000
+    node.put(wav(left))
+    node.store_it()
+    waveform = node.documents.waveforms["rec-1"]
+    assert (waveform.column_ms, waveform.channels) == (20, 2)
+    columns = [waveform.peaks[at : at + 2] for at in range(0, len(waveform.peaks), 2)]
+    assert columns == [b"\xff\0"] * 50 + [b"\0\0"] * 50
+
+
+@pytest.mark.parametrize("frames", [1, 159, 160, 161, 400_001])
+def test_the_picture_is_the_same_however_the_sound_comes(node: Node, frames: int) -> None:
+    data = sound(frames)
+    node.put(wav(data))
+    node.store_it()
+    waveform = node.documents.waveforms["rec-1"]
+    step = 8 * waveform.column_ms
+    samples = struct.unpack(f"<{frames * 2}h", data)
+    wanted = bytearray()
+    for at in range(0, frames, step):
+        for channel in (0, 1):
+            peak = max(abs(value) for value in samples[2 * at + channel : 2 * (at + step) : 2])
+            wanted.append(round((min(peak, 32_768) / 32_768) ** 0.5 * 255))
+    assert waveform.peaks == bytes(wanted)

@@ -1,4 +1,4 @@
-"""Hears recording.stopped of its own node, so that a recording is stored at once and not at the next scan."""
+"""Hears of its own node's recordings: whose call each is, and that it is complete, so that it is stored at once."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,15 +9,16 @@ from google.protobuf.message import DecodeError
 
 from services.recorder import metrics
 from services.recorder.domain.location import Location, NotALocation, location_of
+from services.recorder.domain.naming import CallNote
 from services.recorder.errors import TryAgain
 from services.recorder.storing import Outcome
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingStarted, RecordingStopped
 
 POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 3.0
-STOPPED = "recording.stopped"
+STARTED, STOPPED = "recording.started", "recording.stopped"
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class Reading(Protocol):
         """Leave."""
 
 
-class StoppedEvents:
+class NodeEvents:
     """Offers what this node has finished. An event is a hint: the file on the disk is the truth, the scan finds it."""
 
     def __init__(
@@ -45,12 +46,14 @@ class StoppedEvents:
         offer: Callable[[Location], object],
         is_there: Callable[[Location], bool],
         note_missing: Callable[[Location], Outcome],
+        keep_note: Callable[[Location, CallNote], None],
     ) -> None:
         self._node = node
         self._connect = connect
         self._offer = offer
         self._is_there = is_there
         self._note_missing = note_missing
+        self._keep_note = keep_note
 
     def run(self, stopping: Flag) -> None:
         """Read until the service stops; a broker that is away is asked again."""
@@ -58,7 +61,7 @@ class StoppedEvents:
             try:
                 self._read(stopping)
             except (BusError, TryAgain) as error:
-                log.warning("stopped_events_interrupted", reason=str(error))
+                log.warning("node_events_interrupted", reason=str(error))
                 stopping.wait(RECONNECT_SECONDS)
 
     def _read(self, stopping: Flag) -> None:
@@ -74,31 +77,44 @@ class StoppedEvents:
             reader.close()
 
     def _take(self, record: Record) -> None:
-        if record.headers.get("ce_type") != STOPPED:
+        if record.headers.get("ce_type") not in (STARTED, STOPPED):
             return
         try:
             event = Event.FromString(record.value)
         except DecodeError:
-            metrics.STOPPED_EVENTS.labels("unreadable").inc()
-            log.exception("stopped_event_unreadable", partition=record.partition, offset=record.offset)
+            metrics.NODE_EVENTS.labels("unreadable").inc()
+            log.exception("node_event_unreadable", partition=record.partition, offset=record.offset)
             return
-        if event.recording_stopped.node != self._node:
-            return
-        metrics.STOPPED_EVENTS.labels(self._handle(event)).inc()
+        told = event.recording_started if event.HasField("recording_started") else event.recording_stopped
+        if told.node == self._node:
+            metrics.NODE_EVENTS.labels(self._handle(event, told)).inc()
 
-    def _handle(self, event: Event) -> str:
-        stopped = event.recording_stopped
+    def _handle(self, event: Event, told: RecordingStarted | RecordingStopped) -> str:
         try:
-            location = location_of(stopped.path)
+            location = location_of(told.path)
         except NotALocation as error:
-            log.warning("stopped_event_refused", reason=str(error), call_id=event.call_id)
+            log.warning("node_event_refused", reason=str(error), call_id=event.call_id)
             return "refused"
-        if (location.tenant_id, location.recording_id) != (event.tenant_id, stopped.recording_id):
-            log.warning("stopped_event_refused", reason="the path is not the event's", call_id=event.call_id)
+        if (location.tenant_id, location.recording_id) != (event.tenant_id, told.recording_id):
+            log.warning("node_event_refused", reason="the path is not the event's", call_id=event.call_id)
             return "refused"
+        if isinstance(told, RecordingStarted):
+            return self._note(location, told)
+        return self._stopped(location, told)
+
+    def _note(self, location: Location, told: RecordingStarted) -> str:
+        """Keep whose call it is. A full disk costs the recording its name and its policy's queue, not itself."""
+        try:
+            self._keep_note(location, CallNote(told.queue_id, told.agent_id, told.caller, told.line))
+        except OSError as error:
+            log.warning("call_note_not_kept", reason=error.strerror, recording_id=location.recording_id)
+            return "not_noted"
+        return "noted"
+
+    def _stopped(self, location: Location, told: RecordingStopped) -> str:
         if self._is_there(location):
             self._offer(location)
             return "offered"
-        if not stopped.duration_ms:
+        if not told.duration_ms:
             return "empty"
         return "lost" if self._note_missing(location) is Outcome.QUARANTINED else "stored_before"

@@ -1,0 +1,59 @@
+"""Takes a stored recording out of the world: its sound, its picture, who is heard in it; last of all it is told."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from services.recorder.adapters.mongo import RecordingDocument
+
+RETENTION, SILENT, ERASURE = "retention", "silent", "erasure"
+"""Why a recording is deleted."""
+
+
+class DeletingStore(Protocol):
+    """What deletes sound."""
+
+    def delete(self, key: str) -> None:
+        """Delete an object with all its versions, verified."""
+
+
+class DeletingDocuments(Protocol):
+    """What deletes what is known of a recording."""
+
+    def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
+        """Mark a recording as one that goes; None while a legal hold keeps it."""
+
+    def strip(self, document: RecordingDocument) -> None:
+        """Delete what tells who is heard and what was said."""
+
+
+class Telling(Protocol):
+    """What tells it."""
+
+    def deleted(self, document: RecordingDocument, actor: str) -> None:
+        """Say that a recording was deleted."""
+
+
+class Removal:
+    """Deletes recordings so that a kill between any two steps is made good by doing all of them again.
+
+    The mark comes first: from then on no reader is given the recording, and no later try stores it anew.
+    """
+
+    def __init__(
+        self, store: DeletingStore, documents: DeletingDocuments, telling: Telling, now_us: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._telling = telling
+        self._now_us = now_us
+
+    def remove(self, document: RecordingDocument, reason: str, actor: str = "") -> RecordingDocument | None:
+        """Delete a recording and return its last document; None while a legal hold keeps it. Raises TryAgain."""
+        marked = self._documents.begin_removal(document, reason, self._now_us())
+        if marked is None:
+            return None
+        if marked.key:
+            self._store.delete(marked.key)
+        self._telling.deleted(marked, actor)
+        self._documents.strip(marked)
+        return marked
