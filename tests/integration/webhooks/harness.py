@@ -22,10 +22,13 @@ from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
 from services.shared.testing.memory_bus import MemoryBus
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
+from services.webhooks.adapters.connectors.engine import MemorySteps
+from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore
 from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.bootstrap import Parts, Stores, Webhooks
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.breaker import BreakerRules
+from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.health import MemoryFailingEndpoints
 from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
@@ -104,6 +107,8 @@ class Service:
         self.write_secrets({"acme/main": [SECRET], "beta/main": [SECRET]})
         self.channel_secrets: dict[str, dict[str, str]] = {}
         self.telegram_api = "http://127.0.0.1:1"
+        self.library: dict[str, Connector] = {}
+        self.steps, self.tokens = MemorySteps(), MemoryTokenStore()
         self.folder = folder
         self._ladder = ladder
         self._allow = allow
@@ -118,7 +123,7 @@ class Service:
         self.supervisor = Supervisor()
         self.secrets = SecretsFile(self.secrets_path)
         outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), None)
-        stores = Stores(self.room, self.gone, self.log, self.failing)
+        stores = Stores(self.room, self.gone, self.log, self.failing, self.steps, self.tokens)
         ladder = Ladder.parse(self._ladder)
         parts = Parts(
             self.bus,
@@ -132,6 +137,8 @@ class Service:
             disable_after_ms=self.disable_after_ms,
             channel_secrets=self._channel_secrets(),
             telegram_api=self.telegram_api,
+            library=self.library,
+            recording_link="https://calls.example/recordings/{recording_id}",
         )
         self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()

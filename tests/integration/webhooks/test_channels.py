@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email import message_from_string, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,6 +18,7 @@ from services.shared.bus.topics import DELIVERIES_DEAD
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ABANDONED, Event
+from services.webhooks.adapters.connectors.library import GATEWAYS, read_connector
 from tests.integration.webhooks.harness import Service, endpoint, wait_until
 
 TOKEN = "12345:abcdefghijklmnop"
@@ -186,6 +188,38 @@ def test_a_mail_server_that_wants_no_tls_gets_no_mail_where_tls_is_asked_for(
     wait_until(lambda: len(dead(service)) == 1)
     assert dead(service)[0].last_error == "the mail server can't be talked to: SMTPNotSupportedError"
     assert mail_server.mails() == []
+
+
+def test_a_short_message_goes_to_each_recipient_once(service: Service, server: HttpServer) -> None:
+    gateway = read_connector(GATEWAYS / "turbosms.yaml")
+    service.library = {"turbosms": replace(gateway, base=server.url)}
+    service.channel_secrets = {"acme/sms": {"token": "secret"}}
+    channel = tn.Channel(channel_id="sms", secret_ref="sms", sms=tn.SmsChannel(gateway="turbosms", sender="Acme"))
+    channel.sms.recipients.extend(["+380501112233", "+380501112244"])
+    taken, refused = b'{"response_code":800}', b'{"response_code":203}'
+    server.answers = [("200 OK", taken, []), ("200 OK", refused, []), ("200 OK", taken, [])]
+    service.apply(document(channel))
+    service.start()
+    service.publish(lost(1))
+    wait_until(lambda: len(server.requests) == 3 and service.room.size() == 0)
+    assert {path for path, _ in server.requests} == {"/message/send.json"}
+    sent = [(message["recipients"], message["sms"]["sender"]) for _, message in server.requests]
+    second = (["380501112244"], "Acme")
+    assert sent == [(["380501112233"], "Acme"), second, second]
+    assert server.requests[0][1]["sms"]["text"].startswith("Втрачено: +380670000001 Їжак")
+    assert dead(service) == []
+
+
+def test_a_short_message_without_recipients_goes_to_the_customer(service: Service, server: HttpServer) -> None:
+    gateway = read_connector(GATEWAYS / "turbosms.yaml")
+    service.library = {"turbosms": replace(gateway, base=server.url)}
+    service.channel_secrets = {"acme/sms": {"token": "secret"}}
+    server.usual = ("200 OK", b'{"response_code":0}', [])
+    service.apply(document(tn.Channel(channel_id="sms", secret_ref="sms", sms=tn.SmsChannel(gateway="turbosms"))))
+    service.start()
+    service.publish(lost(7))
+    wait_until(lambda: len(server.requests) == 1 and service.room.size() == 0)
+    assert server.requests[0][1]["recipients"] == ["380670000007"]
 
 
 def test_a_feed_has_every_event_of_its_tenant_in_order_and_of_nobody_else(service: Service) -> None:

@@ -1,13 +1,20 @@
 """What rules would have done with the last day's events."""
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from flask.testing import FlaskClient
+
+from services.shared.access import Action
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, DELIVERIES
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.web import service_app
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.testing.memory_bus import MemoryBus
+from services.webhooks.api.rules import rule_routes
 from services.webhooks.domain.rules.rule import BadRule, TenantRules, rules_of
 from services.webhooks.domain.rules.words import rule_from_words
 from services.webhooks.dry_run import DryRun
@@ -78,3 +85,64 @@ def test_a_long_wait_of_the_past_is_found() -> None:
 def test_what_is_no_rule_is_refused_with_a_sentence(words: dict[str, object]) -> None:
     with pytest.raises(BadRule):
         rule_from_words(words)
+
+
+class Gate:
+    """Everybody is acme's."""
+
+    def tenant(self, action: Action) -> str:
+        assert action in (Action.READ_DOCUMENT, Action.READ_CALLS)
+        return "acme"
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    bus = MemoryBus()
+    call(bus, 1, 2.0)
+    call(bus, 2, 1.9)
+    directory: Any = SimpleNamespace(rules=lambda tenant_id: rules(AGAIN) if tenant_id == "acme" else None)
+    app = service_app("webhooks", lambda: (True, ""))
+    app.register_blueprint(rule_routes(Gate(), directory, dry_run(bus)))
+    return app.test_client()
+
+
+def test_rules_in_force_are_listed(client: FlaskClient) -> None:
+    answer: Any = client.get("/v1/rules").json
+    assert answer["rules"] == [
+        {
+            "rule_id": "again",
+            "trigger": "window",
+            "events": ["call.started"],
+            "condition": "",
+            "schedule_id": "",
+            "to": ["shift"],
+        }
+    ]
+
+
+def test_a_rule_in_force_and_a_draft_are_rehearsed(client: FlaskClient) -> None:
+    answer: Any = client.post("/v1/rules/dry-run", json={"rule_id": "again"}).json
+    assert (answer["fired"], answer["events"]) == (1, 2)
+    draft = {
+        "events": ["call.*"],
+        "condition": "caller.startsWith('+38067')",
+        "actions": [{"to": "x", "text": "{line}"}],
+    }
+    answer = client.post("/v1/rules/dry-run", json={"rule": draft, "hours": 3}).json
+    assert [one["rule_id"] for one in answer["firings"]] == ["draft", "draft"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"rule_id": "none"}, 404),
+        ({"rule_id": "again", "hours": 25}, 400),
+        ({"rule_id": "again", "hours": True}, 400),
+        ({"rule": {"events": ["call.*"], "condition": "caller =="}}, 422),
+        ({"rule": {"events": 5}}, 422),
+        ([], 404),
+    ],
+)
+def test_what_can_not_be_rehearsed_is_refused(client: FlaskClient, body: object, status: int) -> None:
+    answer = client.post("/v1/rules/dry-run", json=body)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")

@@ -1,0 +1,91 @@
+from dataclasses import asdict
+from typing import Any, Final, Protocol
+
+import orjson
+from flask import Blueprint, Response, request
+
+from services.shared.access import Action
+from services.shared.bus.errors import BusUnavailable
+from services.shared.chassis.problems import problem
+from services.webhooks.directory import Directory
+from services.webhooks.domain.rules.rule import BadRule, Rule, TenantRules, rule_of
+from services.webhooks.domain.rules.words import rule_from_words
+from services.webhooks.dry_run import DryRun
+
+MOST_HOURS: Final = 24
+MOST_BYTES: Final = 32 * 1024
+
+
+class Gate(Protocol):
+    """Knows who asks and about whom."""
+
+    def tenant(self, action: Action) -> str:
+        """Return the one tenant that is asked about; refuse who may not."""
+
+
+def rule_routes(gate: Gate, directory: Directory, dry_run: DryRun) -> Blueprint:
+    """Make the routes of rules: those in force, and what one would have done in the last hours (SPEC 7.4)."""
+    api = Blueprint("rules", __name__, url_prefix="/v1/rules")
+
+    @api.get("")
+    def listed() -> Response:
+        rules = directory.rules(gate.tenant(Action.READ_DOCUMENT))
+        return _json({"rules": [_told(rule) for rule in rules.rules]})
+
+    @api.post("/dry-run")
+    def rehearse() -> Response:
+        tenant_id = gate.tenant(Action.READ_CALLS)
+        body = _body()
+        hours = body.get("hours", MOST_HOURS)
+        if not isinstance(hours, int) or isinstance(hours, bool) or not 1 <= hours <= MOST_HOURS:
+            return problem(400, "bad-parameters", f"hours is a whole number from 1 to {MOST_HOURS}.")
+        try:
+            rules = _wanted(directory.rules(tenant_id), body)
+        except BadRule as error:
+            return problem(422, "bad-rule", str(error))
+        if not rules.rules:
+            return problem(404, "not-found", "The tenant's document has no such rule that is switched on.")
+        return _json(asdict(dry_run.rehearse(rules, hours)))
+
+    @api.errorhandler(BusUnavailable)
+    def unavailable(_error: BusUnavailable) -> Response:
+        return problem(503, "unavailable", "The events can't be read now; ask again.")
+
+    return api
+
+
+def _wanted(in_force: TenantRules, body: dict[str, Any]) -> TenantRules:
+    """Return the rule that is asked about: one in force by its id, or one as it would be written. Raises BadRule."""
+    if isinstance(body.get("rule"), dict):
+        words = {"rule_id": "draft", **body["rule"]}
+        schedules = {rule.schedule.schedule_id: rule.schedule for rule in in_force.rules if rule.schedule is not None}
+        found: tuple[Rule, ...] = (rule_of(rule_from_words(words), in_force.time_zone, schedules),)
+    else:
+        found = tuple(rule for rule in in_force.rules if rule.rule_id == body.get("rule_id"))
+    return TenantRules(in_force.tenant_id, in_force.time_zone, found)
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    trigger = next((name for name in ("window", "wait", "kpi") if getattr(rule, name) is not None), "event")
+    return {
+        "rule_id": rule.rule_id,
+        "trigger": trigger,
+        "events": list(rule.events),
+        "condition": rule.condition.text if rule.condition is not None else "",
+        "schedule_id": rule.schedule.schedule_id if rule.schedule is not None else "",
+        "to": [action.to for action in rule.actions],
+    }
+
+
+def _body() -> dict[str, Any]:
+    if (request.content_length or 0) > MOST_BYTES:
+        return {}
+    try:
+        body = orjson.loads(request.get_data())
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _json(body: object) -> Response:
+    return Response(orjson.dumps(body), mimetype="application/json", headers={"Cache-Control": "no-store"})
