@@ -1,15 +1,19 @@
 """Faults of channels and rules in a tenant's document, each with its path."""
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.console.domain.translation import to_contract
 from services.console.domain.validation import faults_of
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
 Document = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[3]
 CHANNELS: list[Document] = [
     {"channel_id": "shift", "secret_ref": "bot", "telegram": {"chat_id": "-100123"}},
     {"channel_id": "slack", "secret_ref": "hook", "slack": {}},
@@ -98,3 +102,14 @@ def test_a_fault_has_its_path(document: Document, path: tuple[str | int, ...], v
     found = {fault.path: str(fault) for fault in faults_of(document)}
     assert at in found, found
     assert words in found[at]
+
+
+def test_the_examples_of_the_documentation_are_sound(acme: Document) -> None:
+    text = (ROOT / "docs" / "rules-and-channels.md").read_text(encoding="utf-8")
+    document = copy.deepcopy(acme)
+    for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        document |= yaml.safe_load(example)
+    document["schedules"].append(document["schedules"][0] | {"schedule_id": "work"})
+    document["webhooks"][0]["endpoint_id"] = "crm-hook"
+    assert (len(document["channels"]), len(document["rules"])) == (6, 1)
+    assert faults_of(document) == []
