@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe simulation
+.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,9 @@ demo: install ## Play 60 simulated minutes of calls and balance the books (build
 
 chaos: install ## Kill KILLS (20) processes by lot while calls flow, and balance the books (build/chaos.json)
 	@$(PYTHON) -m local.stack chaos
+
+drill: install ## Stop each service in turn under DRILL_CALLS (20) calls a second; nothing may be lost (build/drill.json)
+	@$(PYTHON) -m local.stack drill
 
 # What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
 BESIDE := tests/unit tests/fuzz tests/simulation tests/deploy

@@ -1,4 +1,4 @@
-"""Start, stop and show the stack: `python -m local.stack up|down|status|demo|chaos`."""
+"""Start, stop and show the stack: `python -m local.stack up|down|status|demo|chaos|drill`."""
 
 from gevent import monkey
 
@@ -16,7 +16,7 @@ from contextlib import suppress  # noqa: E402
 import gevent  # noqa: E402
 
 from local.broker.kafka import BrokerMissing  # noqa: E402
-from local.stack import demo, up  # noqa: E402
+from local.stack import demo, drill, up  # noqa: E402
 from local.stack.layout import Layout  # noqa: E402
 from local.stack.part import PartFailed, listens  # noqa: E402
 from local.stack.stack import stop_former  # noqa: E402
@@ -45,6 +45,9 @@ def down(layout: Layout) -> int:
     return 0
 
 
+_PLAYS = {"demo": demo.play, "chaos": demo.chaos, "drill": drill.play}
+
+
 def main() -> int:
     """Do what was asked; returns the exit code."""
     # `make down`, a closed terminal and Ctrl-C shall end in the same orderly way.
@@ -54,14 +57,12 @@ def main() -> int:
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
     parser = argparse.ArgumentParser(prog="local.stack")
-    parser.add_argument("what", choices=("up", "down", "status", "demo", "chaos"))
+    parser.add_argument("what", choices=("up", "down", "status", "demo", "chaos", "drill"))
     asked = parser.parse_args().what
     try:
         layout = Layout.from_environment()
-        if asked == "demo":
-            return demo.play(say)
-        if asked == "chaos":
-            return demo.chaos(say)
+        if asked in _PLAYS:
+            return _PLAYS[asked](say)
         if asked == "up":
             return up.run(layout, say)
         return down(layout) if asked == "down" else status(layout)

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def _run(minutes: float, kills: list[Kill], report: Path, say: Say) -> int:
     try:
         stack.start()
         _play(stack, minutes * 60 / speed, kills, say)
-        rows = _settle(layout, say)
+        rows = settle(layout, say, compared)
     finally:
         stack.stop()
     return _report(rows, kills, report, say)
@@ -90,7 +91,7 @@ def _play(stack: Stack, seconds: float, kills: list[Kill], say: Say) -> None:
     began = told = time.monotonic()
     left = list(kills)
     while True:
-        status = _status(stack.layout)
+        status = status_of(stack.layout)
         now = time.monotonic()
         if status["phase"] == "drained" and not left:
             return
@@ -120,23 +121,25 @@ def _counts(status: dict[str, Any]) -> str:
     return ", ".join(f"{calls[name]} {name.replace('_', ' ')}" for name in calls)
 
 
-def _status(layout: Layout) -> dict[str, Any]:
+def status_of(layout: Layout) -> dict[str, Any]:
+    """Return what the switch says of itself and its callers."""
     return dict(get(layout.url("switch", "/status")))
 
 
-def _settle(layout: Layout, say: Say) -> list[Row]:
+def settle(layout: Layout, say: Say, compare: Callable[[Layout], list[Row]]) -> list[Row]:
     """Compare until everything balances or the time to settle is over."""
     deadline = time.monotonic() + SETTLE_SECONDS
     post(layout.url("switch", "/drain"), {})
     while True:
-        rows = _compare(layout)
+        rows = compare(layout)
         if all(row.balances for row in rows) or time.monotonic() > deadline:
             return rows
         say("  waiting for: " + ", ".join(f"{row.what} {row.found}/{row.expected}" for row in rows if not row.balances))
         time.sleep(5)
 
 
-def _compare(layout: Layout) -> list[Row]:
+def compared(layout: Layout) -> list[Row]:
+    """Hold the switch's own account against what every other part has."""
     truth = get(layout.url("switch", "/truth"))
     # Beside the broker's log: who wants to know why something differs finds both sides there.
     layout.path("truth.json").write_text(json.dumps(truth), encoding="utf-8")

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STOP_SECONDS = 12.0
+# More than a service takes at most: ten to end its work, two to say so, one to be killed (services/shared/chassis).
+STOP_SECONDS = 15.0
 LAST_LINES = 12
 # A third of the share of processor time that the others get, where all want it.
 LATER = 5

@@ -21,6 +21,8 @@ SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
 ON_THE_WAY = ("router", "listener")
 """Of the services, those between an event of the switch and the command that follows."""
 TENANTS = ("acme", "borealis")
+# The companies of a drill (local/stack/drill.py).
+DRILLED = ("drill0", "drill1")
 
 
 def infrastructure(layout: Layout) -> list[Part]:
@@ -193,7 +195,7 @@ def _write_secrets(layout: Layout) -> None:
     for tenant in TENANTS:
         tokens[_digest(f"local-{tenant}")] = {"tenant": tenant, "role": "supervisor", "actor": f"{tenant}-supervisor"}
     layout.path("secrets", "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
-    secrets = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in TENANTS}
+    secrets = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in (*TENANTS, *DRILLED)}
     layout.path("secrets", "webhooks.json").write_text(json.dumps(secrets), encoding="utf-8")
 
 

@@ -99,6 +99,13 @@ class Stack:
         self._killed[name] += 1
         self.part(name).kill()
 
+    def start_again(self, name: str) -> None:
+        """Start a part that has ended as it was asked to."""
+        self._killed[name] += 1
+        with _told_plainly():
+            self.part(name).start()
+            self._write_down()
+
     def stop(self) -> None:
         """Stop everything, however impatient the person is: the services together, then the rest, the last first."""
         with uninterrupted():

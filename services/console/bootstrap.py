@@ -147,6 +147,7 @@ def run(settings: Settings, clock: Clock) -> int:
     supervisor = Supervisor()
     database, bootstrap = open_database(settings.mongodb_uri, "console"), settings.kafka_bootstrap
     store = MongoTenantStore(database)
+    switch = _switch_access(settings)  # what is wrong with the settings is said before a dependency is asked
     outside = Outside(
         store=store,
         tokens=TokensFile(settings.api_tokens),
@@ -155,7 +156,7 @@ def run(settings: Settings, clock: Clock) -> int:
         calls=Consumer(bootstrap, None, [CALLS], "console-calls", gather_ms=GATHER_MS),
         tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
         clock=clock,
-        switch=_switch_access(settings),
+        switch=switch,
         prepare=store.prepare,
         needed=(watch_broker(bootstrap),),
         # Without documents agents work on; only applying one is refused.

@@ -61,16 +61,20 @@ class Desk:
             self._forget(key, answer)
 
     def listen(self, stopping: Event) -> None:
-        """Take replies from the bus until stopped. Old ones are nobody's: it begins with the next."""
-        while not stopping.is_set():
+        """Take replies until stopped and nobody waits for one. Old ones are nobody's: it begins with the next."""
+        while not self._is_over(stopping):
             try:
                 self._start_at_the_end()
-                while not stopping.is_set():
+                while not self._is_over(stopping):
                     for record in self._replies.poll(POLL_SECONDS):
                         self._take(record.key, record.value)
             except BusUnavailable as error:
                 log.warning("replies_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
+
+    def _is_over(self, stopping: Event) -> bool:
+        """Who has asked before the stop waits for REPLY_SECONDS at most, so this ends."""
+        return stopping.is_set() and not self._waiting
 
     def _start_at_the_end(self) -> None:
         if not self.is_listening:

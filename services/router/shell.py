@@ -88,6 +88,7 @@ class Shell:
                 session.step(POLL_SECONDS)
                 self.trouble = session.trouble()
             session.hand_over()
+            session.close(hands_over=True)
         finally:
             session.close()
 
@@ -171,9 +172,9 @@ class Session:
         except BusError as error:
             log.warning("hand_over_incomplete", reason=str(error))
 
-    def close(self) -> None:
-        """Leave the group."""
-        self._reader.close()
+    def close(self, *, hands_over: bool = False) -> None:
+        """Leave the group; `hands_over` lets others have the tenants at once. Again it does nothing."""
+        self._reader.close(hands_over=hands_over)
         self._sender.close()
 
     # -- partitions --------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ Places = Collection[tuple[str, int]]
 class ClosingReader(Reader, Protocol):
     """A reader that can be left."""
 
-    def close(self) -> None:
-        """Leave the group."""
+    def close(self, *, hands_over: bool = False) -> None:
+        """Leave the group; `hands_over` lets others have the partitions at once."""
 
 
 class ClosingSender(BatchSender, Protocol):

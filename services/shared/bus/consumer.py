@@ -147,9 +147,20 @@ class Consumer:
         """Fetch again."""
         self._kafka.resume(TopicPartition(topic, partition))
 
-    def close(self) -> None:
-        """Leave the group."""
+    def close(self, *, hands_over: bool = False) -> None:
+        """Stop reading. A member with a name is waited for until its session ends; `hands_over` gives its share away.
+
+        Where it has every partition there is nobody to give to: then it is still waited for, and comes back at once.
+        """
+        if hands_over and self._group is not None and self._shares():
+            # kafka-python says goodbye for members without a name only; the broker takes it from any (KIP-345).
+            self._kafka._coordinator.is_dynamic_member = lambda: True  # noqa: SLF001 - there is no public way
         self._kafka.close(autocommit=False)
+
+    def _shares(self) -> bool:
+        """Whether others of the group have partitions of what this one reads."""
+        topics = self._kafka.subscription() or ()
+        return len(self._kafka.assignment()) < sum(len(self._kafka.partitions_for_topic(one) or ()) for one in topics)
 
     def _finish_joining(self) -> None:
         """Ask for another join when kafka-python has forgotten the one under way (3.0.12, coordinator/consumer.py).

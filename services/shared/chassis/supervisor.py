@@ -12,6 +12,7 @@ from gevent.event import Event
 EXIT_STOPPED = 0
 EXIT_DIED = 1
 STOP_SECONDS = 10.0
+LAST_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -19,12 +20,15 @@ log = structlog.get_logger()
 class Supervisor:
     """Runs a service's greenlets. They have names; when one dies the process ends: half a service is worse than none.
 
-    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. What still
-    runs STOP_SECONDS later is killed.
+    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. When all have,
+    `ended` is set, which those watch that were spawned to be last: who asks meanwhile hears that it stops. What
+    still runs STOP_SECONDS after the stop is killed, LAST_SECONDS later also the last ones.
     """
 
     def __init__(self) -> None:
         self.stopping = Event()
+        self.ended = Event()
+        self._last: set[Any] = set()
         self._done = Event()
         self._greenlets: dict[Any, str] = {}
         self._exit_code = EXIT_STOPPED
@@ -35,6 +39,12 @@ class Supervisor:
         greenlet.name = name
         self._greenlets[greenlet] = name
         greenlet.link(self._ended)
+        return greenlet
+
+    def spawn_last(self, name: str, function: Callable[..., object], *args: object) -> Any:
+        """Start `function` as `spawn` does, to go on while the others end: it watches `ended`, not `stopping`."""
+        greenlet = self.spawn(name, function, *args)
+        self._last.add(greenlet)
         return greenlet
 
     def spawn_task(self, name: str, function: Callable[..., object], *args: object) -> Any:
@@ -58,7 +68,9 @@ class Supervisor:
         keep_start_out_of_collections()
         self._done.wait()
         self.stopping.set()
-        gevent.joinall(list(self._greenlets), timeout=STOP_SECONDS)
+        gevent.joinall([one for one in self._greenlets if one not in self._last], timeout=STOP_SECONDS)
+        self.ended.set()
+        gevent.joinall(list(self._last), timeout=LAST_SECONDS)
         gevent.killall(list(self._greenlets), timeout=1.0)
         return self._exit_code
 

@@ -11,6 +11,8 @@ from services.shared.chassis.problems import problem
 from services.shared.chassis.supervisor import Supervisor
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+STOPS = "the service stops: ask another one"
+_STOPPING = "ringmaster-stopping"
 
 log = structlog.get_logger()
 
@@ -29,7 +31,7 @@ def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        is_ready, why = ready()
+        is_ready, why = (False, STOPS) if _is_stopping(app) else ready()
         return Response("ready\n" if is_ready else why + "\n", status=200 if is_ready else 503, mimetype="text/plain")
 
     @app.get("/metrics")
@@ -53,17 +55,23 @@ def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
 
 
 def serve(supervisor: Supervisor, app: Flask, host: str, port: int) -> pywsgi.WSGIServer:
-    """Serve `app` until the supervisor stops. Raises OSError with the address when the port is taken."""
+    """Serve `app` until all else has ended; from the stop on /readyz says so. Raises OSError when the port is taken."""
+    app.extensions[_STOPPING] = supervisor.stopping
     server = pywsgi.WSGIServer((host, port), app, log=None, error_log=None)
     try:
         server.start()
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise OSError(f"can't listen on {host}:{port} (RINGMASTER_HTTP_HOST, RINGMASTER_HTTP_PORT): {why}") from error
-    supervisor.spawn("web", _until_stopped, supervisor, server)
+    supervisor.spawn_last("web", _until_ended, supervisor, server)
     return server
 
 
-def _until_stopped(supervisor: Supervisor, server: pywsgi.WSGIServer) -> None:
-    supervisor.stopping.wait()
+def _is_stopping(app: Flask) -> bool:
+    stopping = app.extensions.get(_STOPPING)
+    return stopping is not None and stopping.is_set()
+
+
+def _until_ended(supervisor: Supervisor, server: pywsgi.WSGIServer) -> None:
+    supervisor.ended.wait()
     server.stop(timeout=1.0)

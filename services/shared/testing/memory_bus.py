@@ -204,5 +204,5 @@ class MemoryConsumer:
         """Return records of it again."""
         self._paused.discard((topic, partition))
 
-    def close(self) -> None:
+    def close(self, *, hands_over: bool = False) -> None:
         """Leave the group."""

@@ -1,6 +1,9 @@
 import gevent
+import pytest
+from gevent.event import Event
 
-from services.shared.chassis.supervisor import EXIT_DIED, Supervisor
+from services.shared.chassis import supervisor as chassis
+from services.shared.chassis.supervisor import EXIT_DIED, EXIT_STOPPED, Supervisor
 
 
 def run_until_dead(supervisor: Supervisor) -> int:
@@ -24,3 +27,32 @@ def test_a_greenlet_that_returns_is_a_death() -> None:
     supervisor = Supervisor()
     supervisor.spawn("over", int)
     assert run_until_dead(supervisor) == EXIT_DIED
+
+
+def test_what_is_last_goes_on_until_the_others_have_ended() -> None:
+    supervisor, told = Supervisor(), []
+
+    def work() -> None:
+        supervisor.stopping.wait()
+        gevent.sleep(0)
+        told.append("work")
+
+    def answer() -> None:
+        supervisor.ended.wait()
+        told.append("web")
+
+    supervisor.spawn_last("web", answer)
+    supervisor.spawn("worker", work)
+    gevent.spawn(supervisor.stop)
+    assert run_until_dead(supervisor) == EXIT_STOPPED
+    assert told == ["work", "web"]
+
+
+def test_one_that_does_not_end_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chassis, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(chassis, "LAST_SECONDS", 0.01)
+    supervisor = Supervisor()
+    supervisor.spawn("deaf", Event().wait)
+    supervisor.spawn_last("deaf too", Event().wait)
+    gevent.spawn(supervisor.stop)
+    assert run_until_dead(supervisor) == EXIT_STOPPED
