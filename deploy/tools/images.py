@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipapp
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,6 @@ _USELESS: Final = (
     "var/cache/apt",
     "var/lib/apt/lists",
 )
-_PINNED_BLOCK_END: Final = "\\"
 
 
 class Unbuildable(Exception):
@@ -99,20 +99,10 @@ def prepare() -> None:
 
 def _copy_pip(wheels: Path) -> None:
     """Put pip beside the wheels as one file: the image that is left has none."""
-    import pip  # noqa: PLC0415 - only here
+    import pip  # noqa: PLC0415 - only here, and as files
 
-    source = Path(pip.__file__).parent
-    archive = shutil.make_archive(str(wheels / "pip"), "zip", source.parent, "pip")
-    shutil.move(archive, wheels / "pip.zip")
-    _zipapp(source, wheels)
-
-
-def _zipapp(source: Path, wheels: Path) -> None:
-    import zipapp  # noqa: PLC0415 - only here
-
-    (wheels / "pip.zip").unlink()
     staged = wheels / "pip-staged"
-    shutil.copytree(source, staged / "pip", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(pip.__file__).parent, staged / "pip", ignore=shutil.ignore_patterns("__pycache__"))
     zipapp.create_archive(staged, wheels / "pip.pyz", main="pip._internal.cli.main:main")
     shutil.rmtree(staged)
 
