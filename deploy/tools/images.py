@@ -118,8 +118,6 @@ def base() -> None:
         _run(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", str(root)])
     for each in _USELESS:
         shutil.rmtree(root / each, ignore_errors=True)
-    for each in (root / "var" / "log").glob("**/*.log"):
-        each.unlink()
     container = _run(["buildah", "from", "scratch"]).strip()
     try:
         _run(["buildah", "copy", "--quiet", container, str(root), "/"])
