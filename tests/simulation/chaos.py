@@ -169,6 +169,8 @@ class Day:
 
     def _go_home(self) -> None:
         """Let everything end that is under way; then agents leave, and the last timers go."""
+        for tenant in self.tenants:
+            self._request(tenant, run_campaign=rq.RunCampaign(campaign_id="spring", running=False))
         self.moments.run(self.moments.now_ms + DRAIN_MS)
         for tenant in self.tenants:
             for agent_id in list(tenant.core.state.agents):
@@ -248,6 +250,8 @@ class Day:
             {"mute_agent": rq.MuteAgent(call_id=call_id, muted=lot.random() < 0.5)},
             {"move_waiting_call": rq.MoveWaitingCall(call_id=call_id, queue_id=queue_id)},
             {"ask_callback": rq.AskCallback(queue_id=queue_id, number="+442071000001")},
+            {"add_contacts": rq.AddContacts(campaign_id="spring", contacts=self._contacts())},
+            {"run_campaign": rq.RunCampaign(campaign_id="spring", running=lot.random() < 0.8)},
         ]
         if state.offers:
             offer = lot.choice(list(state.offers.values()))
@@ -255,6 +259,9 @@ class Day:
         self._request(tenant, **lot.choice(asks))
 
     # -- small parts
+
+    def _contacts(self) -> list[rq.Contact]:
+        return [rq.Contact(number=f"+380671{self._lot.randrange(CALLERS):06d}", name="Client") for _ in range(4)]
 
     def _agent(self, tenant: Tenant) -> str:
         return self._lot.choice(["", *tenant.core.state.agents])

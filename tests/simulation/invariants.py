@@ -279,6 +279,7 @@ _OWNERS = {
     "reach": "agents",
     "callback": "callbacks",
     "callback_end": "callbacks",
+    "pace": "campaigns",
 }
 """Kind of timer → the records that have such; all others belong to calls."""
 _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {

@@ -37,6 +37,10 @@ def draw(lot: random.Random, tenant_id: str, version: int) -> tn.TenantDocument:
         _add_queue(lot, made, queue_id, agents)
         if lot.random() < 0.4:
             _overflow(lot, made.queues[number], queues)
+    if lot.random() < 0.4:
+        campaign = made.campaigns.add(campaign_id="spring", queue_id=lot.choice(queues), line=line_of(tenant_id))
+        campaign.pacing = lot.choice([tn.PACING_PREVIEW, tn.PACING_PROGRESSIVE, tn.PACING_PREDICTIVE])
+        campaign.most_dials, campaign.abandon_percent = lot.choice([0, 2]), lot.choice([0, 20])
     _add_flow(lot, made, queues, agents)
     made.lines.add(number=line_of(tenant_id), flow="main")
     return made

@@ -160,6 +160,7 @@ _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "gone": offers.order_release,
     "callback": _callback_due,
     "callback_end": _callback_expires,
+    "pace": campaign.pace,
 }
 _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "fact": lambda turn, given: facts.take(turn, given.fact),

@@ -35,6 +35,12 @@ def handled(state: TenantState, queue_id: str, of_agent: list[str], lasted_ms: i
             del memory.handled[oldest]
 
 
+def handling_ms(state: TenantState, queue_id: str) -> float:
+    """Return the average handling time of a queue, of the last hour."""
+    calls, own_ms, _ = _last_hour(state.queues.get(queue_id), state.now_ms)
+    return max(1.0, own_ms / calls) if calls else float(DEFAULT_HANDLING_MS)
+
+
 def estimated_wait_ms(state: TenantState, index: QueueIndex, position: int) -> int:
     """Return the estimated wait of a caller at a position, from now on; at most LONGEST_MS."""
     calls, own_ms, all_ms = _last_hour(state.queues.get(index.plan.queue.queue_id), state.now_ms)

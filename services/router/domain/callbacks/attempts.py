@@ -8,7 +8,7 @@ forbids the dial is asked again at that moment: hours pass and black lists chang
 from zoneinfo import ZoneInfoNotFoundError
 
 from services.router.domain import calls, offers, remembering, talking, waiting, widening
-from services.router.domain.callbacks import planning
+from services.router.domain.callbacks import pacing, planning
 from services.router.domain.callbacks.hours import NEVER, next_allowed_ms
 from services.router.domain.callbacks.joining import wait_live
 from services.router.domain.callbacks.numbers import time_zones
@@ -36,7 +36,10 @@ def begin(turn: Turn, task: Callback) -> None:
     if queue is None:
         planning.cancel(turn, task, "queue_removed")
     elif _may_be_dialled(turn, task, queue):
-        _enter(turn, task, queue)
+        if _is_ahead(turn, task):
+            _dial_ahead(turn, task, queue)
+        else:
+            _enter(turn, task, queue)
 
 
 def may_be_offered(turn: Turn, call: Call) -> bool:
@@ -82,6 +85,29 @@ def agent_answered(turn: Turn, offer: Offer) -> None:
     _dial(turn, call, task, offer.agent_id)
 
 
+def _is_ahead(turn: Turn, task: Callback) -> bool:
+    """Whether a task's campaign dials its customer before an agent is kept free."""
+    configuration, run = turn.state.configuration, turn.state.campaigns.get(task.campaign_id)
+    campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
+    return run is not None and campaign is not None and pacing.is_predictive(campaign, run)
+
+
+def _dial_ahead(turn: Turn, task: Callback, queue: tn.Queue) -> None:
+    """Dial a customer who will wait in the queue as any caller; one who would be too many rests a moment."""
+    run, configuration = turn.state.campaigns[task.campaign_id], turn.state.configuration
+    campaign = configuration.campaigns[task.campaign_id] if configuration else tn.Campaign()
+    if task.callback_id not in run.active:  # it rested since its last attempt
+        run.active.append(task.callback_id)
+    if pacing.ringing(turn, run) >= pacing.rings_wanted(turn, run, campaign):
+        planning.plan(turn, task, turn.now_ms + pacing.PACE_MS)
+        return
+    call = _new_call(turn, task, queue)
+    call.stage, call.is_absent = CallStage.CALLING, True
+    _tell_started(turn, call)
+    pacing.note_dial(run)
+    _dial(turn, call, task, "")
+
+
 def dial_with_reserved(turn: Turn, call: Call, agent_id: str) -> None:
     """Dial the customer while an agent is kept free."""
     calls.to_stage(call, CallStage.CALLING)
@@ -101,6 +127,9 @@ def customer_answered(turn: Turn, call: Call) -> None:
         calls.to_stage(call, CallStage.CONNECTING)
         talking.connect(turn, call, call.other_leg_id)
         return
+    run = turn.state.campaigns.get(turn.state.callbacks[call.callback_id].campaign_id) if call.callback_id else None
+    if run is not None and not call.offers:
+        pacing.note_answer(run)
     wait_live(turn, call)
     ring_ms = offers.ring_ms_of(waiting.queue_of(turn.state, call.queue_id) or tn.Queue())
     for offer_id in call.offers:
@@ -183,9 +212,17 @@ def _is_held_back(turn: Turn, task: Callback) -> bool:
 def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
     """Put a call without a customer into the queue's order: at the place kept for it, or as one who comes now."""
     state = turn.state
+    call = _new_call(turn, task, queue)
+    call.stage, call.is_absent, call.is_waiting = CallStage.WAITING, True, True
+    widening.widen(turn, call, state.indexes[queue.queue_id])
+    waiting.index_call(state, call)
+    turn.callers.append(call.call_id)
+
+
+def _new_call(turn: Turn, task: Callback, queue: tn.Queue) -> Call:
+    state = turn.state
     call = Call(turn.new_leg_id(), state.node, task.line, task.number, task.name, state.version, "", turn.now_ms)
-    call.callback_id, call.queue_id, call.stage = task.callback_id, queue.queue_id, CallStage.WAITING
-    call.is_absent = call.is_waiting = True
+    call.callback_id, call.queue_id = task.callback_id, queue.queue_id
     call.keeps_place = bool(task.entered_ms)
     call.priority = task.priority if call.keeps_place else task.priority + policy_of(queue).priority
     call.skills = dict(task.skills)
@@ -200,9 +237,7 @@ def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
     state.calls[call.call_id] = call
     state.absent.add(call.call_id)
     state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
-    widening.widen(turn, call, state.indexes[queue.queue_id])
-    waiting.index_call(state, call)
-    turn.callers.append(call.call_id)
+    return call
 
 
 def _dial(turn: Turn, call: Call, task: Callback, agent_id: str) -> None:

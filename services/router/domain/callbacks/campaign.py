@@ -4,7 +4,7 @@ A campaign keeps few tasks open at a time; each is a callback like any other, so
 task a number and queue hold here too. When one rests or is done the next customer of the list has the turn.
 """
 
-from services.router.domain.callbacks import opening, planning
+from services.router.domain.callbacks import opening, pacing, planning
 from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.opening import Wish
 from services.router.domain.callbacks.task import CampaignRun
@@ -13,6 +13,8 @@ from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
 REASON = "campaign"
+PACE = "pace"
+"""The timer of a predictive campaign that runs."""
 MOST_CONTACTS = 50_000
 """Waiting customers of a tenant's campaigns together: they are part of each snapshot."""
 MOST_AT_ONCE = 200
@@ -60,6 +62,7 @@ def run_campaign(turn: Turn, request: rq.Request) -> Answer:
     if run.is_running == asked.running:
         return _ACCEPTED
     run.is_running = asked.running
+    _keep_pace(turn, run, campaign)
     _tell(turn, run, "started" if asked.running else "paused", request.actor)
     _feed(turn, run, campaign)
     return _ACCEPTED
@@ -79,24 +82,46 @@ def go_on(turn: Turn) -> None:
         run.reached += what == planning.REACHED
         run.failed += what == planning.GIVEN_UP
         run.abandoned += what == planning.ABANDONED
+        if what in (planning.REACHED, planning.ABANDONED):
+            pacing.learn(run, is_served=what == planning.REACHED)
         if campaign is not None:
             _judge(turn, run, campaign)
             _feed(turn, run, campaign)
 
 
+def pace(turn: Turn, campaign_id: str) -> None:
+    """Dial as many as the agents of this moment let expect to be served."""
+    run, campaign = turn.state.campaigns.get(campaign_id), _campaign(turn, campaign_id)
+    if run is not None and campaign is not None:
+        _feed(turn, run, campaign)
+        _keep_pace(turn, run, campaign)
+
+
 def follow_document(turn: Turn) -> None:
     """Forget campaigns that a new document does not have, and their customers."""
+    for run in turn.state.campaigns.values():
+        campaign = _campaign(turn, run.campaign_id)
+        if campaign is not None:
+            _keep_pace(turn, run, campaign)
     for campaign_id in [known for known in turn.state.campaigns if _campaign(turn, known) is None]:
         del turn.state.campaigns[campaign_id]
+        turn.cancel_timer(PACE, campaign_id)
         for task in [task for task in turn.state.callbacks.values() if task.campaign_id == campaign_id]:
             planning.cancel(turn, task, "campaign_removed")
+
+
+def _keep_pace(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
+    if run.is_running and campaign.pacing == tn.PACING_PREDICTIVE:
+        turn.set_timer(PACE, run.campaign_id, pacing.PACE_MS)
+    else:
+        turn.cancel_timer(PACE, run.campaign_id)
 
 
 def _feed(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
     """Open tasks for the next customers: as many as agents are at work, and the line may dial."""
     if not run.is_running:
         return
-    while run.waiting and len(run.active) < _room(turn, campaign) and run.open < MOST_TASKS:
+    while run.waiting and _has_room(turn, run, campaign) and run.open < MOST_TASKS:
         number, name = run.waiting.pop(0)
         if opening.find(turn, number, campaign.queue_id) is not None:
             continue
@@ -109,7 +134,17 @@ def _feed(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
         run.active.append(task.callback_id)
     if not run.waiting and not run.open:
         run.is_running = False
+        _keep_pace(turn, run, campaign)
         _tell(turn, run, "done", "")
+
+
+def _has_room(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> bool:
+    """Whether one more customer may have the turn."""
+    if pacing.is_predictive(campaign, run):
+        under_way = pacing.ringing(turn, run) + pacing.about_to_ring(turn, run)
+        is_wanted = under_way < pacing.rings_wanted(turn, run, campaign)
+        return is_wanted and len(run.active) < (campaign.most_dials or MOST_TASKS)
+    return len(run.active) < _room(turn, campaign)
 
 
 def _room(turn: Turn, campaign: tn.Campaign) -> int:
@@ -122,9 +157,10 @@ def _judge(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
     """Dial as preview while too many hung up before an agent talked, and as the document says again below that."""
     reached = run.reached + run.abandoned
     share = run.abandoned * _PERCENT / reached if reached >= FEWEST_JUDGED else 0.0
-    is_slow = bool(campaign.abandon_percent) and share > campaign.abandon_percent
+    cap = pacing.cap_percent(campaign)
+    is_slow = bool(cap) and share > cap
     if is_slow != run.is_slow:
-        run.is_slow = is_slow
+        run.is_slow, run.boost = is_slow, 0
         _tell(turn, run, "slowed_down" if is_slow else "sped_up", "")
 
 

@@ -55,6 +55,11 @@ class CampaignRun:
     reached: int = 0
     failed: int = 0
     abandoned: int = 0
+    dialled: int = 0
+    answered: int = 0
+    """Of the last dials, for predictive pacing."""
+    boost: int = 0
+    """How much of what it expects it dares, per cent."""
     is_slow: bool = False
     """Too many hung up before an agent talked: it dials as preview."""
 

@@ -95,6 +95,10 @@ class _PacingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pacing.ValueTy
     """An agent sees the customer and answers first, then the customer is dialled."""
     PACING_PROGRESSIVE: _Pacing.ValueType  # 2
     """The customer is dialled while an agent is kept free: one dial for each free agent."""
+    PACING_PREDICTIVE: _Pacing.ValueType  # 3
+    """More customers are dialled than agents are free, as many as the share of those who answer and the agents who are
+    about to finish let expect to be served at once; kept below the cap on abandons.
+    """
 
 class Pacing(_Pacing, metaclass=_PacingEnumTypeWrapper):
     """Pacing is how a campaign dials."""
@@ -105,6 +109,10 @@ PACING_PREVIEW: Pacing.ValueType  # 1
 """An agent sees the customer and answers first, then the customer is dialled."""
 PACING_PROGRESSIVE: Pacing.ValueType  # 2
 """The customer is dialled while an agent is kept free: one dial for each free agent."""
+PACING_PREDICTIVE: Pacing.ValueType  # 3
+"""More customers are dialled than agents are free, as many as the share of those who answer and the agents who are
+about to finish let expect to be served at once; kept below the cap on abandons.
+"""
 Global___Pacing: _TypeAlias = Pacing  # noqa: Y015
 
 class _LostCall:
@@ -988,7 +996,9 @@ class Campaign(_message.Message):
     most_dials: _builtins.int
     """Most customers dialled at once under this campaign's line; 0 = as many as agents are free."""
     abandon_percent: _builtins.int
-    """Progressive: when more of a hundred reached customers have hung up before an agent talked, it dials as preview."""
+    """Progressive and predictive: when more of a hundred reached customers have hung up before an agent talked, it dials as
+    preview. Predictive: 0 = 3.
+    """
     def __init__(
         self,
         *,
