@@ -26,7 +26,7 @@ _ID: Final[Schema] = {"type": "string", "pattern": ID_PATTERN}
 _NUMBER: Final[Schema] = {"type": "string", "pattern": r"^\+[1-9][0-9]{3,14}$"}
 _ONE: Final[Schema] = {"minProperties": 1, "maxProperties": 1, "description": "Exactly one of these."}
 _TARGET: Final = Model("TransferTarget", mapping([], agent_id=_ID, queue_id=_ID, number=_NUMBER) | _ONE)
-_COLLEAGUE: Final = Model("ConsultationTarget", mapping([], agent_id=_ID, number=_NUMBER) | _ONE)
+_COLLEAGUE: Final = Model("ConsultationTarget", mapping([], agent_id=_ID, queue_id=_ID, number=_NUMBER) | _ONE)
 _DIGITS: Final = Model("Digits", mapping(["digits"], digits={"type": "string", "pattern": "^[0-9*#A-D]{1,32}$"}))
 _MASK, _UNMASK = RecordingControl.RECORDING_CONTROL_MASK, RecordingControl.RECORDING_CONTROL_RESUME
 _START, _STOP = RecordingControl.RECORDING_CONTROL_START, RecordingControl.RECORDING_CONTROL_STOP

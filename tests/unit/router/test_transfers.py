@@ -226,6 +226,25 @@ def test_an_attended_transfer_hands_the_customer_over_after_the_two_spoke(to: st
     assert is_let_go(log, target_leg)
 
 
+def test_a_consultation_with_a_queue_rings_whom_its_strategy_names_and_refuses_when_nobody_is_free() -> None:
+    log, first = talking("olena", "ivan")
+    refused = ask(log, start_consultation=rq.StartConsultation(call_id="c1", queue_id="nowhere"))
+    assert refused.problem == "queue-not-found"
+    assert ask(log, start_consultation=rq.StartConsultation(call_id="c1", queue_id="second")).accepted
+    parted(log, first.leg_id)
+    target = answers(log)
+    assert state_of(log, "ivan") is AgentState.TALKING
+    assert bridged(log) == {first.leg_id, target}
+    assert ask(log, complete_consultation=rq.CompleteConsultation(call_id="c1")).accepted
+    assert bridged(log) == {"c1", target}
+    body = transferred(log).call_transferred
+    assert (body.from_agent_id, body.to_agent_id, body.attended) == ("olena", "ivan", True)
+    alone, _ = talking("olena")
+    refused = ask(alone, start_consultation=rq.StartConsultation(call_id="c1", queue_id="second"))
+    assert refused.problem == "nobody-free"
+    assert alone.state.calls["c1"].stage is CallStage.TALKING
+
+
 def test_the_agent_goes_to_and_fro_between_the_customer_and_the_one_who_was_asked() -> None:
     log, agent_leg, target_leg = consulting()
     assert ask(log, swap_consultation=rq.SwapConsultation(call_id="c1")).accepted

@@ -1,8 +1,9 @@
 """What agents ask for: to send a call on, to speak with somebody first, to speak as three (SPEC 3.8)."""
 
 import re
+from dataclasses import replace
 
-from services.router.domain import calls, offers, talking, waiting
+from services.router.domain import calls, matching, offers, talking, waiting
 from services.router.domain.control import handover, letting_go
 from services.router.domain.control.asking import (
     ACCEPTED,
@@ -12,6 +13,7 @@ from services.router.domain.control.asking import (
 )
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, Leg, LegRole, Transfer, TransferPhase
+from services.router.domain.ordering import ANYONE
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -48,6 +50,11 @@ def start_consultation(turn: Turn, request: rq.Request) -> Answer:
     call = talking_call(turn, ask.call_id)
     if call is None:
         return NOT_TALKING
+    if ask.WhichOneof("target") == "queue_id":
+        found = _free_of_queue(turn, call, ask.queue_id)
+        if isinstance(found, tuple):
+            return found
+        ask = rq.StartConsultation(call_id=ask.call_id, agent_id=found.agent_id)
     refusal = _refusal(turn, call, ask)
     if refusal is not None:
         return refusal
@@ -55,6 +62,28 @@ def start_consultation(turn: Turn, request: rq.Request) -> Answer:
     talking.held(turn, call)
     _ring(turn, call, ask, request.actor).is_attended = True
     return ACCEPTED
+
+
+def _free_of_queue(turn: Turn, call: Call, queue_id: str) -> Agent | Answer:
+    """Return whom a queue would ask now for somebody who needs what this customer needs, whatever the waiting time.
+
+    Who waits in that queue is not passed over: an agent would not be free.
+    """
+    index = turn.state.indexes.get(queue_id)
+    if index is None:
+        return "queue-not-found", f"There is no queue {queue_id}."
+    plan = index.plan
+    asking = replace(
+        call, queue_id=queue_id, ring=len(plan.rings) - 1, max_level=max(plan.levels, default=0), reserved_for=ANYONE
+    )
+    asking.refused, asking.last_refused = {}, {}
+    chosen = matching.choose(turn.state, index, asking)
+    if not chosen:
+        return "nobody-free", f"Nobody of queue {queue_id} is free now."
+    agent_id = chosen[0][2]
+    place = plan.places[agent_id]
+    turn.state.queues[queue_id].last_offered[str(place.level)] = [place.position, agent_id]
+    return turn.state.agents[agent_id]
 
 
 def swap_consultation(turn: Turn, request: rq.Request) -> Answer:
