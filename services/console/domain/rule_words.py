@@ -24,6 +24,7 @@ def faults_of_rules(document: Document) -> Iterator[Fault]:
         at: At = ["rules", index]
         yield from _names(rule, at, document)
         yield from _trigger(rule, at)
+        yield from _name(rule, at, document)
         yield from _condition(rule, at)
         for number, action in enumerate(rule["actions"]):
             yield from _action(action, [*at, "actions", number], document)
@@ -65,6 +66,15 @@ def _trigger(rule: Document, at: At) -> Iterator[Fault]:
     kpi = rule.get("kpi")
     if kpi and ("at_least" in kpi) == ("at_most" in kpi):
         yield Fault(path_of([*at, "kpi"]), "needs either at_least or at_most.")
+
+
+def _name(rule: Document, at: At, document: Document) -> Iterator[Fault]:
+    """Name a rule whose own events could not be told from those of a norm."""
+    norms = {norm["kpi_id"] for norm in document.get("kpis", ())}
+    if rule["rule_id"] in norms and {"wait", "kpi"} & set(rule):
+        yield Fault(
+            path_of([*at, "rule_id"]), f"{rule['rule_id']} is a norm of kpis already: its events would be mixed up."
+        )
 
 
 def _condition(rule: Document, at: At) -> Iterator[Fault]:

@@ -42,6 +42,8 @@ RULES: list[Document] = [
     },
 ]
 
+NORM: Document = {"kpi_id": "level", "metric": "service_level", "norm": 0.8}
+
 
 @pytest.fixture
 def document(acme: Document) -> Document:
@@ -88,6 +90,7 @@ def test_a_sound_document_becomes_its_contract(document: Document) -> None:
         (("rules", 1, "actions", 0, "subject"), None, "rules[1].actions[0].subject", "is missing"),
         (("rules", 1, "wait", "queue_id"), "x", "rules[1].wait.queue_id", "no queue x"),
         (("rules", 2, "kpi", "at_most"), 5, "rules[2].kpi", "either at_least or at_most"),
+        (("kpis",), [NORM], "rules[2].rule_id", "a norm of kpis already"),
         (("rules", 2, "rule_id"), "long", "rules[2].rule_id", "the same as in rules[1]"),
     ],
 )
