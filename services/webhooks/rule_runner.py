@@ -87,15 +87,17 @@ class RuleRunner:
     def step(self, stopping: Flag) -> None:
         """Take the next records. Raises BusUnavailable."""
         records = self._reader.poll(POLL_SECONDS)
-        self._own()
-        for number, record in enumerate(records):
-            try:
+        taken = 0
+        try:
+            self._own()
+            for record in records:
                 self._take(record, stopping)
-            except BusUnavailable:
-                self._go_back_to(records[number:])
-                raise
-            if stopping.is_set():
-                return
+                if stopping.is_set():
+                    return
+                taken += 1
+        except BusUnavailable:
+            self._go_back_to(records[taken:])
+            raise
         self._tell_due(is_idle=not records)
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
             self.commit()
@@ -183,10 +185,15 @@ class RuleRunner:
         """Publish what has become true by time alone, as far as the log is read."""
         for progress in self._places.values():
             read_until_ms = self._clock.now_ms() if is_idle else progress.newest_ms
-            for watch in progress.watches.values():
+            for watch in self._in_force(progress):
                 for event in watch.due(read_until_ms - GRACE_MS):
                     if self._send((), (event,)):
                         watch.told(event)
+
+    def _in_force(self, progress: _Progress) -> list[TenantWatch]:
+        """Return the watches whose rules are still those of the tenant's document."""
+        watches = progress.watches.values()
+        return [watch for watch in watches if watch.rules is self._directory.rules(watch.rules.tenant_id)]
 
     def _send(self, firings: tuple[Firing, ...], events: tuple[Event, ...]) -> bool:
         """Send what follows from an event; False when the broker has not acknowledged all of it."""

@@ -36,6 +36,8 @@ class Fake:
     """The answer of the request with this number is lost, after the request has had its effect."""
     refuse: tuple[int, str] | None = None
     """Status and Retry-After of every answer while it is set."""
+    garbage: bytes | None = None
+    """What is answered with status 200 instead of every answer while it is set."""
     requests: list[Request] = field(default_factory=list)
 
     TOKEN_PATH = "/token"
@@ -75,6 +77,8 @@ class Fake:
             if number == self.lose:
                 status, document = 502, {}
         body = b"" if status == 204 else json.dumps(document).encode()
+        if self.garbage is not None and not request.path.endswith(self.TOKEN_PATH):
+            status, body = 200, self.garbage
         start(f"{status} X", [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *extra])
         return [body]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,8 @@ from services.webhooks.adapters.connectors.engine import Engine, MemorySteps
 from services.webhooks.adapters.connectors.library import CONNECTORS, read_connector
 from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens
 from services.webhooks.api.lookup import lookup_routes
+from services.webhooks.connectors.cli import run
+from services.webhooks.domain.connectors.description import BadConnector, connector_of
 from services.webhooks.domain.endpoint import Endpoint, endpoints_of
 from services.webhooks.domain.outcome import Attempt, Verdict
 from services.webhooks.domain.payload import payload_of
@@ -262,3 +265,45 @@ def test_a_flow_asks_who_calls_with_the_channels_own_key(crm: Crm) -> None:
         assert client.get(path, query_string={"number": NUMBER, "key": key}).status_code == 403
     crm.fake.refuse = (500, "")
     assert client.get(address, query_string={"number": NUMBER, "key": "k" * 20}).status_code == 502
+
+
+@pytest.mark.parametrize("garbage", [b"<html>", b'{"results": [', b"[" + b"1," * 50_000 + b"1]"])
+def test_half_an_answer_does_not_pass_for_nothing_found(crm: Crm, garbage: bytes) -> None:
+    assert is_delivered(crm.carry(ended(1)))
+    before = len(crm.fake.requests)
+    crm.fake.garbage = garbage
+    assert not is_delivered(crm.carry(ended(2)))
+    assert len(crm.fake.requests) == before + 1  # nothing was made
+    crm.fake.garbage = None
+    assert is_delivered(crm.carry(ended(2)))
+    assert crm.fake.contacts() == [NUMBER]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rate": {"requests": 0}}, "requests from 1 on"),
+        ({"flows": {"call.ended": ["nothing"]}}, "there is no operation nothing"),
+        ({"operations": {"a": {"DELETE": "/x"}}}, "needs one of GET"),
+        ({"operations": {"a": {"GET": "/{{call.id | shell}}"}}}, "no filter and no map shell"),
+        ({"operations": {"a": {"GET": "/{{call id}}"}}}, "braces that are no place"),
+        ({"operations": {"a": {"GET": "/", "run": "x"}}}, "run is not known"),
+        ({"sign_in": {"kind": "magic"}}, "sign_in.kind must be one of"),
+        ({"settings": {"a": {}}}, "needs pattern and about"),
+        ({"extra": 1}, "extra is not a part of a connector"),
+    ],
+)
+def test_a_bad_file_is_refused_with_the_place(change: dict[str, Any], words: str) -> None:
+    sound = {"connector": "x", "title": "X", "base": "https://x.example", "sign_in": {"kind": "token"}}
+    assert connector_of(sound).title == "X"
+    with pytest.raises(BadConnector, match=words):
+        connector_of(sound | change)
+
+
+def test_a_new_connector_is_sound_and_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["new", "my_crm", "--into", str(tmp_path)]) == 0
+    assert run(["check", str(tmp_path / "my_crm.yaml")]) == 0
+    assert run(["new", "my_crm", "--into", str(tmp_path)]) == 1
+    assert run(["new", "../evil", "--into", str(tmp_path)]) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my_crm.yaml"]

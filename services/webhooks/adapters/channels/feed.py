@@ -33,7 +33,11 @@ class FeedTopics:
         if tenant_id not in self._made:
             self.make(tenant_id)
             self._made.add(tenant_id)
-        return self.sender.send(feed_topic(tenant_id), key, value, timestamp_ms=timestamp_ms, headers=headers)
+        try:
+            return self.sender.send(feed_topic(tenant_id), key, value, timestamp_ms=timestamp_ms, headers=headers)
+        except BusUnavailable:
+            self._made.discard(tenant_id)  # somebody may have deleted it
+            raise
 
 
 class Feed:

@@ -27,6 +27,8 @@ from services.webhooks.waiting import StoreUnavailable
 
 KEEP_BYTES: Final = 64 * 1024
 HTTP_UNAUTHORIZED: Final = 401
+RESPONSIBLE: Final = "responsible"
+"""The setting that says which of the CRM's users stands in for agents who have none there."""
 Values = dict[str, Any]
 
 log = structlog.get_logger()
@@ -158,6 +160,7 @@ class Engine:
     ) -> _Session:
         given = dict(endpoint.channel.crm.settings) if endpoint.channel else {}
         settings = settings_of(connector, given)
+        facts["call"]["user"] = facts["call"]["user"] or settings.get(RESPONSIBLE, "")
         return _Session(connector, endpoint, facts | {"settings": settings, "known": {}}, connection)
 
     def _run(self, session: _Session, steps: Sequence[str], key: str) -> None:
@@ -178,7 +181,7 @@ class Engine:
         answer = self._ask(operation, session)
         if answer.status in operation.nothing:
             return {}
-        document, wish = _read(answer), operation.is_one_of
+        document, wish = _read(answer, session.connector), operation.is_one_of
         refused = bool(wish) and found_at(wish["at"], document) not in wish["values"]
         if not HTTP_OK <= answer.status < HTTP_REDIRECT or refused:
             why = answer.error or f"{session.connector.title} answered {answer.status} to {operation.name}"
@@ -277,10 +280,15 @@ def _picked(operation: Operation, document: Any, session: _Session) -> Any:
     return {}
 
 
-def _read(answer: Answer) -> Any:
+def _read(answer: Answer, connector: Connector) -> Any:
+    """Return an answer's JSON, an empty mapping for none. Raises Failed: half an answer must not pass for "nothing"."""
+    if answer.status and not answer.is_complete:
+        raise Failed(attempt_of(answer, f"{connector.title} sent an answer that is too long or broke off"))
     try:
-        return orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+        return orjson.loads(answer.body) if answer.body.strip() else {}
+    except orjson.JSONDecodeError as error:
+        if HTTP_OK <= answer.status < HTTP_REDIRECT:
+            raise Failed(attempt_of(answer, f"{connector.title} sent an answer that is not JSON")) from error
         return {}
 
 

@@ -96,6 +96,9 @@ def connector_of(document: Any) -> Connector:
         if step not in operations:
             raise BadConnector(f"{name}: there is no operation {step}")
     rate = _mapping(document, "rate", name)
+    requests, seconds = rate.get("requests", 5), rate.get("seconds", 1)
+    if not isinstance(requests, int) or requests < 1 or not isinstance(seconds, int | float) or seconds <= 0:
+        raise BadConnector(f"{name}.rate needs requests from 1 on and seconds above 0")
     for key, wish in _mapping(document, "settings", name).items():
         if not isinstance(wish, dict) or not set(wish) >= _SETTING:
             raise BadConnector(f"{name}.settings.{key} needs pattern and about")
@@ -106,8 +109,8 @@ def connector_of(document: Any) -> Connector:
         _text(document, "base", name),
         _mapping(document, "settings", name),
         _sign_in(document, name),
-        int(rate.get("requests", 5)),
-        float(rate.get("seconds", 1)),
+        requests,
+        float(seconds),
         maps,
         operations,
         flows,
