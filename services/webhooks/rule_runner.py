@@ -126,7 +126,7 @@ class RuleRunner:
         progress = self._places.get(place)
         if progress is None or progress.next_offset != record.offset:
             progress = self._rebuild(place, record.offset)
-        watch = self._watch_of(place, progress, record)
+        watch = self._watch_of(place, progress, record.key)
         is_late = progress.is_late(record, self._clock.now_ms())
         event = read_event(record)
         if watch is not None and event is not None:
@@ -142,16 +142,17 @@ class RuleRunner:
         for record in reversed(records):
             self._reader.seek(record.topic, record.partition, record.offset)
 
-    def _watch_of(self, place: Place, progress: _Progress, record: Record) -> TenantWatch | None:
-        rules = self._directory.rules(record.key)
-        watch = progress.watches.get(record.key)
+    def _watch_of(self, place: Place, progress: _Progress, tenant_id: str) -> TenantWatch | None:
+        """Return a tenant's windows up to `next_offset`, by the rules in force; None where there are none."""
+        rules = self._directory.rules(tenant_id)
+        watch = progress.watches.get(tenant_id)
         if watch is not None and watch.rules is rules:
             return watch
-        progress.watches.pop(record.key, None)
+        progress.watches.pop(tenant_id, None)
         if rules.rules:
             # A new rule knows the last hours too, as it would after a kill.
-            self._replay(place, record.offset, progress, [rules])
-        return progress.watches.get(record.key)
+            self._replay(place, progress.next_offset, progress, [rules])
+        return progress.watches.get(tenant_id)
 
     def _rebuild(self, place: Place, until: int) -> _Progress:
         progress = _Progress(until)
@@ -183,17 +184,13 @@ class RuleRunner:
 
     def _tell_due(self, *, is_idle: bool) -> None:
         """Publish what has become true by time alone, as far as the log is read."""
-        for progress in self._places.values():
+        for place, progress in self._places.items():
             read_until_ms = self._clock.now_ms() if is_idle else progress.newest_ms
-            for watch in self._in_force(progress):
+            watches = [self._watch_of(place, progress, tenant_id) for tenant_id in list(progress.watches)]
+            for watch in [watch for watch in watches if watch is not None]:
                 for event in watch.due(read_until_ms - GRACE_MS):
                     if self._send((), (event,)):
                         watch.told(event)
-
-    def _in_force(self, progress: _Progress) -> list[TenantWatch]:
-        """Return the watches whose rules are still those of the tenant's document."""
-        watches = progress.watches.values()
-        return [watch for watch in watches if watch.rules is self._directory.rules(watch.rules.tenant_id)]
 
     def _send(self, firings: tuple[Firing, ...], events: tuple[Event, ...]) -> bool:
         """Send what follows from an event; False when the broker has not acknowledged all of it."""
