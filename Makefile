@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe simulation drill images
+.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -82,7 +82,7 @@ lock: install ## Write requirements.lock anew from pyproject.toml
 simulation: install ## Simulate halls and chaos under virtual time; SIM_HOURS= makes it longer
 	@$(PYTHON) -m tests.simulation
 
-bench: bench-esl bench-listener bench-router bench-stats bench-latency ## Run every benchmark
+bench: bench-esl bench-listener bench-router bench-stats bench-webhooks bench-latency ## Run every benchmark
 
 bench-esl: install ## Measure the event-socket reader beside its peers
 	@$(PYTHON) -m bench.esl
@@ -101,3 +101,6 @@ bench-stats: install ## Measure events into live numbers and documents
 
 bench-transcribe: install models ## Measure word errors and speed of transcription
 	@$(PYTHON) -m bench.transcribe
+
+bench-webhooks: install ## Measure event -> webhook, and a dispatcher of requests.Session beside it
+	@$(PYTHON) -m bench.webhooks

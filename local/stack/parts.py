@@ -16,6 +16,7 @@ S3_ACCESS_KEY = "ringmaster"
 # Secrets of a stack on loopback: they guard nothing and are the same each time, so that a person can type them.
 S3_SECRET_KEY = "ringmaster-local"  # noqa: S105 - see above
 WEBHOOK_SECRET = "whsec_cmluZ21hc3Rlci1sb2NhbC13ZWJob29rcw=="  # noqa: S105 - see above
+SECRETS_KEY = "cmluZ21hc3Rlci1sb2NhbC1zZWNyZXRzLWtleSEhISE="
 ADMIN_TOKEN = "local-admin"  # noqa: S105 - see above
 SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
 ON_THE_WAY = ("router", "listener")
@@ -195,7 +196,8 @@ def _write_secrets(layout: Layout) -> None:
     for tenant in TENANTS:
         tokens[_digest(f"local-{tenant}")] = {"tenant": tenant, "role": "supervisor", "actor": f"{tenant}-supervisor"}
     layout.path("secrets", "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
-    secrets = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in (*TENANTS, *DRILLED)}
+    secrets: dict[str, object] = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in (*TENANTS, *DRILLED)}
+    secrets["key"] = SECRETS_KEY
     layout.path("secrets", "webhooks.json").write_text(json.dumps(secrets), encoding="utf-8")
 
 

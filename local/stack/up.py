@@ -58,6 +58,7 @@ def _welcome(layout: Layout) -> str:
         (
             "",
             "Calls are flowing.",
+            f"  webhooks page  {layout.url('webhooks', '/login')}?token={ADMIN_TOKEN}",
             f"  live page      {layout.url('stats', '/login')}?token={ADMIN_TOKEN}",
             f"  call log       {layout.url('stats', '/v1/calls')}   (Bearer {ADMIN_TOKEN})",
             f"  agents' API    {layout.url('console', '/v1/tenants')}   (Bearer {ADMIN_TOKEN})",

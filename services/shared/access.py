@@ -38,6 +38,7 @@ class Action(Enum):
     LISTEN = "listen to recordings"
     ASK_CALLBACK = "ask for a callback"
     MANAGE_CALLBACKS = "change callbacks"
+    MANAGE_DELIVERIES = "send webhooks again"
 
 
 _EVERYTHING: Final = frozenset(Action)
@@ -49,7 +50,13 @@ _PERMITTED: Final[dict[Role, frozenset[Action]]] = {
     Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE, Action.ASK_CALLBACK}),
     Role.ANALYST: _READING,
     Role.INTEGRATION: _READING
-    | {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.ASK_CALLBACK, Action.MANAGE_CALLBACKS},
+    | {
+        Action.ACT_FOR_AGENT,
+        Action.CONTROL_CALL,
+        Action.ASK_CALLBACK,
+        Action.MANAGE_CALLBACKS,
+        Action.MANAGE_DELIVERIES,
+    },
 }
 
 

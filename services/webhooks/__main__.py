@@ -5,6 +5,7 @@ monkey.patch_all()
 import os  # noqa: E402 - patching comes first
 import sys  # noqa: E402
 
+from services.shared.access import BadTokens  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
@@ -25,7 +26,7 @@ def main() -> int:
     configure_logs("webhooks")
     try:
         return run(read_settings(Settings, os.environ), Clock.from_environment(os.environ))
-    except (SettingsError, SecretsUnreadable, BadNetwork, BadLadder) as error:
+    except (SettingsError, SecretsUnreadable, BadNetwork, BadLadder, BadTokens) as error:
         sys.stderr.write(f"webhooks: {error}\n")
         return EXIT_SETTINGS
     except (BusUnavailable, OSError) as error:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -9,12 +10,14 @@ from gevent.pool import Pool
 
 from services.shared.bus.admin import TopicDefinition, ensure_topics
 from services.shared.bus.consumer import Consumer
-from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS, feed_topic
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
+from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
+from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
@@ -32,9 +35,15 @@ from services.webhooks.adapters.connectors.engine import Engine, MemorySteps, St
 from services.webhooks.adapters.connectors.library import CONNECTORS, GATEWAYS, library
 from services.webhooks.adapters.connectors.mongo import MongoSteps, MongoTokenStore
 from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens, TokenStore
-from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
+from services.webhooks.adapters.identities import Identities
+from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoWaitingRoom
+from services.webhooks.adapters.mongo_log import MongoLogStore
+from services.webhooks.adapters.mongo_replays import MongoReplays
+from services.webhooks.adapters.mongo_secrets import MongoSecrets
 from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.api.deliveries import Journal
 from services.webhooks.api.lookup import lookup_routes
+from services.webhooks.application import Desk, add_routes
 from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
@@ -42,15 +51,20 @@ from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.ladder import Ladder
+from services.webhooks.domain.masking import BodyPolicy
 from services.webhooks.feeder import Feeder
-from services.webhooks.first_tries import FirstTries, HandOver
+from services.webhooks.first_tries import FirstTries, PutOffs
+from services.webhooks.handing_over import Gathering, HandOver, Keeping
 from services.webhooks.health import FailingEndpoints, Health
 from services.webhooks.history import History
 from services.webhooks.lanes import LanePolicy, Lanes
 from services.webhooks.matcher import Matcher
 from services.webhooks.notices import Notices
+from services.webhooks.redelivery import Redelivery
+from services.webhooks.replays import Replays, ReplayStore
 from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
 from services.webhooks.rule_runner import RuleRunner
+from services.webhooks.secret_book import SecretBook
 from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
@@ -78,7 +92,7 @@ log = structlog.get_logger()
 class Bus(Protocol):
     """Makes senders and readers: the broker's, or a MemoryBus."""
 
-    def producer(self) -> Sender:
+    def producer(self) -> BatchSender:
         """Return a sender."""
 
     def consumer(
@@ -97,7 +111,7 @@ class KafkaBus:
     bootstrap: str
     name: str = "webhooks"
 
-    def producer(self) -> Sender:
+    def producer(self) -> BatchSender:
         """Return a producer. Raises BusUnavailable."""
         return Producer(self.bootstrap, self.name)
 
@@ -114,14 +128,26 @@ class KafkaBus:
         ensure_topics(self.bootstrap, [wanted], BROKERS_OWN)
 
 
+class Prepared(Protocol):
+    """What has indexes."""
+
+    def prepare(self) -> None:
+        """Make them. Raises StoreUnavailable."""
+
+
+class Log(LogStore, Journal, Protocol):
+    """The delivery log, written and read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What outlives the process beside Kafka."""
 
     room: WaitingRoom
     gone: GoneEndpoints
-    log: LogStore
+    log: Log
     failing: FailingEndpoints
+    replays: ReplayStore
     steps: Steps = field(default_factory=MemorySteps)
     tokens: TokenStore = field(default_factory=MemoryTokenStore)
 
@@ -132,7 +158,7 @@ class Parts:
 
     bus: Bus
     stores: Stores
-    secrets: SecretsFile
+    secrets: SecretBook
     outside: Outside
     ladder: Ladder
     clock: Clock
@@ -147,6 +173,9 @@ class Parts:
     telegram_api: str = BOT_API
     library: Mapping[str, Connector] = field(default_factory=lambda: library(CONNECTORS, GATEWAYS))
     recording_link: str = ""
+    ca_file: str | None = None
+    kept_answer_bytes: int = 0
+    policy: BodyPolicy = BodyPolicy.MASKED
 
 
 class Webhooks:
@@ -162,7 +191,7 @@ class Webhooks:
         hand_over = HandOver(sender, parts.clock, stopping)
         order = CallOrder(parts.stores.room, self._keeps_order, parts.clock, stopping)
         notices = Notices(self.directory, hand_over, parts.clock)
-        self._health = Health(parts.stores.failing, notices.tell, parts.clock, parts.disable_after_ms, parts.breaker)
+        self.health = Health(parts.stores.failing, notices.tell, parts.clock, parts.disable_after_ms, parts.breaker)
         self._engine = Engine(
             parts.library,
             parts.channel_secrets,
@@ -176,21 +205,26 @@ class Webhooks:
             parts.ladder,
             parts.clock,
             self._delivery_log,
-            self._health,
+            self.health,
             order,
             parts.stores.room,
+            Identities(parts.secrets.file, parts.outside, parts.ca_file),
             _carriers(parts, sender, self._engine),
         )
         self._lanes = Lanes(
             supervisor.spawn_task,
-            lambda: EndpointConnection(parts.outside),
+            lambda: EndpointConnection(parts.outside, parts.kept_answer_bytes, parts.policy),
             dispatcher.attempt,
             self._policy,
             parts.queue_limit,
             parts.tenant_concurrency,
         )
         self._matcher = Matcher(parts.bus.consumer(MATCHERS, [CALLS]), sender, self.directory, parts.clock)
-        self._first_tries = FirstTries(self._lanes, hand_over, parts.clock, order)
+        self._put_offs = PutOffs(
+            Gathering(partial(hand_over.to, DELIVERIES_RETRY), stopping),
+            Gathering(Keeping(parts.stores.room, stopping), stopping),
+        )
+        self._first_tries = FirstTries(self._lanes, hand_over, parts.clock, order, self._put_offs)
         self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
         self._scheduler = RetryScheduler(
             parts.stores.room,
@@ -199,10 +233,11 @@ class Webhooks:
             parts.clock,
             parts.lease_seconds,
             order=order,
-            resting=self._health.resting,
+            health=self.health,
         )
-
+        self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
+        self._replays = Replays(parts.stores.replays, history.since, self.directory, hand_over, parts.clock)
         self._rules = RuleRunner(parts.bus.consumer(RULES, [CALLS]), sender, self.directory, history, parts.clock)
         self._feeder = Feeder(parts.bus.consumer(FEEDS, [CALLS]), sender, self.directory, parts.bus.make_feed)
 
@@ -214,8 +249,11 @@ class Webhooks:
         spawn("rules", self._rules.run, stopping)
         spawn("feeds", self._feeder.run, stopping)
         spawn("first tries", self._try_first, stopping)
+        spawn("put-offs", self._put_offs.to_topic.run, stopping)
+        spawn("put-offs in order", self._put_offs.to_room.run, stopping)
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
+        spawn("replays", self._replays.run, stopping)
         spawn("delivery log", self._delivery_log.run, stopping)
         self._supervisor.spawn_task("failing endpoints", self._remember_failing, stopping)
         spawn("secrets", self._watch_secrets, stopping)
@@ -234,12 +272,27 @@ class Webhooks:
             lookup_routes(self._engine, self.directory, secrets, lambda: EndpointConnection(outside))
         )
 
+    def desk(self) -> Desk:
+        """Return what the API asks for."""
+        parts = self._parts
+        return Desk(
+            self.directory,
+            self.health,
+            parts.stores.log,
+            self.redelivery,
+            parts.secrets,
+            parts.stores.replays,
+            parts.policy,
+            parts.clock,
+        )
+
     def _try_first(self, stopping: Flag) -> None:
         self.directory.catch_up(CATCH_UP_SECONDS)
         reader = self._parts.bus.consumer(SENDERS, [DELIVERIES], on_revoked=self._first_tries.revoked)
         self._first_tries.run(reader, stopping)
         # What was never begun goes to .retry at once: its neighbours' offsets can be committed, nothing is sent twice.
         Pool(HAND_OVERS).map(lambda job: job.origin.put_off(job.delivery), self._lanes.stop())
+        self._put_offs.flush()
         self._first_tries.finish_all(FINISH_SECONDS)
 
     def _policy(self, delivery: Delivery) -> LanePolicy:
@@ -254,7 +307,7 @@ class Webhooks:
     def _remember_failing(self, stopping: Flag) -> None:
         while not stopping.is_set():
             try:
-                self._health.remember()
+                self.health.remember()
             except StoreUnavailable as error:
                 log.warning("failing_endpoints_unreadable", reason=str(error))
                 stopping.wait(PREPARE_SECONDS)
@@ -265,9 +318,16 @@ class Webhooks:
         while not stopping.wait(SECRETS_SECONDS):
             self._parts.secrets.refresh()
             self._parts.channel_secrets.refresh()
+            self._refresh_closed()
+
+    def _refresh_closed(self) -> None:
+        try:
+            self.directory.refresh_closed()
+        except StoreUnavailable as error:
+            log.warning("closed_endpoints_unreadable", reason=str(error))
 
 
-def _carriers(parts: Parts, sender: Sender, engine: Engine) -> Carriers:
+def _carriers(parts: Parts, sender: BatchSender, engine: Engine) -> Carriers:
     """Return what brings deliveries to channels."""
     secrets = parts.channel_secrets
     return Carriers(
@@ -291,8 +351,8 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     )
     database = open_database(settings.mongodb_uri, "webhooks")
     room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
-    steps = MongoSteps(database)
-    supervisor.spawn("indexes", _prepare, (room, log_store, steps), supervisor.stopping)
+    steps, replays = MongoSteps(database), MongoReplays(database)
+    supervisor.spawn("indexes", _prepare, (room, log_store, steps, replays), supervisor.stopping)
     parts = Parts(
         KafkaBus(settings.kafka_bootstrap, settings.webhooks_name),
         Stores(
@@ -300,10 +360,11 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
             MongoGoneEndpoints(database),
             log_store,
             MongoFailingEndpoints(database),
-            MongoSteps(database),
+            replays,
+            steps,
             MongoTokenStore(database),
         ),
-        SecretsFile(settings.webhook_secrets),
+        _secrets(settings, database),
         outside,
         Ladder.parse(settings.webhook_ladder),
         clock,
@@ -321,6 +382,9 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
         telegram_api=settings.telegram_api.rstrip("/"),
         library=library(CONNECTORS, GATEWAYS, *([settings.connectors_dir] if settings.connectors_dir else [])),
         recording_link=settings.recording_link,
+        ca_file=str(settings.webhook_ca_file) if settings.webhook_ca_file else None,
+        kept_answer_bytes=settings.webhook_log_answer_bytes,
+        policy=_policy(settings.webhook_log_bodies),
     )
     return Webhooks(parts, supervisor)
 
@@ -331,13 +395,29 @@ def run(settings: Settings, clock: Clock) -> int:
     webhooks = build(settings, clock, supervisor)
     app = service_app("webhooks", webhooks.ready)
     webhooks.add_routes(app)
+    if settings.api_tokens is not None:
+        add_routes(app, webhooks.desk(), TokensFile(settings.api_tokens), supervisor.stopping)
     serve(supervisor, app, settings.http_host, settings.http_port)
     webhooks.start()
     log.info("webhooks_started", http_port=settings.http_port)
     return supervisor.run()
 
 
-def _prepare(stores: tuple[MongoWaitingRoom, MongoLogStore, MongoSteps], stopping: Flag) -> None:
+def _secrets(settings: Settings, database: Any) -> SecretBook:
+    """Return all secrets, those that are made here too where there is a key to keep them with."""
+    file = SecretsFile(settings.webhook_secrets)
+    return SecretBook(file, MongoSecrets(database, file.key) if file.key else None)
+
+
+def _policy(text: str) -> BodyPolicy:
+    try:
+        return BodyPolicy(text)
+    except ValueError as error:
+        known = ", ".join(policy.value for policy in BodyPolicy)
+        raise SettingsError([f"RINGMASTER_WEBHOOK_LOG_BODIES must be one of {known}, not {text[:40]!r}"]) from error
+
+
+def _prepare(stores: tuple[Prepared, ...], stopping: Flag) -> None:
     """Make the indexes as soon as the store answers; nothing waits for them."""
     is_ready = False
     while not is_ready and not stopping.is_set():

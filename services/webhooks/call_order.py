@@ -8,6 +8,7 @@ from gevent.event import Event as Flag
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
+from services.webhooks.handing_over import Keeping
 from services.webhooks.lanes import Job
 from services.webhooks.waiting import StoreUnavailable, WaitingRoom, name_of
 
@@ -49,18 +50,14 @@ class CallOrder:
         if name_of(ahead) == name_of(job.delivery):
             return job.origin.is_the_waiting_one(job.delivery)
         job.delivery.due_ms = max(ahead.due_ms, self.clock.now_ms() + BEHIND_MS)
-        job.origin.put_off(job.delivery)
+        job.origin.put_behind(job.delivery)
         # The earlier one may have ended between the look and the write: then nobody else would call this one.
         self.call_next(job.delivery)
         return False
 
     def keep(self, delivery: Delivery) -> bool:
         """Put a delivery into the room at once; False when the service stops first."""
-        try:
-            self._ask(lambda: self.room.put([delivery]))
-        except Stopped:
-            return False
-        return True
+        return Keeping(self.room, self.stopping)(delivery)
 
     def call_next(self, delivery: Delivery) -> None:
         """Let the first that waits of this call come due, unless it failed itself and waits for its own time."""

@@ -32,6 +32,9 @@ class LogEntry:
     at_ms: int
     attempt: Attempt | None
     error: str
+    position: int = 0
+    """Its offset in ringmaster.deliveries and one more: what was sent is read there again."""
+    payload_bytes: int = 0
 
 
 class LogStore(Protocol):
@@ -65,6 +68,8 @@ class DeliveryLog:
                 at_ms,
                 attempt,
                 delivery.last_error,
+                delivery.position,
+                len(delivery.payload),
             )
         )
 

@@ -40,6 +40,9 @@ class Directory:
             except BusUnavailable as error:
                 log.warning("tenants_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
+        # Nobody answers them any more, and the end of the service must not wait for that.
+        for caught_up in self._waiting:
+            caught_up.set()
 
     def catch_up(self, timeout_seconds: float) -> bool:
         """Wait until all that was in the topic when this was asked is known; False when it takes longer."""
@@ -62,6 +65,14 @@ class Directory:
     def endpoints(self, tenant_id: str) -> list[Endpoint]:
         """Return the tenant's endpoints that take deliveries."""
         return [endpoint for endpoint in self._endpoints.get(tenant_id, {}).values() if self.is_open(endpoint)]
+
+    def known(self, tenant_id: str) -> list[Endpoint]:
+        """Return all of the tenant's endpoints, whatever their state."""
+        return list(self._endpoints.get(tenant_id, {}).values())
+
+    def tenant_ids(self) -> list[str]:
+        """Return the tenants whose documents were read."""
+        return sorted(self._endpoints)
 
     def find(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         """Return one endpoint, whatever its state."""
@@ -86,6 +97,15 @@ class Directory:
             # It will say 410 again after the next start.
             metrics.STORE_FAILURES.inc()
             log.warning("gone_endpoint_not_kept", endpoint=endpoint.key, reason=str(error))
+
+    def reopen(self, endpoint: Endpoint) -> None:
+        """Let an endpoint that was closed take deliveries again. Raises StoreUnavailable."""
+        self._gone_store.forget(endpoint.key)
+        self._gone.pop(endpoint.key, None)
+
+    def refresh_closed(self) -> None:
+        """Learn what other processes have closed and reopened. Raises StoreUnavailable."""
+        self._gone = {gone.key: gone for gone in self._gone_store.all()}
 
     def _remember_gone(self, stopping: Flag) -> None:
         while not stopping.is_set():

@@ -11,24 +11,28 @@ from services.shared.outbound.target import BadUrl, target_of
 from services.webhooks import metrics
 from services.webhooks.adapters.channels.carrier import Carriers
 from services.webhooks.adapters.connection import EndpointConnection
-from services.webhooks.adapters.secrets_file import SecretsFile
+from services.webhooks.adapters.identities import Identities
 from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.header import BadHeader, header_lines
+from services.webhooks.domain.identity import NoIdentity
 from services.webhooks.domain.ladder import Ladder
-from services.webhooks.domain.outcome import HTTP_TOO_MANY, HTTP_UNAVAILABLE, Attempt, Verdict
+from services.webhooks.domain.outcome import HTTP_TOO_MANY, HTTP_UNAUTHORIZED, HTTP_UNAVAILABLE, Attempt, Verdict
 from services.webhooks.domain.signing import in_force, signatures
 from services.webhooks.health import Health
 from services.webhooks.lanes import Job
 from services.webhooks.notices import NoticeKind
+from services.webhooks.secret_book import SecretBook
 from services.webhooks.waiting import SAID_GONE, StoreUnavailable, WaitingRoom
 
 CATCH_UP_SECONDS = 10.0
 # A delivery that only ever waited for its endpoint's rests to end is given up after the ladder's length, but never
 # sooner than this.
 LEAST_KEEP_SECONDS = 3600.0
+# Rests from this length on are written into the waiting room, milliseconds of platform time.
+HOLD_FROM_MS = 30_000
 PAUSING = (HTTP_TOO_MANY, HTTP_UNAVAILABLE)
 
 log = structlog.get_logger()
@@ -39,13 +43,14 @@ class Dispatcher:
     """Makes one try of a delivery and decides what comes after it."""
 
     directory: Directory
-    secrets: SecretsFile
+    secrets: SecretBook
     ladder: Ladder
     clock: Clock
     delivery_log: DeliveryLog
     health: Health
     order: CallOrder
     room: WaitingRoom
+    identities: Identities
     carriers: Carriers = field(default_factory=Carriers)
     chance: Callable[[], float] = random.random
     unix_time: Callable[[], float] = time.time
@@ -80,7 +85,8 @@ class Dispatcher:
         try:
             target = target_of(endpoint.url)
             theirs = header_lines(endpoint.headers)
-        except (BadUrl, BadHeader) as error:
+            tls, proof = self.identities.tls_for(endpoint), self.identities.authorization_for(endpoint)
+        except (BadUrl, BadHeader, NoIdentity) as error:
             return Attempt(0, 0, str(error))
         moment = self.unix_time()
         secrets = in_force(self.secrets.secrets_of(endpoint.tenant_id, endpoint.secret_ref), moment)
@@ -92,9 +98,13 @@ class Dispatcher:
             "Content-Type: application/json\r\nUser-Agent: Ringmaster-Webhooks/1\r\n"
             f"Content-Length: {len(delivery.payload)}\r\n"
             f"webhook-id: {delivery.delivery_id}\r\nwebhook-timestamp: {timestamp}\r\n"
-            f"webhook-signature: {signatures(secrets, delivery.delivery_id, timestamp, delivery.payload)}\r\n{theirs}"
+            f"webhook-signature: {signatures(secrets, delivery.delivery_id, timestamp, delivery.payload)}\r\n"
+            f"{theirs}{proof}"
         )
-        return connection.post(target, headers, delivery.payload, total_seconds=endpoint.timeout_seconds)
+        attempt = connection.post(target, headers, delivery.payload, total_seconds=endpoint.timeout_seconds, tls=tls)
+        if proof and attempt.status == HTTP_UNAUTHORIZED:
+            self.identities.refused(endpoint)
+        return attempt
 
     def _settle(self, job: Job, endpoint: Endpoint, attempt: Attempt) -> None:
         delivery = job.delivery
@@ -129,13 +139,16 @@ class Dispatcher:
     def _note_failure(self, endpoint: Endpoint, attempt: Attempt, asked: float | None) -> None:
         pause_ms = int(asked * 1000) if asked and attempt.status in PAUSING else 0
         until_ms = self.health.fail(endpoint, pause_ms)
-        if until_ms is not None:
+        if until_ms is not None and until_ms - self.clock.now_ms() >= HOLD_FROM_MS:
             self._hold(endpoint, until_ms)
         if self.health.failed_too_long(endpoint):
             self._close(endpoint, NoticeKind.DISABLED, "the endpoint was switched off: it had failed for days")
 
     def _hold(self, endpoint: Endpoint, until_ms: int) -> None:
-        """Let nothing of a resting endpoint come due before its rest ends: one write instead of one for each."""
+        """Let nothing of an endpoint come due before its long rest ends: else each look would find all of it due.
+
+        For a short rest that is too dear: it writes on everything that waits.
+        """
         try:
             self.room.hold(endpoint.key, until_ms)
         except StoreUnavailable as error:

@@ -1,27 +1,26 @@
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import gevent
 import structlog
 from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
-from services.shared.bus.errors import BusUnavailable, NotDelivered
-from services.shared.bus.ports import Reader, Sender
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
-from services.shared.bus.topics import DELIVERIES_DEAD, DELIVERIES_RETRY
+from services.shared.bus.topics import DELIVERIES_DEAD
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
 from services.webhooks.call_order import CallOrder
 from services.webhooks.domain.offsets import ContiguousOffsets, Place, Ticket
+from services.webhooks.handing_over import Gathering, HandOver
 from services.webhooks.lanes import Job, Lanes
 from services.webhooks.waiting import endpoint_of
 
 POLL_SECONDS = 0.25
 COMMIT_SECONDS = 0.5
-ACKNOWLEDGE_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 # How long one batch of records may wait for room in queues of quick endpoints; then the rest of it is diverted. It is
 # what an endpoint can delay its neighbours by, a batch.
@@ -33,36 +32,30 @@ DIVERTED_MS = 1000
 log = structlog.get_logger()
 
 
-class HandOver:
-    """Puts deliveries into .retry or .dead, and returns when the broker has them."""
+@dataclass(frozen=True, slots=True)
+class PutOffs:
+    """Where first tries go that come later: the retry topic, or the room itself where the order of a call is kept.
 
-    def __init__(self, sender: Sender, clock: Clock, stopping: Flag) -> None:
-        self._sender = sender
-        self._clock = clock
-        self._stopping = stopping
+    Whatever follows in a call has to find in the room what comes before it.
+    """
 
-    def to(self, topic: str, delivery: Delivery) -> bool:
-        """Send until it is acknowledged; False when the service stops first: then it is not handed over."""
-        value = delivery.SerializeToString()
-        while True:
-            try:
-                receipt = self._sender.send(topic, endpoint_of(delivery), value, timestamp_ms=self._clock.now_ms())
-                receipt.wait(ACKNOWLEDGE_SECONDS)
-            except (BusUnavailable, NotDelivered) as error:
-                log.warning("delivery_not_handed_over", topic=topic, reason=str(error))
-                if self._stopping.wait(PAUSE_SECONDS):
-                    return False
-            else:
-                return True
+    to_topic: Gathering
+    to_room: Gathering
+
+    def flush(self) -> None:
+        """Make everything safe."""
+        self.to_topic.flush()
+        self.to_room.flush()
 
 
 class FirstTries:
     """Reads ringmaster.deliveries into the lanes; commits an offset when all before it were sent or handed over."""
 
-    def __init__(self, lanes: Lanes, hand_over: HandOver, clock: Clock, order: CallOrder) -> None:
+    def __init__(self, lanes: Lanes, hand_over: HandOver, clock: Clock, order: CallOrder, put_offs: "PutOffs") -> None:
         self._lanes = lanes
         self._order = order
         self._hand_over = hand_over
+        self._put_offs = put_offs
         self._clock = clock
         self._offsets = ContiguousOffsets()
         self._reader: Reader | None = None
@@ -124,16 +117,38 @@ class FirstTries:
             self._offsets.finish(ticket)
             return
         delivery.position = record.offset + 1
-        job = Job(delivery, _FromLog(self, self._hand_over, self._clock, self._order, ticket, record.timestamp_ms))
+        origin = _FromLog(self, ticket, record.timestamp_ms)
+        if self._put_offs.to_room.has_of(endpoint_of(delivery)):
+            # An earlier one that keeps the order of its call is not in the room yet: this one may not overtake it.
+            self._divert(delivery, origin)
+            return
+        job = Job(delivery, origin)
         while not self._lanes.offer(job):
             if not self._lanes.wait_for_room(endpoint_of(delivery), patient_until):
-                self._divert(job)
+                self._divert(delivery, origin)
                 return
 
-    def _divert(self, job: Job) -> None:
-        metrics.DIVERTED.labels(job.delivery.tenant_id).inc()
-        job.delivery.due_ms = self._clock.now_ms() + DIVERTED_MS
-        job.origin.put_off(job.delivery)
+    def _divert(self, delivery: Delivery, origin: "_FromLog") -> None:
+        metrics.DIVERTED.labels(delivery.tenant_id).inc()
+        delivery.due_ms = self._clock.now_ms() + DIVERTED_MS
+        gathering = self._put_offs.to_room if self._order.is_kept(delivery) else self._put_offs.to_topic
+        gathering.add(delivery, origin.settle)
+
+    def put_off(self, delivery: Delivery, origin: "_FromLog") -> None:
+        """Let a delivery that was tried come later. Where order is kept it is safe when this returns."""
+        if not self._order.is_kept(delivery):
+            self._put_offs.to_topic.add(delivery, origin.settle)
+        elif self._order.keep(delivery):
+            origin.settle()
+
+    def give_up(self, delivery: Delivery, origin: "_FromLog") -> None:
+        """Bury a delivery."""
+        if self._hand_over.to(DELIVERIES_DEAD, delivery):
+            origin.settle()
+
+    def delivered(self, event_ms: int) -> None:
+        """Note how long a first try took since its event."""
+        metrics.LAG_SECONDS.observe(max(0.0, (self._clock.now_ms() - event_ms) / 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +156,25 @@ class _FromLog:
     """A first try's end is its offset."""
 
     tries: FirstTries
-    hand_over: HandOver
-    clock: Clock
-    order: CallOrder
     ticket: Ticket
     event_ms: int
 
-    def delivered(self, delivery: Delivery) -> None:  # noqa: ARG002 - the origin's contract
-        metrics.LAG_SECONDS.observe(max(0.0, (self.clock.now_ms() - self.event_ms) / 1000))
+    def settle(self) -> None:
         self.tries.finish(self.ticket)
+
+    def delivered(self, delivery: Delivery) -> None:  # noqa: ARG002 - the origin's contract
+        self.tries.delivered(self.event_ms)
+        self.settle()
 
     def put_off(self, delivery: Delivery) -> None:
-        is_kept = self.order.keep if self.order.is_kept(delivery) else partial(self.hand_over.to, DELIVERIES_RETRY)
-        if is_kept(delivery):
-            self.tries.finish(self.ticket)
+        self.tries.put_off(delivery, self)
+
+    def put_behind(self, delivery: Delivery) -> None:
+        self.tries.put_off(delivery, self)
 
     def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
-        self.tries.finish(self.ticket)
+        self.settle()
         return False
 
     def give_up(self, delivery: Delivery) -> None:
-        if self.hand_over.to(DELIVERIES_DEAD, delivery):
-            self.tries.finish(self.ticket)
+        self.tries.give_up(delivery, self)

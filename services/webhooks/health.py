@@ -63,6 +63,15 @@ class Health:
         now_ms = self.clock.now_ms()
         return [key for key, breaker in self._breakers.items() if breaker.holds(now_ms)]
 
+    def is_half_open(self, key: EndpointKey) -> bool:
+        """Whether one delivery alone may find out if an endpoint is back."""
+        breaker = self._breakers.get(key)
+        return breaker is not None and not breaker.is_closed
+
+    def failing_since_ms(self, key: EndpointKey) -> int | None:
+        """Return since when it fails without a success, None when it does not; platform time."""
+        return self._since.get(key)
+
     def succeed(self, endpoint: Endpoint) -> None:
         """Note a delivery."""
         breaker = self._breakers.pop(endpoint.key, None)

@@ -29,6 +29,9 @@ class Origin(Protocol):
     def put_off(self, delivery: Delivery) -> None:
         """Keep it until it is tried again at its `due_ms`."""
 
+    def put_behind(self, delivery: Delivery) -> None:
+        """Keep it until the one before it in its call has ended, or its `due_ms` has come."""
+
     def give_up(self, delivery: Delivery) -> None:
         """Bury it; `last_error` says why."""
 
@@ -118,14 +121,13 @@ class Lanes:
             return True
         return lane.workers < concurrency and self._tenant_workers[lane.tenant_id] < self._tenant_limit
 
-    def crowded(self, room: int) -> list[EndpointKey]:
-        """Return the endpoints whose queues have less room than this, or than half of what they hold."""
-        crowded = []
-        for key, lane in self._lanes.items():
-            limit = lane.pace.queue_limit(self._limit)
-            if lane.queue.qsize() + lane.held > limit - min(room, limit // 2):
-                crowded.append(key)
-        return crowded
+    def room_for_retries(self, key: EndpointKey) -> int:
+        """Return how many retries an endpoint's queue takes now: half of it is for them, half for first tries."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return self._limit // 2
+        waiting: int = lane.queue.qsize() + lane.held
+        return max(0, lane.pace.queue_limit(self._limit) // 2 - waiting)
 
     def wait_for_room(self, key: EndpointKey, deadline: float) -> bool:
         """Wait for room while the endpoint is quick, until a monotonic moment; False when there is none."""

@@ -1,4 +1,5 @@
 import time
+from collections import Counter
 
 import structlog
 from gevent.event import Event as Flag
@@ -6,7 +7,7 @@ from google.protobuf.message import DecodeError
 
 from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.events import event_type
-from services.shared.bus.ports import Reader, ReceiptPort, Sender
+from services.shared.bus.ports import BatchSender, Outgoing, Reader, ReceiptPort
 from services.shared.bus.record import Record
 from services.shared.bus.topics import DEAD_LETTERS, DELIVERIES
 from services.shared.chassis.clock import Clock
@@ -23,6 +24,8 @@ COMMIT_SECONDS = 0.5
 ACKNOWLEDGE_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 20.0
+# Of a batch of events so many deliveries are sent before the next: what is in flight stays bounded.
+MOST_TOGETHER = 2_000
 
 log = structlog.get_logger()
 
@@ -38,7 +41,7 @@ class Matcher:
     events make the same deliveries with the same ids.
     """
 
-    def __init__(self, reader: Reader, sender: Sender, directory: Directory, clock: Clock) -> None:
+    def __init__(self, reader: Reader, sender: BatchSender, directory: Directory, clock: Clock) -> None:
         self._reader = reader
         self._sender = sender
         self._directory = directory
@@ -71,8 +74,7 @@ class Matcher:
             self._require_current_directory()
         while records and not stopping.is_set():
             try:
-                for receipt in [receipt for record in records for receipt in self._publish(record)]:
-                    receipt.wait(ACKNOWLEDGE_SECONDS)
+                self._publish(records)
             except (BusUnavailable, NotDelivered) as error:
                 log.warning("deliveries_not_acknowledged", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
@@ -80,23 +82,40 @@ class Matcher:
                 self._ready |= {(record.topic, record.partition): record.offset + 1 for record in records}
                 return
 
-    def _publish(self, record: Record) -> list[ReceiptPort]:
-        try:
-            event = Event.FromString(record.value)
-        except DecodeError:
-            return [self._bury(record, "not an event")]
-        if event.WhichOneof("body") is None:
-            return [self._bury(record, "an event without a body, or of a type that is not known here")]
-        kind = event_type(event)
-        metrics.EVENTS.labels(event.tenant_id).inc()
-        wanting = [endpoint for endpoint in self._directory.endpoints(event.tenant_id) if endpoint.wants(kind)]
-        if not wanting:
-            return []
-        payloads = {form: payload_of(event, kind, form) for form in {endpoint.form for endpoint in wanting}}
-        metrics.CREATED.labels(event.tenant_id).inc(len(wanting))
-        return [self._send(event, kind, payloads[endpoint.form], endpoint) for endpoint in wanting]
+    def _publish(self, records: list[Record]) -> None:
+        """Send the deliveries of a batch together and wait until the broker has them."""
+        buried: list[ReceiptPort] = []
+        made: list[Outgoing] = []
+        events, created = Counter[str](), Counter[str]()
+        for record in records:
+            event, fault = _event_of(record)
+            if event is None:
+                buried.append(self._bury(record, fault))
+                continue
+            try:
+                deliveries = self._deliveries(event)
+            except ValueError as error:
+                buried.append(self._bury(record, f"an event that can't be written as JSON: {error}"))
+                continue
+            events[event.tenant_id] += 1
+            created[event.tenant_id] += len(deliveries)
+            made += deliveries
+        for first in range(0, len(made), MOST_TOGETHER):
+            self._sender.send_many(DELIVERIES, made[first : first + MOST_TOGETHER]).wait(ACKNOWLEDGE_SECONDS)
+        for receipt in buried:
+            receipt.wait(ACKNOWLEDGE_SECONDS)
+        for counter, counts in ((metrics.EVENTS, events), (metrics.CREATED, created)):
+            for tenant_id, count in counts.items():
+                counter.labels(tenant_id).inc(count)
 
-    def _send(self, event: Event, kind: str, payload: bytes, endpoint: Endpoint) -> ReceiptPort:
+    def _deliveries(self, event: Event) -> list[Outgoing]:
+        kind = event_type(event)
+        wanting = [endpoint for endpoint in self._directory.endpoints(event.tenant_id) if endpoint.wants(kind)]
+        payloads = {form: payload_of(event, kind, form) for form in {endpoint.form for endpoint in wanting}}
+        return [self._delivery(event, kind, payloads[endpoint.form], endpoint) for endpoint in wanting]
+
+    def _delivery(self, event: Event, kind: str, payload: bytes, endpoint: Endpoint) -> Outgoing:
+        time_ms = event.time.ToMilliseconds()
         delivery = Delivery(
             delivery_id=delivery_id_of(event.event_id, endpoint.endpoint_id),
             tenant_id=event.tenant_id,
@@ -104,12 +123,10 @@ class Matcher:
             event_type=kind,
             call_id=event.call_id,
             payload=payload,
-            created_ms=event.time.ToMilliseconds(),
+            created_ms=time_ms,
         )
         # The record's moment is the event's, so that the lag of the first try is seen from its beginning.
-        return self._sender.send(
-            DELIVERIES, endpoint.key, delivery.SerializeToString(), timestamp_ms=event.time.ToMilliseconds()
-        )
+        return (endpoint.key, delivery.SerializeToString(), time_ms, None)
 
     def _bury(self, record: Record, reason: str) -> ReceiptPort:
         metrics.INVALID.labels(record.topic).inc()
@@ -121,3 +138,14 @@ class Matcher:
     def _require_current_directory(self) -> None:
         if not self._directory.catch_up(CATCH_UP_SECONDS):
             raise DirectoryStale("the tenants' documents can't be read")
+
+
+def _event_of(record: Record) -> tuple[Event | None, str]:
+    """Return an event, or None and why it is none."""
+    try:
+        event = Event.FromString(record.value)
+    except DecodeError:
+        return None, "not an event"
+    if event.WhichOneof("body") is None:
+        return None, "an event without a body, or of a type that is not known here"
+    return event, ""

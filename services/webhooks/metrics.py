@@ -27,6 +27,7 @@ GIVEN_UP = Counter(
     "Deliveries that went to the dead topic: exhausted, gone, disabled, removed",
     ["tenant", "reason"],
 )
+REPLAYED = Counter("ringmaster_webhooks_replayed_total", "Deliveries made once more of past events", ["tenant"])
 SPARED = Counter(
     "ringmaster_webhooks_spared_total",
     "Tries that were not made: their endpoint rested after failures",
@@ -35,6 +36,8 @@ SPARED = Counter(
 BEHIND = Counter("ringmaster_webhooks_behind_total", "Deliveries put behind an earlier one of their call", ["tenant"])
 BREAKERS_OPEN = Gauge("ringmaster_webhooks_resting_endpoints_count", "Endpoints that rest after failures")
 WAITING = Gauge("ringmaster_webhooks_waiting_count", "Deliveries that wait for their next try")
+DENIED = Counter("ringmaster_webhooks_denied_total", "Requests of the API refused, by token or role", ["why"])
+STREAMS = Gauge("ringmaster_webhooks_streams_count", "Browsers that follow the delivery log")
 UNFINISHED = Gauge("ringmaster_webhooks_unfinished_count", "Deliveries that were read and are not settled yet")
 LOG_DROPPED = Counter("ringmaster_webhooks_log_dropped_total", "Tries that the delivery log could not keep")
 STORE_FAILURES = Counter("ringmaster_webhooks_store_failures_total", "Operations that the document store refused")

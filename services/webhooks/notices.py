@@ -8,7 +8,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of
-from services.webhooks.first_tries import HandOver
+from services.webhooks.handing_over import HandOver
 
 
 class NoticeKind(Enum):
@@ -33,7 +33,7 @@ class Notices:
         now_ms = self._clock.now_ms()
         event_id = f"{kind.value}-{about.endpoint_id}-{since_ms}"
         data = {"event_id": event_id, "tenant_id": about.tenant_id, "endpoint_id": about.endpoint_id}
-        moments = {"timestamp": _moment(now_ms), "data": data | {"since": _moment(since_ms)}}
+        moments = {"timestamp": moment_of(now_ms), "data": data | {"since": moment_of(since_ms)}}
         payload = orjson.dumps({"type": kind.value} | moments)
         for endpoint in self._directory.endpoints(about.tenant_id):
             if endpoint.endpoint_id == about.endpoint_id or not endpoint.wants(kind.value):
@@ -49,5 +49,6 @@ class Notices:
             self._hand_over.to(DELIVERIES, delivery)
 
 
-def _moment(at_ms: int) -> str:
+def moment_of(at_ms: int) -> str:
+    """Return a moment as RFC 3339, UTC, with milliseconds."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

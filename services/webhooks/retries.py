@@ -1,4 +1,4 @@
-from collections.abc import Callable
+import time
 
 import structlog
 from gevent.event import Event as Flag
@@ -13,15 +13,19 @@ from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
 from services.webhooks.call_order import CallOrder
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.first_tries import DIVERTED_MS, HandOver
+from services.webhooks.first_tries import DIVERTED_MS
+from services.webhooks.handing_over import HandOver, Keeping
+from services.webhooks.health import Health
 from services.webhooks.lanes import Job, Lanes
-from services.webhooks.waiting import StoreUnavailable, WaitingRoom
+from services.webhooks.waiting import Due, StoreUnavailable, WaitingRoom
 
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 # How often due deliveries are looked for, seconds of real time.
 LOOK_SECONDS = 0.1
-CLAIM_LIMIT = 100
+LOOK_LIMIT = 200
+# How often the number of those that wait is asked for, seconds.
+COUNT_SECONDS = 1.0
 # A delivery that was taken and never settled comes due again after this time, seconds of real time. Longer than a queue
 # and a try should last together; what lasts longer is sent twice.
 LEASE_SECONDS = 60.0
@@ -49,16 +53,7 @@ class RetryKeeper:
 
     def _keep(self, records: list[Record], stopping: Flag) -> bool:
         deliveries = [delivery for record in records if (delivery := _read(record)) is not None]
-        while not stopping.is_set():
-            try:
-                self._room.put(deliveries)
-            except StoreUnavailable as error:
-                metrics.STORE_FAILURES.inc()
-                log.warning("retries_not_kept", reason=str(error))
-                stopping.wait(PAUSE_SECONDS)
-            else:
-                return True
-        return False
+        return Keeping(self._room, stopping)(*deliveries)
 
 
 class RetryScheduler:
@@ -73,40 +68,73 @@ class RetryScheduler:
         lease_seconds: float,
         *,
         order: CallOrder,
-        resting: Callable[[], list[EndpointKey]],
+        health: Health,
     ) -> None:
         self._room = room
         self._lanes = lanes
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._origin = _FromRoom(room, hand_over, order)
-        self._resting = resting
+        self._health = health
+        self._counted_at = 0.0
 
     def run(self, stopping: Flag) -> None:
         """Look for due deliveries until stopped."""
         while not stopping.is_set():
             pause = LOOK_SECONDS
             try:
-                if self._start_due() == CLAIM_LIMIT:
-                    pause = 0.001
+                self._start_due(stopping)
+                self._count()
             except StoreUnavailable as error:
                 metrics.STORE_FAILURES.inc()
                 log.warning("waiting_room_unreadable", reason=str(error))
                 pause = PAUSE_SECONDS
             stopping.wait(pause)
 
-    def _start_due(self) -> int:
-        now_ms = self._clock.now_ms()
+    def _start_due(self, stopping: Flag) -> None:
+        """Start what is due, oldest first, of each endpoint as much as its queue has room for.
+
+        What an endpoint has waiting beyond that is passed over as a whole: it hides nobody who came after it.
+        """
+        passed_over = set(self._health.resting())
+        is_more = True
+        while is_more and not stopping.is_set():
+            now_ms = self._clock.now_ms()
+            found = self._room.due(now_ms, LOOK_LIMIT, passed_over)
+            chosen, full = self._chosen_of(found)
+            self._start(chosen, now_ms)
+            passed_over |= full
+            is_more = len(found) == LOOK_LIMIT
+
+    def _chosen_of(self, found: list[Due]) -> tuple[list[Due], set[EndpointKey]]:
+        """Return what there is room for, and the endpoints that have no room for the rest."""
+        room: dict[EndpointKey, int] = {}
+        chosen, full = [], set()
+        for due in found:
+            left = room[due.endpoint] if due.endpoint in room else self._room_of(due.endpoint)
+            room[due.endpoint] = left - 1
+            if left > 0:
+                chosen.append(due)
+            else:
+                full.add(due.endpoint)
+        return chosen, full
+
+    def _room_of(self, key: EndpointKey) -> int:
+        room = self._lanes.room_for_retries(key)
+        return min(room, 1) if self._health.is_half_open(key) else room
+
+    def _start(self, chosen: list[Due], now_ms: int) -> None:
         until_ms = now_ms + int(self._lease_seconds * 1000 * self._clock.speed)
-        without = self._lanes.crowded(CLAIM_LIMIT) + self._resting()
-        claimed = self._room.claim(now_ms, until_ms, CLAIM_LIMIT, without)
-        for delivery in claimed:
+        for delivery in self._room.claim(chosen, now_ms, until_ms) if chosen else ():
             if not self._lanes.offer(Job(delivery, self._origin)):
                 # Its lane filled up meanwhile. Due at once it would come back in each round and hold up its neighbours.
                 delivery.due_ms = now_ms + DIVERTED_MS
-                self._room.put_off(delivery)
-        metrics.WAITING.set(self._room.size())
-        return len(claimed)
+                self._origin.put_off(delivery)
+
+    def _count(self) -> None:
+        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
+            self._counted_at = time.monotonic()
+            metrics.WAITING.set(self._room.size())
 
 
 class _FromRoom:
@@ -129,6 +157,12 @@ class _FromRoom:
     def put_off(self, delivery: Delivery) -> None:
         try:
             self._room.put_off(delivery)
+        except StoreUnavailable as error:
+            _not_settled(error)
+
+    def put_behind(self, delivery: Delivery) -> None:
+        try:
+            self._room.put_behind(delivery)
         except StoreUnavailable as error:
             _not_settled(error)
 

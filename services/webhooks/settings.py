@@ -31,3 +31,6 @@ class Settings:
     telegram_api: str = "https://api.telegram.org"
     connectors_dir: Path | None = None
     recording_link: str = ""
+    webhook_log_bodies: str = "masked"
+    webhook_log_answer_bytes: int = 512
+    api_tokens: Path | None = None

@@ -23,20 +23,37 @@ class Gone:
     reason: str = SAID_GONE
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery whose time has come, without what it holds: looking at many costs little."""
+
+    name: str
+    endpoint: EndpointKey
+
+
 class WaitingRoom(Protocol):
     """Where deliveries wait for their next try; outlives the process. All times are platform time, milliseconds."""
 
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries until `due_ms`. One that is kept already stays as it is. Raises StoreUnavailable."""
 
-    def claim(self, now_ms: int, until_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Delivery]:
-        """Take what is due, oldest first, but for some endpoints; nobody else gets it before `until_ms`.
+    def due(self, now_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Due]:
+        """Return what is due, oldest first, but for some endpoints. Raises StoreUnavailable."""
+
+    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
+        """Take what of these is still due, oldest first; nobody else gets it before `until_ms`.
 
         What is neither removed nor put off until then comes due again. Raises StoreUnavailable.
         """
 
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state of a delivery that was claimed. Raises StoreUnavailable."""
+
+    def put_behind(self, delivery: Delivery) -> None:
+        """Do as `put_off` for one that waits for an earlier one of its call: `call_next` calls it, tried or not.
+
+        Raises StoreUnavailable.
+        """
 
     def remove(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended. Raises StoreUnavailable."""
@@ -51,7 +68,7 @@ class WaitingRoom(Protocol):
         """
 
     def call_next(self, delivery: Delivery, now_ms: int) -> None:
-        """Let the first that waits of this call and endpoint come due, if it was never tried.
+        """Let the first that waits of this call and endpoint come due, unless it waits for its own next try.
 
         Raises StoreUnavailable.
         """
@@ -65,6 +82,9 @@ class GoneEndpoints(Protocol):
 
     def mark(self, gone: Gone) -> None:
         """Remember one. Raises StoreUnavailable."""
+
+    def forget(self, key: EndpointKey) -> None:
+        """Let one take deliveries again. Raises StoreUnavailable."""
 
     def all(self) -> list[Gone]:
         """Return what is remembered. Raises StoreUnavailable."""
@@ -89,25 +109,37 @@ class MemoryWaitingRoom:
     """The same contract in memory, for tests: it outlives the dispatchers that use it, not the process."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[int, bytes]] = {}
+        self._waiting: dict[str, Delivery] = {}
+        self._behind: set[str] = set()
 
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries."""
         for delivery in deliveries:
-            self._waiting.setdefault(name_of(delivery), (delivery.due_ms, delivery.SerializeToString()))
+            self._waiting.setdefault(name_of(delivery), _copy(delivery))
 
-    def claim(self, now_ms: int, until_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Delivery]:
-        """Take what is due."""
-        due = sorted((due_ms, name) for name, (due_ms, _) in self._waiting.items() if due_ms <= now_ms)
-        found = [Delivery.FromString(self._waiting[name][1]) for _, name in due]
-        taken = [delivery for delivery in found if endpoint_of(delivery) not in without][:limit]
-        for delivery in taken:
-            self._waiting[name_of(delivery)] = (until_ms, delivery.SerializeToString())
-        return taken
+    def due(self, now_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Due]:
+        """Return what is due."""
+        found = sorted((one.due_ms, name, one) for name, one in self._waiting.items() if one.due_ms <= now_ms)
+        due = [Due(name, endpoint_of(one)) for _, name, one in found]
+        return [one for one in due if one.endpoint not in without][:limit]
+
+    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
+        """Take what is still due."""
+        due = [(one.due_ms, name_of(one), one) for each in chosen if (one := self._waiting.get(each.name))]
+        taken = [(_copy(one), one) for due_ms, _, one in sorted(due) if due_ms <= now_ms]
+        for _, one in taken:
+            one.due_ms = until_ms
+        return [copy for copy, _ in taken]
 
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state."""
-        self._waiting[name_of(delivery)] = (delivery.due_ms, delivery.SerializeToString())
+        self._waiting[name_of(delivery)] = _copy(delivery)
+        self._behind.discard(name_of(delivery))
+
+    def put_behind(self, delivery: Delivery) -> None:
+        """Keep the new state."""
+        self._waiting[name_of(delivery)] = _copy(delivery)
+        self._behind.add(name_of(delivery))
 
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
@@ -115,33 +147,35 @@ class MemoryWaitingRoom:
 
     def hold(self, key: EndpointKey, until_ms: int) -> None:
         """Let nothing come due before."""
-        for name, (due_ms, kept) in self._waiting.items():
-            if endpoint_of(Delivery.FromString(kept)) == key:
-                self._waiting[name] = (max(due_ms, until_ms), kept)
+        for one in self._waiting.values():
+            if endpoint_of(one) == key:
+                one.due_ms = max(one.due_ms, until_ms)
 
     def ahead(self, delivery: Delivery) -> Delivery | None:
         """Return the first that waits of a call."""
         first = self._first_of(delivery)
-        return first if first is not None and first.position <= delivery.position else None
+        return _copy(first) if first is not None and first.position <= delivery.position else None
 
     def call_next(self, delivery: Delivery, now_ms: int) -> None:
         """Let the first of a call come due."""
         first = self._first_of(delivery)
-        if first is not None and not first.attempts:
-            self._waiting[name_of(first)] = (min(first.due_ms, now_ms), first.SerializeToString())
+        if first is not None and (not first.attempts or name_of(first) in self._behind):
+            first.due_ms = min(first.due_ms, now_ms)
 
     def _first_of(self, delivery: Delivery) -> Delivery | None:
-        found = []
-        for due_ms, kept in self._waiting.values():
-            one = Delivery.FromString(kept)
-            one.due_ms = due_ms
-            if chain_of(one) == chain_of(delivery):
-                found.append(one)
+        of_call = [one for one in self._waiting.values() if one.call_id == delivery.call_id]
+        found = [one for one in of_call if endpoint_of(one) == endpoint_of(delivery)]
         return min(found, key=lambda one: one.position, default=None)
 
     def size(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+
+def _copy(delivery: Delivery) -> Delivery:
+    copy = Delivery()
+    copy.CopyFrom(delivery)
+    return copy
 
 
 class MemoryGoneEndpoints:
@@ -153,6 +187,10 @@ class MemoryGoneEndpoints:
     def mark(self, gone: Gone) -> None:
         """Remember one."""
         self._gone[gone.key] = gone
+
+    def forget(self, key: EndpointKey) -> None:
+        """Let one take deliveries again."""
+        self._gone.pop(key, None)
 
     def all(self) -> list[Gone]:
         """Return what is remembered."""

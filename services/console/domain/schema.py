@@ -194,6 +194,14 @@ _WEBHOOK = _object(
             "description": "a header's value: ASCII without line ends, no space at its ends",
         },
     },
+    client_certificate_ref=ID,
+    oauth=_object(
+        ["token_url", "client_id", "secret_ref"],
+        token_url={"type": "string", "minLength": 8, "maxLength": 2_048},
+        client_id={"type": "string", "minLength": 1, "maxLength": 512},
+        secret_ref=ID,
+        scope={"type": "string", "maxLength": 1_000},
+    ),
 )
 
 SCHEMA: Final[Schema] = {

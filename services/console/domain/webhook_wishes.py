@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.console.domain.fault import Fault, path_of
+from services.console.domain.url import complaint_about_url
 
 # RFC 9110, 5.1.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", re.ASCII)
@@ -26,10 +27,20 @@ def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
         yield Fault(path_of([*at, "timeout_ms"]), complaint)
     if "template" in hook:
         yield from _template_faults(hook, at)
+    if "oauth" in hook:
+        yield from _oauth_faults(hook, at)
     names: set[str] = set()
     for name in hook.get("headers", {}):
         yield from _header_faults(name, names, [*at, "headers", name])
         names.add(name.lower())
+
+
+def _oauth_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Fault]:
+    complaint = complaint_about_url(hook["oauth"]["token_url"])
+    if complaint or not hook["oauth"]["token_url"].startswith("https://"):
+        yield Fault(path_of([*at, "oauth", "token_url"]), complaint or "must begin with https://: a secret goes there.")
+    if any(name.lower() == "authorization" for name in hook.get("headers", {})):
+        yield Fault(path_of([*at, "headers", "Authorization"]), "and oauth exclude each other: leave one of them out.")
 
 
 def _template_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Fault]:

@@ -43,6 +43,7 @@ class OutboundConnection:
         self._outside = outside
         self._socket: Any = None
         self._route: tuple[Target, Any] | None = None
+        self._body_seconds = 0.0
 
     def request(
         self,
@@ -53,16 +54,19 @@ class OutboundConnection:
         *,
         keep_bytes: int = 0,
         total_seconds: float = 0.0,
+        body_seconds: float = 0.0,
         tls: Any = None,
     ) -> Answer:
         """Send one request and wait for its answer. Never raises for what the far side does.
 
         `headers` are ASCII lines of ours, each ended by CR LF. `total_seconds` replaces the limit of `Outside`, `tls`
-        its context. The first `keep_bytes` of the body are kept.
+        its context. The first `keep_bytes` of the body are kept. `body_seconds` is for who needs the status alone: so
+        long after it the body is waited for, then the connection is given up instead.
         """
         head = f"{method} {target.path} HTTP/1.1\r\nHost: {target.host_header}\r\n{headers}\r\n"
         started = time.monotonic()
         answer, error = AnswerParser(keep_bytes), ""
+        self._body_seconds = body_seconds
         try:
             with gevent.Timeout(total_seconds or self._outside.limits.total_seconds, NoAnswer("no answer in time")):
                 self._exchange((target, tls), head.encode() + body, answer)
@@ -109,10 +113,25 @@ class OutboundConnection:
         if not answer.is_complete or not answer.should_keep_alive():
             self.close()
 
+    def _has_more(self, seconds: float) -> bool:
+        """Whether something comes within a time."""
+        if getattr(self._socket, "pending", int)():
+            return True
+        try:
+            socket.wait_read(self._socket.fileno(), timeout=seconds, timeout_exc=TimeoutError())
+        except TimeoutError:
+            return False
+        return True
+
     def _read(self, answer: AnswerParser) -> bool:
         """Feed the answer until it is complete, ends or is too long; False when nothing at all came."""
-        received = False
+        received, until = False, 0.0
         while not answer.is_complete and answer.size <= MAX_ANSWER_BYTES:
+            if answer.status and self._body_seconds:
+                now = time.monotonic()
+                until = until or now + self._body_seconds
+                if now >= until or not self._has_more(until - now):
+                    break
             if received and _QUICK_ACK is not None:
                 # A server that writes head and body apart, with Nagle's algorithm on, sends the body only after our
                 # acknowledgement, which Linux holds back for 40 ms.

@@ -1,67 +1,17 @@
-from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask, Response, request
-
-from services.shared.access import EVERY_TENANT, Action, Holders, Principal
-from services.shared.chassis.problems import problem
-from services.shared.chassis.tokens import bearer_token
+from services.shared.access import Holders
+from services.shared.chassis import admission
+from services.shared.chassis.admission import Refusal, answer_refusals
 from services.stats import metrics
+
+__all__ = ["COOKIE", "Admission", "Refusal", "answer_refusals"]
 
 COOKIE: Final = "ringmaster_stats"
 
 
-class Refusal(Exception):
-    """A request ends here with this answer."""
+class Admission(admission.Admission):
+    """Knows who asks of the statistics."""
 
-    def __init__(self, answer: Response) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Knows who asks, by bearer token or by the cookie of the live page, and what he may see (SPEC 5.3)."""
-
-    tokens: Holders
-
-    def holder(self) -> Principal | None:
-        """Return who asks, None for nobody. A header counts before a cookie."""
-        header = request.headers.get("Authorization")
-        return self.tokens.holder(bearer_token(header) if header is not None else request.cookies.get(COOKIE, ""))
-
-    def principal(self) -> Principal:
-        """Return who asks. Raises Refusal (401)."""
-        holder = self.holder()
-        if holder is None:
-            metrics.DENIED.labels("token").inc()
-            answer = problem(401, "unauthorized", "Send a known token as Authorization: Bearer …")
-            answer.headers["WWW-Authenticate"] = 'Bearer realm="ringmaster"'
-            raise Refusal(answer)
-        return holder
-
-    def tenant(self, action: Action) -> str:
-        """Return the one tenant that is asked about; a token of all names it. Raises Refusal (400, 401, 403)."""
-        tenant_id = self.tenant_or_all(action)
-        if tenant_id is None:
-            raise Refusal(problem(400, "bad-request", "The parameter tenant is needed with this token."))
-        return tenant_id
-
-    def tenant_or_all(self, action: Action) -> str | None:
-        """Return the tenant that is asked about, None for all of them. Raises Refusal (401, 403)."""
-        holder = self.principal()
-        asked = request.args.get("tenant", "")
-        tenant_id = asked or holder.tenant
-        if not holder.may(action, tenant_id):
-            metrics.DENIED.labels("role").inc()
-            # The same words for a tenant that is not there: nobody learns who else is a customer here.
-            raise Refusal(problem(403, "forbidden", f"This token may not {action.value}."))
-        return None if tenant_id == EVERY_TENANT else tenant_id
-
-
-def answer_refusals(app: Flask) -> None:
-    """Let a view raise Refusal."""
-
-    @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return refusal.answer
+    def __init__(self, tokens: Holders) -> None:
+        super().__init__(tokens, COOKIE, lambda why: metrics.DENIED.labels(why).inc())

@@ -5,11 +5,11 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from services.shared.access import Action
+from services.shared.chassis.pages import language
 from services.shared.chassis.problems import problem
 from services.stats import metrics
 from services.stats.api.admission import Admission
 from services.stats.api.calls import json_answer
-from services.stats.api.page import language
 from services.stats.domain.reports.answer import catalogue_of, explained
 from services.stats.domain.reports.query import BadQuery
 from services.stats.export.paper import TooManyRows

@@ -1,21 +1,17 @@
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import sentence_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.waiting import SAID_GONE, Gone, StoreUnavailable, chain_of, endpoint_of, name_of
+from services.webhooks.waiting import SAID_GONE, Due, Gone, StoreUnavailable, chain_of, endpoint_of, name_of
 
 Document = dict[str, Any]
-# A delivery's log keeps its last tries only.
-LOGGED_ATTEMPTS = 20
-DAY_SECONDS = 86_400
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,22 +53,38 @@ class MongoWaitingRoom:
             self._waiting.bulk_write(puts, ordered=False)
 
     @guarded
-    def claim(self, now_ms: int, until_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Delivery]:
-        """Take what is due: found by one query, each claimed by its id and the due time that was seen."""
+    def due(self, now_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Due]:
+        """Return what is due."""
         wanted: Document = {"due_ms": {"$lte": now_ms}}
         if without:
             wanted["endpoint"] = {"$nin": list(without)}
-        found = list(self._waiting.find(wanted).sort("due_ms", ASCENDING).limit(limit))
-        return [Delivery.FromString(one["delivery"]) for one in found if self._is_claimed(one, until_ms)]
+        found = self._waiting.find(wanted, {"endpoint": 1}).sort("due_ms", ASCENDING).limit(limit)
+        return [Due(one["_id"], EndpointKey(one["endpoint"])) for one in found]
 
-    def _is_claimed(self, document: Document, until_ms: int) -> bool:
-        seen = {"_id": document["_id"], "due_ms": document["due_ms"]}
-        return bool(self._waiting.update_one(seen, {"$set": {"due_ms": until_ms}}).modified_count)
+    @guarded
+    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
+        """Take what is still due: all in one write, which leaves on each the mark of who took it and when it was due.
+
+        One at a time a hundred took a tenth of a second, in which nobody else's retry began.
+        """
+        names, mark = [one.name for one in chosen], uuid4().hex
+        still_due = {"_id": {"$in": names}, "due_ms": {"$lte": now_ms}}
+        taken: list[Document] = [{"$set": {"claim": mark, "claimed_ms": "$due_ms", "due_ms": until_ms}}]
+        if not self._waiting.update_many(still_due, taken).modified_count:
+            return []
+        found = self._waiting.find({"_id": {"$in": names}, "claim": mark}, {"delivery": 1, "claimed_ms": 1})
+        return [Delivery.FromString(one["delivery"]) for one in sorted(found, key=lambda one: int(one["claimed_ms"]))]
 
     @guarded
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting.update_one({"_id": name_of(delivery)}, {"$set": _document(delivery)}, upsert=True)
+
+    @guarded
+    def put_behind(self, delivery: Delivery) -> None:
+        """Keep the new state."""
+        kept = _document(delivery) | {"behind": True}
+        self._waiting.update_one({"_id": name_of(delivery)}, {"$set": kept}, upsert=True)
 
     @guarded
     def remove(self, delivery: Delivery) -> None:
@@ -99,7 +111,9 @@ class MongoWaitingRoom:
     def call_next(self, delivery: Delivery, now_ms: int) -> None:
         """Let the first of a call come due."""
         first = self._waiting.find_one({"chain": chain_of(delivery)}, sort=[("position", ASCENDING)])
-        if first is not None and not first["attempts"] and first["due_ms"] > now_ms:
+        if first is None or first["due_ms"] <= now_ms:
+            return
+        if not first["attempts"] or first.get("behind"):
             seen = {"_id": first["_id"], "due_ms": first["due_ms"]}
             self._waiting.update_one(seen, {"$set": {"due_ms": now_ms}})
 
@@ -120,6 +134,11 @@ class MongoGoneEndpoints:
         """Remember one."""
         closed = {"url": gone.url, "at_ms": gone.at_ms, "reason": gone.reason}
         self._gone.update_one({"_id": gone.key}, {"$set": closed}, upsert=True)
+
+    @guarded
+    def forget(self, key: EndpointKey) -> None:
+        """Let one take deliveries again."""
+        self._gone.delete_one({"_id": key})
 
     @guarded
     def all(self) -> list[Gone]:
@@ -152,28 +171,6 @@ class MongoFailingEndpoints:
         return {EndpointKey(one["_id"]): one["since_ms"] for one in self._failing.find()}
 
 
-class MongoLogStore:
-    """`deliveries`: one document a delivery with its last tries, for `days`, then it deletes itself."""
-
-    def __init__(self, database: Any, days: int) -> None:
-        self._deliveries = database["deliveries"]
-        self._days = days
-
-    @guarded
-    def prepare(self) -> None:
-        """Make the indexes."""
-        self._deliveries.create_index(
-            [("written_at", ASCENDING)], name="expiry", expireAfterSeconds=self._days * DAY_SECONDS
-        )
-        self._deliveries.create_index([("tenant_id", ASCENDING), ("updated_ms", ASCENDING)], name="tenant_time")
-
-    @guarded
-    def append(self, entries: list[LogEntry]) -> None:
-        """Add tries to their deliveries' documents."""
-        now = datetime.now(UTC)
-        self._deliveries.bulk_write([_update(entry, now) for entry in entries], ordered=True)
-
-
 def _document(delivery: Delivery) -> Document:
     return {
         "tenant_id": delivery.tenant_id,
@@ -182,31 +179,6 @@ def _document(delivery: Delivery) -> Document:
         "attempts": delivery.attempts,
         "chain": chain_of(delivery),
         "position": delivery.position,
+        "behind": False,
         "delivery": delivery.SerializeToString(),
     }
-
-
-def _update(entry: LogEntry, now: datetime) -> UpdateOne:
-    state = {
-        "tenant_id": entry.tenant_id,
-        "delivery_id": entry.delivery_id,
-        "endpoint_id": entry.endpoint_id,
-        "event_type": entry.event_type,
-        "call_id": entry.call_id,
-        "state": entry.state,
-        "tries": entry.attempts,
-        "error": entry.error,
-        "updated_ms": entry.at_ms,
-        "written_at": now,
-    }
-    change: Document = {"$set": state}
-    if entry.attempt is not None:
-        tried = {
-            "number": entry.attempts,
-            "at_ms": entry.at_ms,
-            "status": entry.attempt.status,
-            "ms": entry.attempt.milliseconds,
-            "error": entry.attempt.error,
-        }
-        change["$push"] = {"attempts": {"$each": [tried], "$slice": -LOGGED_ATTEMPTS}}
-    return UpdateOne({"_id": f"{entry.tenant_id}/{entry.delivery_id}"}, change, upsert=True)

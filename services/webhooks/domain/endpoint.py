@@ -9,6 +9,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     TenantDocument,
     WebhookEndpoint,
 )
+from services.webhooks.domain.identity import NOTHING, Proof, proof_of
 from services.webhooks.domain.payload import EVERYTHING, PayloadForm
 
 EndpointKey = NewType("EndpointKey", str)
@@ -43,6 +44,7 @@ class Endpoint:
     keeps_call_order: bool = False
     form: PayloadForm = EVERYTHING
     headers: tuple[tuple[str, str], ...] = ()
+    proof: Proof = NOTHING
     channel: Channel | None = field(default=None, compare=False)
 
     @property
@@ -97,6 +99,7 @@ def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
         hook.keep_call_order,
         PayloadForm(hook.thin, hook.template),
         tuple(sorted(hook.headers.items())),
+        proof_of(hook),
     )
 
 

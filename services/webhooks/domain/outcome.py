@@ -3,6 +3,7 @@ from enum import Enum
 
 HTTP_OK = 200
 HTTP_REDIRECT = 300
+HTTP_UNAUTHORIZED = 401
 HTTP_GONE = 410
 HTTP_TOO_MANY = 429
 HTTP_UNAVAILABLE = 503
@@ -24,6 +25,8 @@ class Attempt:
     milliseconds: int
     error: str = ""
     retry_after: float | None = None
+    answer: str = ""
+    """The beginning of what came back, as policy shows it; of failures alone."""
 
     @property
     def verdict(self) -> Verdict:

@@ -2,9 +2,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from google.protobuf.json_format import MessageToDict
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.webhooks.domain.plain import plain
 from services.webhooks.domain.template import filled, template_of
 
 ENVELOPE = ("event_id", "tenant_id", "call_id", "sequence")
@@ -34,7 +34,7 @@ def payload_of(event: Event, event_type: str, form: PayloadForm = EVERYTHING) ->
     data: dict[str, Any] = {}
     if form.template or not form.is_thin:
         body = getattr(event, event.WhichOneof("body") or "")
-        data = MessageToDict(body, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        data = plain(body)
     data |= {
         "event_id": event.event_id,
         "tenant_id": event.tenant_id,

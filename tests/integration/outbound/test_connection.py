@@ -97,6 +97,16 @@ def test_an_answer_that_drips_for_ever_is_cut_off(near: EndpointConnection) -> N
     assert attempt.milliseconds < 2000
 
 
+def test_a_body_that_drips_is_not_waited_for_once_the_status_is_there() -> None:
+    far = Far(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 500, pause=0.02)
+    near = EndpointConnection(Outside(AddressGuard.parse("127.0.0.1/32"), Limits(total_seconds=20.0)))
+    attempt = near.post(far.target, "Content-Length: 2\r\nwebhook-id: a\r\n", b"{}")
+    assert attempt.status == 200
+    assert attempt.milliseconds < 5_000  # the whole of it would take ten seconds, and its head one
+    near.close()
+    far.stop()
+
+
 def test_a_connection_is_kept_and_made_anew_when_the_far_side_closed_it(near: EndpointConnection) -> None:
     keeping, closing = Far(OK), Far(OK, closes=True)
     assert [near.post(keeping.target, "Content-Length: 0\r\n", b"").status for _ in range(3)] == [200] * 3

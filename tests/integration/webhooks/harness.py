@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +30,23 @@ from services.webhooks.bootstrap import Parts, Stores, Webhooks
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
+from services.webhooks.domain.journal import Figures, Search
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.health import MemoryFailingEndpoints
+from services.webhooks.replays import MemoryReplays
+from services.webhooks.secret_book import SecretBook
 from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
 DEADLINE_SECONDS = 15.0
 LEASE_SECONDS = 2.0
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
@@ -55,6 +65,15 @@ class MemoryLogStore:
 
     def append(self, entries: list[LogEntry]) -> None:
         self.entries += entries
+
+    def find(self, tenant_id: str, search: Search, limit: int, before: tuple[int, str] | None) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def one(self, tenant_id: str, delivery_id: str) -> dict[str, Any] | None:
+        raise NotImplementedError
+
+    def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:
+        raise NotImplementedError
 
     def states(self) -> dict[str, str]:
         return {entry.delivery_id: entry.state for entry in self.entries}
@@ -102,7 +121,10 @@ class Service:
         self.failing = MemoryFailingEndpoints()
         self.rules = BreakerRules(5, 50, 200)
         self.disable_after_ms = 3_600_000
-        self.log = MemoryLogStore()
+        self.log: Any = MemoryLogStore()
+        self.replays: Any = MemoryReplays()
+        self.made_secrets: Any = None
+        self.ca_file: Path | None = None
         self.secrets_path = folder / "secrets.json"
         self.write_secrets({"acme/main": [SECRET], "beta/main": [SECRET]})
         self.channel_secrets: dict[str, dict[str, str]] = {}
@@ -115,15 +137,15 @@ class Service:
         self.supervisor = Supervisor()
         self.webhooks: Webhooks | None = None
 
-    def write_secrets(self, secrets: dict[str, list[str]]) -> None:
+    def write_secrets(self, secrets: dict[str, Any]) -> None:
         self.secrets_path.write_text(json.dumps(secrets))
 
     def start(self, **limits: float) -> None:
         """Start a new process on what the former one left."""
         self.supervisor = Supervisor()
-        self.secrets = SecretsFile(self.secrets_path)
-        outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), None)
-        stores = Stores(self.room, self.gone, self.log, self.failing, self.steps, self.tokens)
+        self.secrets = SecretBook(SecretsFile(self.secrets_path), self.made_secrets)
+        outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), self.ca_file)
+        stores = Stores(self.room, self.gone, self.log, self.failing, self.replays, self.steps, self.tokens)
         ladder = Ladder.parse(self._ladder)
         parts = Parts(
             self.bus,
@@ -139,6 +161,8 @@ class Service:
             telegram_api=self.telegram_api,
             library=self.library,
             recording_link="https://calls.example/recordings/{recording_id}",
+            kept_answer_bytes=512,
+            ca_file=str(self.ca_file) if self.ca_file else None,
         )
         self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()

@@ -203,3 +203,26 @@ def test_a_slow_tenant_has_no_more_than_its_share_and_each_endpoint_at_least_one
     wait_until(lambda: quick.ledger.received == 20)
     assert slow.ledger.received < 400
     wait_until(lambda: slow.ledger.received == 800)
+
+
+def test_a_backlog_of_a_slow_endpoint_hides_no_retry_that_came_after_it(service: Service, make_receiver: Make) -> None:
+    slow, quick = make_receiver("slow"), make_receiver("quick")
+    slow.behave(delay_seconds=1.0, times=-1)
+    service.tenant("acme", endpoint(slow.url, "slow", concurrency=1), endpoint(quick.url, "quick"))
+    service.room.put([waiting("slow", number, due_ms=number) for number in range(1500)])
+    service.room.put([waiting("quick", number, due_ms=2000 + number) for number in range(20)])
+    service.start()
+    wait_until(lambda: quick.ledger.received == 20, seconds=5.0)
+    assert len(slow.requests) < 20
+
+
+def waiting(endpoint_id: str, number: int, due_ms: int) -> Delivery:
+    return Delivery(
+        delivery_id=f"evt-{number}.{endpoint_id}",
+        tenant_id="acme",
+        endpoint_id=endpoint_id,
+        event_type="call.ended",
+        payload=b'{"type": "call.ended", "data": {}}',
+        attempts=1,
+        due_ms=due_ms,
+    )

@@ -1,19 +1,13 @@
 """One suite for every waiting room: the one in memory that tests use, and the one in the document store."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Callable
 
 import pytest
 
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoLogStore, MongoWaitingRoom
+from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoWaitingRoom
+from services.webhooks.adapters.mongo_log import MongoLogStore
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.outcome import Attempt
@@ -26,50 +20,7 @@ from services.webhooks.waiting import (
     StoreUnavailable,
     WaitingRoom,
 )
-
-START_SECONDS = 20.0
-
-
-@pytest.fixture(scope="module")
-def store_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a document store: the one of MONGODB_URI, or a process of our own."""
-    if os.environ.get("MONGODB_URI"):
-        yield os.environ["MONGODB_URI"]
-        return
-    port = _free_port()
-    program = str(Path(sys.executable).parent / "secantusd-py")
-    folder = tmp_path_factory.mktemp("store")
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
-        _wait_for(port, process)
-        yield f"mongodb://127.0.0.1:{port}"
-        process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            assert process.poll() is None, "the document store ended"
-            assert time.monotonic() < deadline, "the document store did not come up"
-            time.sleep(0.05)
-
-
-@pytest.fixture
-def database(store_uri: str) -> Iterator[object]:
-    """Give an empty database."""
-    database = open_database(store_uri.rstrip("/") + f"/webhooks_{uuid4().hex[:8]}", "test")
-    yield database
-    database.client.close()
+from tests.integration.webhooks.harness import free_port
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -99,51 +50,55 @@ def delivery(name: str, due_ms: int, endpoint_id: str = "crm", attempts: int = 1
     )
 
 
+def claim(room: WaitingRoom, now_ms: int, until_ms: int, limit: int, without: list[EndpointKey]) -> list[Delivery]:
+    return room.claim(room.due(now_ms, limit, without), now_ms, until_ms)
+
+
 def names(found: list[Delivery]) -> list[str]:
     return [one.delivery_id for one in found]
 
 
 def test_what_is_due_is_claimed_oldest_first_and_by_one_only(room: WaitingRoom) -> None:
     room.put([delivery("late", 30), delivery("early", 10), delivery("later", 99)])
-    claimed = room.claim(50, 1000, 10, [])
+    claimed = claim(room, 50, 1000, 10, [])
     assert names(claimed) == ["early", "late"]
     assert claimed[0] == delivery("early", 10)
-    assert room.claim(50, 1000, 10, []) == []
+    assert claim(room, 50, 1000, 10, []) == []
     assert room.size() == 3
 
 
 def test_what_was_claimed_and_never_settled_comes_due_again(room: WaitingRoom) -> None:
     room.put([delivery("one", 10)])
-    room.claim(50, 1000, 10, [])
-    assert names(room.claim(1000, 2000, 10, [])) == ["one"]
+    claim(room, 50, 1000, 10, [])
+    assert names(claim(room, 1000, 2000, 10, [])) == ["one"]
 
 
 def test_a_delivery_that_is_put_off_keeps_its_new_state(room: WaitingRoom) -> None:
     room.put([delivery("one", 10)])
-    room.claim(50, 1000, 10, [])
+    claim(room, 50, 1000, 10, [])
     room.put_off(delivery("one", 70, attempts=2))
-    assert room.claim(69, 1000, 10, []) == []
-    assert room.claim(70, 1000, 10, [])[0].attempts == 2
+    assert claim(room, 69, 1000, 10, []) == []
+    assert claim(room, 70, 1000, 10, [])[0].attempts == 2
 
 
 def test_a_delivery_that_comes_twice_waits_once_and_stays_as_it_is(room: WaitingRoom) -> None:
     room.put([delivery("one", 10, attempts=3)])
     room.put([delivery("one", 5, attempts=1)])
     assert room.size() == 1
-    assert room.claim(50, 1000, 10, [])[0].attempts == 3
+    assert claim(room, 50, 1000, 10, [])[0].attempts == 3
 
 
 def test_a_removed_delivery_is_gone_and_may_be_removed_again(room: WaitingRoom) -> None:
     room.put([delivery("one", 10)])
     room.remove(delivery("one", 10))
     room.remove(delivery("one", 10))
-    assert room.claim(50, 1000, 10, []) == []
+    assert claim(room, 50, 1000, 10, []) == []
 
 
 def test_a_claim_leaves_out_endpoints_and_keeps_its_limit(room: WaitingRoom) -> None:
     room.put([delivery(f"slow{number}", number, "slow") for number in range(9)])
     room.put([delivery(f"quick{number}", 20 + number) for number in range(3)])
-    assert names(room.claim(50, 1000, 2, [EndpointKey("acme.slow")])) == ["quick0", "quick1"]
+    assert names(claim(room, 50, 1000, 2, [EndpointKey("acme.slow")])) == ["quick0", "quick1"]
 
 
 def test_nothing_is_put_when_there_is_nothing(room: WaitingRoom) -> None:
@@ -162,7 +117,7 @@ def test_the_first_that_waits_of_a_call_is_told_with_the_rooms_due_time(room: Wa
     assert room.ahead(of_call(1, 0)) is None
     assert room.ahead(of_call(2, 0)) == of_call(2, 20)
     assert room.ahead(of_call(9, 0)) == of_call(2, 20)
-    room.claim(25, 1000, 10, [])
+    claim(room, 25, 1000, 10, [])
     ahead = room.ahead(of_call(9, 0))
     assert ahead is not None
     assert ahead.due_ms == 1000
@@ -175,15 +130,28 @@ def test_the_next_of_a_call_is_called_unless_it_waits_for_its_own_time(room: Wai
     room.call_next(of_call(1, 0), 100)
     room.call_next(of_call(1, 0, call_id="tried"), 100)
     room.call_next(of_call(1, 0, call_id="none"), 100)
-    assert names(room.claim(100, 1000, 10, [])) == ["evt-call-1-2"]
+    assert names(claim(room, 100, 1000, 10, [])) == ["evt-call-1-2"]
+
+
+def test_one_that_was_tried_and_waits_behind_another_is_called_when_that_has_ended(room: WaitingRoom) -> None:
+    """Its due time may be the end of the other's lease, a minute away."""
+    room.put([of_call(2, 10, attempts=1)])
+    room.claim(room.due(20, 10, []), 20, 60_000)
+    behind = of_call(2, 60_000, attempts=1)
+    room.put_behind(behind)
+    room.call_next(of_call(1, 0), 100)
+    assert names(claim(room, 100, 1000, 10, [])) == ["evt-call-1-2"]
+    room.put_off(of_call(2, 5_000, attempts=2))
+    room.call_next(of_call(1, 0), 200)
+    assert claim(room, 200, 1000, 10, []) == []
 
 
 def test_an_endpoint_is_held_and_nobody_else(room: WaitingRoom) -> None:
     room.put([delivery("soon", 10), delivery("late", 900), delivery("other", 10, "ops")])
     room.hold(EndpointKey("acme.crm"), 500)
-    assert names(room.claim(499, 1000, 10, [])) == ["other"]
-    assert names(room.claim(500, 1000, 10, [])) == ["soon"]
-    assert names(room.claim(900, 1000, 10, [])) == ["late"]
+    assert names(claim(room, 499, 1000, 10, [])) == ["other"]
+    assert names(claim(room, 500, 1000, 10, [])) == ["soon"]
+    assert names(claim(room, 900, 1000, 10, [])) == ["late"]
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -228,10 +196,10 @@ def _entry(number: int, state: str) -> LogEntry:
 
 
 def test_a_store_that_is_not_there_is_one_named_error() -> None:
-    database = open_database(f"mongodb://127.0.0.1:{_free_port()}", "test", wait_seconds=0.5)
+    database = open_database(f"mongodb://127.0.0.1:{free_port()}", "test", wait_seconds=0.5)
     calls: list[Callable[[], object]] = [
         lambda: MongoWaitingRoom(database).put([delivery("one", 1)]),
-        lambda: MongoWaitingRoom(database).claim(1, 2, 3, []),
+        lambda: MongoWaitingRoom(database).due(1, 3, []),
         lambda: MongoGoneEndpoints(database).all(),
     ]
     for call in calls:

@@ -1,3 +1,5 @@
+import base64
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +14,22 @@ SECOND = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 def write(path: Path, text: str, moment: int) -> None:
     path.write_text(text)
     os.utime(path, ns=(moment, moment))
+
+
+def test_the_key_of_made_secrets_is_no_secret_of_anybody(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps({"key": base64.b64encode(b"k" * 32).decode()}))
+    assert SecretsFile(path).key == b"k" * 32
+    assert SecretsFile(path).secrets_of("key", "") == ()
+
+
+@pytest.mark.parametrize("key", ["short", "", 7, base64.b64encode(b"k" * 31).decode(), ["a"]])
+def test_a_key_that_is_none_is_refused_without_being_shown(tmp_path: Path, key: object) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps({"key": key}))
+    with pytest.raises(SecretsUnreadable) as refusal:
+        SecretsFile(path)
+    assert str(key) == "" or str(key) not in str(refusal.value)
 
 
 def test_secrets_are_found_by_tenant_and_name_newest_first(tmp_path: Path) -> None:

@@ -2538,6 +2538,8 @@ class WebhookEndpoint(_message.Message):
     THIN_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_REF_FIELD_NUMBER: _builtins.int
+    OAUTH_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Unique in the tenant."""
     url: _builtins.str
@@ -2556,6 +2558,8 @@ class WebhookEndpoint(_message.Message):
     """Whether only ids are sent, and the receiver asks the API for the rest."""
     template: _builtins.str
     """JSON with {{path}} where the event's values go; empty = the whole event."""
+    client_certificate_ref: _builtins.str
+    """Name of the client certificate in the secret store, where the receiver asks for one (mTLS)."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Event types; "call.*" takes a family; empty = all."""
@@ -2567,6 +2571,10 @@ class WebhookEndpoint(_message.Message):
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers of the receiver's own, for example of its gateway."""
+
+    @_builtins.property
+    def oauth(self) -> Global___OauthClient:
+        """Where a token is got for it, where the receiver asks for one."""
 
     def __init__(
         self,
@@ -2583,14 +2591,50 @@ class WebhookEndpoint(_message.Message):
         thin: _builtins.bool = ...,
         template: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        client_certificate_ref: _builtins.str = ...,
+        oauth: Global___OauthClient | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oauth", b"oauth"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "headers", b"headers", "keep_call_order", b"keep_call_order", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "template", b"template", "thin", b"thin", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_certificate_ref", b"client_certificate_ref", "concurrency", b"concurrency", "disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "headers", b"headers", "keep_call_order", b"keep_call_order", "oauth", b"oauth", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "template", b"template", "thin", b"thin", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WebhookEndpoint: _TypeAlias = WebhookEndpoint  # noqa: Y015
+
+@_typing.final
+class OauthClient(_message.Message):
+    """OauthClient is who the platform is to a receiver's token server (OAuth 2.0 client credentials)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_URL_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SECRET_REF_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    token_url: _builtins.str
+    """https."""
+    client_id: _builtins.str
+    """Who asks."""
+    secret_ref: _builtins.str
+    """Name of the client's secret in the secret store."""
+    scope: _builtins.str
+    """What the token is for; empty = what the server gives."""
+    def __init__(
+        self,
+        *,
+        token_url: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        secret_ref: _builtins.str = ...,
+        scope: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "scope", b"scope", "secret_ref", b"secret_ref", "token_url", b"token_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OauthClient: _TypeAlias = OauthClient  # noqa: Y015
 
 @_typing.final
 class Channel(_message.Message):

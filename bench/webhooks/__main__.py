@@ -1,0 +1,323 @@
+"""Webhooks a second and core, and how long an event takes to the wire: ours beside a dispatcher of requests.Session.
+
+`python -m bench.webhooks [--events N] [--rounds R] [--seconds S]`. A true broker and document store are started for the
+run (or RINGMASTER_KAFKA_BOOTSTRAP, MONGODB_URI); receivers are an epoll loop of its own process. Measured is the whole
+way of a delivery in the process that makes it: consume the event, match, sign, send, log.
+"""
+
+from gevent import monkey
+
+if __name__ == "__main__":
+    monkey.patch_all()
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import gevent
+
+from bench.listener import broker
+from bench.report import Row, Target, show, write
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import CALLS, TENANTS
+from services.shared.chassis.documents import open_database
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, Event, Party
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+
+OURS, PEER = "ringmaster webhooks", "requests.Session + kafka-python"
+SECRET, SECRET_REF = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "main"
+TENANTS_OF_ONE = 50
+"""Tenants of one endpoint each: so many keep-alive connections the bare ways of sending were measured with."""
+MANY_TENANTS, ENDPOINTS_EACH, DEAD_SHARE = 200, 50, 10
+WIRE_RATE, MANY_RATE = 500, 12
+PATIENCE_SECONDS = 240.0
+CHUNK = 500
+
+
+# -- the world around -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def store() -> Iterator[str]:
+    """Give a document store."""
+    given = os.environ.get("MONGODB_URI", "")
+    if given:
+        yield given
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    program = str(Path(sys.executable).parent / "secantusd-py")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield f"mongodb://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Sink:
+    """The process of the receivers."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "bench.webhooks.sink"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        ports = json.loads(self.process.stdout.readline())
+        self.good, self.hung = f"http://127.0.0.1:{ports['good']}", f"http://127.0.0.1:{ports['hung']}"
+
+    def lags(self) -> list[float]:
+        """Return what came since the last time, milliseconds from event to arrival."""
+        with urllib.request.urlopen(f"{self.good}/figures") as answer:  # noqa: S310 - our own
+            found: list[float] = json.load(answer)
+        return found
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+
+
+def event(tenant_id: str, number: int) -> Event:
+    """Return the end of a call, as a router tells it, with its moment in its id."""
+    made = Event(event_id=f"e{time.time_ns()}-{number}", tenant_id=tenant_id, call_id=f"call-{number}", sequence=9)
+    made.time.GetCurrentTime()
+    caller = Party(number="+380671234567", name="Оксана")
+    made.call_ended.CopyFrom(
+        CallEnded(line="+380441000001", caller=caller, wait_ms=9_100, talk_ms=184_000, queue_id="sales", agent_id="ann")
+    )
+    return made
+
+
+def publish(producer: Producer, events: list[Event]) -> None:
+    records = [(each.tenant_id, each.SerializeToString(), each.time.ToMilliseconds(), None) for each in events]
+    producer.send_many(CALLS, records)
+
+
+def put_tenants(producer: Producer, documents: list[TenantDocument]) -> None:
+    for document in documents:
+        producer.send(TENANTS, document.tenant_id, document.SerializeToString(), timestamp_ms=0)
+    producer.flush(30)
+
+
+def small(run: str, sink: Sink) -> list[TenantDocument]:
+    """Return tenants of one endpoint each."""
+    return [
+        TenantDocument(
+            tenant_id=f"{run}-{number}",
+            webhooks=[WebhookEndpoint(endpoint_id="crm", url=f"{sink.good}/hook/{number}", secret_ref=SECRET_REF)],
+        )
+        for number in range(TENANTS_OF_ONE)
+    ]
+
+
+def large(run: str, sink: Sink) -> list[TenantDocument]:
+    """Return 10,000 endpoints, each tenth of them dead: half of those refuse connections, half never answer."""
+    documents = []
+    for tenant in range(MANY_TENANTS):
+        hooks = []
+        for number in range(ENDPOINTS_EACH):
+            url = sink.good
+            if number % DEAD_SHARE == 0:
+                url = sink.hung if number % (2 * DEAD_SHARE) else "http://127.0.0.1:1"
+            hooks.append(
+                WebhookEndpoint(endpoint_id=f"e{number}", url=f"{url}/{tenant}/{number}", secret_ref=SECRET_REF)
+            )
+        documents.append(TenantDocument(tenant_id=f"{run}-{tenant}", webhooks=hooks))
+    return documents
+
+
+# -- the contestants, each a process of its own -----------------------------------------------------------------------
+
+
+class Contestant:
+    """A dispatcher as a process, told apart from earlier ones by the tenants that it serves."""
+
+    def __init__(self, who: str, bootstrap: str, uri: str, run: str, tenants: int) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        secrets = Path(self.folder.name, "secrets.json")
+        secrets.write_text(json.dumps({f"{run}-{number}/{SECRET_REF}": SECRET for number in range(tenants)}))
+        self.uri = f"{uri}/bench_{uuid4().hex[:8]}"
+        environment = os.environ | {
+            "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
+            "RINGMASTER_MONGODB_URI": self.uri,
+            "RINGMASTER_WEBHOOK_SECRETS": str(secrets),
+            "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
+            "RINGMASTER_HTTP_PORT": "0",
+            "BENCH_RUN": run,
+        }
+        module = ["services.webhooks"] if who == OURS else ["bench.webhooks.peer"]
+        profile = os.environ.get("BENCH_PROFILE", "")
+        before = ["py-spy", "record", "-o", profile, "-f", "raw", "-d", "30", "--"] if profile and who == OURS else []
+        self.process = subprocess.Popen([*before, sys.executable, "-m", *module], env=environment)
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """End it politely."""
+        self.process.terminate()
+        self.process.wait(20)
+        self.folder.cleanup()
+
+
+def wait_for(sink: Sink, wanted: int, lags: list[float]) -> None:
+    """Collect arrivals until so many came."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(lags) < wanted:
+        if time.monotonic() > deadline:
+            sys.exit(f"only {len(lags)} of {wanted} deliveries came in time")
+        gevent.sleep(0.05)
+        lags += sink.lags()
+
+
+def wait_for_log(uri: str, wanted: int) -> None:
+    """Wait until so many deliveries are in the log."""
+    log = open_database(uri, "bench")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := log["deliveries"].estimated_document_count()) < wanted:
+        if time.monotonic() > deadline:
+            sys.exit(f"only {found} of {wanted} deliveries were logged in time")
+        gevent.sleep(0.1)
+    log.client.close()
+
+
+def throughput(who: str, world: tuple[str, str, Sink], events: int) -> dict[str, float]:
+    """Measure a backlog: CPU and time from the first delivery to the last, all logged."""
+    bootstrap, uri, sink = world
+    run = f"run{uuid4().hex[:8]}"
+    producer = Producer(bootstrap, "bench")
+    put_tenants(producer, small(run, sink))
+    contestant = Contestant(who, bootstrap, uri, run, TENANTS_OF_ONE)
+    try:
+        lags: list[float] = []
+        publish(producer, [event(f"{run}-{number}", number) for number in range(TENANTS_OF_ONE)])
+        wait_for(sink, TENANTS_OF_ONE, lags)
+        wait_for_log(contestant.uri, TENANTS_OF_ONE)
+        cpu, began, lags = contestant.cpu(), time.monotonic(), []
+        for first in range(0, events, CHUNK):
+            publish(
+                producer, [event(f"{run}-{n % TENANTS_OF_ONE}", n) for n in range(first, min(first + CHUNK, events))]
+            )
+            gevent.sleep(0)
+        wait_for(sink, events, lags)
+        wall = time.monotonic() - began
+        wait_for_log(contestant.uri, TENANTS_OF_ONE + events)
+        cpu = contestant.cpu() - cpu
+    finally:
+        contestant.stop()
+        producer.close()
+    return {"core": events / cpu, "wall": events / wall, "cpu_1000": cpu / events * 1e6}
+
+
+def paced(
+    world: tuple[str, str, Sink], seconds: float, documents: list[TenantDocument], run: str, rate: int
+) -> dict[str, float]:
+    """Measure event -> wire at so many events a second, from the second on in which all have come once."""
+    bootstrap, uri, sink = world
+    producer = Producer(bootstrap, "bench")
+    put_tenants(producer, documents)
+    alive = [sum(":1/" not in hook.url and sink.hung not in hook.url for hook in one.webhooks) for one in documents]
+    contestant = Contestant(OURS, bootstrap, uri, run, len(documents))
+    lags: list[float] = []
+    try:
+        for number, document in enumerate(documents):
+            publish(producer, [event(document.tenant_id, number)])
+        wait_for(sink, sum(alive), lags)
+        wait_for_log(contestant.uri, sum(alive))
+        sink.lags()
+        lags, cpu, began, wanted = [], contestant.cpu(), time.monotonic(), 0
+        for number in range(int(seconds * rate)):
+            gevent.sleep(max(0.0, began + number / rate - time.monotonic()))
+            publish(producer, [event(documents[number % len(documents)].tenant_id, number)])
+            wanted += alive[number % len(documents)]
+        wait_for(sink, wanted, lags)
+        cpu = contestant.cpu() - cpu
+    finally:
+        contestant.stop()
+        producer.close()
+    cuts = statistics.quantiles(lags, n=1000)
+    return {"p50": cuts[499], "p99": cuts[989], "max": max(lags), "core": len(lags) / cpu, "count": float(len(lags))}
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def compare(events: int, rounds: int, seconds: float, only: str) -> None:
+    rows: list[Row] = []
+    targets: list[Target] = []
+    with broker() as bootstrap, store() as uri:
+        sink = Sink()
+        world = (bootstrap, uri, sink)
+        try:
+            if "t" in only:
+                ours = [throughput(OURS, world, events) for _ in range(rounds)]
+                core = statistics.median(one["core"] for one in ours)
+                rows += [
+                    Row(OURS, "deliveries a CPU second", core, "1/s"),
+                    Row(OURS, "deliveries a second, as it went", statistics.median(one["wall"] for one in ours), "1/s"),
+                    Row(OURS, "CPU a thousand deliveries", 1e6 / core, "ms"),
+                ]
+                targets.append(Target("deliveries a second and core, end to end", ">= 2500", core, core >= 2500))
+            if "p" in only:
+                peers = [throughput(PEER, world, events // 4) for _ in range(rounds)]
+                peer = statistics.median(one["core"] for one in peers)
+                rows.append(Row(PEER, "deliveries a CPU second", peer, "1/s"))
+                rows.append(Row(PEER, "CPU a thousand deliveries", 1e6 / peer, "ms"))
+                if "t" in only:
+                    ratio = core / peer
+                    targets.append(Target("CPU, times less than requests.Session", ">= 5", ratio, ratio >= 5))
+            if "w" in only:
+                run = f"run{uuid4().hex[:8]}"
+                wire = paced(world, seconds, small(run, sink), run, WIRE_RATE)
+                rows += _wire_rows(f"{WIRE_RATE}/s", wire)
+                targets.append(
+                    Target(f"event -> wire p99 at {WIRE_RATE}/s, ms", "<= 50", wire["p99"], wire["p99"] <= 50)
+                )
+            if "m" in only:
+                run = f"run{uuid4().hex[:8]}"
+                many = paced(world, seconds, large(run, sink), run, MANY_RATE)
+                rows += _wire_rows("10,000 endpoints, 1,000 dead", many)
+        finally:
+            sink.stop()
+    show(rows, targets)
+    print(write("webhooks", rows, targets))
+
+
+def _wire_rows(where: str, figures: dict[str, float]) -> list[Row]:
+    return [
+        Row(OURS, f"event -> wire p50, {where}", figures["p50"], "ms"),
+        Row(OURS, f"event -> wire p99, {where}", figures["p99"], "ms"),
+        Row(OURS, f"event -> wire longest, {where}", figures["max"], "ms"),
+        Row(OURS, f"deliveries a CPU second, {where}", figures["core"], "1/s"),
+        Row(OURS, f"deliveries, {where}", figures["count"], ""),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.webhooks")
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--only", default="tpwm", help="throughput, peer, wire, many")
+    options = parser.parse_args()
+    compare(options.events, options.rounds, options.seconds, options.only)
+
+
+if __name__ == "__main__":
+    main()

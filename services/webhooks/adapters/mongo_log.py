@@ -1,0 +1,138 @@
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, UpdateOne
+
+from services.webhooks.adapters.mongo import Document, guarded
+from services.webhooks.delivery_log import LogEntry
+from services.webhooks.domain.journal import MINUTE_MS, Figures, Search
+
+# A delivery's log keeps its last tries only.
+LOGGED_ATTEMPTS = 20
+DAY_SECONDS = 86_400
+# What is told of a delivery among others; its tries are told of one alone.
+LISTED = ("delivery_id", "endpoint_id", "event_type", "call_id", "state", "tries", "error", "updated_ms", "created_ms")
+_SEARCHED = ("endpoint_id", "event_type", "state", "call_id")
+
+
+class MongoLogStore:
+    """`deliveries`: one document a delivery with its last tries; `webhook_minutes`: an endpoint's figures of a minute.
+
+    Both delete themselves after `days`. A flush that is done again after half a failure counts its minute twice.
+    """
+
+    def __init__(self, database: Any, days: int) -> None:
+        self._deliveries = database["deliveries"]
+        self._minutes = database["webhook_minutes"]
+        self._days = days
+
+    @guarded
+    def prepare(self) -> None:
+        """Make the indexes."""
+        for collection in (self._deliveries, self._minutes):
+            collection.create_index(
+                [("written_at", ASCENDING)], name="expiry", expireAfterSeconds=self._days * DAY_SECONDS
+            )
+        of_tenant = [("tenant_id", ASCENDING), ("updated_ms", DESCENDING)]
+        self._deliveries.create_index(of_tenant, name="tenant_time")
+        self._deliveries.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)], name="tenant_call")
+        of_endpoint = [("tenant_id", ASCENDING), ("endpoint_id", ASCENDING), ("updated_ms", DESCENDING)]
+        self._deliveries.create_index(of_endpoint, name="endpoint_time")
+        self._minutes.create_index([("tenant_id", ASCENDING), ("minute", ASCENDING)], name="tenant_minute")
+
+    @guarded
+    def append(self, entries: list[LogEntry]) -> None:
+        """Add tries to their deliveries' documents, and count them."""
+        now = datetime.now(UTC)
+        self._deliveries.bulk_write([_update(entry, now) for entry in entries], ordered=True)
+        self._minutes.bulk_write(_counted(entries, now), ordered=False)
+
+    @guarded
+    def find(self, tenant_id: str, search: Search, limit: int, before: tuple[int, str] | None) -> list[Document]:
+        """Return a tenant's deliveries, newest first, from behind `before` (moment and delivery id) on."""
+        wanted: Document = {"tenant_id": tenant_id}
+        wanted |= {name: value for name in _SEARCHED if (value := getattr(search, name))}
+        if search.event_type.endswith(".*"):
+            family = search.event_type[:-1]
+            wanted["event_type"] = {"$gte": family, "$lt": family + "~"}
+        times: Document = {"$gte": search.since_ms} if search.since_ms else {}
+        times |= {"$lt": search.until_ms} if search.until_ms else {}
+        if times:
+            wanted["updated_ms"] = times
+        if before is not None:
+            moment, last = before
+            later = {"updated_ms": moment, "delivery_id": {"$lt": last}}
+            wanted = {"$and": [wanted, {"$or": [{"updated_ms": {"$lt": moment}}, later]}]}
+        order = [("updated_ms", DESCENDING), ("delivery_id", DESCENDING)]
+        found = self._deliveries.find(wanted, {"_id": 0, **dict.fromkeys(LISTED, 1)}).sort(order).limit(limit)
+        return list(found)
+
+    @guarded
+    def one(self, tenant_id: str, delivery_id: str) -> Document | None:
+        """Return one delivery with its tries."""
+        found: Document | None = self._deliveries.find_one(
+            {"_id": f"{tenant_id}/{delivery_id}", "tenant_id": tenant_id}, {"_id": 0, "written_at": 0}
+        )
+        return found
+
+    @guarded
+    def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:
+        """Return a tenant's figures by endpoint and minute (its beginning, platform time in milliseconds)."""
+        found = self._minutes.find({"tenant_id": tenant_id, "minute": {"$gte": since_ms}})
+        return {(one["endpoint_id"], one["minute"]): _figures(one) for one in found}
+
+
+def _counted(entries: Iterable[LogEntry], now: datetime) -> list[UpdateOne]:
+    minutes: dict[tuple[str, str, int], Figures] = defaultdict(Figures)
+    for entry in entries:
+        minute = entry.at_ms - entry.at_ms % MINUTE_MS
+        tried = entry.attempt
+        counted = minutes[entry.tenant_id, entry.endpoint_id, minute]
+        counted.add(entry.state, tried.milliseconds if tried else None, tried.status if tried else 0)
+    return [_minute(*place, figures, now) for place, figures in minutes.items()]
+
+
+def _minute(tenant_id: str, endpoint_id: str, minute: int, figures: Figures, now: datetime) -> UpdateOne:
+    counts = {"delivered": figures.delivered, "failed": figures.failed, "dead": figures.dead}
+    counts |= {f"classes.{number}": count for number, count in figures.classes.items()}
+    place = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "minute": minute, "written_at": now}
+    change = {"$inc": {name: count for name, count in counts.items() if count or name == "failed"}, "$set": place}
+    return UpdateOne({"_id": f"{tenant_id}/{endpoint_id}/{minute}"}, change, upsert=True)
+
+
+def _figures(document: Document) -> Figures:
+    figures = Figures(document.get("delivered", 0), document.get("failed", 0), document.get("dead", 0))
+    figures.classes.update({int(number): count for number, count in document.get("classes", {}).items()})
+    return figures
+
+
+def _update(entry: LogEntry, now: datetime) -> UpdateOne:
+    state = {
+        "tenant_id": entry.tenant_id,
+        "delivery_id": entry.delivery_id,
+        "endpoint_id": entry.endpoint_id,
+        "event_type": entry.event_type,
+        "call_id": entry.call_id,
+        "state": entry.state,
+        "tries": entry.attempts,
+        "error": entry.error,
+        "updated_ms": entry.at_ms,
+        "written_at": now,
+        "position": entry.position,
+        "payload_bytes": entry.payload_bytes,
+    }
+    change: Document = {"$set": state, "$setOnInsert": {"created_ms": entry.at_ms}}
+    if entry.attempt is not None:
+        tried = {
+            "number": entry.attempts,
+            "at_ms": entry.at_ms,
+            "status": entry.attempt.status,
+            "ms": entry.attempt.milliseconds,
+            "error": entry.attempt.error,
+        }
+        if entry.attempt.answer:
+            tried["answer"] = entry.attempt.answer
+        change["$push"] = {"attempts": {"$each": [tried], "$slice": -LOGGED_ATTEMPTS}}
+    return UpdateOne({"_id": f"{entry.tenant_id}/{entry.delivery_id}"}, change, upsert=True)

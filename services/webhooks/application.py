@@ -1,0 +1,54 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+from gevent.event import Event as Flag
+
+from services.shared.access import Holders
+from services.shared.chassis.admission import Admission, answer_refusals
+from services.shared.chassis.clock import Clock
+from services.shared.chassis.pages import page_routes
+from services.webhooks import metrics
+from services.webhooks.api.deliveries import Journal, delivery_routes
+from services.webhooks.api.endpoints import endpoint_routes, tenant_routes
+from services.webhooks.api.replays import replay_routes
+from services.webhooks.directory import Directory
+from services.webhooks.domain.masking import BodyPolicy
+from services.webhooks.health import Health
+from services.webhooks.redelivery import Redelivery
+from services.webhooks.replays import ReplayStore
+from services.webhooks.secret_book import SecretBook
+
+COOKIE: Final = "ringmaster_webhooks"
+PAGE: Final = Path(__file__).resolve().parent / "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What people and programs ask the service for."""
+
+    directory: Directory
+    health: Health
+    journal: Journal
+    redelivery: Redelivery
+    secrets: SecretBook
+    replays: ReplayStore
+    policy: BodyPolicy
+    clock: Clock
+
+
+def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
+    """Let the application answer them: the API under /v1, and a page for people."""
+    admission = Admission(tokens, COOKIE, lambda why: metrics.DENIED.labels(why).inc())
+    answer_refusals(app)
+    journal, clock = desk.journal, desk.clock
+    app.register_blueprint(tenant_routes(admission, desk.directory))
+    app.register_blueprint(
+        endpoint_routes(admission, desk.directory, desk.health, journal, desk.redelivery, desk.secrets, clock)
+    )
+    app.register_blueprint(
+        delivery_routes(admission, journal, desk.redelivery, desk.directory, desk.policy, clock, stopping)
+    )
+    app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock))
+    app.register_blueprint(page_routes(admission, PAGE, "webhooks"))

@@ -1,0 +1,25 @@
+// Asks the service. Every refusal is an Error whose message is the service's own sentence.
+
+/** Ask for something; `tenant` goes along where a token is of all companies. */
+export async function ask(path, { tenant, method = "GET", body } = {}) {
+  const address = new URL(path, location.origin);
+  if (tenant) address.searchParams.set("tenant", tenant);
+  const options = { method, headers: { Accept: "application/json" } };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const answer = await fetch(address, options);
+  const document = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw Object.assign(new Error(document.detail ?? `${answer.status}`), { status: answer.status });
+  return document;
+}
+
+/** Follow the log: `onRows` gets deliveries, `onContact` gets live or away. Return what ends it. */
+export function follow(query, onRows, onContact) {
+  const source = new EventSource(`/v1/deliveries/stream?${query}`);
+  source.onopen = () => onContact("live");
+  source.onerror = () => onContact("away");
+  source.onmessage = (message) => onRows(JSON.parse(message.data).deliveries);
+  return () => source.close();
+}

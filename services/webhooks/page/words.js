@@ -1,0 +1,78 @@
+// Every word of the page, in English and Ukrainian. A key that is missing in one of them is a fault.
+
+const ENGLISH = {
+  skip: "Skip to the log", title: "Webhooks", overview: "Overview", logout: "Sign out", otherLanguage: "Українська",
+  token: "Access token", signIn: "Sign in", unknownToken: "This token is not known here.", company: "Company",
+  live: "Live", connecting: "Connecting …", away: "No contact: trying again …", refused: "Your access has ended. Sign in again.",
+  forbidden: "This token may not see webhooks.", success: "Success", ofTries: "of all tries", delivered: "Delivered",
+  failedTries: "failed tries", answerTime: "Time to answer", p50: "median", p99: "99 of 100 within", dead: "Given up",
+  deadMeans: "replay or redeliver them", chart: "Tries and times to answer", hour: "1 hour", sixHours: "6 hours", day: "24 hours",
+  endpoints: "Endpoints", noEndpoints: "This company’s document has no endpoints.", endpoint: "Endpoint", state: "State",
+  type: "Event", call: "Call", search: "Search", clear: "Clear", time: "Time", tries: "Tries", error: "Trouble",
+  noRows: "Nothing was sent that fits.", more: "Older ones", log: "Deliveries", all: "all", close: "Close", body: "What was sent",
+  redeliver: "Send again", redelivered: "It is on its way again, under the same id.", details: "Details", ping: "Ping",
+  pinged: "The ping is on its way: look below.", open: "Open again", replay: "Replay", newSecret: "New secret",
+  replayMeans: "Events of a time are sent once more, under the ids that they had. The receiver knows them by that.",
+  since: "From", until: "Until", replayed: "It begins.", replayLine: "{time}: {state}, {count} sent",
+  secretMeans: "The former secret signs beside the new one for a day. The new one is shown once, here, and never again.",
+  secretShown: "Copy it now. The former one signs until {time}.", makeSecret: "Make it", masked: "Personal data is masked.",
+  full: "As it was sent.", none: "Bodies are not shown here.", tryLine: "{time} · {status} · {ms} ms", noAnswer: "no answer",
+  url: "Address", id: "webhook-id", failed: "That failed: {why}", triesLabel: "{delivered} delivered, {failed} failed tries",
+  timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}", never: "never",
+  state_open: "open", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
+  state_delivered: "delivered", state_waiting: "waits", state_dead: "given up", state_running: "runs", state_done: "done", state_failed: "failed",
+};
+
+const UKRAINIAN = {
+  skip: "Перейти до журналу", title: "Вебхуки", overview: "Огляд", logout: "Вийти", otherLanguage: "English",
+  token: "Ключ доступу", signIn: "Увійти", unknownToken: "Такого ключа тут не знають.", company: "Компанія",
+  live: "Наживо", connecting: "З’єднання …", away: "Зв’язку немає: пробуємо ще раз …", refused: "Доступ завершено. Увійдіть знову.",
+  forbidden: "Цей ключ не дає права бачити вебхуки.", success: "Успішність", ofTries: "від усіх спроб", delivered: "Доставлено",
+  failedTries: "невдалих спроб", answerTime: "Час відповіді", p50: "медіана", p99: "99 зі 100 не довше", dead: "Відкинуто",
+  deadMeans: "їх можна надіслати знову", chart: "Спроби й час відповіді", hour: "1 година", sixHours: "6 годин", day: "24 години",
+  endpoints: "Адресати", noEndpoints: "У документі цієї компанії немає адресатів.", endpoint: "Адресат", state: "Стан",
+  type: "Подія", call: "Дзвінок", search: "Шукати", clear: "Очистити", time: "Час", tries: "Спроби", error: "Що сталося",
+  noRows: "Нічого такого не надсилали.", more: "Давніші", log: "Доставки", all: "усі", close: "Закрити", body: "Що надіслано",
+  redeliver: "Надіслати ще раз", redelivered: "Знову в дорозі, під тим самим id.", details: "Докладно", ping: "Перевірити",
+  pinged: "Перевірка в дорозі: дивіться нижче.", open: "Відкрити знову", replay: "Повторити", newSecret: "Новий секрет",
+  replayMeans: "Події за цей час буде надіслано ще раз, під тими id, які вони мали. За ними приймач їх упізнає.",
+  since: "Від", until: "До", replayed: "Починається.", replayLine: "{time}: {state}, надіслано {count}",
+  secretMeans: "Попередній секрет підписує поряд із новим ще добу. Новий показують один раз, тут, і більше ніколи.",
+  secretShown: "Скопіюйте його зараз. Попередній підписує до {time}.", makeSecret: "Створити", masked: "Особисті дані приховано.",
+  full: "Так, як надіслано.", none: "Вміст тут не показують.", tryLine: "{time} · {status} · {ms} мс", noAnswer: "немає відповіді",
+  url: "Адреса", id: "webhook-id", failed: "Не вийшло: {why}", triesLabel: "доставлено {delivered}, невдалих спроб {failed}",
+  timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}", never: "ніколи",
+  state_open: "відкритий", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
+  state_delivered: "доставлено", state_waiting: "чекає", state_dead: "відкинуто", state_running: "триває", state_done: "готово", state_failed: "не вдалося",
+};
+
+export const language = document.documentElement.lang === "uk" ? "uk" : "en";
+const words = language === "uk" ? UKRAINIAN : ENGLISH;
+
+/** Return a word, its {places} filled. */
+export function say(key, places = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(places[name] ?? ""));
+}
+
+/** Write the words of every element that names one. */
+export function writeWords() {
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
+}
+
+const numbers = new Intl.NumberFormat(language);
+export const count = (value) => numbers.format(value);
+
+/** Return a share; what is not whole is never shown as 100 %. */
+export function percent(ratio) {
+  if (ratio === null || ratio === undefined) return "–";
+  const shown = ratio < 1 ? Math.min(ratio, 0.9999) : ratio;
+  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: ratio > 0.9 && ratio < 1 ? 2 : 0, roundingMode: "floor" }).format(shown);
+}
+
+export const span = (ms) => `${count(ms)} ${language === "uk" ? "мс" : "ms"}`;
+export const milliseconds = (ms) => (ms === null || ms === undefined ? "–" : `≤ ${span(ms)}`);
+
+const moments = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" });
+const clocks = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const moment = (ms) => moments.format(ms);
+export const clock = (ms) => clocks.format(ms);

@@ -1,0 +1,283 @@
+"""Receivers misbehave in every way, and the sender is killed again and again: nobody else feels it, nothing is lost."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.events import publish_event
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import DELIVERIES_DEAD, TENANTS
+from services.shared.chassis.documents import open_database
+from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted, Event
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from tests.integration.webhooks import misbehaving
+from tests.integration.webhooks.harness import SECRET, Service, endpoint, wait_until
+from tests.integration.webhooks.misbehaving import RawReceiver
+
+KILLS = int(os.environ.get("WEBHOOK_KILLS", "20"))
+CALLS_A_ROUND, EVENTS_A_CALL = 4, 4
+TRY_SECONDS = 1.0
+PATIENCE_SECONDS = float(os.environ.get("WEBHOOK_PATIENCE", "90"))
+LADDER = "0,0.3,0.6,1,2,4,4,8,16,30,60,120,240,480"
+
+
+class Cast:
+    """The endpoints of one company: good ones, and one of every way to misbehave."""
+
+    def __init__(self, folder: Path) -> None:
+        def untrusted() -> RawReceiver:
+            return RawReceiver(misbehaving.good, misbehaving.untrusted_tls(folder))
+
+        self.trap = RawReceiver(misbehaving.good)
+        self.good = {f"good{number}": RawReceiver(misbehaving.good) for number in range(3)}
+        self.ordered = {
+            "order": RawReceiver(misbehaving.good),
+            "order-bursts": RawReceiver(misbehaving.bursts),
+        }
+        troubled = (misbehaving.slow, misbehaving.busy, misbehaving.bursts, misbehaving.huge, misbehaving.drip)
+        self.troubled = {answer.__name__: RawReceiver(answer) for answer in troubled}
+        refusing = (misbehaving.hang, misbehaving.reset, misbehaving.drip_head, misbehaving.garbage)
+        self.refusing = {answer.__name__: RawReceiver(answer) for answer in refusing}
+        self.refusing["redirect"] = RawReceiver(misbehaving.redirect_to(self.trap.url))
+        self.refusing["untrusted"] = untrusted()
+        self.gone = RawReceiver(misbehaving.gone)
+
+    @property
+    def takers(self) -> dict[str, RawReceiver]:
+        """Who takes everything sooner or later."""
+        return self.good | self.ordered | self.troubled
+
+    @property
+    def everybody(self) -> dict[str, RawReceiver]:
+        return self.takers | self.refusing | {"gone": self.gone}
+
+    def endpoints(self) -> list[WebhookEndpoint]:
+        wishes: dict[str, Any] = {"events": ("call.*",), "timeout_ms": int(TRY_SECONDS * 1000)}
+        closed = endpoint("http://127.0.0.1:1/hook", "closed", **wishes)
+        return [
+            endpoint(receiver.url, name, keep_call_order=name in self.ordered, **wishes)
+            for name, receiver in self.everybody.items()
+        ] + [closed]
+
+    def arrivals(self) -> int:
+        return sum(len(receiver.arrivals) for receiver in self.everybody.values())
+
+    def stop(self) -> None:
+        for receiver in (*self.everybody.values(), self.trap):
+            receiver.stop()
+
+
+@pytest.fixture
+def cast(tmp_path: Path) -> Iterator[Cast]:
+    cast = Cast(tmp_path)
+    yield cast
+    cast.stop()
+
+
+def events_of(tenant_id: str, calls: range) -> list[Event]:
+    """Return four events of each call, the calls' events mixed."""
+    found = []
+    for number in range(EVENTS_A_CALL):
+        for call in calls:
+            event = Event(event_id=f"evt-{call}-{number}", tenant_id=tenant_id, call_id=f"call-{call}", sequence=number)
+            event.time.GetCurrentTime()
+            event.call_started.CopyFrom(CallStarted(line="+380441000001"))
+            found.append(event)
+    return found
+
+
+def lags(receiver: RawReceiver, events: dict[str, float]) -> list[float]:
+    """Return how long each delivery took from its event to its first arrival, seconds, sorted."""
+    return sorted(at - events[one.partition(".")[0]] for one, at in receiver.first_taken().items())
+
+
+def assert_order_is_kept(receiver: RawReceiver) -> None:
+    for webhook_ids in misbehaving.order_by_call(receiver).values():
+        assert webhook_ids == sorted(webhook_ids)
+
+
+def assert_copies_are_equal(cast: Cast) -> None:
+    """Everything that came was signed rightly, and what came twice under an id was the same."""
+    for receiver in cast.everybody.values():
+        assert receiver.mistakes == []
+        bodies: dict[str, bytes] = {}
+        for arrival in receiver.arrivals:
+            assert bodies.setdefault(arrival.webhook_id, arrival.body) == arrival.body
+
+
+def test_bad_receivers_fail_alone_and_good_ones_get_everything_in_their_normal_time(
+    service: Service, cast: Cast
+) -> None:
+    calm = RawReceiver(misbehaving.good)
+    service.tenant("beta", endpoint(calm.url))
+    service.tenant("acme", *cast.endpoints())
+    service.start()
+    moments: dict[str, float] = {}
+    publish_paced(service, events_of("beta", range(100, 110)), moments)
+    wait_until(lambda: len(calm.taken) == 40)
+    publish_paced(service, events_of("acme", range(40)), moments)
+    publish_paced(service, events_of("beta", range(200, 210)), moments)
+    expected = EVENTS_A_CALL * 40
+    wait_until(lambda: all(len(receiver.taken) == expected for receiver in cast.good.values()))
+    usual, crowded = lags(calm, moments)[-1], max(lags(receiver, moments)[-1] for receiver in cast.good.values())
+    # One try at a bad receiver takes a second, and each of the ten gets hundreds: who waits for one of them is later.
+    assert crowded < usual + TRY_SECONDS / 2
+    wait_until(lambda: len(cast.ordered["order"].taken) == expected)
+    for receiver in cast.ordered.values():
+        assert_order_is_kept(receiver)
+    assert cast.trap.arrivals == []
+    assert_copies_are_equal(cast)
+    calm.stop()
+
+
+def publish_paced(service: Service, events: list[Event], moments: dict[str, float]) -> None:
+    """Publish 200 events a second, each with the moment at which it is published."""
+    for event in events:
+        event.time.GetCurrentTime()
+        moments[event.event_id] = event.time.ToNanoseconds() / 1e9
+        service.publish(event)
+        gevent.sleep(0.005)
+
+
+class Sender:
+    """The service as a process of its own that may be killed at any moment."""
+
+    def __init__(self, folder: Path, bootstrap: str, store_uri: str) -> None:
+        secrets = folder / "secrets.json"
+        secrets.write_text(json.dumps({"unruly/main": [SECRET]}))
+        self._log = (folder / "webhooks.log").open("wb")
+        self._environment = os.environ | {
+            "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
+            "RINGMASTER_MONGODB_URI": store_uri,
+            "RINGMASTER_WEBHOOK_SECRETS": str(secrets),
+            "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1/32",
+            "RINGMASTER_WEBHOOK_LADDER": LADDER,
+            "RINGMASTER_WEBHOOK_REST_SECONDS": "0.2",
+            "RINGMASTER_WEBHOOK_LONGEST_REST_SECONDS": "1",
+            "RINGMASTER_WEBHOOK_TENANT_CONCURRENCY": "128",
+            "RINGMASTER_HTTP_PORT": "0",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "services.webhooks"]
+        self._process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)  # noqa: S603 - our own
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def close(self) -> None:
+        self.kill()
+        self._log.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(300)
+def test_twenty_kills_among_bad_receivers_lose_nothing_and_change_no_order(
+    tmp_path: Path, kafka_bootstrap: str, store_uri: str, cast: Cast
+) -> None:
+    uri = f"{store_uri.rstrip('/')}/unruly"
+    sender, producer = Sender(tmp_path, kafka_bootstrap, uri), Producer(kafka_bootstrap, "test-unruly")
+    document = TenantDocument(tenant_id="unruly", webhooks=cast.endpoints())
+    producer.send(TENANTS, "unruly", document.SerializeToString(), timestamp_ms=0).wait(10)
+    dice = random.Random(7)
+    try:
+        sender.start()
+        for number in range(KILLS + 1):
+            events = events_of("unruly", range(number * CALLS_A_ROUND, (number + 1) * CALLS_A_ROUND))
+            for event in events:
+                publish_event(producer, event)
+            producer.flush(10)
+            wait_for_arrivals(cast, dice.randrange(1, 200))
+            if number < KILLS:
+                sender.kill()
+                sender.start()
+        names = {event.event_id for event in events_of("unruly", range((KILLS + 1) * CALLS_A_ROUND))}
+        wait_until_none(lambda: missing(cast, names, uri))
+        created = names_in(kafka_bootstrap, "ringmaster.deliveries")
+        wait_until_none(lambda: created - settled(cast, kafka_bootstrap, uri))
+    finally:
+        sender.close()
+        producer.close()
+    for name, receiver in cast.everybody.items():
+        assert {one.webhook_id for one in receiver.arrivals} <= {f"{event}.{name}" for event in names}
+    assert {f"{name}/{event}.{name}" for name in {*cast.takers, *cast.refusing, "closed"} for event in names} <= created
+    for receiver in cast.ordered.values():
+        assert_order_is_kept(receiver)
+    assert cast.trap.arrivals == []
+    assert_copies_are_equal(cast)
+
+
+def wait_for_arrivals(cast: Cast, more: int) -> None:
+    """Wait for so many more requests, or until a second brings none: then all good ones have got theirs."""
+    goal, last, since = cast.arrivals() + more, cast.arrivals(), time.monotonic()
+    while cast.arrivals() < goal and (cast.arrivals() == goal - more or time.monotonic() - since < 1.0):
+        if cast.arrivals() != last:
+            last, since = cast.arrivals(), time.monotonic()
+        assert time.monotonic() - since < PATIENCE_SECONDS, "nothing is sent any more"
+        gevent.sleep(0.005)
+
+
+def wait_until_none(look: Callable[[], object]) -> None:
+    """Look now and then until nothing is missing; else show what is."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while found := look():
+        assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS:.0f} s: {found}"
+        gevent.sleep(0.25)
+
+
+def missing(cast: Cast, names: set[str], uri: str) -> dict[str, Any]:
+    """Return of each that takes everything what it has not, with what the waiting room says of the first."""
+    found: dict[str, Any] = {}
+    for name, receiver in cast.takers.items():
+        if lost := sorted(names - taken_by(receiver)):
+            found[name] = (len(lost), lost[0])
+    if found:
+        database, now = open_database(uri, "test"), time.time() * 1000
+        for name, (count, first) in found.items():
+            one = database["webhook_retries"].find_one({"_id": f"unruly.{name}/{first}.{name}"}) or {}
+            waiting = database["webhook_retries"].count_documents({"endpoint": f"unruly.{name}"})
+            found[name] = (count, first, waiting, one.get("attempts"), one.get("due_ms", now) - now)
+        database.client.close()
+    return found
+
+
+def taken_by(receiver: RawReceiver) -> set[str]:
+    return {one.partition(".")[0] for one in receiver.taken}
+
+
+def names_in(bootstrap: str, topic: str) -> set[str]:
+    """Return `<endpoint>/<delivery>` of all deliveries of a topic."""
+    reader = Consumer(bootstrap, None, [topic], "test-unruly-reader")
+    found, ends = set(), {place: reader.end_offset(*place) for place in reader.assignment()}
+    left = sum(ends.values())
+    while left:
+        records = reader.poll(0.5)
+        left -= len(records)
+        deliveries = [Delivery.FromString(record.value) for record in records]
+        found |= {f"{one.endpoint_id}/{one.delivery_id}" for one in deliveries if one.tenant_id == "unruly"}
+    reader.close()
+    return found
+
+
+def settled(cast: Cast, bootstrap: str, uri: str) -> set[str]:
+    """Return what was taken, waits for its next try, or was given up."""
+    gevent.sleep(0.5)
+    database = open_database(uri, "test")
+    waiting = {one["_id"].removeprefix("unruly.") for one in database["webhook_retries"].find({}, {"_id": 1})}
+    database.client.close()
+    taken = {f"{name}/{one}" for name, receiver in cast.takers.items() for one in receiver.taken}
+    return waiting | taken | names_in(bootstrap, DELIVERIES_DEAD)
