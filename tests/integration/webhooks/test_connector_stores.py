@@ -11,7 +11,6 @@ from services.webhooks.adapters.connectors.engine import MemorySteps, Steps
 from services.webhooks.adapters.connectors.mongo import MongoSteps, MongoTokenStore
 from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, TokenStore
 from services.webhooks.waiting import StoreUnavailable
-from tests.integration.webhooks.test_waiting_room import store_uri  # noqa: F401 - a fixture
 
 
 @pytest.fixture(params=["memory", "documents"])
