@@ -15,7 +15,7 @@ from local.switch.control import create_app  # noqa: E402
 from local.switch.scenario import ScenarioError  # noqa: E402
 from local.switch.settings import read_settings  # noqa: E402
 from local.switch.world import World  # noqa: E402
-from services.shared.chassis.supervisor import keep_start_out_of_collections  # noqa: E402
+from services.shared.chassis.heap import Heap  # noqa: E402
 
 
 def main() -> int:
@@ -40,8 +40,8 @@ def main() -> int:
         f" {settings.speed:g} x real time, {world.voices.source}.",
         flush=True,
     )
-    keep_start_out_of_collections()
     stop = SimpleNamespace(asked=gevent.event.Event())
+    gevent.spawn(Heap().run, stop.asked)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.asked.set)
     engine.link(lambda _engine: stop.asked.set())

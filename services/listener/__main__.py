@@ -4,7 +4,6 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import gc  # noqa: E402 - the patch comes first
 import os  # noqa: E402
 import sys  # noqa: E402
 
@@ -35,7 +34,6 @@ def main() -> int:
     except (SettingsError, ValueError, OSError) as error:
         log.error("listener_not_started", reason=str(error))  # noqa: TRY400 - the sentence says it all
         return EXIT_SETTINGS
-    gc.freeze()  # what the imports made lives for ever: a full collection that looks at all of it pauses for 30 ms
     listener.start()
     return supervisor.run()
 

@@ -1,4 +1,3 @@
-import gc
 import os
 import signal
 import sys
@@ -8,6 +7,8 @@ from typing import Any, NoReturn
 import gevent
 import structlog
 from gevent.event import Event
+
+from services.shared.chassis.heap import Heap
 
 EXIT_STOPPED = 0
 EXIT_DIED = 1
@@ -65,7 +66,7 @@ class Supervisor:
         """Wait until stopped or until a greenlet dies; return the process's exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self.stop)
-        keep_start_out_of_collections()
+        self.spawn("heap", Heap().run, self.stopping)
         self._done.wait()
         self.stopping.set()
         gevent.joinall([one for one in self._greenlets if one not in self._last], timeout=STOP_SECONDS)
@@ -82,16 +83,6 @@ class Supervisor:
         log.error("greenlet_died", greenlet=name, reason=reason)
         self._exit_code = EXIT_DIED
         self._done.set()
-
-
-def keep_start_out_of_collections() -> None:
-    """Tell the garbage collector that what exists now stays for good.
-
-    Modules and message descriptors are most of a service's objects. To look at them again and again stopped everything
-    for 40-100 ms every half a minute; without them a full collection takes a few milliseconds.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def leave(exit_code: int) -> NoReturn:
