@@ -1,4 +1,4 @@
-"""Events a second into live numbers and documents, one core: `python -m bench.stats`. MONGODB_URI adds the store.
+"""Events a second into live numbers and documents, one core. MONGODB_URI adds the store.
 
 The broker's reader is not in it (about 85 µs an event), so it can't say whether the whole target is met.
 """
@@ -6,16 +6,15 @@ The broker's reader is not in it (about 85 µs an event), so it can't say whethe
 import os
 import random
 import statistics
-import sys
 import time
 from collections import Counter
 
-from bench.report import Row, Target, show, write
+from bench.report import Row, Target
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.stats.adapters.mongo import MongoStore
+from services.stats.documents import add_to
 from services.stats.domain.board import Board
-from services.stats.domain.call_log import fields_of
-from services.stats.store import CallFields
+from services.stats.store import CallFields, FactFields
 from tests.unit.stats.events import abandoned_call, answered_call
 
 CALLS = 4_000
@@ -52,25 +51,22 @@ def counted(values: list[bytes]) -> float:
 
 def folded(values: list[bytes], store: MongoStore | None) -> float:
     """Return events a second of CPU through decode, live numbers and fields, and into the store where there is one."""
-    board, calls = Board(), CallFields()
+    board, calls, facts = Board(), CallFields(), FactFields()
     began = time.process_time()
     for number, value in enumerate(values, 1):
         event = Event.FromString(value)
-        fields = fields_of(event)
-        if fields is not None:
-            key = (event.tenant_id, event.call_id)
-            calls[key] = calls.get(key, {}) | fields
+        add_to(event, number, calls, facts)
         board.fold(event, NOW_MS)
         if store is not None and number % BATCH == 0:
-            store.write(calls)
-            calls = {}
+            store.write(calls, facts)
+            calls, facts = {}, {}
     if store is not None:
-        store.write(calls)
+        store.write(calls, facts)
     return len(values) / (time.process_time() - began)
 
 
-def main() -> int:
-    """Measure interleaved, print, write build/bench/stats.json."""
+def measure() -> tuple[list[Row], list[Target]]:
+    """Return rows and targets, measured interleaved."""
     values = records()
     uri = os.environ.get("MONGODB_URI")
     store = MongoStore(uri) if uri else None
@@ -84,10 +80,4 @@ def main() -> int:
         rows.append(Row("ringmaster", "events a CPU second into numbers, documents", documents, "1/s"))
     measured = documents if store else numbers
     targets = [Target("events a second a core, without the broker's reader", f">= {WANTED}", measured, None)]
-    show(rows, targets)
-    write("stats", rows, targets)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return rows, targets
