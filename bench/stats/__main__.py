@@ -1,7 +1,7 @@
 """Everything about statistics: `python -m bench.stats`.
 
-REPORT_CALLS=1000000,10000000 says how big the halls are; MONGODB_URI adds the document store; BENCH_XLSX adds XLSX, which
-takes minutes for a million rows.
+REPORT_CALLS=1000000,10000000 says how big the halls are; MONGODB_URI adds the document store; BENCH_XLSX adds
+XLSX, which takes minutes for a million rows.
 """
 
 import os

@@ -90,7 +90,7 @@ class Stats:
             for token, (owner, role) in holders.items()
         }
         (folder / "tokens.json").write_text(json.dumps(tokens))
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "PYTHONPATH": str(ROOT),
             "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
             "RINGMASTER_MONGODB_URI": mongodb_uri,
@@ -108,7 +108,7 @@ class Stats:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.stats"], cwd=ROOT, env=self._environment, stdout=output, stderr=output
+                [sys.executable, "-m", "services.stats"], cwd=ROOT, env=self.environment, stdout=output, stderr=output
             )
         wait_until(lambda: self.ask("/readyz")[0] == 200, f"the start of the statistics ({self.log})", START_SECONDS)
 

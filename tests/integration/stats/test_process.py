@@ -1,7 +1,10 @@
 """The statistics as a process: killed in mid-day, its numbers and documents are as if it never had been."""
 
 import socket
+import subprocess
+import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -40,7 +43,33 @@ def test_kills_lose_nothing_and_count_nothing_twice(stats: Stats, floor: Floor) 
     assert shown["calls"]["in_progress"] == 0
     wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 60, "every document", WAIT_SECONDS)
     assert stats.ask("/v1/summary")[1]["by_exit"] == {"answered": 40, "abandoned": 20}
+    told = report(stats, "inbound", "groups=line&")
+    assert told["totals"] | {"calls_in": 60, "calls_answered": 40, "calls_lost": 20} == told["totals"]
+    told = report(stats, "queue_exits", "groups=queue&")
+    assert told["totals"] | {"offered": 60, "answered": 40, "abandoned": 20} == told["totals"]
     assert stats.stop() == 0
+
+
+def test_the_documents_rebuilt_from_the_log_are_the_same(stats: Stats, floor: Floor) -> None:
+    floor.tell(*lives(floor, 30))
+    stats.start()
+    wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 30, "every document", WAIT_SECONDS)
+    before = report(stats, "call_log", "")
+    assert stats.stop() == 0
+    command = [sys.executable, "-m", "services.stats.rebuild", "--tenant", floor.tenant]
+    done = subprocess.run(command, env=stats.environment, check=True, capture_output=True, timeout=60)  # noqa: S603 - ours
+    assert b"rebuilt from" in done.stdout
+    stats.start()
+    after = report(stats, "call_log", "")
+    assert (after["rows"], after["row_total"]) == (before["rows"], 30)
+
+
+def report(stats: Stats, name: str, more: str) -> dict[str, Any]:
+    """Return a report over today and yesterday: the calls of a test may lie on both sides of a midnight."""
+    day_ago = (time.time_ns() // 1_000_000) - 86_400_000
+    status, told = stats.ask(f"/v1/reports/{name}?from={day_ago}&limit=1000&{more}")
+    assert status == 200
+    return dict(told)
 
 
 def test_a_stream_tells_a_change_within_half_a_second_of_its_acknowledgement(stats: Stats, floor: Floor) -> None:

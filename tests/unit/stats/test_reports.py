@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.stats.catalogue import load
+from services.stats.catalogue.__main__ import document
 from services.stats.domain.profile import Profile
 from tests.unit.stats.events import abandoned_call, answered_call, event, state
 from tests.unit.stats.report_house import House
@@ -217,3 +219,19 @@ def test_the_worked_example_of_the_reference_comes_out_in_all_variants() -> None
     names = ("service_level_v1", "service_level_v2", "service_level", "service_level_v4")
     values = [load().metrics[name].formula.value(known) or 0 for name in names]
     assert [round(100 * value) for value in values] == [86, 81, 83, 83]
+
+
+def test_the_published_document_of_the_metrics_is_the_one_in_force() -> None:
+    published = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
+    wanted = document(load())
+    assert published.read_text(encoding="utf-8") == wanted, "python -m services.stats.catalogue > docs/metrics.md"
+
+
+def test_staffing_says_what_so_many_agents_would_have_done(house: House) -> None:
+    shown = house.run("staffing", agents=3, **DAY)
+    values = next(row["values"] for row in shown["rows"] if row["values"]["offered"] == 20)
+    assert values["traffic"] == pytest.approx(20 * 60 / 1800, abs=1e-3)
+    assert values["agents_needed"] >= 2
+    assert 0.9 < values["in_time_c"] <= values["in_time_a"] <= 1
+    answer = house.client().get("/v1/reports/staffing?groups=queue", headers={"Authorization": "Bearer boss"})
+    assert answer.status_code == 400
