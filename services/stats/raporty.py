@@ -9,6 +9,7 @@ from typing import Any, Final
 from services.stats.domain import raport
 from services.stats.domain.raport import Due, Schedule
 from services.stats.domain.reports.answer import Column
+from services.stats.domain.reports.calendar import CLOCK_MS
 from services.stats.domain.reports.query import Query
 from services.stats.export import chart, paper
 from services.stats.export.text import spoken
@@ -118,13 +119,18 @@ def _chart(query: Query, columns: list[Column], now: dict[str, Any], before: dic
     bars = []
     for number, row in enumerate(now["rows"][: chart.MOST_BARS]):
         other = former.get(_key(row, number, by_place=by_place))
-        label = " ".join(str(row["values"][column.id]) for column in places) or now["name"]
+        label = " ".join(_label(column, row["values"][column.id]) for column in places) or now["name"]
         bars.append((label, row["values"][metric.id], other["values"][metric.id] if other else None))
     numbers = [value for _, *values in bars for value in values if isinstance(value, int | float)]
     top = max(numbers, default=0)
     words = _WORDS[query.language]
     legend = (words["now"], words["before"])
     return chart.Chart(metric.name, legend, bars, spoken(metric, top, query.zone, query.language), float(top))
+
+
+def _label(column: Column, value: Any) -> str:
+    """Return a group's word below its bar: of a moment, month and day and time."""
+    return str(value)[5:16].replace("T", " ") if column.id in CLOCK_MS else str(value)
 
 
 def _key(row: dict[str, Any], number: int, *, by_place: bool) -> Any:
@@ -186,6 +192,8 @@ def _rows(query: Query, columns: list[Column], now: dict[str, Any]) -> list[list
 
 def _said(column: Column, value: Any, query: Query) -> str:
     """Return an answered value in words: moments and periods are words already."""
+    if column.id in CLOCK_MS:
+        return str(value)[:16].replace("T", " ")
     if column.unit in ("moment", "time") or (column.role == "field" and column.unit == "seconds"):
         return "" if value is None else str(value)
     return spoken(column, value, query.zone, query.language)
