@@ -57,17 +57,24 @@ class Parts:
     events: Events
     reports: Reports
     exports: Exports
+    mirror: Mirror
 
 
 def build(
-    store: Store, clock: Clock, snapshot_seconds: float, columns: Columns, collect_seconds: float = COLLECT_SECONDS
+    store: Store,
+    clock: Clock,
+    snapshot_seconds: float,
+    columns: Columns,
+    collect_seconds: float = COLLECT_SECONDS,
+    retention_days: int = 0,
 ) -> Parts:
     """Build what does not need the network. Writes to the store are collected for so long."""
     board = Board()
     feed, writer = Feed(board, clock), Writer(store, collect_seconds)
     events = Events(board, store, writer, clock, snapshot_seconds, feed.notify)
-    reports = Reports(load(), columns, Mirror(store, columns), board, clock)
-    return Parts(board, feed, writer, events, reports, Exports(reports, columns))
+    mirror = Mirror(store, columns, retention_days)
+    reports = Reports(load(), columns, mirror, board, clock)
+    return Parts(board, feed, writer, events, reports, Exports(reports, columns), mirror)
 
 
 def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
@@ -88,7 +95,9 @@ def run(settings: Settings, clock: Clock) -> int:
     tokens = TokensFile(settings.api_tokens)
     producer = Producer(settings.kafka_bootstrap, "stats")
     store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
-    parts = build(store, clock, settings.stats_snapshot_seconds, Columns(settings.stats_folder))
+    columns = Columns(settings.stats_folder)
+    days = settings.stats_retention_days
+    parts = build(store, clock, settings.stats_snapshot_seconds, columns, retention_days=days)
     events, bootstrap = parts.events, settings.kafka_bootstrap
     calls = Consumer(
         bootstrap,
@@ -105,6 +114,7 @@ def run(settings: Settings, clock: Clock) -> int:
     serve(supervisor, app, settings.http_host, settings.http_port)
     supervisor.spawn("writer", parts.writer.run, supervisor.stopping)
     norms, mailing = watchers(parts, store, clock, settings, lambda event: _published(producer, event))
+    supervisor.spawn("mirror", parts.mirror.run, supervisor.stopping, parts.board.lives, clock.now_ms)
     supervisor.spawn("norms", norms.run, supervisor.stopping)
     supervisor.spawn("mailing", mailing.run, supervisor.stopping)
     supervisor.spawn("profiles", profiles.run, supervisor.stopping)

@@ -1,21 +1,28 @@
 """Keeps the report tables up with the documents: reads what changed since, derives its rows, replaces them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 import gevent
-from gevent.lock import BoundedSemaphore
+import structlog
+from gevent.event import Event as Flag
 
 from services.stats import metrics
 from services.stats.adapters.columns import Columns
 from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
 from services.stats.domain.facts.others import rows_of
 from services.stats.domain.facts.rows import Rows, rows_of_call
-from services.stats.store import Store
+from services.stats.store import Store, StoreUnavailable
 
 COLLECTIONS: Final = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
 BATCH: Final = 500
+# How often tables are brought up to date when nobody asks: who asks then waits for little.
+FOLLOW_SECONDS: Final = 5.0
+FORGET_EVERY: Final = 720
+DAY_MS: Final = 86_400_000
 _T = TypeVar("_T")
+
+log = structlog.get_logger()
 
 
 def threaded(work: Callable[..., _T], *arguments: Any) -> _T:
@@ -25,34 +32,62 @@ def threaded(work: Callable[..., _T], *arguments: Any) -> _T:
 
 
 class Mirror:
-    """Brings a tenant's tables up to date. A kill in between repeats only what changes nothing."""
+    """Brings a tenant's tables up to date. A kill in between repeats only what changes nothing.
 
-    def __init__(self, store: Store, columns: Columns) -> None:
+    One reading a tenant runs at a time, to its end: who does not want to wait for it leaves it running.
+    """
+
+    def __init__(self, store: Store, columns: Columns, retention_days: int = 0) -> None:
         self._store = store
         self._columns = columns
-        self._locks: dict[str, BoundedSemaphore] = {}
+        self._retention_days = retention_days
+        self._readings: dict[str, gevent.Greenlet] = {}
+
+    def run(self, stopping: Flag, tenants: Callable[[], Iterable[str]], now_ms: Callable[[], int]) -> None:
+        """Follow the documents of some tenants until stopped."""
+        rounds = 0
+        while not stopping.wait(FOLLOW_SECONDS):
+            for tenant_id in list(tenants()):
+                try:
+                    self.update(tenant_id, FOLLOW_SECONDS)
+                    if self._retention_days and rounds % FORGET_EVERY == 0:
+                        before = now_ms() - self._retention_days * DAY_MS
+                        threaded(self._columns.forget_before, tenant_id, before)
+                except StoreUnavailable as error:
+                    log.warning("documents_not_mirrored", tenant_id=tenant_id, reason=str(error))
+            rounds += 1
 
     def update(self, tenant_id: str, wait_seconds: float) -> bool:
-        """Read on for so long at most; True when everything that was written when it began is in the tables.
+        """Wait for so long at most; True when everything that was written when it began is in the tables.
 
         Raises StoreUnavailable.
         """
-        lock = self._locks.setdefault(tenant_id, BoundedSemaphore(1))
-        with gevent.Timeout(wait_seconds, exception=False), lock:
-            return self._update(tenant_id)
+        with gevent.Timeout(wait_seconds, exception=False):
+            # A reading that is under way may have begun before what the caller wants to see was written.
+            while (running := self._readings.get(tenant_id)) is not None and not running.ready():
+                running.join()
+            reading = self._readings[tenant_id] = gevent.spawn(self._update, tenant_id)
+            failure = reading.get()
+            if failure is not None:
+                raise failure
+            return True
         return False
 
-    def _update(self, tenant_id: str) -> bool:
-        mark = self._store.mark(tenant_id)
-        known = {each: threaded(self._columns.revision, tenant_id, each) for each in COLLECTIONS}
-        if mark < max(known.values()):
-            # The documents were rebuilt, or are of another log: nothing that we know counts.
-            threaded(self._columns.clear, tenant_id)
-            known = dict.fromkeys(COLLECTIONS, 0)
-        for collection, revision in known.items():
-            if revision < mark:
-                self._read(tenant_id, collection, revision, mark)
-        return True
+    def _update(self, tenant_id: str) -> StoreUnavailable | None:
+        """Read on to the mark; return what the store lacks, for whoever still waits."""
+        try:
+            mark = self._store.mark(tenant_id)
+            known = {each: threaded(self._columns.revision, tenant_id, each) for each in COLLECTIONS}
+            if mark < max(known.values()):
+                # The documents were rebuilt, or are of another log: nothing that we know counts.
+                threaded(self._columns.clear, tenant_id)
+                known = dict.fromkeys(COLLECTIONS, 0)
+            for collection, revision in known.items():
+                if revision < mark:
+                    self._read(tenant_id, collection, revision, mark)
+        except StoreUnavailable as error:
+            return error
+        return None
 
     def _read(self, tenant_id: str, collection: str, revision: int, mark: int) -> None:
         rows: Rows = {}

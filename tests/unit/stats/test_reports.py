@@ -235,3 +235,14 @@ def test_staffing_says_what_so_many_agents_would_have_done(house: House) -> None
     assert 0.9 < values["in_time_c"] <= values["in_time_a"] <= 1
     answer = house.client().get("/v1/reports/staffing?groups=queue", headers={"Authorization": "Bearer boss"})
     assert answer.status_code == 400
+
+
+def test_who_does_not_wait_for_the_tables_leaves_their_filling_undisturbed(house: House) -> None:
+    at = NOW_MS - 30 * 86_400_000
+    house.tell([each for number in range(1_500) for each in answered_call(f"m{number}", at + number, 1, 2)])
+    mirror = house.parts.mirror
+    impatient = [mirror.update("acme", 0.001) for _ in range(5)]
+    assert not any(impatient)
+    assert mirror.update("acme", 30.0)
+    shown = house.run("inbound", metrics=["calls"], period="last_30_days")
+    assert shown["totals"]["calls"] == 1_500
