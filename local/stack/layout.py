@@ -25,6 +25,7 @@ _PORTS = (
     "console",
     "carriers",
     "telephones",
+    "prometheus",
 )
 # SIPp's ports, UDP but for its control port, which is one higher. They are looked at by nobody else.
 _PHONE_PORTS = {"callers": 20, "agents": 22}

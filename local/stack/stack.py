@@ -212,7 +212,8 @@ def _is_ours(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return any(word in command for word in (b"services.", b"local.", b"kafka.Kafka", b"secantusd", b"weed"))
+    ours = (b"services.", b"local.", b"kafka.Kafka", b"secantusd", b"weed", b"prometheus")
+    return any(word in command for word in ours)
 
 
 def _end(pid: int, patience_seconds: float) -> None:

@@ -3,6 +3,7 @@ from gevent.event import Event as Signal
 
 from local.stack.layout import ROOT, Layout
 from local.stack.parts import ADMIN_TOKEN
+from local.stack.prometheus import is_installed, prometheus
 from local.stack.stack import Say, Stack, stop_former
 from services.cli.story import tell
 from services.shared.bus.consumer import Consumer
@@ -21,6 +22,8 @@ def run(layout: Layout, say: Say) -> int:
     stack = Stack(layout, {}, SCENARIO, say)
     try:
         stack.start()
+        if is_installed():
+            stack.add(prometheus(layout))
         say(_welcome(layout))
         story = gevent.spawn(_tell_story, layout, stopping, say)
         _watch(stack)
@@ -64,8 +67,13 @@ def _welcome(layout: Layout) -> str:
             f"  agents' API    {layout.url('console', '/v1/tenants')}   (Bearer {ADMIN_TOKEN})",
             f"  webhooks got   {layout.url('receiver', '/summary')}",
             f"  the switch     {layout.url('switch', '/status')}",
+            f"  metrics        {_metrics(layout)}",
             f"  logs           {layout.folder / 'logs'}",
             "Ctrl-C stops everything. The story of the calls:",
             "",
         )
     )
+
+
+def _metrics(layout: Layout) -> str:
+    return f"{layout.url('prometheus', '/alerts')}" if is_installed() else "not gathered: there is no prometheus here"

@@ -11,9 +11,9 @@ from services.stats.domain.board import Board
 from services.stats.domain.live import TenantLive
 from services.stats.domain.profile import Profile, day_of
 from services.stats.domain.quantiles import quantile_ms
-from services.stats.domain.seen import Ledger, QueueLive, SeenAgent, Stage
+from services.stats.domain.seen import Ledger, SeenAgent, Stage
 from services.stats.domain.shift import Worked
-from services.stats.domain.tally import Tally, service_level
+from services.stats.domain.tally import Tally, service_level, service_level_parts
 from services.stats.domain.view import RECENT, estimate_ms, line_of_day, members_of, recent_time, time_of_day
 from services.stats.metrics import LIVE, SERIES_LEFT_OUT
 
@@ -96,6 +96,10 @@ def _of_tenant(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "agents", (tenant, state), count
     agents = [agent for agent_id in profile.agents if (agent := live.agents.get(agent_id))]
     yield from _occupancy("occupancy_ratio", (tenant,), agents, day, now_ms)
+    for window, sums in _windows(live.total, day):
+        served, counted = service_level_parts(sums)
+        yield "service_level_callers", (tenant, window, "served"), served
+        yield "service_level_callers", (tenant, window, "counted"), counted
     yield "complete", (tenant,), int(not live.completeness.marks(day[0], now_ms))
 
 
@@ -110,7 +114,7 @@ def _of_queues(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "queue_free_agents", labels, sum(agent.state == "idle" for agent in members)
         yield from _seconds("queue_estimated_wait_seconds", labels, estimate_ms(queue, members, now_ms))
         yield from _occupancy("queue_occupancy_ratio", labels, members, day, now_ms)
-        for window, sums in _windows(queue, day):
+        for window, sums in _windows(queue.ledger, day):
             yield from _of_window((*labels, window), sums)
 
 
@@ -147,8 +151,7 @@ def _of_agents(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield from _occupancy("agent_occupancy_ratio", labels, [agent], day, now_ms)
 
 
-def _windows(queue: QueueLive, day: Day) -> list[tuple[str, Tally]]:
-    ledger: Ledger = queue.ledger
+def _windows(ledger: Ledger, day: Day) -> list[tuple[str, Tally]]:
     return [(RECENT, ledger.windows.total(_WINDOW_SECONDS)), ("today", ledger.book.total(*day))]
 
 

@@ -44,6 +44,7 @@ LIVE: Final = {
     "calls_today": ("Calls that started today: started, and by exit.", ("tenant", "what")),
     "agents": ("Agents now, by state.", ("tenant", "state")),
     "occupancy_ratio": ("Handle / (handle + idle) of all agents.", ("tenant", "window")),
+    "service_level_callers": ("Callers of V3: served well, and all who count.", ("tenant", "window", "part")),
     "complete": ("0 while a gap touches the day's numbers.", ("tenant",)),
     "series_of_tenant": ("Series of this tenant that the scrape has.", ("tenant",)),
     # Of a queue.

@@ -10,6 +10,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
+from services.shared.bus import metrics
 from services.shared.bus.connecting import connected
 from services.shared.bus.errors import BusUnavailable, Rebalancing
 from services.shared.bus.record import Record
@@ -21,6 +22,7 @@ RECONNECT_MS = 2_000
 SESSION_SECONDS = 10.0
 HEARTBEATS = 5
 """So many beats a session: one that comes late ends nothing."""
+TELL_LAG_SECONDS = 1.0
 _COOPERATIVE = [CooperativeStickyAssignor]
 _EAGER = [RangePartitionAssignor]
 Partitions = Collection[tuple[str, int]]
@@ -76,6 +78,8 @@ class Consumer:
         self._group = group
         self._gather_seconds = gather_ms / 1000
         self._gather_until = 0.0
+        self._client_id = client_id
+        self._tell_lag_at = 0.0
         if group is None:
             self._assign_all(topics)
         else:
@@ -89,6 +93,8 @@ class Consumer:
             batches = self._kafka.poll(timeout_ms=int(timeout_seconds * 1000))
         if self._group is not None:
             self._finish_joining()
+        if monotonic() >= self._tell_lag_at:
+            self._tell_lag()
         records = [_record(message) for batch in batches.values() for message in batch]
         # A full batch says that there is more: then nothing is gathered.
         gathers = 0 < len(records) < MAX_POLL_RECORDS
@@ -131,6 +137,16 @@ class Consumer:
             found = self._kafka.offsets_for_times({place: max(0, timestamp_ms)}).get(place)
         return self.end_offset(topic, partition) if found is None else int(found.offset)
 
+    def lag(self) -> dict[str, int]:
+        """Return how many records of each topic are behind what was read, as far as the broker's last answers say."""
+        found: dict[str, int] = {}
+        places = self._kafka._subscription.assignment  # noqa: SLF001 - position() of what is not known yet asks the broker
+        for place, state in list(places.items()):
+            if state.position is not None and state.highwater is not None:
+                behind = max(0, state.highwater - state.position.offset)
+                found[place.topic] = found.get(place.topic, 0) + behind
+        return found
+
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions that this consumer reads now."""
         return [(place.topic, place.partition) for place in self._kafka.assignment()]
@@ -161,6 +177,11 @@ class Consumer:
         """Whether others of the group have partitions of what this one reads."""
         topics = self._kafka.subscription() or ()
         return len(self._kafka.assignment()) < sum(len(self._kafka.partitions_for_topic(one) or ()) for one in topics)
+
+    def _tell_lag(self) -> None:
+        self._tell_lag_at = monotonic() + TELL_LAG_SECONDS
+        for topic, behind in self.lag().items():
+            metrics.LAG.labels(self._client_id, topic).set(behind)
 
     def _finish_joining(self) -> None:
         """Ask for another join when kafka-python has forgotten the one under way (3.0.12, coordinator/consumer.py).

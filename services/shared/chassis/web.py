@@ -4,7 +4,7 @@ from collections.abc import Callable
 import structlog
 from flask import Flask, Response
 from gevent import pywsgi
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from services.shared.chassis.problems import problem
@@ -13,6 +13,7 @@ from services.shared.chassis.supervisor import Supervisor
 MAX_BODY_BYTES = 2 * 1024 * 1024
 STOPS = "the service stops: ask another one"
 _STOPPING = "ringmaster-stopping"
+READY = Gauge("ringmaster_service_ready_bool", "1 while the service says that it is ready to work.", ["service"])
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
 
     @app.get("/metrics")
     def metrics() -> Response:
+        READY.labels(service).set(int(ready()[0]))
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     @app.errorhandler(HTTPException)

@@ -136,6 +136,12 @@ DEFAULT_SERVICE_LEVEL: Final = ServiceLevel.V3
 
 def service_level(tally: Tally, variant: ServiceLevel = DEFAULT_SERVICE_LEVEL) -> float | None:
     """Return a service level, 0 to 1; None when nobody counts for it."""
+    part, whole = service_level_parts(tally, variant)
+    return part / whole if whole else None
+
+
+def service_level_parts(tally: Tally, variant: ServiceLevel = DEFAULT_SERVICE_LEVEL) -> tuple[int, int]:
+    """Return (callers who were served well, callers who count): sums of several queues divide into their level."""
     answered, in_time, lost = tally.answered, tally.answered_in_time, tally.abandoned
     parts = {
         ServiceLevel.V1: (in_time, answered),
@@ -145,5 +151,4 @@ def service_level(tally: Tally, variant: ServiceLevel = DEFAULT_SERVICE_LEVEL) -
         ServiceLevel.V5: (in_time + tally.short_abandoned, answered + lost),
         ServiceLevel.V6: (in_time + tally.abandoned_in_time + tally.other_in_time, tally.offered),
     }
-    part, whole = parts[variant]
-    return part / whole if whole else None
+    return parts[variant]
