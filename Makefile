@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
+.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -67,6 +67,9 @@ deploy-check: install ## Check the chart: helm, schemas, policies, rules, settin
 	@$(PYTHON) -m deploy.tools.programs
 	@$(PYTHON) -m deploy.tools.schema --check
 	@$(PYTHON) -m pytest tests/deploy
+
+dashboards: install ## Write the Grafana dashboards of the chart anew from deploy/dashboards
+	@$(PYTHON) -m deploy.dashboards
 
 deploy-schema: install ## Write what the chart holds of others anew: values.schema.json, topics
 	@$(PYTHON) -m deploy.tools.schema

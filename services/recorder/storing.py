@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gevent
 
+from services.recorder import metrics
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
 from services.recorder.adapters.folder import Quarantine, Stray
 from services.recorder.adapters.measure import KeptSound, Measured, measure, parts_of
@@ -272,6 +273,7 @@ class Storing:
         if need_of(planned.payload.digest, stored) is Need.UPLOAD:
             kind = Kind(planned.plan.form.media_type, self._limits.encryption, planned.plan.kms_key_id)
             self._store.put(planned.plan.key, self._paced(planned.payload), planned.payload.digest, kind)
+            metrics.UPLOADED_BYTES.inc(planned.payload.digest.size_bytes)
 
     def _paced(self, payload: Payload) -> Iterator[bytes]:
         for part in parts_of(payload.content):

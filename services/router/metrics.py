@@ -34,3 +34,9 @@ LIVE_CALLS = Gauge("ringmaster_router_live_calls", "Calls that are not over.")
 WAITING_CALLERS = Gauge("ringmaster_router_waiting_callers", "Callers in queues.")
 LOOKUPS = Counter("ringmaster_router_lookups_total", "Questions to tenants' CRMs, by outcome.", ["outcome"])
 SESSIONS = Counter("ringmaster_router_sessions_total", "Times that the log was taken up, the first included.")
+
+# What seldom or never happens is told as 0 from the start: a panel without it would be empty, an alert blind.
+for reason in ("refused", "failed"):
+    DEAD_LETTERS.labels(reason)
+for outcome in ("answered", "failed"):
+    LOOKUPS.labels(outcome)

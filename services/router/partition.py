@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 import orjson
 from google.protobuf.message import DecodeError
 
+from services.router import metrics
 from services.router.adapters.snapshots import PartitionSnapshot, TenantSnapshot
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.errors import UnreadableInput
@@ -73,6 +74,8 @@ class Partition:
         for timer in outputs.timers:
             if isinstance(timer, SetTimer):
                 heappush(self._heap, (timer.due_ms, record.key, timer.timer_id))
+        if self.emits(record.offset):
+            metrics.INPUTS.labels(given.WhichOneof("input") or "none").inc()
         return outputs
 
     def due(self, now_ms: int) -> list[DueTimer]:
