@@ -1,5 +1,6 @@
 """A service's page: its files, and how a browser signs in."""
 
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -28,17 +29,20 @@ HEADERS: Final = {
 }
 
 
-def page_routes(admission: Admission, folder: Path, home: str) -> Blueprint:
-    """Make the routes of a folder with `<home>.html` and `login.html`; the files are read once, here."""
+def page_routes(admission: Admission, folder: Path, home: str, others: tuple[str, ...] = ()) -> Blueprint:
+    """Make the routes of a folder with `<home>.html` and `login.html`; the files are read once, here.
+
+    Each of `others` is a page at /<name>, of `<name>.html`, for those who have signed in.
+    """
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _MEDIA_TYPES}
-    pages = {name: (folder / f"{name}.html").read_text(encoding="utf-8") for name in (home, "login")}
+    pages = {name: (folder / f"{name}.html").read_text(encoding="utf-8") for name in (home, "login", *others)}
     api = Blueprint("page", __name__)
 
-    @api.get("/")
-    def shown() -> Response:
-        if admission.holder() is None:
-            return _moved("/login")
-        return _page(pages[home])
+    def shown(name: str) -> Response:
+        return _page(pages[name]) if admission.holder() is not None else _moved("/login")
+
+    for path, name in {"/": home, **{f"/{other}": other for other in others}}.items():
+        api.add_url_rule(path, name, partial(shown, name))
 
     @api.get("/login")
     def login() -> Response:

@@ -1,4 +1,4 @@
-"""The live page."""
+"""The live page, and the page of reports."""
 
 from pathlib import Path
 from typing import Final
@@ -13,4 +13,4 @@ FILES: Final = Path(__file__).resolve().parents[1] / "page"
 
 def page_routes(admission: Admission, folder: Path = FILES) -> Blueprint:
     """Make the routes."""
-    return pages.page_routes(admission, folder, "live")
+    return pages.page_routes(admission, folder, "live", ("reports",))

@@ -1,6 +1,7 @@
 // Puts the live numbers on the page. Whatever somebody named is written as text, never as markup.
 
 import { bar, day, gauge, spark } from "./draw.js";
+import { $, chooseTenant, element, elsewhere, keep, write } from "./dom.js";
 import { follow } from "./stream.js";
 import { clockTime, count, duration, language, percent, say, writeWords } from "./words.js";
 
@@ -13,42 +14,12 @@ const ON_CALL = new Set(["talking", "holding"]);
 
 const address = new URL(location.href);
 const isWall = address.searchParams.has("wall");
-const $ = (id) => document.getElementById(id);
 let view = null, receivedAt = 0, contact = "connecting";
 
 /** Platform time now: the server's, counted on by our own clock at the platform's speed. */
 const now = () => view.now_ms + (performance.now() - receivedAt) * view.speed;
 const since = (ms) => (ms === null ? null : now() - ms);
 const zone = () => view.tenant.time_zone;
-
-/** Write only what changed, so that nothing flickers and a reader's selection lives. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-/** Keep one child a key, in order, and let `fill` write into it. */
-function keep(parent, items, key, create, fill) {
-  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  items.forEach((item, i) => {
-    const name = key(item);
-    let child = known.get(name);
-    if (!child) {
-      child = create(item);
-      child.dataset.key = name;
-    }
-    known.delete(name);
-    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
-    fill(child, item);
-  });
-  for (const child of known.values()) child.remove();
-}
 
 /** Judge the figure that is shown: what reads as 80 % is 80 %. */
 function judgeLevel(ratio) {
@@ -86,8 +57,8 @@ function showTiles() {
   legend($("calls-split"), split.map((part) => [part.className, `${say(part.className)} ${count(part.value)}`]));
   write($("mean-wait"), duration(recent.mean_wait_ms));
   write($("mean-wait-today"), duration(whole.mean_wait_ms));
-  write($("mean-talk"), duration(recent.mean_talk_ms));
-  write($("mean-talk-today"), duration(whole.mean_talk_ms));
+  write($("mean-handle"), duration(recent.mean_handle_ms));
+  write($("mean-handle-today"), duration(whole.mean_handle_ms));
 }
 
 function showAgentsTile() {
@@ -96,6 +67,7 @@ function showAgentsTile() {
   write($("free"), count(states.idle ?? 0));
   write($("on-call"), count(sum(ON_CALL)));
   write($("present"), count(sum(AT_WORK)));
+  write($("occupancy"), percent(view.agents_time.last_15_min.occupancy));
   const parts = STATES.map((state) => ({ className: `state-${state}`, value: states[state] ?? 0 }));
   const spoken = STATES.filter((state) => states[state]).map((state) => `${say(`state_${state}`)} ${states[state]}`);
   bar($("agents-bar"), parts, spoken.join(", ") || say("none"));
@@ -111,7 +83,7 @@ function makeQueueRow() {
   head.scope = "row";
   head.append(element("span", "name"), element("small"));
   row.append(head);
-  for (let i = 0; i < 8; i += 1) row.append(element("td", "number"));
+  for (let i = 0; i < 10; i += 1) row.append(element("td", "number"));
   const level = row.children[3];
   level.className = "level";
   const meter = element("span", "meter");
@@ -133,6 +105,8 @@ function fillQueueRow(row, queue) {
   write(cells[5], count(whole.answered));
   write(cells[6], count(whole.abandoned));
   write(cells[7], duration(recent.mean_wait_ms));
+  write(cells[9], duration(recent.mean_handle_ms));
+  write(cells[10], duration(queue.estimated_wait_ms));
   const served = Object.values(queue.agents_by_state).reduce((sum, n) => sum + n, 0);
   write(cells[8], say("of", { part: count(queue.agents_by_state.idle ?? 0), whole: count(served) }));
 }
@@ -140,18 +114,21 @@ function fillQueueRow(row, queue) {
 function makeAgentCard() {
   const card = element("li");
   const words = element("div");
-  words.append(element("b"), element("span"));
+  words.append(element("b"), element("span"), element("span", "of-day"));
   card.append(element("i"), words, element("time"));
   return card;
 }
 
 function fillAgentCard(card, agent) {
   card.className = `person state-${agent.state}`;
-  const [name, doing] = card.children[1].children;
+  const [name, doing, day] = card.children[1].children;
   write(name, agent.name);
   name.title = agent.name;
   const reason = agent.state === "away" ? agent.reason : agent.queue_id;
   write(doing, [say(`state_${agent.state}`), reason].filter(Boolean).join(" · "));
+  const today = agent.today;
+  const told = today.answered || today.logged_in_ms;
+  write(day, told ? say("agentDay", { answered: count(today.answered), occupancy: percent(today.occupancy) }) : "");
 }
 
 function showQueues() {
@@ -166,6 +143,39 @@ function showAgents() {
   const sorted = [...view.agents].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, language));
   keep($("agent-cards"), sorted, (agent) => agent.id, makeAgentCard, fillAgentCard);
   $("no-agents").hidden = view.agents.length > 0;
+}
+
+function makeCallRow() {
+  const row = element("tr");
+  const head = element("th");
+  head.scope = "row";
+  head.append(element("span", "name"), element("small"));
+  row.append(head, element("td"), element("td"), element("td", "number"));
+  return row;
+}
+
+/** On a wall everybody reads: there a number keeps its last digits only, and a name is not shown. */
+function shownCaller(call) {
+  if (!isWall) return [call.number || say("unknownCaller"), call.name === call.number ? "" : call.name];
+  return [call.number ? `… ${call.number.slice(-3)}` : say("unknownCaller"), ""];
+}
+
+function fillCallRow(row, call) {
+  const [number, name] = shownCaller(call), cells = row.children;
+  write(cells[0].firstChild, number);
+  write(cells[0].lastChild, name);
+  cells[1].className = `stage stage-${call.stage}`;
+  write(cells[1], say(`stage_${call.stage}`));
+  const agent = view.agents.find((each) => each.id === call.agent_id);
+  write(cells[2], [call.queue_id || call.line, agent?.name ?? call.agent_id].filter(Boolean).join(" · "));
+}
+
+function showCalls() {
+  keep($("call-rows"), view.calls_now, (call) => call.id, makeCallRow, fillCallRow);
+  $("no-calls-now").hidden = view.calls_now.length > 0;
+  document.querySelector("#calls-now .scroll").hidden = !view.calls_now.length;
+  const more = view.calls.in_progress - view.calls_now.length;
+  write($("more-calls"), more > 0 ? say("moreCalls", { count: count(more) }) : "");
 }
 
 function showDay() {
@@ -190,6 +200,10 @@ function showTimes() {
     if (!cells) continue;
     write(cells[2], duration(since(queue.longest_waiting_since_ms)));
     cells[1].dataset.judged = cells[2].dataset.judged = judgeWait(since(queue.longest_waiting_since_ms), queue.threshold_seconds);
+  }
+  for (const [i, call] of view.calls_now.entries()) {
+    const cell = $("call-rows").children[i]?.lastChild;
+    if (cell) write(cell, duration(since(call.since_ms)));
   }
   const agents = new Map(view.agents.map((agent) => [agent.id, agent]));
   for (const card of $("agent-cards").children) {
@@ -227,52 +241,29 @@ function show(next) {
   showAgentsTile();
   showQueues();
   showAgents();
+  showCalls();
   showDay();
   showTimes();
   showNotice();
   write($("formula"), say("formula", view.service_level));
+  dispatchEvent(new CustomEvent("ringmaster:shown", { detail: { lastEventMs: view.last_event_ms, nowMs: view.now_ms } }));
   write($("last-event"), view.last_event_ms ? say("lastEvent", { time: clockTime(view.last_event_ms, zone(), true) }) : say("noEvent"));
-}
-
-/** Return this page's address with other parameters; null takes one away. */
-function elsewhere(changes) {
-  const next = new URL(address);
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === null) next.searchParams.delete(name);
-    else next.searchParams.set(name, value);
-  }
-  return next.pathname + next.search.replace(/=(?=&|$)/g, "");
-}
-
-async function chooseTenant() {
-  const answer = await fetch("/v1/live/tenants");
-  const tenants = answer.ok ? (await answer.json()).tenants : [];
-  const asked = address.searchParams.get("tenant");
-  const chosen = asked ?? tenants[0]?.id ?? "";
-  if (tenants.length > 1) {
-    const select = $("tenants");
-    select.setAttribute("aria-label", say("company"));
-    select.replaceChildren(...tenants.map((tenant) => new Option(tenant.name, tenant.id, false, tenant.id === chosen)));
-    select.hidden = false;
-    document.body.classList.add("many-tenants");
-    select.addEventListener("change", () => location.assign(elsewhere({ tenant: select.value })));
-  }
-  return chosen;
 }
 
 async function start() {
   writeWords();
   document.body.classList.toggle("wall", isWall);
-  $("language").href = elsewhere({ lang: language === "uk" ? "en" : "uk" });
+  $("language").href = elsewhere(address, { lang: language === "uk" ? "en" : "uk" });
   $("language").textContent = say("otherLanguage");
   $("language").lang = language === "uk" ? "en" : "uk";
-  $("wall").href = elsewhere({ wall: isWall ? null : "" });
+  $("wall").href = elsewhere(address, { wall: isWall ? null : "" });
+  $("to-reports").href = elsewhere(address, { wall: null }, "/reports");
   $("wall").textContent = say(isWall ? "wallOff" : "wallOn");
   showContact("connecting");
   let tenantId = null;
   while (tenantId === null) {
     try {
-      tenantId = await chooseTenant();
+      tenantId = (await chooseTenant(address, say("company"), (tenant) => location.assign(elsewhere(address, { tenant })))).id;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }

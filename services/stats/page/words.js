@@ -4,7 +4,7 @@ const ENGLISH = {
   skip: "Skip to the queues", overview: "Overview", waiting: "Waiting", longest: "Longest wait",
   level: "Service level, 15 min", levelShort: "Service level", meanWaitShort: "Mean wait", levelToday: "Today", today: "Today", agents: "Agents", freeNow: "free",
   onCall: "on a call", present: "at work", callsToday: "Calls today", inProgress: "in progress",
-  meanWait: "Mean wait, 15 min", meanTalk: "Mean talk, 15 min", queues: "Queues", queue: "Queue",
+  meanWait: "Mean wait, 15 min", queues: "Queues", queue: "Queue",
   answeredToday: "Answered", abandonedToday: "Abandoned", freeAgents: "Free", noQueues: "No queues yet.",
   dayChart: "Calls of the day", noCalls: "No calls today yet.", noAgents: "No agents yet.", logout: "Sign out",
   answered: "Answered", abandoned: "Abandoned", other: "Other", levelLine: "Service level", company: "Company",
@@ -23,13 +23,27 @@ const ENGLISH = {
   state_offline: "Offline", state_idle: "Free", state_reserved: "Reserved", state_ringing: "Ringing",
   state_talking: "Talking", state_holding: "On hold", state_wrap_up: "Wrap-up", state_unreachable: "Unreachable",
   state_away: "Away", state_unspecified: "Unknown", goal: "goal {goal}",
+  meanHandle: "Mean handling, 15 min", handleShort: "Handling", estimateShort: "Estimate", busy: "busy", callsNow: "Calls now",
+  caller: "Caller", stage: "Stage", where: "Where", since: "For", noCallsNow: "No calls now.", unknownCaller: "No number",
+  moreCalls: "and {count} more", stage_flow: "In the flow", stage_waiting: "Waiting", stage_talking: "Talking",
+  agentDay: "{answered} today · {occupancy} busy", reports: "Reports", livePage: "Live", skipToResult: "Skip to the result",
+  report: "Report", period: "Period", from: "From", lastDay: "Last day", groupBy: "Group by", show: "Show",
+  onlyWhere: "Only where", addFilter: "Add a condition", run: "Show the report", nothing: "Nothing in this period.",
+  former: "Back", next: "On", close: "Close", place: "{first}–{last} of {all}", value: "Value", remove: "Remove",
+  period_today: "Today", period_yesterday: "Yesterday", period_this_week: "This week", period_last_week: "Last week",
+  period_this_month: "This month", period_last_month: "Last month", period_last_7_days: "Last 7 days",
+  period_last_30_days: "Last 30 days", period_dates: "From … to …", exports: "Save as", behind: "{metric}: the rows behind {cell}",
+  allOfIt: "the whole", ordered: "sorted, {way}", up: "rising", down: "falling", yes: "yes", no: "no", empty: "–",
+  not_over: "The period is not over yet.", documents_away: "The document store is away: the newest facts may be missing.",
+  failed: "The report could not be made: {why}", noAnswer: "No answer; try again.", whyTitle: "Why call {call} went where it went",
+  chartOf: "{metric} by {group}",
 };
 
 const UKRAINIAN = {
   skip: "Перейти до черг", overview: "Огляд", waiting: "Чекають", longest: "Найдовше чекання",
   level: "Рівень сервісу, 15 хв", levelShort: "Рівень сервісу", meanWaitShort: "Середнє чекання", levelToday: "За день", today: "За день", agents: "Оператори", freeNow: "вільні",
   onCall: "розмовляють", present: "на роботі", callsToday: "Дзвінки за день", inProgress: "тривають",
-  meanWait: "Середнє чекання, 15 хв", meanTalk: "Середня розмова, 15 хв", queues: "Черги", queue: "Черга",
+  meanWait: "Середнє чекання, 15 хв", queues: "Черги", queue: "Черга",
   answeredToday: "Прийняті", abandonedToday: "Втрачені", freeAgents: "Вільні", noQueues: "Черг ще немає.",
   dayChart: "Дзвінки протягом дня", noCalls: "Сьогодні дзвінків ще не було.", noAgents: "Операторів ще немає.",
   logout: "Вийти", answered: "Прийняті", abandoned: "Втрачені", other: "Інші", levelLine: "Рівень сервісу",
@@ -49,6 +63,20 @@ const UKRAINIAN = {
   state_offline: "Не на зв’язку", state_idle: "Вільний", state_reserved: "Обраний", state_ringing: "Дзвонить",
   state_talking: "Розмовляє", state_holding: "На утриманні", state_wrap_up: "Опрацювання",
   state_unreachable: "Недосяжний", state_away: "Відійшов", state_unspecified: "Невідомо", goal: "ціль {goal}",
+  meanHandle: "Середня обробка, 15 хв", handleShort: "Обробка", estimateShort: "Прогноз", busy: "зайняті", callsNow: "Дзвінки зараз",
+  caller: "Хто дзвонить", stage: "Етап", where: "Де", since: "Триває", noCallsNow: "Зараз дзвінків немає.", unknownCaller: "Без номера",
+  moreCalls: "і ще {count}", stage_flow: "У сценарії", stage_waiting: "Чекає", stage_talking: "Розмовляє",
+  agentDay: "{answered} за день · зайнятість {occupancy}", reports: "Звіти", livePage: "Наживо", skipToResult: "Перейти до результату",
+  report: "Звіт", period: "Період", from: "З", lastDay: "Останній день", groupBy: "Групувати за", show: "Показати",
+  onlyWhere: "Лише де", addFilter: "Додати умову", run: "Показати звіт", nothing: "За цей період нічого немає.",
+  former: "Назад", next: "Далі", close: "Закрити", place: "{first}–{last} з {all}", value: "Значення", remove: "Прибрати",
+  period_today: "Сьогодні", period_yesterday: "Учора", period_this_week: "Цей тиждень", period_last_week: "Минулий тиждень",
+  period_this_month: "Цей місяць", period_last_month: "Минулий місяць", period_last_7_days: "Останні 7 днів",
+  period_last_30_days: "Останні 30 днів", period_dates: "З … по …", exports: "Зберегти як", behind: "{metric}: рядки, з яких складається {cell}",
+  allOfIt: "усе", ordered: "впорядковано, {way}", up: "за зростанням", down: "за спаданням", yes: "так", no: "ні", empty: "–",
+  not_over: "Період ще не закінчився.", documents_away: "Сховище документів недоступне: найновіших фактів може бракувати.",
+  failed: "Звіт не вдалося зробити: {why}", noAnswer: "Відповіді немає; спробуйте ще раз.", whyTitle: "Чому дзвінок {call} пішов саме так",
+  chartOf: "{metric}: {group}",
 };
 
 export const language = document.documentElement.lang === "uk" ? "uk" : "en";
@@ -66,9 +94,12 @@ export function writeWords() {
 
 const numbers = new Intl.NumberFormat(language);
 const percents = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+const exactPercents = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
 
 export const count = (value) => numbers.format(value);
 export const percent = (ratio) => (ratio === null || ratio === undefined ? "–" : percents.format(ratio));
+
+export const exactPercent = (ratio) => exactPercents.format(ratio);
 
 /** Return a duration as m:ss, or h:mm:ss. */
 export function duration(ms) {
