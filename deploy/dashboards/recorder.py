@@ -73,9 +73,9 @@ BOARD = Board(
                     worse_from=(0.8, 0.9),
                 ),
                 Graph(
-                    "Events recording.stopped",
-                    "By what was done.",
-                    (Query(rate("ringmaster_recorder_stopped_events_total", "outcome"), "{{outcome}}"),),
+                    "Events of recordings",
+                    "recording.started and recording.stopped of this node, by what was done.",
+                    (Query(rate("ringmaster_recorder_node_events_total", "outcome"), "{{outcome}}"),),
                     "ops",
                 ),
             ),
