@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const QUARTER_MS = 900000;
+const WIDEST_BAR = 72;
 
 /** Make an SVG element. */
 function make(name, attributes = {}, text = "") {
@@ -158,7 +159,7 @@ export function columns(svg, bars, shown, label) {
   const every = Math.ceil((8 * letter) / room);
   bars.forEach((bar, i) => {
     const x = left + i * room;
-    const piece = make("rect", { x: x.toFixed(1), y: y(bar.value).toFixed(1), width: Math.max(1, room - 2).toFixed(1), height: Math.max(0, y(0) - y(bar.value)).toFixed(1), class: "bar-of" });
+    const piece = make("rect", { x: x.toFixed(1), y: y(bar.value).toFixed(1), width: Math.min(WIDEST_BAR, Math.max(1, room - 2)).toFixed(1), height: Math.max(0, y(0) - y(bar.value)).toFixed(1), class: "bar-of" });
     piece.append(make("title", {}, `${bar.name}: ${bar.text}`));
     pieces.push(piece);
     if (i % every === 0) {

@@ -83,7 +83,8 @@ function makeQueueRow() {
   head.scope = "row";
   head.append(element("span", "name"), element("small"));
   row.append(head);
-  for (let i = 0; i < 10; i += 1) row.append(element("td", "number"));
+  for (let i = 0; i < 8; i += 1) row.append(element("td", "number"));
+  for (const place of [2, 7]) row.children[place].append(element("span"), element("small"));
   const level = row.children[3];
   level.className = "level";
   const meter = element("span", "meter");
@@ -104,9 +105,10 @@ function fillQueueRow(row, queue) {
   write(cells[4], percent(whole.service_level));
   write(cells[5], count(whole.answered));
   write(cells[6], count(whole.abandoned));
-  write(cells[7], duration(recent.mean_wait_ms));
-  write(cells[9], duration(recent.mean_handle_ms));
-  write(cells[10], duration(queue.estimated_wait_ms));
+  const isEstimated = queue.estimated_wait_ms !== null, isHandled = recent.mean_handle_ms !== null;
+  write(cells[2].lastChild, isEstimated ? say("estimate", { time: duration(queue.estimated_wait_ms) }) : "");
+  write(cells[7].firstChild, duration(recent.mean_wait_ms));
+  write(cells[7].lastChild, isHandled ? say("handling", { time: duration(recent.mean_handle_ms) }) : "");
   const served = Object.values(queue.agents_by_state).reduce((sum, n) => sum + n, 0);
   write(cells[8], say("of", { part: count(queue.agents_by_state.idle ?? 0), whole: count(served) }));
 }
@@ -198,7 +200,7 @@ function showTimes() {
   for (const [i, queue] of view.queues.entries()) {
     const cells = $("queue-rows").children[i]?.children;
     if (!cells) continue;
-    write(cells[2], duration(since(queue.longest_waiting_since_ms)));
+    write(cells[2].firstChild, duration(since(queue.longest_waiting_since_ms)));
     cells[1].dataset.judged = cells[2].dataset.judged = judgeWait(since(queue.longest_waiting_since_ms), queue.threshold_seconds);
   }
   for (const [i, call] of view.calls_now.entries()) {

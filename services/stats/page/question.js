@@ -5,6 +5,7 @@ import { language, say } from "./words.js";
 
 const PERIODS = ["today", "yesterday", "this_week", "last_week", "this_month", "last_month", "last_7_days", "last_30_days"];
 const DATES = "dates";
+const FIRST = "summary";
 const DAY_MS = 86400000;
 let catalogue = null;
 
@@ -41,7 +42,8 @@ function grouped(reports) {
 /** Read an address into the form. */
 export function read(parameters) {
   const asked = parameters.get("report");
-  $("report").value = catalogue.reports.some((each) => each.id === asked) ? asked : catalogue.reports[0].id;
+  const wanted = [asked, FIRST].find((id) => catalogue.reports.some((each) => each.id === id));
+  $("report").value = wanted ?? catalogue.reports[0].id;
   const from = parameters.get("from"), until = parameters.get("until");
   $("period").value = from ? DATES : PERIODS.includes(parameters.get("period")) ? parameters.get("period") : "today";
   $("from").value = from ?? "";

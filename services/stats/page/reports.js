@@ -4,7 +4,7 @@ import { $, chooseTenant, element, elsewhere, write } from "./dom.js";
 import { columns as drawColumns } from "./draw.js";
 import { asked, formats, groupName, prepare, read } from "./question.js";
 import { fillHead, fillRows, shown, wordsOfCell } from "./tables.js";
-import { count, language, say, writeWords } from "./words.js";
+import { clockTime, count, language, say, writeWords } from "./words.js";
 
 const PAGE = 100;
 const MOST_BARS = 60;
@@ -66,7 +66,7 @@ function show(answer) {
   write($("result-title"), answer.name);
   document.title = `${answer.name} · ${tenant.name || "Ringmaster"}`;
   write($("result-period"), `${shown(answer.from, "moment")} – ${shown(answer.until, "moment")} · ${answer.tz}`);
-  showMarks(answer.completeness);
+  showMarks(answer);
   showTotals(answer);
   fillHead($("columns"), answer.columns, order, (next) => go({ nextOrder: next }));
   fillRows($("rows"), answer.columns, answer.rows, (row, column) => openDrill(answer, row, column, 0), openWhy);
@@ -77,11 +77,9 @@ function show(answer) {
   showChart(answer);
 }
 
-function showMarks(completeness) {
-  const told = completeness.marks.map((mark) => say(mark.kind, {
-    node: mark.node, from: new Date(mark.from_ms).toLocaleString(language),
-    until: mark.until_ms ? new Date(mark.until_ms).toLocaleString(language) : "…",
-  }));
+function showMarks({ completeness, tz }) {
+  const at = (ms) => (ms ? `${new Intl.DateTimeFormat(language, { dateStyle: "short", timeZone: tz }).format(ms)} ${clockTime(ms, tz, true)}` : "…");
+  const told = completeness.marks.map((mark) => say(mark.kind, { node: mark.node, from: at(mark.from_ms), until: at(mark.until_ms) }));
   $("marks").hidden = !told.length;
   write($("marks"), [...new Set(told)].join(" "));
 }

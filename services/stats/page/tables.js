@@ -5,6 +5,9 @@ import { count, duration, exactPercent, say } from "./words.js";
 
 const NUMBERS = new Set(["count", "number", "ratio", "seconds", "bytes"]);
 
+// What is longer may be cut on the page; a pointer over it shows all.
+const LONG = 24;
+
 /** Return a value as people read it. */
 export function shown(value, unit) {
   if (value === null || value === undefined || value === "") return say("empty");
@@ -12,7 +15,7 @@ export function shown(value, unit) {
   if (unit === "seconds") return duration(value * 1000);
   if (unit === "flag" || typeof value === "boolean") return say(value ? "yes" : "no");
   if (typeof value === "number") return count(value);
-  if (unit === "moment") return String(value).replace("T", " ").slice(0, 19);
+  if (unit === "moment" || unit === "time") return String(value).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d(:\d\d)?).*$/, "$1 $2");
   return String(value);
 }
 
@@ -47,8 +50,9 @@ export function fillRows(body, columns, rows, onCell, onCall) {
       if (!place) cell.scope = "row";
       const opens = column.role === "metric" && value !== null && row.cell !== undefined && onCell;
       if (opens) cell.append(opening(text, () => onCell(row, column)));
-      else if (column.id === "call_id" && value && onCall) cell.append(opening(text, () => onCall(String(value))));
+      else if (column.id === "call" && value && onCall) cell.append(opening(text, () => onCall(String(value))));
       else cell.textContent = text;
+      if (text.length > LONG) cell.title = text;
       return cell;
     }));
     return line;

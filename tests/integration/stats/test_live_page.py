@@ -53,6 +53,8 @@ def test_each_event_is_on_the_page_within_a_second_and_nothing_goes_wrong(
     eye.do("wait_text", selector="#waiting", text="1", ms=WITHIN_MS)
     eye.do("wait_text", selector="#queue-rows td:nth-child(2)", text="1", ms=WITHIN_MS)
     eye.do("wait_text", selector="#longest", text="0:02", ms=4_000)
+    assert eye.do("text", selector="#call-rows th .name") == "No number"
+    assert eye.do("text", selector="#call-rows .stage") == "Waiting"
     left = ev.QueueLeft(queue_id=LONG, exit=ev.QUEUE_EXIT_ANSWERED, wait_ms=2_000, within_service_level=True)
     talking = state("olena", now_ms(), 1, ev.AGENT_STATE_TALKING)
     talking.tenant_id = tenant
