@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
+.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-browser bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -85,7 +85,10 @@ lock: install ## Write requirements.lock anew from pyproject.toml
 simulation: install ## Simulate halls and chaos under virtual time; SIM_HOURS= makes it longer
 	@$(PYTHON) -m tests.simulation
 
-bench: bench-esl bench-listener bench-router bench-stats bench-webhooks bench-latency ## Run every benchmark
+bench: bench-browser bench-esl bench-listener bench-router bench-stats bench-webhooks bench-latency ## Run every benchmark
+
+bench-browser: install ## Measure an event's way to a browser
+	@$(PYTHON) -m bench.browser
 
 bench-esl: install ## Measure the event-socket reader beside its peers
 	@$(PYTHON) -m bench.esl

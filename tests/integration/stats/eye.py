@@ -17,6 +17,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Notes what was shown and when, once the browser is about to paint it.
+COLLECT = """() => {
+  window.seen = [];
+  const note = (shown) => requestAnimationFrame(() => window.seen.push([shown.detail.lastEventMs ?? 0, Date.now()]));
+  addEventListener("ringmaster:shown", note);
+}"""
 # Where a policy forbids something the browser says so here; a fault of a script too.
 FAULTS: list[str] = []
 
@@ -57,6 +63,8 @@ def serve(page: Page, folder: Path) -> None:
         "wait_text": lambda selector, text, ms: wait_text(page, selector, text, ms),
         "size": lambda width, height: page.set_viewport_size({"width": width, "height": height}),
         "scheme": lambda scheme: page.emulate_media(color_scheme=scheme),
+        "collect": lambda: page.evaluate(COLLECT),
+        "collected": lambda: page.evaluate("window.seen"),
         "fill": page.fill,
         "click": page.click,
         "choose": page.select_option,

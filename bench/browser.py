@@ -1,0 +1,141 @@
+"""How long an event takes to a browser: `python -m bench.browser`. Kafka, the statistics and Chromium on this machine.
+
+An event's way: producer, broker, live numbers, server-sent event, page, the browser's next painting. The peer is a page
+that asks each second, as wallboards without a stream do; the limit is the wait for more that a frame may have (0.25 s).
+
+    300 events, two cores shared with a load of 8       p50         p99
+    asking each second                               543 ms    1,054 ms
+    ringmaster                                       114 ms      301 ms    target 500
+"""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.report import Row, Target, show, write
+from local.stack.layout import Layout
+from local.stack.parts import ADMIN_TOKEN, infrastructure, services
+from local.topics import definitions
+from services.shared.bus.admin import ensure_topics
+from services.shared.bus.events import publish_event
+from services.shared.bus.producer import Producer
+from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted
+from services.stats.feed import COALESCE_SECONDS
+from tests.integration.stats.conftest import Eye
+from tests.unit.stats.events import LINE, TENANT, event
+
+EVENTS = 300
+POLL_SECONDS = 1.0
+WANTED_MS = 500.0
+BASE_PORT = 27_300
+LOOK_MS = 20_000
+Seen = list[tuple[int, int]]
+"""(newest event shown, when), milliseconds."""
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[Layout]:
+    """Run broker, document store and statistics."""
+    layout = Layout(folder, BASE_PORT)
+    wanted = [part for part in infrastructure(layout) if part.name != "objects"]
+    started = []
+    try:
+        for part in wanted:
+            part.start()
+            started.append(part)
+            part.wait_until_ready()
+        ensure_topics(layout.address("kafka"), definitions())
+        (stats,) = (part for part in services(layout, {}) if part.name == "stats")
+        stats.start()
+        started.append(stats)
+        stats.wait_until_ready()
+        yield layout
+    finally:
+        for part in reversed(started):
+            part.stop()
+
+
+def tell(layout: Layout) -> list[int]:
+    """Tell events at uneven moments; return when each happened."""
+    dice, producer, told = random.Random(5), Producer(layout.address("kafka"), "bench"), []
+    for number in range(EVENTS):
+        told.append(time.time_ns() // 1_000_000)
+        publish_event(producer, event(told[-1], 1, f"c{number}", call_started=CallStarted(line=LINE)))
+        time.sleep(dice.uniform(0.02, 0.4))
+    producer.flush(10)
+    time.sleep(2 * POLL_SECONDS)
+    producer.close()
+    return told
+
+
+def poll(layout: Layout, seen: Seen, stopping: threading.Event) -> None:
+    """Ask for the live numbers each second, as a page without a stream does."""
+    request = urllib.request.Request(  # noqa: S310 - loopback only
+        layout.url("stats", f"/v1/live?tenant={TENANT}"), headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    )
+    while not stopping.wait(POLL_SECONDS):
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+            newest = json.loads(answer.read())["last_event_ms"] or 0
+        seen.append((newest, time.time_ns() // 1_000_000))
+
+
+def delays(told: list[int], seen: Seen) -> list[float]:
+    """Return how long each event took until it, or a later one, was shown."""
+    found = []
+    for at_ms in told:
+        shown_ms = next((when for newest, when in seen if newest >= at_ms), None)
+        if shown_ms is None:
+            raise SystemExit(f"an event of {at_ms} was never shown")
+        found.append(float(shown_ms - at_ms))
+    return sorted(found)
+
+
+def rows(who: str, found: list[float]) -> list[Row]:
+    """Return a half's and 99 of 100's delay."""
+    middle, late = statistics.median(found), found[int(len(found) * 0.99) - 1]
+    return [Row(who, "event to screen, p50", middle, "ms"), Row(who, "event to screen, p99", late, "ms")]
+
+
+def main() -> int:
+    """Measure and report."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "google-chrome")
+    chromium = next((found for name in names if name and (found := shutil.which(name))), None)
+    if chromium is None:
+        sys.stderr.write("There is no Chromium. On a Debian: apt-get install chromium\n")
+        return 2
+    with tempfile.TemporaryDirectory() as name, stack(Path(name)) as layout:
+        polled: Seen = []
+        stopping, eye = threading.Event(), Eye(chromium, Path(name))
+        eye.do("open", url=layout.url("stats", f"/login?token={ADMIN_TOKEN}&tenant={TENANT}"))
+        eye.do("see", selector="#contact[data-state=live]", ms=LOOK_MS)
+        eye.do("collect")
+        poller = threading.Thread(target=poll, args=(layout, polled, stopping))
+        poller.start()
+        told = tell(layout)
+        stopping.set()
+        poller.join()
+        shown: Seen = [(newest, when) for newest, when in eye.do("collected")]
+        eye.close()
+    ours, theirs = delays(told, shown), delays(told, polled)
+    table = [Row("limit: wait for more", "event to screen, p99", COALESCE_SECONDS * 1000, "ms")]
+    table += itertools.chain(rows("asking each second", theirs), rows("ringmaster", ours))
+    late = ours[int(len(ours) * 0.99) - 1]
+    targets = [Target("event to browser, p99", f"<= {WANTED_MS:g} ms", round(late), late <= WANTED_MS)]
+    show(table, targets)
+    write("browser", table, targets)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
