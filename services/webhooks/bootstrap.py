@@ -69,7 +69,9 @@ from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
 GATHER_MS = 20
-"""An event may go out so much later."""
+"""Whoever does not stand between an event and its delivery may be told so much later."""
+ON_THE_WAY_MS = 10
+"""Two stand there, one behind the other: matching, and sending."""
 MATCHERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
@@ -120,7 +122,8 @@ class KafkaBus:
     ) -> Reader:
         """Return a consumer. Raises BusUnavailable."""
         name = f"{self.name}-{group or 'tenants'}"
-        return Consumer(self.bootstrap, group, topics, name, gather_ms=GATHER_MS, on_revoked=on_revoked)
+        gather_ms = ON_THE_WAY_MS if group in (MATCHERS, SENDERS) else GATHER_MS
+        return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked)
 
     def make_feed(self, tenant_id: str) -> None:
         """Create the topic if it is not there. Raises BusUnavailable."""

@@ -25,7 +25,7 @@ from services.webhooks.health import Health
 from services.webhooks.lanes import Job
 from services.webhooks.notices import NoticeKind
 from services.webhooks.secret_book import SecretBook
-from services.webhooks.waiting import SAID_GONE, StoreUnavailable, WaitingRoom
+from services.webhooks.waiting import FAILED_FOR_DAYS, SAID_GONE, StoreUnavailable, WaitingRoom
 
 CATCH_UP_SECONDS = 10.0
 # A delivery that only ever waited for its endpoint's rests to end is given up after the ladder's length, but never
@@ -142,7 +142,7 @@ class Dispatcher:
         if until_ms is not None and until_ms - self.clock.now_ms() >= HOLD_FROM_MS:
             self._hold(endpoint, until_ms)
         if self.health.failed_too_long(endpoint):
-            self._close(endpoint, NoticeKind.DISABLED, "the endpoint was switched off: it had failed for days")
+            self._close(endpoint, NoticeKind.DISABLED, FAILED_FOR_DAYS)
 
     def _hold(self, endpoint: Endpoint, until_ms: int) -> None:
         """Let nothing of an endpoint come due before its long rest ends: else each look would find all of it due.

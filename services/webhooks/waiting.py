@@ -11,6 +11,7 @@ class StoreUnavailable(Exception):
 
 
 SAID_GONE = "the endpoint has answered 410 before"
+FAILED_FOR_DAYS = "the endpoint was switched off: it had failed for days"
 
 
 @dataclass(frozen=True, slots=True)

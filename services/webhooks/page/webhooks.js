@@ -6,6 +6,11 @@ import { clock, count, language, milliseconds, moment, percent, say, span, write
 
 const REFRESH_MS = 5000, MOST_ROWS = 400;
 const SPANS = [[60, "hour"], [360, "sixHours"], [1440, "day"]];
+// The service's own sentences, in the reader's language.
+const REASONS = {
+  "the endpoint has answered 410 before": "saidGone",
+  "the endpoint was switched off: it had failed for days": "failedForDays",
+};
 const STATES = ["delivered", "waiting", "dead"];
 const $ = (id) => document.getElementById(id);
 const address = new URL(location.href);
@@ -75,7 +80,7 @@ function endpointCard(one) {
   head.append(element("b", "", one.endpoint_id), stateBadge(one.state));
   const figures = `${percent(one.success)} · ${count(one.delivered)} / ${count(one.failed)} · ${milliseconds(one.p50_ms)}`;
   card.append(head, element("span", "url", one.url), element("span", "under", figures));
-  const why = one.reason || (one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "");
+  const why = (REASONS[one.reason] ? say(REASONS[one.reason]) : one.reason) || (one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "");
   if (why) card.append(element("span", "why", why));
   const path = `/v1/endpoints/${encodeURIComponent(one.endpoint_id)}`;
   const acts = element("div", "row");

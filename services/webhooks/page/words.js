@@ -18,7 +18,8 @@ const ENGLISH = {
   secretShown: "Copy it now. The former one signs until {time}.", makeSecret: "Make it", masked: "Personal data is masked.",
   full: "As it was sent.", none: "Bodies are not shown here.", tryLine: "{time} · {status} · {ms} ms", noAnswer: "no answer",
   url: "Address", id: "webhook-id", failed: "That failed: {why}", triesLabel: "{delivered} delivered, {failed} failed tries",
-  timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}", never: "never",
+  timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}",
+  saidGone: "It answered 410: never again.", failedForDays: "Switched off: it had failed for days.",
   state_open: "open", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
   state_delivered: "delivered", state_waiting: "waits", state_dead: "given up", state_running: "runs", state_done: "done", state_failed: "failed",
 };
@@ -41,7 +42,8 @@ const UKRAINIAN = {
   secretShown: "Скопіюйте його зараз. Попередній підписує до {time}.", makeSecret: "Створити", masked: "Особисті дані приховано.",
   full: "Так, як надіслано.", none: "Вміст тут не показують.", tryLine: "{time} · {status} · {ms} мс", noAnswer: "немає відповіді",
   url: "Адреса", id: "webhook-id", failed: "Не вийшло: {why}", triesLabel: "доставлено {delivered}, невдалих спроб {failed}",
-  timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}", never: "ніколи",
+  timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}",
+  saidGone: "Відповів 410: більше ніколи.", failedForDays: "Вимкнено: не приймав кілька днів.",
   state_open: "відкритий", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
   state_delivered: "доставлено", state_waiting: "чекає", state_dead: "відкинуто", state_running: "триває", state_done: "готово", state_failed: "не вдалося",
 };
