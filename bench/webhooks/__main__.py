@@ -160,9 +160,7 @@ class Contestant:
             "BENCH_RUN": run,
         }
         module = ["services.webhooks"] if who == OURS else ["bench.webhooks.peer"]
-        profile = os.environ.get("BENCH_PROFILE", "")
-        before = ["py-spy", "record", "-o", profile, "-f", "raw", "-d", "30", "--"] if profile and who == OURS else []
-        self.process = subprocess.Popen([*before, sys.executable, "-m", *module], env=environment)
+        self.process = subprocess.Popen([sys.executable, "-m", *module], env=environment)
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used."""
