@@ -1,0 +1,59 @@
+"""The page of webhooks in a true browser, with callers and receivers that would like to be code in it."""
+
+from collections.abc import Iterator
+
+import pytest
+from gevent import pywsgi
+
+from tests.integration.stats.conftest import Eye, eye
+from tests.integration.webhooks.harness import LocalReceiver, call_started
+from tests.integration.webhooks.test_api import House, house
+
+__all__ = ["eye", "house"]
+
+pytestmark = [pytest.mark.browser]
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+PHONE = 390
+WITHIN_MS = 10_000
+
+
+@pytest.fixture
+def url(house: House) -> Iterator[str]:
+    server = pywsgi.WSGIServer(("127.0.0.1", 0), house.app, log=None, error_log=None)
+    server.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.stop(timeout=0)
+
+
+def test_deliveries_appear_as_they_happen_and_are_sent_again_from_the_page(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector="#contact[data-state=live]", ms=WITHIN_MS)
+    event = call_started(1)
+    event.call_id = HOSTILE
+    event.call_started.caller.name = HOSTILE
+    house.service.publish(event)
+    eye.do("see", selector="#rows tr", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#rows td.call") == [HOSTILE]
+    eye.do("press", selector="#rows tr:first-child button", key="Enter")
+    eye.do("see", selector="#attempts li", ms=WITHIN_MS)
+    eye.do("press", selector="#redeliver", key="Enter")
+    eye.do("wait_text", selector="#redelivered", text="Знову в дорозі, під тим самим id.", ms=WITHIN_MS)
+    eye.do("wait_text", selector="#rows tr:first-child td.number", text="1", ms=WITHIN_MS)
+    assert set(receiver.ids()) == {"evt-acme-1.crm"}
+    for scheme in ("light", "dark"):
+        eye.do("scheme", scheme=scheme)
+        eye.do("size", width=PHONE, height=844)
+        assert eye.do("width") <= PHONE
+    assert eye.do("faults") == []
+
+
+def test_who_may_only_look_gets_no_buttons_and_a_stranger_the_door(eye: Eye, house: House, url: str) -> None:
+    eye.do("open", url=f"{url}/")
+    assert eye.do("address").startswith(f"{url}/login")
+    eye.do("open", url=f"{url}/login?token=analyst")
+    eye.do("see", selector=".endpoint", ms=WITHIN_MS)
+    assert eye.do("count", selector=".endpoint button") == 0
+    assert eye.do("texts", selector=".endpoint b") == ["crm", "ends"]
