@@ -3,6 +3,13 @@
 `python -m bench.webhooks [--events N] [--rounds R] [--seconds S]`. A true broker and document store are started for the
 run (or RINGMASTER_KAFKA_BOOTSTRAP, MONGODB_URI); receivers are an epoll loop of its own process. Measured is the whole
 way of a delivery in the process that makes it: consume the event, match, sign, send, log.
+
+Seen on two cores that others used at the same time (load 8), one round of 12,000 events:
+
+                                              ours        requests.Session
+    deliveries a CPU second, end to end       4,820       1,030             4.7 times less CPU, target 5
+    event -> wire at 500/s, p50 and p99       88, 279 ms  not measured      target 50: to be seen on a quiet machine
+    10,000 endpoints, 1,000 of them dead      p50 150, p99 873 ms at 540 deliveries/s, every living one gets everything
 """
 
 from gevent import monkey
