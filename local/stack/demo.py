@@ -16,7 +16,8 @@ from local.stack.kills import APART_SECONDS, VICTIMS, Kill, by_lot, counted, in_
 from local.stack.layout import ROOT, Layout
 from local.stack.part import PartFailed
 from local.stack.parts import ADMIN_TOKEN, BUCKET, S3_ACCESS_KEY, S3_SECRET_KEY
-from local.stack.stack import Say, Stack
+from local.stack.stack import TENANTS, Say, Stack
+from local.stack.transcribed import transcripts_row
 from local.stack.web import get, post
 
 SCENARIO = ROOT / "local" / "demo" / "demo.yaml"
@@ -68,7 +69,7 @@ def _run(minutes: float, kills: list[Kill], report: Path, say: Say) -> int:
         "RINGMASTER_CLOCK_WALL0": str(wall0),
     }
     say(f"{minutes:g} simulated minutes of calls at {speed:g} times real time.")
-    stack = Stack(layout, clock, scenario, say)
+    stack = Stack(layout, clock, scenario, say, transcribes=_transcribes())
     try:
         stack.start()
         _play(stack, minutes * 60 / speed, kills, say)
@@ -143,13 +144,28 @@ def compared(layout: Layout) -> list[Row]:
     truth = get(layout.url("switch", "/truth"))
     # Beside the broker's log: who wants to know why something differs finds both sides there.
     layout.path("truth.json").write_text(json.dumps(truth), encoding="utf-8")
-    return balance(
+    rows = balance(
         truth,
         get(layout.url("stats", "/v1/summary"), ADMIN_TOKEN),
         get(layout.url("receiver", "/summary")),
         _stored(layout),
         due_now(layout),
     )
+    return [*rows, transcripts_row(layout, _percents())] if _transcribes() else rows
+
+
+def _transcribes() -> bool:
+    """Whether some recordings are written down on the way: on two cores the calls feel it."""
+    return os.environ.get("DEMO_TRANSCRIBES", "") == "1"
+
+
+def _percents() -> dict[str, int]:
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in TENANTS.glob("*.yaml")]
+    return {
+        document["tenant_id"]: document["transcription"].get("percent", 0)
+        for document in documents
+        if "transcription" in document
+    }
 
 
 def _stored(layout: Layout) -> int:

@@ -26,6 +26,7 @@ _PORTS = (
     "carriers",
     "telephones",
     "prometheus",
+    "transcriber",
 )
 # SIPp's ports, UDP but for its control port, which is one higher. They are looked at by nobody else.
 _PHONE_PORTS = {"callers": 20, "agents": 22}

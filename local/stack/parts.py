@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sys
 from hashlib import sha256
@@ -9,6 +10,7 @@ from local.stack import real_switch
 from local.stack.layout import ROOT, Layout, kafka_cluster
 from local.stack.part import Part, answers, listens
 from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
+from services.recorder.adapters.engines import embedded
 
 NODE = "fs-1"
 BUCKET = "recordings"
@@ -24,6 +26,11 @@ ON_THE_WAY = ("router", "listener")
 TENANTS = ("acme", "borealis")
 # The companies of a drill (local/stack/drill.py).
 DRILLED = ("drill0", "drill1")
+# The simulated callers speak English; the smallest model leaves the two cores of a small machine to the calls.
+SPEECH_ENGINE = "embedded:tiny.en"
+# What callers say to menus is heard in any of their languages; it starts with the first of them.
+MENU_ENGINE = "embedded:base"
+MODELS = ROOT / "build" / "models"
 
 
 def infrastructure(layout: Layout) -> list[Part]:
@@ -60,6 +67,33 @@ def services(layout: Layout, clock: dict[str, str]) -> list[Part]:
             )
         )
     return parts
+
+
+def transcriber(layout: Layout, clock: dict[str, str]) -> Part | str:
+    """Return the recorder's second role, or one line that says why nothing is written down.
+
+    RINGMASTER_TRANSCRIBE_ENGINE names another recogniser; `none` leaves it out, and so do measurements of the rest.
+    """
+    engine = os.environ.get("RINGMASTER_TRANSCRIBE_ENGINE", SPEECH_ENGINE)
+    if engine == "none":
+        return "left out, as RINGMASTER_TRANSCRIBE_ENGINE says"
+    if engine == SPEECH_ENGINE and not embedded.is_present("tiny.en"):
+        return "recordings are stored, but not written down: `make models` fetches the speech models"
+    own = {
+        "RINGMASTER_HTTP_PORT": str(layout.port("transcriber")),
+        "RINGMASTER_TRANSCRIBE_ENGINE": engine,
+        "RINGMASTER_TRANSCRIBE_CLIP_ENGINE": MENU_ENGINE if embedded.is_present("base") else engine,
+        "RINGMASTER_TRANSCRIBE_MODELS": str(MODELS),
+        "RINGMASTER_NODE": "transcriber",
+    }
+    return Part(
+        "transcriber",
+        [sys.executable, "-m", "services.recorder", "transcribe"],
+        _healthy(layout.url("transcriber", "/healthz")),
+        layout.path("logs", "transcriber.log"),
+        _environment(layout) | clock | own,
+        gives_way=True,
+    )
 
 
 def switch(layout: Layout, clock: dict[str, str], scenario: Path) -> Part:

@@ -16,7 +16,7 @@ import yaml
 from local.stack import workday
 from local.stack.layout import ROOT, Layout
 from local.stack.part import LAST_LINES, Part, PartFailed, answers, listens, uninterrupted
-from local.stack.parts import SERVICES, infrastructure, services, switch
+from local.stack.parts import SERVICES, infrastructure, services, switch, transcriber
 from local.stack.web import post
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
@@ -36,7 +36,14 @@ class Stack:
     """Starts, watches and stops all parts. What it started is written down, so that `down` finds it after a crash."""
 
     def __init__(
-        self, layout: Layout, environment: dict[str, str], scenario: Path, say: Say, tenants: Path = TENANTS
+        self,
+        layout: Layout,
+        environment: dict[str, str],
+        scenario: Path,
+        say: Say,
+        tenants: Path = TENANTS,
+        *,
+        transcribes: bool = False,
     ) -> None:
         self.layout = layout
         self.environment = environment
@@ -45,6 +52,7 @@ class Stack:
         self.tenants = tenants
         self.parts: list[Part] = []
         self.restarts = 0
+        self.transcribes = transcribes
         self._killed: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -61,6 +69,7 @@ class Stack:
         self.add(switch(self.layout, self.environment, self.scenario))
         for part in services(self.layout, self.environment):
             self.add(part)
+        self._add_transcriber()
         documents = self._apply_tenants()
         self._wait_for_everything()
         for tenant in documents:
@@ -76,6 +85,13 @@ class Stack:
         self._write_down()
         part.wait_until_ready()
         self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
+
+    def _add_transcriber(self) -> None:
+        part = transcriber(self.layout, self.environment) if self.transcribes else "left out"
+        if isinstance(part, str):
+            self.say(f"  transcriber {part}")
+        else:
+            self.add(part)
 
     def watch(self) -> list[str]:
         """Start again what has ended, as a cluster would; return the names."""

@@ -19,7 +19,7 @@ def run(layout: Layout, say: Say) -> int:
     stopping = Signal()
     stop_former(layout, say)
     say("Starting Ringmaster on this machine …")
-    stack = Stack(layout, {}, SCENARIO, say)
+    stack = Stack(layout, {}, SCENARIO, say, transcribes=True)
     try:
         stack.start()
         if is_installed():

@@ -11,7 +11,7 @@ from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
 from services.recorder import metrics
-from services.recorder.adapters.scribes import ScribeFailed
+from services.recorder.adapters.scribes import NoScribe, ScribeFailed
 from services.recorder.domain.analytics.phrases import closest
 from services.recorder.scribe import Order, Side
 from services.shared.bus.errors import BusError, Rebalancing
@@ -47,8 +47,11 @@ class Reading(Protocol):
 class Scribes(Protocol):
     """What writes sounds down."""
 
+    def start(self) -> None:
+        """Be ready: a caller who waits is not to wait for a model too. Raises NoScribe, ScribeFailed."""
+
     def write_down(self, order: Order) -> Iterator[dict[str, Any]]:
-        """Yield steps. Raises ScribeFailed."""
+        """Yield steps. Raises ScribeFailed, NoScribe."""
 
 
 class Clips:
@@ -64,6 +67,10 @@ class Clips:
 
     def run(self, stopping: Flag) -> None:
         """Serve until the service stops."""
+        try:
+            self._scribe.start()
+        except (ScribeFailed, NoScribe) as error:
+            log.error("clips_have_no_recogniser", reason=str(error), advice="menus by speech will ask again")  # noqa: TRY400 - the reason is the whole story
         while not stopping.is_set():
             try:
                 self._read(stopping)
@@ -115,7 +122,7 @@ class Clips:
             return answer
         try:
             words, answer.language = self._heard(clip)
-        except ScribeFailed as error:
+        except (ScribeFailed, NoScribe) as error:
             log.warning("clip_failed", call_id=clip.call_id, reason=str(error))
             answer.outcome = RecognitionOutcome.RECOGNITION_OUTCOME_FAILED
             return answer

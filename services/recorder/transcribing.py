@@ -53,8 +53,11 @@ class Scribes(Protocol):
 
     engine: str
 
+    def start(self) -> None:
+        """Be ready. Raises NoScribe, ScribeFailed."""
+
     def write_down(self, order: Order) -> Iterator[dict[str, Any]]:
-        """Yield steps. Raises ScribeFailed."""
+        """Yield steps. Raises ScribeFailed, NoScribe."""
 
     def kill(self) -> None:
         """Stop at once."""
@@ -121,9 +124,10 @@ class Transcribing:
             try:
                 worked = self.work_once()
                 self.trouble = ""
-            except TryAgain as error:
+            except (TryAgain, ScribeFailed) as error:
+                if self.trouble != str(error):
+                    log.warning("transcription_interrupted", reason=str(error))
                 self.trouble = str(error)
-                log.warning("transcription_interrupted", reason=str(error))
                 worked = False
             if not worked:
                 stopping.wait(IDLE_SECONDS)
@@ -139,7 +143,11 @@ class Transcribing:
                 log.warning("lease_not_renewed", reason=str(error))
 
     def work_once(self) -> bool:
-        """Take one job to its end; False when there is none. Raises TryAgain where not even that can be kept."""
+        """Take one job to its end; False when there is none.
+
+        Raises TryAgain where not even that can be kept, ScribeFailed where no recogniser starts.
+        """
+        self._scribe.start()
         for lost in self._desk.jobs.lost_for_good():
             self._give_up(lost, "too many workers have died over it")
         claim = self._desk.jobs.claim()
@@ -165,6 +173,7 @@ class Transcribing:
             is_mine = self._desk.jobs.finish(claim)
             self._on_step("finished")
         except LostClaim:
+            self._drop_unwanted(claim.job.subject)
             log.info("claim_lost", **names)
             return Outcome.LOST
         except ScribeFailed as error:
@@ -207,7 +216,14 @@ class Transcribing:
         }
         kept = self._desk.transcripts.write(document)
         self._on_step("written")
+        if not self._desk.jobs.renew(claim):
+            raise LostClaim
         return kept
+
+    def _drop_unwanted(self, subject: Subject) -> None:
+        """Take everything back that was heard in a recording which was deleted meanwhile: then its job is gone."""
+        if self._desk.jobs.state(subject.tenant_id, subject.recording_id) is None:
+            self._desk.transcripts.delete(subject.recording_id)
 
     def _hear(self, claim: Claim, parts: Parts, path: Path) -> None:
         order = self._order(claim, parts, path)

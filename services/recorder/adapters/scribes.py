@@ -14,6 +14,7 @@ import structlog
 from gevent import subprocess as gevent_subprocess
 from gevent.lock import BoundedSemaphore
 
+from services.recorder.errors import TryAgain
 from services.recorder.scribe import Order, to_json
 
 START_SECONDS = 120.0
@@ -29,6 +30,12 @@ class ScribeFailed(Exception):
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
         self.is_final = is_final
+
+
+class NoScribe(TryAgain):
+    """The recogniser that the settings name can't be had: no recording's fault, so none is given up for it."""
+
+    outcome = "no_scribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Scribe:
         self.engine = ""
 
     def write_down(self, order: Order) -> Iterator[dict[str, Any]]:
-        """Yield what the scribe tells, without the end. Raises ScribeFailed; whoever stops listening kills it."""
+        """Yield what the scribe tells, without the end. Raises ScribeFailed, NoScribe; who stops listening kills it."""
         with self._lock:
             is_whole = False
             try:
@@ -71,30 +78,35 @@ class Scribe:
                     yield step
             finally:
                 if not is_whole:
-                    self.kill()
+                    self._discard()
 
     def start(self) -> None:
-        """Start the process unless it runs. Raises ScribeFailed, finally for an engine that can't be had."""
+        """Start the process unless it runs. Raises NoScribe, ScribeFailed."""
         if self._process is not None and self._process.poll() is None:
             return
-        self.kill()
+        self._discard()
         command = [sys.executable, "-m", "services.recorder.scribe_process", json.dumps(asdict(self._settings))]
         self._process = gevent_subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
         )
         first = self._next(START_SECONDS)
         if first["told"] == "refused":
-            self.kill()
-            raise ScribeFailed(first["reason"], is_final=True)
+            self._discard()
+            raise NoScribe(first["reason"])
         self.engine = first["engine"]
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Stop it at once. Who listens to it now gets ScribeFailed, and tidies up."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                process.kill()
+
+    def _discard(self) -> None:
+        self.kill()
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):
-            process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):

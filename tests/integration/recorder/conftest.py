@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from pymongo.database import Database
 
+from services.shared.chassis.documents import open_database
 from services.shared.testing.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -145,3 +147,11 @@ def documents_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def documents_uri(documents_server: str) -> str:
     """Give each test a database of its own."""
     return f"{documents_server}/test_{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def database(documents_uri: str) -> Iterator[Database[dict[str, Any]]]:
+    """Open this test's database, and close it."""
+    opened = open_database(documents_uri, "test")
+    yield opened
+    opened.client.close()

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recorder.domain.transcript.packing import GAP_MS, LONGEST_CHUNK_MS, pack, unpack
+from services.recorder.domain.transcript.packing import GAP_MS, LEAD_MS, LONGEST_CHUNK_MS, pack, unpack
 from services.recorder.domain.transcript.voice import FRAME_MS, stretches_of
 from services.recorder.domain.transcript.words import Word
 
@@ -26,7 +26,7 @@ def test_chunks_hold_all_speech_in_order_and_none_is_too_long(moments: list[int]
 @given(MOMENTS)
 def test_pieces_of_a_chunk_stand_apart(moments: list[int]) -> None:
     for chunk in pack(stretches(moments)):
-        assert chunk.pieces[0].at_ms == 0
+        assert chunk.pieces[0].at_ms == LEAD_MS
         for one, following in zip(chunk.pieces, chunk.pieces[1:], strict=False):
             assert following.at_ms == one.at_ms + one.length_ms + GAP_MS
 
@@ -71,4 +71,4 @@ def test_a_pause_for_breath_does_not_end_a_stretch_but_a_long_one_does() -> None
     one = stretches_of(speech + breath + speech, 48 * FRAME_MS)
     two = stretches_of(speech + pause + speech, 80 * FRAME_MS)
     assert len(one) == 1
-    assert two == [(0, 20 * FRAME_MS + 200), (60 * FRAME_MS - 200, 80 * FRAME_MS)]
+    assert two == [(0, 20 * FRAME_MS + 400), (60 * FRAME_MS - 400, 80 * FRAME_MS)]

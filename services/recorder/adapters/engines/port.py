@@ -1,6 +1,6 @@
 """What every recogniser does. One suite of tests holds each of them to it (tests/contract/test_engines.py)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -24,7 +24,7 @@ class EngineRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The language of a sound, BCP 47, and how sure that is, 0 to 1."""
+    """The language of a sound, BCP 47, and how sure that is, 0 to 1; 0 = it was not listened for."""
 
     language: str
     certainty: float
@@ -56,6 +56,12 @@ class Engine(Protocol):
 def primary(language: str) -> str:
     """Return the language without script and region: recognisers know nothing else. en-GB is en."""
     return language.partition("-")[0].lower()
+
+
+def only(among: Sequence[str], known: Container[str]) -> Spoken | None:
+    """Return the first language that is known at all, with no certainty: for recognisers that can't tell languages."""
+    found = next((language for language in among if primary(language) in known), None)
+    return Spoken(found, 0.0) if found else None
 
 
 def length_ms(sound: Sound) -> int:

@@ -12,6 +12,7 @@ from services.recorder.adapters.engines.port import (
     Spoken,
     in_order,
     length_ms,
+    only,
     primary,
 )
 from services.recorder.domain.transcript.words import Word
@@ -37,9 +38,9 @@ class Vosk:
         return "vosk/server"
 
     def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
-        """Return None: a Vosk model knows one language."""
-        del sound, among
-        return None
+        """Return the first of these that a server knows, with no certainty: a Vosk model knows one language."""
+        del sound
+        return only(among, self._servers)
 
     def recognise(self, sound: Sound, language: str, expected: Sequence[str] = ()) -> list[Word]:
         """Return the words of the language's server."""

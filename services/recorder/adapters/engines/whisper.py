@@ -1,6 +1,6 @@
 """faster-whisper with any of its model folders (CTranslate2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from services.recorder.adapters.engines.port import (
     Spoken,
     in_order,
     length_ms,
+    only,
     primary,
 )
 from services.recorder.domain.transcript.words import Word
@@ -51,9 +52,9 @@ class Whisper:
         return self._name
 
     def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
-        """Return the likeliest of these languages; None from a model of one language."""
+        """Return the likeliest of these languages. A model of English alone takes everything for English."""
         if not self._model.model.is_multilingual:
-            return None
+            return only(among, self._model.supported_languages)
         try:
             _, _, all_of_them = self._model.detect_language(_floats(sound))
         except (RuntimeError, ValueError) as error:
@@ -81,12 +82,7 @@ class Whisper:
             kept = [segment for segment in segments if _is_heard(segment)]
         except (RuntimeError, ValueError) as error:
             raise EngineAway(f"the model failed: {error}") from error
-        words = [
-            Word(word.word.strip(), round(word.start * 1000), round(word.end * 1000), float(word.probability))
-            for segment in kept
-            for word in segment.words or ()
-        ]
-        return in_order(words, length_ms(sound))
+        return in_order([word for segment in kept for word in _words(segment.words or ())], length_ms(sound))
 
     def close(self) -> None:
         """Let the model's memory go."""
@@ -96,6 +92,19 @@ class Whisper:
         known = self._model.supported_languages
         if language and primary(language) not in known:
             raise EngineRefused(f"{self.name} does not know the language {language}")
+
+
+def _words(parts: Iterable[Any]) -> list[Word]:
+    """Return whole words: the library parts them at apostrophes and hyphens, п'ятниця too; a new one has a space."""
+    words: list[Word] = []
+    for part in parts:
+        word = Word(part.word, round(part.start * 1000), round(part.end * 1000), float(part.probability))
+        if words and not part.word.startswith(" "):
+            before = words.pop()
+            confidence = min(before.confidence, word.confidence)
+            word = Word(before.text + word.text, before.start_ms, word.end_ms, confidence)
+        words.append(word)
+    return words
 
 
 def _is_heard(segment: Any) -> bool:

@@ -18,8 +18,8 @@ class Hearing:
     lower: float = 0.35
     min_speech_ms: int = 96
     min_silence_ms: int = 320
-    pad_ms: int = 200
-    """Kept before and behind: the first and last sounds of words are quiet."""
+    pad_ms: int = 400
+    """Kept before and behind: the first and last sounds of words are quiet, and found late."""
 
 
 def stretches_of(probabilities: Sequence[float], duration_ms: int, hearing: Hearing = Hearing()) -> list[Stretch]:
