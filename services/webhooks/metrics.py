@@ -42,4 +42,7 @@ UNFINISHED = Gauge("ringmaster_webhooks_unfinished_count", "Deliveries that were
 LOG_DROPPED = Counter("ringmaster_webhooks_log_dropped_total", "Tries that the delivery log could not keep")
 STORE_FAILURES = Counter("ringmaster_webhooks_store_failures_total", "Operations that the document store refused")
 RULES_FIRED = Counter("ringmaster_webhooks_rules_fired_total", "Times that a rule of a tenant fired", ["tenant"])
+RULES_CUT = Counter(
+    "ringmaster_webhooks_rules_cut_total", "Messages of one event beyond what a tenant may send", ["tenant"]
+)
 FEED_RECORDS = Counter("ringmaster_webhooks_feed_records_total", "Events written into a tenant's own topic", ["tenant"])

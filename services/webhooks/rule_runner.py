@@ -31,6 +31,8 @@ CATCH_UP_SECONDS = 20.0
 GRACE_MS = 1_000
 # A record from a clock that is so far ahead of ours moves nobody's time.
 AHEAD_MS = 3_600_000
+# What one event may lead to, however many rules a tenant writes: more is cut, and counted.
+MOST_MESSAGES = 50
 
 log = structlog.get_logger()
 
@@ -195,7 +197,7 @@ class RuleRunner:
     def _send(self, firings: tuple[Firing, ...], events: tuple[Event, ...]) -> bool:
         """Send what follows from an event; False when the broker has not acknowledged all of it."""
         try:
-            receipts = [receipt for firing in firings for receipt in self._deliver(firing)]
+            receipts = self._deliver_all(firings)
             receipts += [publish_event(self._sender, event, SOURCE) for event in events]
             for receipt in receipts:
                 receipt.wait(ACKNOWLEDGE_SECONDS)
@@ -204,11 +206,20 @@ class RuleRunner:
             return False
         return True
 
-    def _deliver(self, firing: Firing) -> list[ReceiptPort]:
+    def _deliver_all(self, firings: tuple[Firing, ...]) -> list[ReceiptPort]:
+        receipts: list[ReceiptPort] = []
+        for firing in firings:
+            metrics.RULES_FIRED.labels(firing.event.tenant_id).inc()
+            room = MOST_MESSAGES - len(receipts)
+            if len(firing.rule.actions) > room:
+                metrics.RULES_CUT.labels(firing.event.tenant_id).inc(len(firing.rule.actions) - room)
+            receipts += self._deliver(firing, room)
+        return receipts
+
+    def _deliver(self, firing: Firing, room: int) -> list[ReceiptPort]:
         tenant_id = firing.event.tenant_id
-        metrics.RULES_FIRED.labels(tenant_id).inc()
         receipts = []
-        for number, action in enumerate(firing.rule.actions):
+        for number, action in enumerate(firing.rule.actions[:room]):
             endpoint = self._directory.find(tenant_id, action.to)
             if endpoint is None or not self._directory.is_open(endpoint):
                 continue

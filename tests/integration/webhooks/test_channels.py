@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from gevent import pywsgi
 
-from services.shared.bus.topics import DELIVERIES_DEAD
+from services.shared.bus.topics import DELIVERIES, DELIVERIES_DEAD
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ABANDONED, Event
 from services.webhooks.adapters.connectors.library import GATEWAYS, read_connector
+from services.webhooks.rule_runner import MOST_MESSAGES
 from tests.integration.webhooks.harness import Service, endpoint, wait_until
 
 TOKEN = "12345:abcdefghijklmnop"
@@ -254,3 +255,17 @@ def test_a_rule_sends_the_event_itself_to_a_webhook_endpoint_and_a_feed(
     wait_until(lambda: receiver.ledger.received == 1 and len(service.bus.records("ringmaster.feed.acme")) == 1)
     assert receiver.ledger.summary()["by_type"] == {"call.lost": 1}
     assert json.loads(service.bus.records("ringmaster.feed.acme")[0].value)["data"]["event_id"] == "lost-acme-7"
+
+
+def test_what_one_event_leads_to_is_bounded_however_many_rules_there_are(
+    service: Service, make_receiver: Callable[..., Any]
+) -> None:
+    receiver = make_receiver()
+    to = [tn.RuleAction(to="crm")] * 20
+    rules = [tn.Rule(rule_id=f"r{number}", events=["call.lost"], actions=to) for number in range(10)]
+    hook = endpoint(receiver.url, "crm", ("kpi.violated",))
+    service.apply(tn.TenantDocument(tenant_id="acme", webhooks=[hook], rules=rules))
+    service.start()
+    service.publish(lost(1), lost(2))
+    wait_until(lambda: receiver.ledger.summary()["distinct"] == 2 * MOST_MESSAGES and service.room.size() == 0)
+    assert len({Delivery.FromString(record.value).delivery_id for record in service.bus.records(DELIVERIES)}) == 100
