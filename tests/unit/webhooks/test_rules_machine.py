@@ -125,16 +125,33 @@ class Rules(RuleBasedStateMachine):
 
     @rule(
         tenant_id=st.sampled_from(["acme", "acme", "beta"]),
-        caller=st.sampled_from(["+380671", "+380672", ""]),
-        passes=st.sampled_from([0, 1, 60, 299, 600, 601, 4_000]),
-        late=st.sampled_from([0, 0, 0, 200, 700, 3_599, 3_601, 9_000]),
+        caller=st.sampled_from(["+380671", "+380671", "+380672", ""]),
+        moments=st.lists(
+            st.tuples(st.sampled_from([0, 1, 60, 299, 600, 601, 4_000]), st.sampled_from([0, 0, 0, 200, 3_599, 3_601])),
+            min_size=1,
+            max_size=4,
+        ),
     )
-    def call(self, tenant_id: str, caller: str, passes: int, late: int) -> None:
-        self.number += 1
-        self.now_ms += passes * 1000
-        event = Event(event_id=f"e{self.number}", tenant_id=tenant_id, call_id=f"c{self.number}")
-        event.call_started.caller.number = caller
-        self.publish(event, self.now_ms - late * 1000)
+    def call(self, tenant_id: str, caller: str, moments: list[tuple[int, int]]) -> None:
+        for passes, late in moments:
+            self.number += 1
+            self.now_ms += passes * 1000
+            event = Event(event_id=f"e{self.number}", tenant_id=tenant_id, call_id=f"c{self.number}")
+            event.call_started.caller.number = caller
+            self.publish(event, self.now_ms - late * 1000)
+
+    @rule()
+    def several_calls_come_too_late(self) -> None:
+        """Come from a node that was cut off: late ones among themselves would be a flurry."""
+        self.call("beta", "", [(4_000, 0)])
+        self.call("acme", "+380671", [(0, 3_700), (0, 3_690), (0, 3_680)])
+
+    @rule()
+    def work_commit_and_be_killed(self) -> None:
+        """Come to a new process that knows nothing but the log."""
+        self.drain()
+        self.runner.commit()
+        self.start()
 
     @rule(tenant_id=st.sampled_from(["acme", "beta"]))
     def wait_begins(self, tenant_id: str) -> None:
