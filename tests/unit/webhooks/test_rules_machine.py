@@ -280,4 +280,4 @@ def _verdicts(log: list[Any], tenant_id: str, count: int, span_ms: int) -> dict[
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
