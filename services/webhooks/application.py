@@ -13,8 +13,10 @@ from services.webhooks import metrics
 from services.webhooks.api.deliveries import Journal, delivery_routes
 from services.webhooks.api.endpoints import endpoint_routes, tenant_routes
 from services.webhooks.api.replays import replay_routes
+from services.webhooks.api.rules import rule_routes
 from services.webhooks.directory import Directory
 from services.webhooks.domain.masking import BodyPolicy
+from services.webhooks.dry_run import DryRun
 from services.webhooks.health import Health
 from services.webhooks.redelivery import Redelivery
 from services.webhooks.replays import ReplayStore
@@ -34,6 +36,7 @@ class Desk:
     redelivery: Redelivery
     secrets: SecretBook
     replays: ReplayStore
+    dry_run: DryRun
     policy: BodyPolicy
     clock: Clock
 
@@ -51,4 +54,5 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
         delivery_routes(admission, journal, desk.redelivery, desk.directory, desk.policy, clock, stopping)
     )
     app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock))
+    app.register_blueprint(rule_routes(admission, desk.directory, desk.dry_run))
     app.register_blueprint(page_routes(admission, PAGE, "webhooks"))

@@ -52,6 +52,7 @@ from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.domain.masking import BodyPolicy
+from services.webhooks.dry_run import DryRun
 from services.webhooks.feeder import Feeder
 from services.webhooks.first_tries import FirstTries, PutOffs
 from services.webhooks.handing_over import Gathering, HandOver, Keeping
@@ -240,6 +241,7 @@ class Webhooks:
         )
         self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
+        self._dry_run = DryRun(history, parts.clock)
         self._replays = Replays(parts.stores.replays, history.since, self.directory, hand_over, parts.clock)
         self._rules = RuleRunner(parts.bus.consumer(RULES, [CALLS]), sender, self.directory, history, parts.clock)
         self._feeder = Feeder(parts.bus.consumer(FEEDS, [CALLS]), sender, self.directory, parts.bus.make_feed)
@@ -285,6 +287,7 @@ class Webhooks:
             self.redelivery,
             parts.secrets,
             parts.stores.replays,
+            self._dry_run,
             parts.policy,
             parts.clock,
         )

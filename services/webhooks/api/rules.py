@@ -1,19 +1,22 @@
 from dataclasses import asdict
 from typing import Any, Final, Protocol
 
-import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from gevent.lock import BoundedSemaphore
 
 from services.shared.access import Action
 from services.shared.bus.errors import BusUnavailable
 from services.shared.chassis.problems import problem
+from services.webhooks.api.answers import body_of, json_answer
 from services.webhooks.directory import Directory
 from services.webhooks.domain.rules.rule import BadRule, Rule, TenantRules, rule_of
 from services.webhooks.domain.rules.words import rule_from_words
 from services.webhooks.dry_run import DryRun
 
 MOST_HOURS: Final = 24
-MOST_BYTES: Final = 32 * 1024
+# Each reads a part of the log again.
+MOST_AT_ONCE: Final = 2
+_FIELDS: Final = {"rule_id": str, "rule": dict, "hours": int}
 
 
 class Gate(Protocol):
@@ -26,18 +29,19 @@ class Gate(Protocol):
 def rule_routes(gate: Gate, directory: Directory, dry_run: DryRun) -> Blueprint:
     """Make the routes of rules: those in force, and what one would have done in the last hours (SPEC 7.4)."""
     api = Blueprint("rules", __name__, url_prefix="/v1/rules")
+    rehearsing = BoundedSemaphore(MOST_AT_ONCE)
 
     @api.get("")
     def listed() -> Response:
         rules = directory.rules(gate.tenant(Action.READ_DOCUMENT))
-        return _json({"rules": [_told(rule) for rule in rules.rules]})
+        return json_answer({"rules": [_told(rule) for rule in rules.rules]})
 
     @api.post("/dry-run")
     def rehearse() -> Response:
         tenant_id = gate.tenant(Action.READ_CALLS)
-        body = _body()
+        body = body_of(_FIELDS)
         hours = body.get("hours", MOST_HOURS)
-        if not isinstance(hours, int) or isinstance(hours, bool) or not 1 <= hours <= MOST_HOURS:
+        if not 1 <= hours <= MOST_HOURS:
             return problem(400, "bad-parameters", f"hours is a whole number from 1 to {MOST_HOURS}.")
         try:
             rules = _wanted(directory.rules(tenant_id), body)
@@ -45,7 +49,12 @@ def rule_routes(gate: Gate, directory: Directory, dry_run: DryRun) -> Blueprint:
             return problem(422, "bad-rule", str(error))
         if not rules.rules:
             return problem(404, "not-found", "The tenant's document has no such rule that is switched on.")
-        return _json(asdict(dry_run.rehearse(rules, hours)))
+        if not rehearsing.acquire(blocking=False):
+            return problem(503, "unavailable", "Others are rehearsing rules now; ask again.")
+        try:
+            return json_answer(asdict(dry_run.rehearse(rules, hours)))
+        finally:
+            rehearsing.release()
 
     @api.errorhandler(BusUnavailable)
     def unavailable(_error: BusUnavailable) -> Response:
@@ -75,17 +84,3 @@ def _told(rule: Rule) -> dict[str, Any]:
         "schedule_id": rule.schedule.schedule_id if rule.schedule is not None else "",
         "to": [action.to for action in rule.actions],
     }
-
-
-def _body() -> dict[str, Any]:
-    if (request.content_length or 0) > MOST_BYTES:
-        return {}
-    try:
-        body = orjson.loads(request.get_data())
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _json(body: object) -> Response:
-    return Response(orjson.dumps(body), mimetype="application/json", headers={"Cache-Control": "no-store"})

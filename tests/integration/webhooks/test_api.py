@@ -268,3 +268,16 @@ def test_a_replay_is_run_by_one_at_a_time_and_taken_up_when_its_runner_is_silent
     assert again.replay_id == "r1"
     assert [one.replay_id for one in replays.newest("acme", 5)] == ["r2", "r1"]
     assert replays.newest("beta", 5) == []
+
+
+def test_rules_are_rehearsed_by_who_may_see_calls_with_the_tenants_own_events(house: House) -> None:
+    house.service.publish(*(call_started(number) for number in range(3)), call_started(9, "beta"))
+    wait_until(lambda: len(house.deliveries()) == 3)
+    draft = {"rule": {"events": ["call.started"], "actions": [{"to": "crm", "text": "{line}"}]}}
+    answer = house.post("/v1/rules/dry-run", draft, "analyst").json
+    assert (answer["fired"], answer["firings"][0]["messages"][0]["text"]) == (3, "+380441000001")
+    assert house.post("/v1/rules/dry-run", draft, "rival").json["fired"] == 1
+    assert house.post("/v1/rules/dry-run", draft, "agent").status_code == 403
+    assert house.post("/v1/rules/dry-run?tenant=beta", draft).status_code == 403
+    assert house.get("/v1/rules") == {"rules": []}
+    assert len(house.deliveries()) == 3

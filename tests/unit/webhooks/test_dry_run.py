@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from services.shared.access import Action
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, DELIVERIES
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.web import service_app
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -102,6 +103,7 @@ def client() -> FlaskClient:
     call(bus, 2, 1.9)
     directory: Any = SimpleNamespace(rules=lambda tenant_id: rules(AGAIN) if tenant_id == "acme" else None)
     app = service_app("webhooks", lambda: (True, ""))
+    answer_refusals(app)
     app.register_blueprint(rule_routes(Gate(), directory, dry_run(bus)))
     return app.test_client()
 
@@ -140,7 +142,9 @@ def test_a_rule_in_force_and_a_draft_are_rehearsed(client: FlaskClient) -> None:
         ({"rule_id": "again", "hours": True}, 400),
         ({"rule": {"events": ["call.*"], "condition": "caller =="}}, 422),
         ({"rule": {"events": 5}}, 422),
-        ([], 404),
+        ({}, 404),
+        ([], 400),
+        ({"what": 1}, 400),
     ],
 )
 def test_what_can_not_be_rehearsed_is_refused(client: FlaskClient, body: object, status: int) -> None:
