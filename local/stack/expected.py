@@ -1,3 +1,4 @@
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ import yaml
 
 from local.stack.layout import Layout
 from services.shared.bus.consumer import Consumer
+from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.events import event_type
 from services.shared.bus.record import Record
 from services.shared.bus.topics import CALLS, feed_topic
@@ -14,6 +16,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_INBOUND
 
 QUIET_SECONDS = 1.0
+BROKER_SECONDS = 60.0
 Told = list[tuple[str, Event]]
 """The events of one tenant with their types, each once, in the order of the log."""
 
@@ -89,12 +92,24 @@ def _distinct(layout: Layout, tenant_id: str) -> int:
 
 
 def _records(layout: Layout, topic: str) -> Iterator[Record]:
-    consumer = Consumer(layout.address("kafka"), None, [topic], "balance")
+    consumer = _opened(layout, topic)
     try:
         while records := consumer.poll(QUIET_SECONDS):
             yield from records
     finally:
         consumer.close()
+
+
+def _opened(layout: Layout, topic: str) -> Consumer:
+    """Return a reader, patiently: a broker that was just killed is on its way back."""
+    deadline = time.monotonic() + BROKER_SECONDS
+    while True:
+        try:
+            return Consumer(layout.address("kafka"), None, [topic], "balance")
+        except BusUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _documents(layout: Layout) -> list[dict[str, Any]]:
