@@ -36,6 +36,9 @@ demo: install ## Play 60 simulated minutes of calls and balance the books (build
 chaos: install ## Kill KILLS (20) processes by lot while calls flow, and balance the books (build/chaos.json)
 	@$(PYTHON) -m local.stack chaos
 
+images: install ## Build every image without a registry, start each and ask it (root, buildah, debootstrap; 5 minutes)
+	@$(PYTHON) -m deploy.tools.images all
+
 drill: install ## Stop each service in turn under DRILL_CALLS (20) calls a second; nothing may be lost (build/drill.json)
 	@$(PYTHON) -m local.stack drill
 

@@ -11,6 +11,8 @@ from services.shared.chassis.broker_access import BrokerAccess
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SERVICES: Final = ("listener", "router", "recorder", "webhooks", "stats", "console")
+WITH_ROLES: Final = (*SERVICES, "transcribe")
+_ROLES: Final = {"transcribe": ("services.recorder.transcribe_settings", "TranscribeSettings")}
 BY_THE_CHART: Final = {
     "api_tokens",
     "call_records",
@@ -36,6 +38,7 @@ BY_THE_CHART: Final = {
     "s3_region",
     "s3_secret_key",
     "spool_dir",
+    "transcribe_models",
     "webhook_secrets",
     "webhooks_name",
 }
@@ -48,7 +51,9 @@ SWITCH_BY_THE_CHART: Final = {
     "esl_port",
     "external_address",
     "music_dir",
+    "phone_tls",
     "sip_address",
+    "tls_dir",
 }
 _KINDS: Final[dict[Any, dict[str, Any]]] = {
     bool: {"type": "boolean"},
@@ -64,7 +69,8 @@ _NUMBER: Final = re.compile(r"_(port|sessions|second|seconds)$")
 
 def settings_of(service: str) -> dict[str, Any]:
     """Return a service's fields by name, each with its plain type; among them what each client of the broker reads."""
-    settings = importlib.import_module(f"services.{service}.settings").Settings
+    module, name = _ROLES.get(service, (f"services.{service}.settings", "Settings"))
+    settings = getattr(importlib.import_module(module), name)
     hints = get_type_hints(settings)
     own = {field.name: _plain(hints[field.name]) for field in fields(settings)}
     return own | {field.name: _plain(kind) for field, kind in zip(fields(BrokerAccess), _BROKER_KINDS, strict=True)}

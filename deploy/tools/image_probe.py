@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.tools.images import Unbuildable, image_of
+from deploy.tools.image_names import Unbuildable, image_of
 from local.stack.layout import Layout
 from local.stack.parts import infrastructure, services
 from local.stack.parts import switch as switch_part
@@ -42,7 +42,7 @@ mount -t tmpfs -o size=64m tmpfs "$ROOT/tmp"
 mount --bind "$DATA" "$ROOT/mnt"
 mount --rbind /dev "$ROOT/dev"
 mount -t proc proc "$ROOT/proc"
-exec env -i --chdir=/ chroot --userspec=10001:10001 "$ROOT" /usr/bin/env --chdir=/app "$@"
+exec env -i --chdir=/ /usr/sbin/chroot --userspec=10001:10001 "$ROOT" /usr/bin/env --chdir=/app "$@"
 """
 Say = Callable[[str], None]
 

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.tools.chart_settings import ROOT, SERVICES
+from deploy.tools.chart_settings import ROOT
+from deploy.tools.image_names import NAMES, USUAL, VERSION, Unbuildable, image_of
 from deploy.tools.sbom import read_status, sbom
 
 BUILD: Final = ROOT / "build" / "images"
-NAMES: Final = (*SERVICES, "tools")
-VERSION: Final = "0.1.0"
 BASE_IMAGE: Final = "localhost/ringmaster-base:bookworm"
 BASE_PACKAGES: Final = "python3,python3-venv,ca-certificates,tzdata"
 # What nobody reads in a container.
@@ -33,13 +32,9 @@ _USELESS: Final = (
 )
 
 
-class Unbuildable(Exception):
-    """An image can't be built here; the message says what is missing or what went wrong."""
-
-
 def wanted() -> list[str]:
     """Return the images that IMAGES names, all without it."""
-    names = os.environ.get("IMAGES", ",".join(NAMES)).split(",")
+    names = os.environ.get("IMAGES", ",".join(USUAL)).split(",")
     if unknown := set(names) - set(NAMES):
         raise Unbuildable(f"IMAGES names {', '.join(sorted(unknown))}; known are {', '.join(NAMES)}")
     return names
@@ -76,21 +71,13 @@ def prepare() -> None:
     for name in wanted():
         folder = BUILD / name
         wheels = folder / "wheels"
-        wheels.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(wheels, ignore_errors=True)
+        wheels.mkdir(parents=True)
         text = requirements_of(name)
         (folder / "requirements.txt").write_text(text, encoding="utf-8")
-        words = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.11"]
-        platforms = [
-            f"--platform={one}"
-            for one in (
-                "manylinux_2_36_x86_64",
-                "manylinux_2_28_x86_64",
-                "manylinux_2_17_x86_64",
-                "manylinux2014_x86_64",
-            )
-        ]
-        target = ["--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none", "--dest", str(wheels)]
-        _run([sys.executable, "-m", "pip", *words, *platforms, *target, "-r", str(folder / "requirements.txt")])
+        # What is there as source only is built here, after its hash was right; the image gets wheels alone.
+        words = ["wheel", "--quiet", "--no-deps", "--require-hashes", "--wheel-dir", str(wheels)]
+        _run([sys.executable, "-m", "pip", *words, "--requirement", str(folder / "requirements.txt")])
         _copy_pip(wheels)
         document = sbom(name, VERSION, text, status)
         (folder / "sbom.cdx.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -131,7 +118,7 @@ def build() -> None:
     _write_ignored()
     for name in wanted():
         began = time.monotonic()
-        words = ["bud", "--isolation=chroot", "--network=none", "--format=docker", "--layers=false", "--quiet"]
+        words = ["bud", "--isolation=chroot", "--format=docker", "--layers=false", "--quiet"]
         arguments = [f"--build-arg=BASE={BASE_IMAGE}", f"--build-arg=SERVICE={name}", f"--target={name}"]
         file = ["--file", str(ROOT / "deploy" / "images" / "Dockerfile"), "--ignorefile", str(BUILD / "ignored")]
         _run(["buildah", *words, *arguments, *file, "--tag", image_of(name), str(ROOT)])
@@ -141,11 +128,6 @@ def build() -> None:
 def _write_ignored() -> None:
     lines = ["*", "!services", "!proto/topics", "!build/images", "build/images/base", "**/__pycache__"]
     (BUILD / "ignored").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def image_of(name: str) -> str:
-    """Return the local name of an image."""
-    return f"localhost/ringmaster/{name}:{VERSION}"
 
 
 def size_of(name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from deploy.tools.chart_settings import ROOT, SERVICES, settings_schema, switch_schema
+from deploy.tools.chart_settings import ROOT, WITH_ROLES, settings_schema, switch_schema
 
 CHART = ROOT / "deploy" / "k8s" / "ringmaster"
 SOURCE = ROOT / "deploy" / "k8s" / "values.schema.yaml"
@@ -18,7 +18,7 @@ def values_schema() -> dict[str, Any]:
     """Return the schema of the chart's values."""
     schema: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ringmaster"}
     schema |= yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
-    schema["$defs"] |= {f"settings-{service}": settings_schema(service) for service in SERVICES}
+    schema["$defs"] |= {f"settings-{service}": settings_schema(service) for service in WITH_ROLES}
     schema["$defs"]["settings-freeswitch"] = switch_schema()
     schema["$defs"]["tenant"] = tenant_schema()
     return schema

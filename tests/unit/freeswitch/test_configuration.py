@@ -111,3 +111,44 @@ def test_an_unclaimed_call_ends_as_in_the_simulated_switch() -> None:
     simulated = [name for name, _ in Dialplan()._fallback()]
     assert names == simulated
     assert [action.attrib.get("data") for action in apology.iter("action")][-1] == Dialplan()._fallback()[-1][1]
+
+
+def test_nobody_is_encrypted_by_half_and_old_protocols_are_not_spoken() -> None:
+    on, off = params(read("tls/on.xml")), params(read("tls/off.xml"))
+    assert (on["tls"], off["tls"]) == ("true", "false")
+    assert set(on["tls-version"].split(",")) == {"tlsv1.2", "tlsv1.3"}
+    assert on["wss-binding"].startswith(":")
+    assert "ws-binding" not in on
+
+
+def test_the_clock_of_the_core_is_fine_enough_for_events_to_come_at_once() -> None:
+    assert params(read("configuration/switch.xml"))["1ms-timer"] == "true"
+
+
+FAIL2BAN = CONF.parent / "fail2ban" / "filter.conf"
+# As sofia_reg.c and sofia.c of FreeSWITCH 1.10 write them.
+_AT = "2026-11-29 10:00:00.000001 98.00% [WARNING] "
+ATTACKS = (
+    f"{_AT}sofia_reg.c:1842 SIP auth failure (REGISTER) on sofia profile 'internal' "
+    "for [olena@acme.example] from ip 198.51.100.7",
+    f"{_AT}sofia_reg.c:3201 Can't find user [1000@198.51.100.7] from 198.51.100.7",
+    f'{_AT}sofia.c:10471 IP 198.51.100.7 Rejected by acl "carriers"',
+)
+
+
+def patterns() -> list[re.Pattern[str]]:
+    text = FAIL2BAN.read_text(encoding="utf-8").partition("failregex =")[2].partition("ignoreregex")[0]
+    return [
+        re.compile(line.strip().replace("<HOST>", r"(?P<host>[0-9a-fA-F.:]+)")) for line in text.strip().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("line", ATTACKS)
+def test_who_guesses_passwords_or_numbers_is_seen_in_the_log(line: str) -> None:
+    (found,) = [match for one in patterns() if (match := one.match(line))]
+    assert found.group("host") == "198.51.100.7"
+
+
+def test_what_a_caller_writes_bans_nobody_else() -> None:
+    forged = ATTACKS[0].replace("olena@acme.example", "x] from ip 192.0.2.1\t[y")
+    assert not [match for one in patterns() if (match := one.match(forged)) and match.group("host") == "192.0.2.1"]

@@ -76,7 +76,7 @@ affinity:
 
 {{/*
 One service of one container. Takes a dict: root, name, kind, replicas (nil: somebody else counts), port, files (of the
-secret), env (YAML of what only this one needs).
+secret), env (YAML of what only this one needs), scratch (a folder that it may fill and lose).
 */}}
 {{- define "ringmaster.service" -}}
 {{- $root := .root }}{{ $name := .name }}{{ $own := index $root.Values $name }}
@@ -146,7 +146,14 @@ spec:
             {{- if .files }}
             - {name: files, mountPath: /etc/ringmaster, readOnly: true}
             {{- end }}
+            {{- with .scratch }}
+            - {name: scratch, mountPath: {{ . }}}
+            {{- end }}
       volumes:
+        {{- if .scratch }}
+        - name: scratch
+          emptyDir: {sizeLimit: 4Gi}
+        {{- end }}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
         {{- include "ringmaster.kafka.volume" $root | trim | nindent 8 }}
