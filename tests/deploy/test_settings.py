@@ -6,8 +6,8 @@ import pytest
 
 from deploy.tools.chart_settings import (
     BY_THE_CHART,
-    WITH_ROLES,
     SWITCH_BY_THE_CHART,
+    WITH_ROLES,
     settings_of,
     settings_schema,
     switch_schema,

@@ -129,8 +129,10 @@ FAIL2BAN = CONF.parent / "fail2ban" / "filter.conf"
 # As sofia_reg.c and sofia.c of FreeSWITCH 1.10 write them.
 _AT = "2026-11-29 10:00:00.000001 98.00% [WARNING] "
 ATTACKS = (
-    f"{_AT}sofia_reg.c:1842 SIP auth failure (REGISTER) on sofia profile 'internal' "
-    "for [olena@acme.example] from ip 198.51.100.7",
+    (
+        f"{_AT}sofia_reg.c:1842 SIP auth failure (REGISTER) on sofia profile 'internal' "
+        "for [olena@acme.example] from ip 198.51.100.7"
+    ),
     f"{_AT}sofia_reg.c:3201 Can't find user [1000@198.51.100.7] from 198.51.100.7",
     f'{_AT}sofia.c:10471 IP 198.51.100.7 Rejected by acl "carriers"',
 )
