@@ -16,6 +16,7 @@ _ROLES: Final = {"transcribe": ("services.recorder.transcribe_settings", "Transc
 BY_THE_CHART: Final = {
     "api_tokens",
     "call_records",
+    "channel_secrets",
     "directory_password",
     "esl_host",
     "esl_password",
@@ -37,7 +38,9 @@ BY_THE_CHART: Final = {
     "s3_endpoint",
     "s3_region",
     "s3_secret_key",
+    "smtp_password_file",
     "spool_dir",
+    "stats_folder",
     "transcribe_models",
     "webhook_secrets",
     "webhooks_name",

@@ -181,7 +181,7 @@ def _out(*command: str) -> str:
 
 def _give_away(folder: Path) -> None:
     """Let the images' account write its data, as fsGroup does in the cluster."""
-    for name in ("recordings", "spool", "secrets", "prompts", "call-records"):
+    for name in ("recordings", "spool", "secrets", "prompts", "call-records", "report-tables"):
         (folder / name).mkdir(exist_ok=True)
         for path in (folder / name, *(folder / name).rglob("*")):
             os.chown(path, 10001, 10001)

@@ -105,8 +105,9 @@
 
 {{/* What a secret holds as files, where the services read them: replaced there when the secret is. */}}
 {{- define "ringmaster.env.files" -}}
+{{- $variables := dict "tokens.json" "API_TOKENS" "webhooks.json" "WEBHOOK_SECRETS" "channels.json" "CHANNEL_SECRETS" "smtp-password" "SMTP_PASSWORD_FILE" }}
 {{- range . }}
-- name: RINGMASTER_{{ if eq . "tokens.json" }}API_TOKENS{{ else }}WEBHOOK_SECRETS{{ end }}
+- name: RINGMASTER_{{ index $variables . }}
   value: /etc/ringmaster/{{ . }}
 {{- end }}
 {{- end }}
