@@ -8,18 +8,25 @@ from flask import Flask
 
 from services.recorder import metrics
 from services.recorder.adapters.announcer import Announcer
+from services.recorder.adapters.keeping_documents import KeepingDocuments
+from services.recorder.adapters.listeners import Listeners
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.policies import PolicyReader
 from services.recorder.adapters.s3 import ObjectStore
-from services.recorder.api.recordings import recordings_api
+from services.recorder.api.keeping import keeping_api
+from services.recorder.api.page import Pages, page_routes
+from services.recorder.api.recordings import Shelf, recordings_api
+from services.recorder.api.shared import shared_api
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.location import Location
 from services.recorder.domain.progress import Step
+from services.recorder.keeping import Housekeeper
 from services.recorder.node_events import NodeEvents
 from services.recorder.ports import World
+from services.recorder.removal import Removal
 from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
 from services.recorder.storing import Limits, Storing
@@ -47,6 +54,7 @@ class Recorder:
     scanner: Scanner
     node_events: NodeEvents
     policies: PolicyReader
+    housekeeper: Housekeeper
     app: Flask
     broker: Watch
     documents: Watch
@@ -59,9 +67,10 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     stillness = Stillness()
     client = f"recorder-{settings.node}"
     policies = PolicyReader(lambda: Consumer(settings.kafka_bootstrap, None, [TENANTS], client))
+    announcer = Announcer(lambda: Producer(settings.kafka_bootstrap, client))
     storing = Storing(
         settings.recordings_dir,
-        World(store, documents, Announcer(lambda: Producer(settings.kafka_bootstrap, client)), policies),
+        World(store, documents, announcer, policies),
         clock,
         _limits(settings),
         stillness,
@@ -83,11 +92,25 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         storing.note_missing,
         Notes(settings.recordings_dir).keep,
     )
+    keeping = KeepingDocuments(documents.database)
+    housekeeper = Housekeeper(
+        keeping,
+        Removal(store, documents, announcer, clock.now_us),
+        policies,
+        clock.now_us,
+        settings.recorder_keeping_seconds,
+        settings.node,
+    )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
     if settings.api_tokens is not None:
-        app.register_blueprint(recordings_api(documents, store, _tokens(settings.api_tokens)))
-    return Recorder(dispatcher, scanner, node_events, policies, app, broker, database)
+        tokens, pages = _tokens(settings.api_tokens), Pages()
+        shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us)
+        app.register_blueprint(recordings_api(shelf, tokens))
+        app.register_blueprint(keeping_api(keeping, tokens, clock.now_us))
+        app.register_blueprint(shared_api(shelf, pages))
+        app.register_blueprint(page_routes(pages, tokens))
+    return Recorder(dispatcher, scanner, node_events, policies, housekeeper, app, broker, database)
 
 
 def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> None:
@@ -97,6 +120,7 @@ def start(recorder: Recorder, settings: Settings, supervisor: Supervisor) -> Non
         supervisor.spawn(f"worker-{number}", recorder.dispatcher.work, supervisor.stopping)
     supervisor.spawn("scanner", recorder.scanner.run, supervisor.stopping)
     supervisor.spawn("policies", recorder.policies.run, supervisor.stopping)
+    supervisor.spawn("housekeeper", recorder.housekeeper.run, supervisor.stopping)
     supervisor.spawn("node-events", recorder.node_events.run, supervisor.stopping)
     supervisor.spawn("broker-watch", recorder.broker.run, supervisor.stopping)
     supervisor.spawn("documents-watch", recorder.documents.run, supervisor.stopping)

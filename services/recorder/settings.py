@@ -37,3 +37,5 @@ class Settings:
     """For aws:kms, where a company names no key of its own; empty = the store's default key."""
     recorder_bytes_per_second: int = 0
     """What all uploads of the node may take together, in the mean; 0 = no limit."""
+    recorder_keeping_seconds: float = 600.0
+    """How often retention and erasures are looked after, by one of the recorders."""

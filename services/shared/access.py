@@ -39,13 +39,15 @@ class Action(Enum):
     ASK_CALLBACK = "ask for a callback"
     MANAGE_CALLBACKS = "change callbacks"
     MANAGE_DELIVERIES = "send webhooks again"
+    MANAGE_RECORDINGS = "share and hold recordings and see who listened"
+    ERASE_PERSON = "erase a person"
 
 
 _EVERYTHING: Final = frozenset(Action)
 _READING: Final = frozenset({Action.READ_DOCUMENT, Action.READ_LIVE, Action.READ_CALLS, Action.LISTEN})
 _PERMITTED: Final[dict[Role, frozenset[Action]]] = {
     Role.ADMIN: _EVERYTHING,
-    Role.SUPERVISOR: _EVERYTHING - {Action.CHANGE_DOCUMENT, Action.READ_PHONE},
+    Role.SUPERVISOR: _EVERYTHING - {Action.CHANGE_DOCUMENT, Action.READ_PHONE, Action.ERASE_PERSON},
     # For himself and his own call only; the route says whose it is.
     Role.AGENT: frozenset({Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE, Action.ASK_CALLBACK}),
     Role.ANALYST: _READING,

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from services.recorder.adapters.measure import Waveform
+from services.recorder.domain.finding import Search
 from services.recorder.errors import DocumentsFailed, Hostile
 from services.shared.chassis.documents import open_database, sentence_of
 
@@ -20,6 +21,7 @@ WAVEFORMS = "recording_waveforms"
 BELONGINGS = (WAVEFORMS, "transcripts")
 """Collections whose documents carry a recording's id and go with it."""
 LIST_LIMIT = 200
+NEWEST_FIRST = [("recorded_us", DESCENDING), ("_id", DESCENDING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,37 @@ class RecordingDocuments:
     def find(self, recording_id: str) -> RecordingDocument | None:
         """Return a recording's document."""
         with _as_documents_failed():
-            return _document(self._recordings().find_one({"_id": recording_id}))
+            return document_of(self._recordings().find_one({"_id": recording_id}))
 
     def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
         """Return a recording of this tenant; another tenant's does not exist."""
         with _as_documents_failed():
-            return _document(self._recordings().find_one({"_id": recording_id, "tenant_id": tenant_id}))
+            found = document_of(self._recordings().find_one({"_id": recording_id, "tenant_id": tenant_id}))
+        return None if found is None or found.deleted_us else found
+
+    def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
+        """Return this tenant's recordings that are looked for, newest first."""
+        with _as_documents_failed():
+            rows = self._recordings().find(search.query(tenant_id)).sort(NEWEST_FIRST).limit(search.limit)
+            return [document for document in map(document_of, rows) if document is not None]
+
+    def hold(self, tenant_id: str, recording_id: str, *, held: bool) -> bool:
+        """Put a recording under a legal hold or end that; False where there is no such recording."""
+        place = {"_id": recording_id, "tenant_id": tenant_id, "deleted_us": {"$in": [0, None]}}
+        with _as_documents_failed():
+            return self._recordings().update_one(place, {"$set": {"legal_hold": held}}).matched_count == 1
+
+    def transcript(self, tenant_id: str, recording_id: str) -> dict[str, Any] | None:
+        """Return what was said, as it is kept."""
+        with _as_documents_failed():
+            return self.database["transcripts"].find_one({"_id": recording_id, "tenant_id": tenant_id})
 
     def of_call(self, tenant_id: str, call_id: str) -> list[RecordingDocument]:
         """Return this tenant's recordings of a call, oldest first, at most LIST_LIMIT."""
         with _as_documents_failed():
-            rows = self._recordings().find({"tenant_id": tenant_id, "call_id": call_id}).limit(LIST_LIMIT)
-            found = [document for document in map(_document, rows) if document is not None]
+            wanted = {"tenant_id": tenant_id, "call_id": call_id, "deleted_us": {"$in": [0, None]}}
+            rows = self._recordings().find(wanted).limit(LIST_LIMIT)
+            found = [document for document in map(document_of, rows) if document is not None]
         return sorted(found, key=lambda document: (document.recorded_us, document.recording_id))
 
     def write(self, document: RecordingDocument) -> RecordingDocument:
@@ -105,7 +126,7 @@ class RecordingDocuments:
                 )
             except DuplicateKeyError as error:
                 raise Hostile("the recording's id belongs to another call") from error
-            kept = _document(row)
+            kept = document_of(row)
         if kept is None:
             raise DocumentsFailed("the document that was written can't be found")
         return kept
@@ -129,7 +150,7 @@ class RecordingDocuments:
                 {"$set": {"deleted_us": at_us, "delete_reason": reason, "removal_open": True}},
             )
             row = self._recordings().find_one({"_id": document.recording_id, "deleted_us": {"$gt": 0}})
-        return _document(row)
+        return document_of(row)
 
     def strip(self, document: RecordingDocument) -> None:
         """Delete what tells who is heard, and what was said; that a recording was here and went stays."""
@@ -150,7 +171,8 @@ class RecordingDocuments:
     def _recordings(self) -> "Collection[dict[str, Any]]":
         recordings = self.database[COLLECTION]
         if not self._has_index:
-            recordings.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)])
+            for fields in (["call_id"], ["recorded_us", "_id"], ["caller", "recorded_us"]):
+                recordings.create_index([("tenant_id", ASCENDING), *((name, ASCENDING) for name in fields)])
             self._has_index = True
         return recordings
 
@@ -159,7 +181,8 @@ def _moment(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
 
 
-def _document(row: dict[str, Any] | None) -> RecordingDocument | None:
+def document_of(row: dict[str, Any] | None) -> RecordingDocument | None:
+    """Return a row as a document."""
     if row is None:
         return None
     return RecordingDocument(**{name: row[name] for name in RecordingDocument.__dataclass_fields__ if name in row})

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from services.recorder.adapters.listeners import Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import FIRST_TRYS, RecordingDocument
 from services.recorder.adapters.s3 import Kind
@@ -141,3 +143,46 @@ class OnePolicy(KnownPolicies):
 
     def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
         return self.policy
+
+
+@dataclass
+class MemoryJournal:
+    """Who did what, in order, and what is shared."""
+
+    done: list[Listening] = field(default_factory=list)
+    shares: dict[str, Share] = field(default_factory=dict)
+    is_away: bool = False
+
+    def note(self, done: Listening) -> None:
+        if self.is_away:
+            raise DocumentsFailed("the document store is away")
+        self.done.append(done)
+
+    def of_recording(self, tenant_id: str, recording_id: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "actor": each.actor,
+                "role": each.role,
+                "what": each.what,
+                "requests": 1,
+                "first_us": each.at_us,
+                "last_us": each.at_us,
+            }
+            for each in reversed(self.done)
+            if (each.tenant_id, each.recording_id) == (tenant_id, recording_id)
+        ]
+
+    def share(self, share: Share) -> str:
+        secret = f"secret-{len(self.shares)}"
+        self.shares[secret] = share
+        return secret
+
+    def shared(self, secret: str, now_us: int) -> Share | None:
+        share = self.shares.get(secret)
+        return share if share and share.expires_us > now_us else None
+
+    def end_share(self, tenant_id: str, recording_id: str, share_id: str) -> bool:
+        wanted = (tenant_id, recording_id, share_id)
+        left = {s: e for s, e in self.shares.items() if (e.tenant_id, e.recording_id, e.share_id) != wanted}
+        is_ended, self.shares = len(left) < len(self.shares), left
+        return is_ended

@@ -1,19 +1,34 @@
 """A tenant hears its own recordings, and nobody without a token hears any."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
+from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.recordings import recordings_api
+from services.recorder.api.page import Pages, page_routes
+from services.recorder.api.recordings import Shelf, recordings_api
+from services.recorder.api.shared import shared_api
+from services.recorder.api.sound import asked_range
+from services.recorder.domain.finding import Search
 from services.recorder.errors import DocumentsFailed
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import service_app
+from tests.unit.recorder.fakes import MemoryJournal
+from tests.unit.recorder.sounds import frames_of, sound, wav
 
+DATA = sound(800)
+SOUND = wav(DATA)
+NOW_US = 1_795_400_000_000_000
 ONE = RecordingDocument(
     recording_id="rec-1",
     tenant_id="acme",
@@ -21,9 +36,9 @@ ONE = RecordingDocument(
     node="fs-1",
     bucket="recordings",
     key="acme/2026-11-23/call-1/rec-1.wav",
-    size_bytes=444,
+    size_bytes=len(SOUND),
     sha256="0" * 64,
-    duration_ms=12,
+    duration_ms=100,
     channels=2,
     sample_rate=8000,
     media_type="audio/wav",
@@ -35,21 +50,43 @@ ONE = RecordingDocument(
 ROWS = [ONE, replace(ONE, recording_id="rec-2", tenant_id="rival")]
 
 
-class Shelf:
-    """Documents and links of two tenants that share a call's id."""
+class Library:
+    """Documents, sounds and pictures of two tenants that share a call's id."""
 
     is_away = False
 
-    def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
-        return next((row for row in self.of_call(tenant_id, "call-1") if row.recording_id == recording_id), None)
+    def __init__(self) -> None:
+        self.rows = {row.recording_id: row for row in ROWS}
+        self.asked: list[Search] = []
 
-    def of_call(self, tenant_id: str, call_id: str) -> list[RecordingDocument]:
+    def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
         if self.is_away:
             raise DocumentsFailed("the document store is away")
-        return [row for row in ROWS if (row.tenant_id, row.call_id) == (tenant_id, call_id)]
+        row = self.rows.get(recording_id)
+        return row if row and row.tenant_id == tenant_id else None
+
+    def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
+        self.asked.append(search)
+        return [row for row in self.rows.values() if row.tenant_id == tenant_id][: search.limit]
+
+    def waveform(self, recording_id: str) -> Waveform | None:
+        return Waveform(20, 2, bytes(range(100))) if recording_id == "rec-1" else None
+
+    def transcript(self, tenant_id: str, recording_id: str) -> dict[str, Any] | None:
+        return {"language": "uk", "turns": [], "terms": ["secret"]} if recording_id == "rec-1" else None
+
+    def hold(self, tenant_id: str, recording_id: str, *, held: bool) -> bool:
+        self.rows[recording_id] = replace(self.rows[recording_id], legal_hold=held)
+        return True
 
     def link(self, key: str, file_name: str) -> str:
         return f"http://store/{key}?name={file_name}"
+
+    def read_range(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        yield SOUND[first : last + 1]
+
+    def fetch(self, key: str) -> Iterator[bytes]:
+        yield SOUND
 
 
 def write_tokens(path: Path, entries: dict[str, tuple[str, str]]) -> None:
@@ -61,16 +98,30 @@ def write_tokens(path: Path, entries: dict[str, tuple[str, str]]) -> None:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
+def library() -> Library:
+    return Library()
 
 
 @pytest.fixture
-def client(tmp_path: Path, shelf: Shelf) -> FlaskClient:
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def clock() -> list[int]:
+    return [NOW_US]
+
+
+@pytest.fixture
+def client(tmp_path: Path, library: Library, journal: MemoryJournal, clock: list[int]) -> FlaskClient:
     tokens = tmp_path / "tokens.json"
-    write_tokens(tokens, {"boss": ("acme", "supervisor"), "phone": ("acme", "agent"), "root": ("*", "admin")})
-    app = service_app("recorder", lambda: (True, ""))
-    app.register_blueprint(recordings_api(shelf, shelf, TokensFile(tokens)))
+    people = {"boss": ("acme", "supervisor"), "phone": ("acme", "agent"), "root": ("*", "admin")}
+    write_tokens(tokens, {**people, "eyes": ("acme", "analyst")})
+    app, holders, pages = service_app("recorder", lambda: (True, "")), TokensFile(tokens), Pages()
+    shelf = Shelf(library, library, journal, lambda: clock[0])
+    app.register_blueprint(recordings_api(shelf, holders))
+    app.register_blueprint(shared_api(shelf, pages))
+    app.register_blueprint(page_routes(pages, holders))
     return app.test_client()
 
 
@@ -109,10 +160,150 @@ def test_an_agent_may_not_listen(client: FlaskClient) -> None:
     assert client.get("/v1/recordings/rec-1", headers=bearer("phone")).status_code == 403
 
 
-def test_a_list_needs_a_call(client: FlaskClient) -> None:
-    assert client.get("/v1/recordings", headers=bearer("boss")).status_code == 400
+@pytest.mark.parametrize(
+    "query",
+    [
+        "caller=abc",
+        "caller=12",
+        "from=yesterday",
+        "limit=0",
+        "limit=x",
+        "limit=201",
+        "before=x",
+        "queue_id=" + "q" * 81,
+    ],
+)
+def test_a_search_that_can_not_be_read_is_refused(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"/v1/recordings?{query}", headers=bearer("boss"))
+    assert answer.status_code == 400
+    assert answer.get_json()["detail"]
 
 
-def test_a_store_that_is_away_is_said(client: FlaskClient, shelf: Shelf) -> None:
-    shelf.is_away = True
+def test_a_search_is_read_and_pages_on(client: FlaskClient, library: Library) -> None:
+    query = "caller=067 123-45&queue_id=sales&from=2026-11-23T02:00:00%2B02:00&silent=no&limit=1"
+    body = client.get(f"/v1/recordings?{query}", headers=bearer("boss")).get_json()
+    assert body["next"] == f"{ONE.recorded_us}.rec-1"
+    client.get(f"/v1/recordings?before={body['next']}", headers=bearer("boss"))
+    first, second = library.asked
+    assert (first.number, first.exact, first.from_us) == ("06712345", (("queue_id", "sales"),), ONE.recorded_us)
+    assert not first.with_silent
+    assert second.before == (ONE.recorded_us, "rec-1")
+    assert first.query("acme")["caller"] == {"$regex": "06712345$"}
+
+
+def test_a_store_that_is_away_is_said(client: FlaskClient, library: Library) -> None:
+    library.is_away = True
     assert client.get("/v1/recordings/rec-1", headers=bearer("boss")).status_code == 503
+
+
+def test_sound_comes_whole_or_in_the_pieces_that_are_asked_for(client: FlaskClient) -> None:
+    whole = client.get("/v1/recordings/rec-1/audio", headers=bearer("eyes"))
+    assert (whole.status_code, whole.data, whole.mimetype) == (200, SOUND, "audio/wav")
+    for asked, first, last in (("0-9", 0, 9), ("40-", 40, len(SOUND) - 1), ("-5", len(SOUND) - 5, len(SOUND) - 1)):
+        part = client.get("/v1/recordings/rec-1/audio", headers={**bearer("eyes"), "Range": f"bytes={asked}"})
+        assert (part.status_code, part.data) == (206, SOUND[first : last + 1])
+        assert part.headers["Content-Range"] == f"bytes {first}-{last}/{len(SOUND)}"
+    beyond = client.get("/v1/recordings/rec-1/audio", headers={**bearer("eyes"), "Range": "bytes=99999-"})
+    assert beyond.status_code == 416
+
+
+@given(st.text(max_size=30), st.integers(1, 10**9))
+def test_a_range_never_leaves_the_sound(header: str, size: int) -> None:
+    for asked in (header, f"bytes={header}"):
+        found = asked_range(asked, size)
+        assert found is None or 0 <= found[0] <= found[1] < size
+
+
+def test_nothing_is_heard_that_can_not_be_noted(client: FlaskClient, journal: MemoryJournal) -> None:
+    journal.is_away = True
+    for path in ("", "/audio", "/transcript"):
+        assert client.get(f"/v1/recordings/rec-1{path}", headers=bearer("boss")).status_code == 503
+
+
+def test_who_did_what_is_seen_by_those_who_lead(client: FlaskClient) -> None:
+    client.get("/v1/recordings/rec-1/audio", headers=bearer("eyes"))
+    client.get("/v1/recordings/rec-1/audio?download=1", headers=bearer("boss"))
+    client.get("/v1/recordings/rec-1/transcript", headers=bearer("boss"))
+    client.get("/v1/recordings/rec-1", headers=bearer("boss"))
+    rows = client.get("/v1/recordings/rec-1/access", headers=bearer("boss")).get_json()["access"]
+    assert [(row["role"], row["what"]) for row in rows] == [
+        ("supervisor", "linked"),
+        ("supervisor", "read"),
+        ("supervisor", "downloaded"),
+        ("analyst", "listened"),
+    ]
+    for path in ("access", "hold", "shares"):
+        method = client.get if path == "access" else client.post if path == "shares" else client.put
+        assert method(f"/v1/recordings/rec-1/{path}", headers=bearer("eyes")).status_code == 403
+
+
+def test_a_transcript_shows_its_turns_and_not_its_index(client: FlaskClient) -> None:
+    body = client.get("/v1/recordings/rec-1/transcript", headers=bearer("boss")).get_json()
+    assert body["turns"] == []
+    assert "terms" not in body
+
+
+def test_a_hold_is_put_and_ended(client: FlaskClient, library: Library) -> None:
+    assert client.put("/v1/recordings/rec-1/hold", headers=bearer("boss")).get_json()["legal_hold"]
+    assert library.rows["rec-1"].legal_hold
+    client.delete("/v1/recordings/rec-1/hold", headers=bearer("boss"))
+    assert not library.rows["rec-1"].legal_hold
+
+
+def share(client: FlaskClient, **body: object) -> TestResponse:
+    return client.post("/v1/recordings/rec-1/shares", headers=bearer("boss"), json=body)
+
+
+def test_a_shared_part_is_that_part_and_nothing_else_until_it_expires(
+    client: FlaskClient, clock: list[int], journal: MemoryJournal
+) -> None:
+    made = share(client, from_ms=20, to_ms=60, hours=2).get_json()
+    heard = client.get(f"{made['path']}/audio")
+    assert frames_of(heard.data) == (2, 8000, DATA[20 * 32 : 60 * 32])
+    assert journal.done[-1].role == "shared"
+    shown = client.get(f"{made['path']}/part").get_json()
+    assert shown["duration_ms"] == 40
+    assert shown["waveform"]["peaks"] == [2, 3, 4, 5]
+    assert "caller" not in shown
+    assert client.get(made["path"]).status_code == 200
+    clock[0] += 2 * 3_600 * 1_000_000
+    for path in ("", "/part", "/audio"):
+        assert client.get(made["path"] + path).status_code == 404
+
+
+def test_a_share_is_ended_before_its_time_by_its_company_alone(client: FlaskClient) -> None:
+    made = share(client).get_json()
+    place = f"/v1/recordings/rec-1/shares/{made['share_id']}"
+    assert client.delete(f"{place}?tenant=rival", headers=bearer("root")).status_code == 404
+    assert client.delete(place, headers=bearer("boss")).status_code == 204
+    assert client.get(f"{made['path']}/audio").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"from_ms": -1},
+        {"from_ms": 50, "to_ms": 50},
+        {"to_ms": 101},
+        {"from_ms": True},
+        {"hours": 0},
+        {"hours": 721},
+        {"to_ms": "9"},
+        {"other": 1},
+    ],
+)
+def test_a_share_outside_of_the_recording_is_refused(client: FlaskClient, body: dict[str, object]) -> None:
+    assert share(client, **body).status_code == 400
+
+
+def test_the_page_is_for_who_has_a_token_and_the_cookie_opens_the_api(client: FlaskClient) -> None:
+    assert client.get("/").headers["Location"] == "/login"
+    assert client.get("/login?token=wrong").status_code == 401
+    answer = client.get("/login?token=boss&lang=uk&tenant=acme")
+    assert answer.headers["Location"] == "/?lang=uk&tenant=acme"
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert b'lang="uk"' in client.get("/?lang=uk").data
+    assert client.get("/v1/recordings/rec-1").status_code == 200
+    assert client.get("/page/player.js").status_code == 200
+    assert client.get("/page/nothing.js").status_code == 404

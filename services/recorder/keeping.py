@@ -1,0 +1,150 @@
+"""How long recordings stay: retention by policy, erasure of a person, removals that a kill cut off; each reported."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+from gevent.event import Event as Flag
+
+from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.domain.policy import Policy
+from services.recorder.errors import TryAgain
+from services.recorder.removal import ERASURE, RETENTION
+
+DAY_US = 86_400 * 1_000_000
+LEASE_SECONDS = 600
+_MOST_NAMED = 1_000
+"""A report names so many recordings of each kind; it counts all."""
+
+log = structlog.get_logger()
+
+
+class Documents(Protocol):
+    """What is looked up and kept."""
+
+    def older_than(self, tenant_id: str, before_us: int) -> Iterator[RecordingDocument]:
+        """Return a company's recordings made before a moment, oldest first."""
+
+    def open_removals(self) -> Iterator[RecordingDocument]:
+        """Return recordings whose removal was begun and not ended."""
+
+    def of_number(self, tenant_id: str, number: str) -> Iterator[RecordingDocument]:
+        """Return a company's recordings of a customer."""
+
+    def open_erasures(self) -> list[dict[str, Any]]:
+        """Return the erasures that were asked for and not done."""
+
+    def end_erasure(self, erasure_id: str, report: dict[str, Any]) -> None:
+        """Keep what became of an erasure; the number itself is forgotten."""
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        """Keep what a pass did."""
+
+    def lease(self, holder: str, now_us: int, seconds: int) -> bool:
+        """Take, or renew, the right to be the one that keeps house."""
+
+
+class Removing(Protocol):
+    """What deletes a recording."""
+
+    def remove(self, document: RecordingDocument, reason: str, actor: str = "") -> RecordingDocument | None:
+        """Delete a recording; None while a legal hold keeps it."""
+
+
+class Policies(Protocol):
+    """What the companies want."""
+
+    def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
+        """Return the policy of a recording."""
+
+    def companies(self) -> list[str]:
+        """Return the companies that are known."""
+
+    def least_retention_days(self, tenant_id: str) -> int:
+        """Return the shortest time after which any recording of a company may go; 0 = none ever does."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    deleted: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """Return it for people."""
+        found: dict[str, Any] = {}
+        for name in ("deleted", "held", "failed"):
+            ids = getattr(self, name)
+            found |= {f"{name}_count": len(ids), name: ids[:_MOST_NAMED]}
+        return found
+
+
+class Housekeeper:
+    """Runs in every recorder; one of them holds the lease and does the work. All of it may be done twice."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        removal: Removing,
+        policies: Policies,
+        now_us: Callable[[], int],
+        every_seconds: float,
+        holder: str,
+    ) -> None:
+        self._documents = documents
+        self._removal = removal
+        self._policies = policies
+        self._now_us = now_us
+        self._every_seconds = every_seconds
+        self._holder = holder
+
+    def run(self, stopping: Flag) -> None:
+        """Keep house until the service stops."""
+        while not stopping.wait(self._every_seconds):
+            try:
+                if self._documents.lease(self._holder, self._now_us(), LEASE_SECONDS):
+                    self.keep_house()
+            except TryAgain as error:
+                log.warning("housekeeping_interrupted", reason=str(error))
+
+    def keep_house(self) -> None:
+        """Do all once. Raises TryAgain when the document store fails; one recording's failure stops no other."""
+        for document in self._documents.open_removals():
+            self._remove(document, document.delete_reason, "", _Tally())
+        for erasure in self._documents.open_erasures():
+            self._erase(erasure)
+        for tenant_id in self._policies.companies():
+            self._retain(tenant_id)
+
+    def _erase(self, erasure: dict[str, Any]) -> None:
+        tally = _Tally()
+        for document in self._documents.of_number(erasure["tenant_id"], erasure["number"]):
+            self._remove(document, ERASURE, erasure["actor"], tally)
+        if not tally.failed:  # else it is tried again, whole
+            self._documents.end_erasure(erasure["_id"], {**tally.report(), "ended_us": self._now_us()})
+            log.info("person_erased", tenant_id=erasure["tenant_id"], deleted=len(tally.deleted), held=len(tally.held))
+
+    def _retain(self, tenant_id: str) -> None:
+        days = self._policies.least_retention_days(tenant_id)
+        if not days:
+            return
+        tally, now_us = _Tally(), self._now_us()
+        for document in self._documents.older_than(tenant_id, now_us - days * DAY_US):
+            own_days = self._policies.of(tenant_id, document.line, document.queue_id).retention_days
+            if own_days and document.recorded_us < now_us - own_days * DAY_US:
+                self._remove(document, RETENTION, "", tally)
+        if tally.deleted or tally.failed:
+            report = {"_id": uuid4().hex, "kind": RETENTION, "tenant_id": tenant_id, "started_us": now_us}
+            self._documents.keep_report({**report, **tally.report(), "ended_us": self._now_us()})
+            log.info("retention_done", tenant_id=tenant_id, deleted=len(tally.deleted), held=len(tally.held))
+
+    def _remove(self, document: RecordingDocument, reason: str, actor: str, tally: _Tally) -> None:
+        try:
+            removed = self._removal.remove(document, reason, actor)
+        except TryAgain as error:
+            log.warning("removal_failed_for_now", reason=str(error), recording_id=document.recording_id)
+            tally.failed.append(document.recording_id)
+            return
+        (tally.held if removed is None else tally.deleted).append(document.recording_id)

@@ -1,0 +1,110 @@
+"""Searches, listeners, shares, leases and erasures on a true document store."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.recorder.adapters.keeping_documents import KeepingDocuments
+from services.recorder.adapters.listeners import Listeners, Listening, Share
+from services.recorder.adapters.measure import Waveform
+from services.recorder.adapters.mongo import RecordingDocuments
+from services.recorder.domain.finding import read_search
+from tests.unit.recorder.test_api import ONE
+
+
+@pytest.fixture
+def documents(documents_uri: str) -> RecordingDocuments:
+    documents = RecordingDocuments(documents_uri)
+    for number in range(7):
+        made = replace(ONE, recording_id=f"rec-{number}", call_id=f"call-{number}", recorded_us=10**15 + number // 2)
+        made = replace(made, queue_id="sales" if number % 2 else "", caller=f"+38050111223{number}", silent=number == 6)
+        documents.write(made)
+    documents.write(replace(ONE, recording_id="rival-1", tenant_id="rival", caller="+380501112231"))
+    return documents
+
+
+def found(documents: RecordingDocuments, **asked: str) -> list[str]:
+    return [row.recording_id for row in documents.search("acme", read_search(asked))]
+
+
+def test_a_search_finds_its_companys_own_newest_first_page_by_page(documents: RecordingDocuments) -> None:
+    everything = ["rec-6", "rec-5", "rec-4", "rec-3", "rec-2", "rec-1", "rec-0"]
+    assert found(documents) == everything
+    paged: list[str] = []
+    before = ""
+    while rows := documents.search("acme", read_search({"limit": "2", "before": before})):
+        paged += [row.recording_id for row in rows]
+        before = f"{rows[-1].recorded_us}.{rows[-1].recording_id}"
+    assert paged == everything
+    assert found(documents, queue_id="sales") == ["rec-5", "rec-3", "rec-1"]
+    assert found(documents, caller="+380501112231") == ["rec-1"]
+    assert found(documents, caller="2231") == ["rec-1"]
+    assert found(documents, silent="no") == everything[1:]
+    assert found(documents, queue_id="$ne") == []
+
+
+def test_what_was_deleted_is_found_no_more_and_a_hold_keeps_from_it(documents: RecordingDocuments) -> None:
+    one = documents.find("rec-1")
+    assert one is not None
+    documents.draw(one, Waveform(20, 2, b"\1\2"))
+    assert documents.waveform("rec-1") == Waveform(20, 2, b"\1\2")
+    assert documents.hold("acme", "rec-1", held=True)
+    assert not documents.hold("rival", "rec-1", held=False)
+    assert documents.begin_removal(one, "retention", 5) is None
+    documents.hold("acme", "rec-1", held=False)
+    marked = documents.begin_removal(one, "retention", 5)
+    assert marked is not None
+    assert documents.begin_removal(one, "erasure", 9) == marked
+    keeping = KeepingDocuments(documents.database)
+    assert [row.recording_id for row in keeping.open_removals()] == ["rec-1"]
+    documents.strip(marked)
+    assert not list(keeping.open_removals())
+    assert documents.find_for("acme", "rec-1") is None
+    assert documents.waveform("rec-1") is None
+    assert "rec-1" not in found(documents)
+    assert documents.write(replace(one, stored_us=99)).deleted_us == 5
+
+
+def test_listening_in_many_pieces_is_one_line(documents: RecordingDocuments) -> None:
+    listeners = Listeners(documents.database)
+    base = Listening("acme", "rec-1", "olha", "supervisor", "listened", 600 * 10**6)
+    for done in (base, replace(base, at_us=700 * 10**6), replace(base, at_us=901 * 10**6), replace(base, actor="ivan")):
+        listeners.note(done)
+    rows = listeners.of_recording("acme", "rec-1")
+    assert sorted((row["actor"], row["requests"]) for row in rows) == [("ivan", 1), ("olha", 1), ("olha", 2)]
+    assert not listeners.of_recording("rival", "rec-1")
+
+
+def test_a_share_opens_by_its_secret_until_it_ends(documents: RecordingDocuments) -> None:
+    listeners = Listeners(documents.database)
+    share = Share("s1", "acme", "rec-1", 0, 50, 1_000, "olha")
+    secret = listeners.share(share)
+    assert listeners.shared(secret, 999) == share
+    assert listeners.shared(secret, 1_000) is None
+    assert listeners.shared("other", 1) is None
+    assert secret not in str(list(documents.database["recording_shares"].find()))
+    assert not listeners.end_share("rival", "rec-1", "s1")
+    assert listeners.end_share("acme", "rec-1", "s1")
+    assert listeners.shared(secret, 999) is None
+
+
+def test_one_recorder_at_a_time_keeps_house(documents: RecordingDocuments) -> None:
+    keeping = KeepingDocuments(documents.database)
+    second = 10**6
+    assert keeping.lease("fs-1", 0, 60)
+    assert not keeping.lease("fs-2", 59 * second, 60)
+    assert keeping.lease("fs-1", 59 * second, 60)
+    assert not keeping.lease("fs-2", 118 * second, 60)
+    assert keeping.lease("fs-2", 120 * second, 60)
+
+
+def test_an_erasure_forgets_the_number_when_it_is_done(documents: RecordingDocuments) -> None:
+    keeping = KeepingDocuments(documents.database)
+    keeping.ask_erasure("e1", "acme", "+380501112231", "dpo", 1)
+    assert [row.recording_id for row in keeping.of_number("acme", "+380501112231")] == ["rec-1"]
+    (row,) = keeping.open_erasures()
+    assert row["number"] == "+380501112231"
+    keeping.end_erasure("e1", {"deleted": ["rec-1"], "deleted_count": 1, "ended_us": 2})
+    assert not keeping.open_erasures()
+    assert keeping.erasure("rival", "e1") is None
+    assert "+380501112231" not in str(list(documents.database["recording_erasures"].find()))

@@ -1,0 +1,119 @@
+"""The recordings' page in a true browser: found, heard, followed word by word, shared, by mouse and by keyboard."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects, free_ports
+from tests.integration.stats.conftest import Eye, eye
+from tests.unit.recorder.sounds import wav
+from tests.unit.recorder.test_encoding import talk
+
+__all__ = ["eye"]  # a fixture by import
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+ROOT = Path(__file__).parents[3]
+HOSTILE = "<img src=x onerror=alert(1)>"
+WITHIN_MS = 10_000
+SECONDS = 12
+
+
+def transcript() -> dict[str, Any]:
+    words = [
+        {"text": f"word{at}", "start_ms": at * 500, "end_ms": at * 500 + 400, "confidence": 0.9} for at in range(24)
+    ]
+    words[0]["text"] = HOSTILE
+    turn = {"speaker": "customer", "start_ms": 0, "end_ms": 12_000, "text": "", "words": words}
+    return {"_id": "rec-1", "tenant_id": "acme", "language": "uk", "confidence": 0.9, "turns": [turn], "analysis": {}}
+
+
+@pytest.fixture
+def url(tmp_path: Path, objects: Objects, documents_uri: str) -> Iterator[str]:
+    for number in (1, 2):
+        path = tmp_path / "recordings" / "acme" / f"call-{number}" / f"rec-{number}.wav"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(wav(talk(SECONDS).tobytes()))
+    (port,) = free_ports(1)
+    given = {
+        "root": str(tmp_path / "recordings"),
+        "port": port,
+        "endpoint": objects.endpoint,
+        "bucket": objects.bucket,
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "mongodb_uri": documents_uri,
+        "caller": "+380501112233",
+        "queue_id": "sales",
+        "agent_id": HOSTILE,
+        "transcripts": [transcript()],
+        "tokens": {hashlib.sha256(b"boss").hexdigest(): {"tenant": "acme", "role": "supervisor", "actor": "olha"}},
+    }
+    command = [sys.executable, "-m", "tests.integration.recorder.page_server", json.dumps(given)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listens\n"
+        yield f"http://127.0.0.1:{port}"
+        process.kill()
+
+
+def choose(eye: Eye, number: int) -> None:
+    eye.do("press", selector="#rows", key="ArrowDown")
+    for _ in range(number - 1):
+        eye.do("press", selector="#rows", key="ArrowDown")
+    eye.do("see", selector="#player:not([hidden])", ms=WITHIN_MS)
+
+
+def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> None:
+    eye.do("open", url=f"{url}/login?token=boss")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+    assert HOSTILE in eye.do("texts", selector=".row div:first-child span")[0]
+    eye.do("fill", selector="[name=caller]", value="999")
+    eye.do("press", selector="[name=caller]", key="Enter")
+    eye.do("see", selector="#none:not([hidden])", ms=WITHIN_MS)
+    eye.do("fill", selector="[name=caller]", value="2233")
+    eye.do("press", selector="[name=caller]", key="Enter")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+
+    place = 1 + eye.do("texts", selector=".row").index(next(text for text in eye.do("texts", selector=".row")))
+    choose(eye, place)
+    if not eye.do("count", selector=".word"):
+        eye.do("press", selector="#rows", key="ArrowDown")
+    eye.do("see", selector=".word", ms=WITHIN_MS)
+    assert eye.do("text", selector=".word:first-child") == HOSTILE
+    eye.do("press", selector="#rows", key="Space")
+    eye.do("see", selector=".play.is-playing", ms=WITHIN_MS)
+    eye.do("see", selector=".word:nth-child(3).is-heard", ms=WITHIN_MS)
+    eye.do("press", selector="#rows", key="ArrowRight")
+    eye.do("see", selector=".word:nth-child(23).is-heard", ms=WITHIN_MS)
+    eye.do("press", selector=".wave", key="Home")
+    eye.do("see", selector=".word:nth-child(2).is-heard", ms=WITHIN_MS)
+
+    eye.do("press", selector="#share summary", key="Enter")
+    eye.do("press", selector="#part .main", key="Enter")
+    eye.do("see", selector="#share-made:not([hidden])", ms=WITHIN_MS)
+    eye.do("press", selector="#journal summary", key="Enter")
+    eye.do("see", selector="#listeners b", ms=WITHIN_MS)
+    assert set(eye.do("texts", selector="#listeners b")) == {"olha"}
+    assert eye.do("count", selector="img[src=x]") == 0
+    assert eye.do("faults") == []
+
+
+def test_the_page_fits_every_size_in_both_languages_and_schemes(eye: Eye, url: str) -> None:
+    grounds = set()
+    for width, scheme, language in ((390, "light", "uk"), (900, "dark", "en"), (1440, "dark", "uk")):
+        eye.do("size", width=width, height=900)
+        eye.do("scheme", scheme=scheme)
+        eye.do("open", url=f"{url}/login?token=boss&lang={language}")
+        eye.do("see", selector=".row", ms=WITHIN_MS)
+        choose(eye, 1)
+        assert eye.do("width") <= width
+        assert eye.do("text", selector="h1") == {"uk": "Записи", "en": "Recordings"}[language]
+        grounds.add(eye.do("background"))
+    assert len(grounds) == 2
+    assert eye.do("faults") == [] or all("404" in fault for fault in eye.do("faults"))

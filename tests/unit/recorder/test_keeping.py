@@ -1,0 +1,203 @@
+"""How long recordings stay: retention by queue, legal hold, erasure of a person, removals cut off by a kill."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.domain.policy import Policies, Policy
+from services.recorder.errors import StoreFailed
+from services.recorder.keeping import DAY_US, Housekeeper
+from services.recorder.removal import Removal
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from tests.unit.recorder.fakes import Killed, MemoryAnnouncements, MemoryDocuments, MemoryStore
+from tests.unit.recorder.test_api import ONE
+
+NOW_US = 2_000 * DAY_US
+NUMBER = "+380501112233"
+
+
+@dataclass
+class MemoryKeeping:
+    """Looks into documents in memory; the lease is always free."""
+
+    documents: MemoryDocuments
+    erasures: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+    def _rows(self) -> list[RecordingDocument]:
+        return sorted(self.documents.rows.values(), key=lambda row: row.recorded_us)
+
+    def older_than(self, tenant_id: str, before_us: int) -> Iterator[RecordingDocument]:
+        yield from (
+            row
+            for row in self._rows()
+            if row.tenant_id == tenant_id and row.recorded_us < before_us and not row.deleted_us
+        )
+
+    def open_removals(self) -> Iterator[RecordingDocument]:
+        yield from (row for row in self._rows() if row.deleted_us and row.key)
+
+    def of_number(self, tenant_id: str, number: str) -> Iterator[RecordingDocument]:
+        yield from (
+            row for row in self._rows() if (row.tenant_id, row.caller) == (tenant_id, number) and not row.deleted_us
+        )
+
+    def open_erasures(self) -> list[dict[str, Any]]:
+        return [row for row in self.erasures if "ended_us" not in row]
+
+    def end_erasure(self, erasure_id: str, report: dict[str, Any]) -> None:
+        row = next(row for row in self.erasures if row["_id"] == erasure_id)
+        row.update(report)
+        del row["number"]
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        self.reports.append(report)
+
+    def lease(self, holder: str, now_us: int, seconds: int) -> bool:
+        return True
+
+
+class Companies:
+    """The policies of one company: 30 days, its queue "sales" 10, its queue "claims" for ever."""
+
+    def __init__(self) -> None:
+        document = tn.TenantDocument(tenant_id="acme", recording=tn.RecordingPolicy(retention_days=30))
+        for name, days in (("sales", 10), ("claims", 0)):
+            document.queues.add(queue_id=name, recording=tn.RecordingPolicy(retention_days=days))
+        self._acme = Policies(document)
+
+    def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
+        return self._acme.of(line, queue_id) if tenant_id == "acme" else Policy()
+
+    def companies(self) -> list[str]:
+        return ["acme", "rival"]
+
+    def least_retention_days(self, tenant_id: str) -> int:
+        return 10 if tenant_id == "acme" else 0
+
+
+@dataclass
+class House:
+    """A house to keep, with everything in memory."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
+
+    def __post_init__(self) -> None:
+        self.keeping = MemoryKeeping(self.documents)
+        removal = Removal(self.store, self.documents, self.announcements, lambda: NOW_US)
+        self.keeper = Housekeeper(self.keeping, removal, Companies(), lambda: NOW_US, 1.0, "fs-1")
+
+    def add(self, name: str, days: float, queue: str = "", tenant: str = "acme", *, held: bool = False) -> None:
+        made = replace(ONE, recording_id=name, tenant_id=tenant, key=f"{tenant}/{name}.wav", queue_id=queue)
+        made = replace(made, recorded_us=NOW_US - int(days * DAY_US), legal_hold=held, caller=NUMBER)
+        self.documents.rows[name] = made
+        self.store.objects[made.key] = b"sound"
+
+    def erase(self, number: str = NUMBER) -> None:
+        self.keeping.erasures.append({"_id": "e1", "tenant_id": "acme", "number": number, "actor": "dpo"})
+        self.keeper.keep_house()
+
+    @property
+    def left(self) -> set[str]:
+        return {key.rsplit("/", 1)[1].removesuffix(".wav") for key in self.store.objects}
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_each_queue_keeps_its_recordings_as_long_as_its_policy_says(house: House) -> None:
+    for queue in ("", "sales", "claims"):
+        for days in (9.9, 10.1, 29.9, 30.1, 1_000):
+            house.add(f"{queue or 'other'}-{days}", days, queue)
+    house.add("rival-1000", 1_000, tenant="rival")
+    house.keeper.keep_house()
+    gone = {"sales-10.1", "sales-29.9", "sales-30.1", "sales-1000", "other-30.1", "other-1000"}
+    assert house.left == {name for name in house.documents.rows if name not in gone}
+    assert {document.recording_id for document, _ in house.announcements.deletions} == gone
+    assert {document.delete_reason for document, _ in house.announcements.deletions} == {"retention"}
+    (report,) = house.keeping.reports
+    assert (report["deleted_count"], report["held_count"], report["failed_count"]) == (6, 0, 0)
+    house.keeper.keep_house()
+    assert len(house.keeping.reports) == 1
+
+
+def test_a_legal_hold_goes_before_retention_and_erasure_and_is_reported(house: House) -> None:
+    house.add("held", 1_000, held=True)
+    house.add("free", 1_000)
+    house.keeper.keep_house()
+    assert house.left == {"held"}
+    assert house.keeping.reports[0]["held"] == ["held"]
+    house.erase()
+    assert house.left == {"held"}
+    assert house.keeping.erasures[0]["held"] == ["held"]
+
+
+def test_an_erasure_reaches_every_recording_of_the_number_and_proves_it(house: House) -> None:
+    house.add("one", 1)
+    house.add("two", 2, "claims")
+    house.add("other", 1)
+    house.documents.rows["other"] = replace(house.documents.rows["other"], caller="+380670000000")
+    house.add("rivals", 1, tenant="rival")
+    house.erase()
+    assert house.left == {"other", "rivals"}
+    assert [actor for _, actor in house.announcements.deletions] == ["dpo", "dpo"]
+    (row,) = house.keeping.erasures
+    assert sorted(row["deleted"]) == ["one", "two"]
+    assert "number" not in row
+    assert not house.documents.rows["one"].caller
+
+
+def test_an_erasure_that_fails_anywhere_stays_open_until_it_is_whole(house: House) -> None:
+    house.add("one", 1)
+    house.store.is_away = True
+    house.erase()
+    assert "ended_us" not in house.keeping.erasures[0]
+    house.store.is_away = False
+    house.keeper.keep_house()
+    assert not house.left
+    assert "ended_us" in house.keeping.erasures[0]
+
+
+def test_one_recording_that_can_not_be_deleted_stops_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "bad", "z"):
+        house.add(name, 100)
+    delete = house.store.delete
+
+    def stubborn(key: str) -> None:
+        if "bad" in key:
+            raise StoreFailed("no")
+        delete(key)
+
+    monkeypatch.setattr(house.store, "delete", stubborn)
+    house.keeper.keep_house()
+    assert house.left == {"bad"}
+    assert house.keeping.reports[0]["failed"] == ["bad"]
+
+
+@pytest.mark.parametrize("at", ["delete", "told", "strip"])
+def test_a_removal_cut_off_anywhere_is_ended_by_the_next_pass(
+    house: House, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    house.add("one", 100)
+
+    def die(*_args: object) -> None:
+        raise Killed
+
+    place = {"delete": (house.store, "delete"), "told": (house.announcements, "deleted")}.get(
+        at, (house.documents, "strip")
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, die)
+        with pytest.raises(Killed):
+            house.keeper.keep_house()
+    house.keeper.keep_house()
+    assert not house.left
+    assert {document.recording_id for document, _ in house.announcements.deletions} == {"one"}
+    assert not house.documents.rows["one"].caller
