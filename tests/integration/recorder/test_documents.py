@@ -1,5 +1,6 @@
 """Searches, listeners, shares, leases and erasures on a true document store."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,14 +14,15 @@ from tests.unit.recorder.test_api import ONE
 
 
 @pytest.fixture
-def documents(documents_uri: str) -> RecordingDocuments:
+def documents(documents_uri: str) -> Iterator[RecordingDocuments]:
     documents = RecordingDocuments(documents_uri)
     for number in range(7):
         made = replace(ONE, recording_id=f"rec-{number}", call_id=f"call-{number}", recorded_us=10**15 + number // 2)
         made = replace(made, queue_id="sales" if number % 2 else "", caller=f"+38050111223{number}", silent=number == 6)
         documents.write(made)
     documents.write(replace(ONE, recording_id="rival-1", tenant_id="rival", caller="+380501112231"))
-    return documents
+    yield documents
+    documents.database.client.close()
 
 
 def found(documents: RecordingDocuments, **asked: str) -> list[str]:
