@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-browser bench-esl bench-latency bench-listener bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
+.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-browser bench-esl bench-latency bench-listener bench-recorder bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -88,7 +88,7 @@ lock: install ## Write requirements.lock anew from pyproject.toml
 simulation: install ## Simulate halls and chaos under virtual time; SIM_HOURS= makes it longer
 	@$(PYTHON) -m tests.simulation
 
-bench: bench-browser bench-esl bench-listener bench-router bench-stats bench-webhooks bench-latency ## Run every benchmark
+bench: bench-browser bench-esl bench-listener bench-recorder bench-router bench-stats bench-webhooks bench-latency ## Run every benchmark
 
 bench-browser: install ## Measure an event's way to a browser
 	@$(PYTHON) -m bench.browser
@@ -101,6 +101,9 @@ bench-latency: install ## Measure agent free -> originate on the wire
 
 bench-listener: install ## Measure socket -> Kafka acknowledged
 	@$(PYTHON) -m bench.listener
+
+bench-recorder: install ## Measure recordings into the store beside bare boto3, CPU an hour, memory
+	@$(PYTHON) -m bench.recorder
 
 bench-router: install ## Measure the decisions of the router's core
 	@$(PYTHON) -m bench.router

@@ -13,11 +13,13 @@ from services.recorder.adapters.listeners import Listeners
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.policies import PolicyReader
+from services.recorder.adapters.rclone import Remotes
 from services.recorder.adapters.s3 import ObjectStore
 from services.recorder.api.keeping import keeping_api
 from services.recorder.api.page import Pages, page_routes
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
+from services.recorder.copying import Copier
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.bandwidth import Bandwidth
@@ -92,14 +94,15 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         storing.note_missing,
         Notes(settings.recordings_dir).keep,
     )
-    keeping = KeepingDocuments(documents.database)
+    keeping, drives = KeepingDocuments(documents.database), Remotes(settings.recorder_rclone_config)
     housekeeper = Housekeeper(
         keeping,
-        Removal(store, documents, announcer, clock.now_us),
+        Removal(store, documents, announcer, clock.now_us, drives),
         policies,
         clock.now_us,
         settings.recorder_keeping_seconds,
         settings.node,
+        Copier(keeping, store, drives).copy_all,
     )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))

@@ -92,6 +92,7 @@ class Housekeeper:
         now_us: Callable[[], int],
         every_seconds: float,
         holder: str,
+        copy_all: Callable[[], None] = lambda: None,
     ) -> None:
         self._documents = documents
         self._removal = removal
@@ -99,6 +100,7 @@ class Housekeeper:
         self._now_us = now_us
         self._every_seconds = every_seconds
         self._holder = holder
+        self._copy_all = copy_all
 
     def run(self, stopping: Flag) -> None:
         """Keep house until the service stops."""
@@ -117,6 +119,7 @@ class Housekeeper:
             self._erase(erasure)
         for tenant_id in self._policies.companies():
             self._retain(tenant_id)
+        self._copy_all()
 
     def _erase(self, erasure: dict[str, Any]) -> None:
         tally = _Tally()

@@ -26,6 +26,13 @@ class DeletingDocuments(Protocol):
         """Delete what tells who is heard and what was said."""
 
 
+class DeletingDrives(Protocol):
+    """What deletes copies."""
+
+    def delete(self, remote: str, key: str) -> None:
+        """Delete a copy. Harmless when there is none."""
+
+
 class Telling(Protocol):
     """What tells it."""
 
@@ -40,12 +47,18 @@ class Removal:
     """
 
     def __init__(
-        self, store: DeletingStore, documents: DeletingDocuments, telling: Telling, now_us: Callable[[], int]
+        self,
+        store: DeletingStore,
+        documents: DeletingDocuments,
+        telling: Telling,
+        now_us: Callable[[], int],
+        drives: DeletingDrives | None = None,
     ) -> None:
         self._store = store
         self._documents = documents
         self._telling = telling
         self._now_us = now_us
+        self._drives = drives
 
     def remove(self, document: RecordingDocument, reason: str, actor: str = "") -> RecordingDocument | None:
         """Delete a recording and return its last document; None while a legal hold keeps it. Raises TryAgain."""
@@ -54,6 +67,12 @@ class Removal:
             return None
         if marked.key:
             self._store.delete(marked.key)
+            self._delete_copies(marked)
         self._telling.deleted(marked, actor)
         self._documents.strip(marked)
         return marked
+
+    def _delete_copies(self, document: RecordingDocument) -> None:
+        if self._drives is not None:
+            for remote in document.copies:
+                self._drives.delete(remote, document.key)

@@ -38,4 +38,6 @@ class Settings:
     recorder_bytes_per_second: int = 0
     """What all uploads of the node may take together, in the mean; 0 = no limit."""
     recorder_keeping_seconds: float = 600.0
-    """How often retention and erasures are looked after, by one of the recorders."""
+    """How often retention, erasures and copies are looked after, by one of the recorders."""
+    recorder_rclone_config: Path | None = None
+    """rclone's own configuration, with the remotes that companies may name for copies."""

@@ -319,6 +319,7 @@ class Storing:
             source_sha256=found.measured.digest.sha256,
             source_bytes=found.measured.digest.size_bytes,
             encryption=encryption,
+            copies=found.policy.copies,
         )
 
 

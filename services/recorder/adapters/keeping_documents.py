@@ -68,6 +68,21 @@ class KeepingDocuments:
             found = self._database[REPORTS].find({"tenant_id": tenant_id})
             return list(found.sort("started_us", DESCENDING).limit(_LIST_LIMIT))
 
+    def copies_left(self) -> Iterator[tuple[RecordingDocument, str]]:
+        """Return recordings and the remotes on which they are not yet, oldest first."""
+        wanted = {"copies_left.0": {"$exists": True}, "deleted_us": _STAYS}
+        with as_documents_failed():
+            rows = list(self._database[COLLECTION].find(wanted).sort("recorded_us", ASCENDING).limit(_LIST_LIMIT))
+        for row in rows:
+            document = document_of(row)
+            if document is not None:
+                yield from ((document, remote) for remote in row["copies_left"])
+
+    def copied(self, recording_id: str, remote: str) -> None:
+        """Keep that a copy is there."""
+        with as_documents_failed():
+            self._database[COLLECTION].update_one({"_id": recording_id}, {"$pull": {"copies_left": remote}})
+
     def lease(self, holder: str, now_us: int, seconds: int) -> bool:
         """Take, or renew, the right to be the one that keeps house. By our clock: it only spares double work."""
         now = datetime.fromtimestamp(now_us / 1_000_000, UTC)

@@ -59,9 +59,11 @@ class RecordingDocument:
     deleted_us: int = 0
     """When the sound was deleted; the document stays, so that a late file is not stored anew."""
     delete_reason: str = ""
+    copies: tuple[str, ...] = ()
+    """The remotes that have, or shall have, a copy."""
 
 
-FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason")
+FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason", "copies")
 """A later try of the same recording changes none of these."""
 
 
@@ -116,6 +118,7 @@ class RecordingDocuments:
         fields = asdict(document)
         fields["recorded_at"] = _moment(document.recorded_us)
         first = {name: fields.pop(name) for name in FIRST_TRYS} | {"stored_at": _moment(document.stored_us)}
+        first["copies_left"] = list(document.copies)
         place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
         for key in ("tenant_id", "call_id"):
             del fields[key]  # the upsert takes them from the filter
@@ -185,7 +188,8 @@ def document_of(row: dict[str, Any] | None) -> RecordingDocument | None:
     """Return a row as a document."""
     if row is None:
         return None
-    return RecordingDocument(**{name: row[name] for name in RecordingDocument.__dataclass_fields__ if name in row})
+    known = {name: row[name] for name in RecordingDocument.__dataclass_fields__ if name in row}
+    return RecordingDocument(**{**known, "copies": tuple(known.get("copies", ()))})
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def _waveform(shelf: Shelf, _asker: Asker, document: RecordingDocument) -> Respo
 def _transcript(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response:
     row = shelf.documents.transcript(asker.tenant_id, document.recording_id)
     if row is None:
-        return problem(404, "not-found", "There is no transcript of this recording.")
+        return Response(status=204, headers=_NO_STORE)  # none yet, or none wanted: no fault of the asker's
     _note(shelf, asker, document, "read")
     return _json({name: row.get(name) for name in ("language", "confidence", "turns", "analysis")})
 

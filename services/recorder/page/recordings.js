@@ -107,7 +107,7 @@ async function choose(recording) {
   const [waveform, transcript] = await Promise.allSettled([ask(`/${recording.recording_id}/waveform`), ask(`/${recording.recording_id}/transcript`)]);
   if (mine !== asked) return;
   if (waveform.status === "fulfilled") player.waveform = waveform.value;
-  show(transcript.status === "fulfilled" ? transcript.value.turns : []);
+  show(transcript.status === "fulfilled" ? (transcript.value.turns ?? []) : []);
   player.show();
 }
 

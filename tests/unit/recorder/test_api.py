@@ -241,6 +241,7 @@ def test_a_transcript_shows_its_turns_and_not_its_index(client: FlaskClient) -> 
     body = client.get("/v1/recordings/rec-1/transcript", headers=bearer("boss")).get_json()
     assert body["turns"] == []
     assert "terms" not in body
+    assert client.get("/v1/recordings/rec-2/transcript?tenant=rival", headers=bearer("root")).status_code == 204
 
 
 def test_a_hold_is_put_and_ended(client: FlaskClient, library: Library) -> None:

@@ -1,0 +1,235 @@
+"""Recordings into the store, beside bare boto3 on the same store: `python -m bench.recorder`.
+
+Ours reads, hashes, draws, uploads with checksums, asks the store what it holds, documents and deletes; the peer only
+puts the same bytes, with as many greenlets. Interleaved rounds, medians. CPU is of this process alone.
+"""
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402 - the sockets must be gevent's before anything imports them
+import gevent
+import gevent.event
+import numpy as np
+from gevent.pool import Pool
+
+from bench.report import Row, Target, show, write
+from services.recorder.adapters.folder import list_folder
+from services.recorder.adapters.mongo import RecordingDocuments
+from services.recorder.adapters.s3 import ObjectStore
+from services.recorder.dispatch import Dispatcher
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.form import Form
+from services.recorder.domain.policy import Policy
+from services.recorder.ports import World
+from services.recorder.scan import Scanner
+from services.recorder.storing import Limits, Storing
+from services.shared.chassis.clock import Clock
+from tests.integration.recorder.conftest import free_ports, listens
+from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryDocuments, MemoryStore, OnePolicy
+from tests.unit.recorder.sounds import wav
+from tests.unit.recorder.test_finding import settings
+
+WORKERS = 4
+ROUNDS = 5
+SIZES = {"1 MB": (1, 24), "20 MB": (20, 3)}
+WAITING = 10_000
+SCANS = 10
+WANTED_RATIO = 0.80
+MEGABYTE = 1_000_000
+KEY, SECRET, BUCKET = "bench", "bench-secret", "bench"
+
+
+def speech(seconds: int) -> bytes:
+    """Return two voices that take turns, as 8 kHz stereo."""
+    at = np.arange(seconds * 8_000) / 8_000
+    dice = np.random.default_rng(7)
+    voices = []
+    for pitch, turn in ((120, 0), (210, 1)):
+        tone = sum(np.sin(2 * np.pi * pitch * k * at + dice.random() * 6) / k for k in range(1, 12))
+        loud = np.interp(at, np.arange(seconds + 1), dice.random(seconds + 1))
+        voices.append(tone * 4_000 * loud * (np.floor(at / 3) % 2 == turn) + dice.normal(0, 20, len(at)))
+    return np.stack(voices, axis=1).astype(np.int16).tobytes()
+
+
+@contextmanager
+def stores(folder: Path) -> Iterator[tuple[ObjectStore, RecordingDocuments]]:
+    """Start an object store and a document store of this run's own."""
+    (folder / "s3.json").write_text(
+        json.dumps(
+            {
+                "identities": [
+                    {
+                        "name": "bench",
+                        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+                    }
+                ]
+            }
+        ),
+        encoding="utf-8",
+    )
+    options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
+    ports = free_ports(2 * len(options) + 2)
+    weed = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
+    weed += ["-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}", "-webdav=false", "-admin.ui=false"]
+    weed += ["-s3.port.lance=0", f"-s3.port.iceberg={ports[-2]}"]
+    for number, option in enumerate(options):
+        weed += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
+    documents = [str(Path(sys.executable).with_name("secantusd-py")), "--host", "127.0.0.1", "--port", str(ports[-1])]
+    documents += ["--storage-path", str(folder / "documents"), "--sync-on-commit"]
+    (folder / "objects").mkdir()
+    (folder / "documents").mkdir()
+    with (folder / "log").open("wb") as log:
+        running = [subprocess.Popen(each, stdout=log, stderr=log) for each in (weed, documents)]
+    try:
+        store = ObjectStore(f"http://127.0.0.1:{ports[0]}", BUCKET, KEY, SECRET, "us-east-1")
+        deadline = time.monotonic() + 60
+        while not (listens(ports[-1]) and answers(store)):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the stores did not start")
+            gevent.sleep(0.2)
+        yield store, RecordingDocuments(f"mongodb://127.0.0.1:{ports[-1]}/bench")
+    finally:
+        for process in running:
+            process.kill()
+            process.wait(10)
+
+
+def answers(store: ObjectStore) -> bool:
+    try:
+        store._make_bucket()  # noqa: SLF001 - the bucket must be there for the peer too
+    except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+        return False
+    return True
+
+
+def ours(root: Path, store: ObjectStore, documents: RecordingDocuments, files: list[bytes], name: str) -> float:
+    """Store files as the service does; return MB a second."""
+    for number, content in enumerate(files):
+        path = root / "acme" / name / f"{name}-{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    world = World(store, documents, MemoryAnnouncements(), OnePolicy())
+    storing = Storing(root, world, Clock(), Limits(0.0, 1024**3, "fs-1"), Stillness())
+    waiting = [each.location for each in list_folder(root, WAITING).waiting]
+    started = time.perf_counter()
+    Pool(WORKERS).map(storing.store, waiting)
+    return sum(map(len, files)) / (time.perf_counter() - started) / MEGABYTE
+
+
+def bare(store: ObjectStore, files: list[bytes], name: str) -> float:
+    """Put the same bytes with bare boto3; return MB a second."""
+    client = store._client  # noqa: SLF001 - the same connection pool for both
+
+    def put(number: int) -> None:
+        client.put_object(Bucket=BUCKET, Key=f"bare/{name}-{number}.wav", Body=files[number])
+
+    started = time.perf_counter()
+    Pool(WORKERS).map(put, range(len(files)))
+    return sum(map(len, files)) / (time.perf_counter() - started) / MEGABYTE
+
+
+def throughput(folder: Path, rows: list[Row], targets: list[Target]) -> None:
+    """Measure uploads beside the peer."""
+    with stores(folder) as (store, documents):
+        for size, (megabytes, count) in SIZES.items():
+            files = [wav(os.urandom(megabytes * MEGABYTE // 4 * 4)) for _ in range(count)]
+            rates: dict[str, list[float]] = {"ours": [], "boto3": []}
+            for turn in range(ROUNDS):
+                name = f"{megabytes}-{turn}"
+                rates["ours"].append(ours(folder / "recordings", store, documents, files, name))
+                rates["boto3"].append(bare(store, files, name))
+            middle = {who: statistics.median(found) for who, found in rates.items()}
+            ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["boto3"], strict=True))
+            rows.append(Row("recorder", f"files of {size}", middle["ours"], "MB/s"))
+            rows.append(Row("bare boto3 put_object", f"files of {size}", middle["boto3"], "MB/s"))
+            targets.append(Target(f"uploads of {size} beside boto3", ">= 0.80", ratio, ratio >= WANTED_RATIO))
+
+
+def processor(folder: Path, rows: list[Row]) -> None:
+    """Measure CPU seconds a recorded hour, by form; stores in memory."""
+    minutes = 10
+    content = wav(speech(minutes * 60))
+    for form in Form:
+        root = folder / form.value
+        path = root / "acme" / "call-1" / "rec-1.wav"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        memory = MemoryStore()
+        world = World(memory, MemoryDocuments(), MemoryAnnouncements(), OnePolicy(Policy(form=form)))
+        storing = Storing(root, world, Clock(), Limits(0.0, 1024**3, "fs-1"), Stillness())
+        (waiting,) = list_folder(root, 10).waiting
+        started = time.process_time()
+        storing.store(waiting.location)
+        rows.append(Row("recorder", f"CPU a recorded hour, {form.value}", (time.process_time() - started) * 6, "s"))
+        size = sum(map(len, memory.objects.values()))
+        rows.append(Row("recorder", f"a stored hour, {form.value}", size * 6 / MEGABYTE, "MB"))
+
+
+def waiting_files(folder: Path, rows: list[Row], targets: list[Target]) -> None:
+    """Let 10,000 files wait for a store that is away, and look again and again."""
+    root = folder / "waiting"
+    content = wav(b"\1\0" * 400)
+    for number in range(WAITING):
+        path = root / "acme" / f"call-{number % 500}" / f"rec-{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    store = MemoryStore(is_away=True)
+    world = World(store, MemoryDocuments(), MemoryAnnouncements(), OnePolicy())
+    storing = Storing(root, world, Clock(), Limits(0.0, 1024**3, "fs-1"), Stillness())
+    dispatcher = Dispatcher(storing.store, WAITING, 0.5, 0.5)
+    scanner = Scanner(settings(root), storing, dispatcher, Stillness())
+    stopping = gevent.event.Event()
+    workers = [gevent.spawn(dispatcher.work, stopping) for _ in range(WORKERS)]
+    before = resident()
+    seen = []
+    for _ in range(SCANS):
+        scanner.scan()
+        gevent.sleep(0.6)
+        seen.append(resident())
+    stopping.set()
+    gevent.joinall(workers, timeout=10)
+    growth = (seen[-1] - seen[len(seen) // 2]) / MEGABYTE
+    rows.append(Row("recorder", "memory for 10,000 files that wait", (max(seen) - before) / MEGABYTE, "MB"))
+    rows.append(Row("recorder", "its growth over the last five looks", growth, "MB"))
+    targets.append(Target("memory flat while 10,000 files wait", "<= 5 MB", growth, growth <= 5))
+
+
+def resident() -> int:
+    """Return this process's memory, bytes."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    rows: list[Row] = []
+    targets: list[Target] = []
+    folder = Path(tempfile.mkdtemp(prefix="bench-recorder-"))
+    try:
+        throughput(folder, rows, targets)
+        processor(folder, rows)
+        waiting_files(folder, rows, targets)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    rows.append(Row("recorder", "most memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, "MB"))
+    show(rows, targets)
+    print(f"\nwritten to {write('recorder', rows, targets)}")
+
+
+if __name__ == "__main__":
+    main()
