@@ -170,7 +170,7 @@ def processor(folder: Path, rows: list[Row]) -> None:
         path = root / "acme" / "call-1" / "rec-1.wav"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        memory = MemoryStore()
+        memory = MemoryStore(computes_checksums=False)  # its checksum knows one part only
         world = World(memory, MemoryDocuments(), MemoryAnnouncements(), OnePolicy(Policy(form=form)))
         storing = Storing(root, world, Clock(), Limits(0.0, 1024**3, "fs-1"), Stillness())
         (waiting,) = list_folder(root, 10).waiting
