@@ -2,6 +2,9 @@
 
 Ours reads, hashes, draws, uploads with checksums, asks the store what it holds, documents and deletes; the peer only
 puts the same bytes, with as many greenlets. Interleaved rounds, medians. CPU is of this process alone.
+
+Seen on two cores beside much other work (MB/s, ours / boto3): files of 1 MB 17.6 / 24.1, ratio 0.76, missed; of 20 MB
+20.0 / 25.7, ratio 0.90, met. CPU s (and MB) an hour: FLAC 2.2 (60), Opus 24 (14). 10,000 files that wait: 14 MB, flat.
 """
 
 import json
