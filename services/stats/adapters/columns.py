@@ -22,7 +22,7 @@ from services.stats.domain.reports.sql import Statement
 _T = TypeVar("_T")
 VERSION: Final = 1
 """Of the tables: a file of another version is thrown away and filled again."""
-MEMORY: Final = "256MB"
+MEMORY: Final = "128MB"  # with it a million rows are exported in 290 MB of the whole process; with 256 MB, 360
 THREADS: Final = 2
 MOST_OPEN: Final = 16
 CHUNK_ROWS: Final = 2_000
