@@ -2,6 +2,14 @@
 
 First whole call lives on one core, inputs a second; then matching alone (bench/matching.py), decisions a second, its
 growth from 10 to 10,000 agents, and how many times a matcher is slower that looks through everybody.
+
+    whole call lives, 2,000 agents, 1,000 waiting     42,200 inputs/s a core     target 20,000
+    matching                      agent freed           caller joins
+          10 agents, 10 waiting   370,000/s, p99 5 µs   590,000/s, p99 3 µs
+         100                      385,000         6     535,000         3
+       1,000                      244,000        10     433,000         3
+      10,000                      218,000         7     265,000         5
+    both at 10,000                240,000 decisions/s (target 200,000), 128 x a plain scan (80), growth 1.9 (4.0)
 """
 
 import math

@@ -20,7 +20,7 @@ TENANT, LINE = "acme", "+380441000001"
 START_MS = 1_700_000_000_000
 AGENTS = 20
 ANSWERS = 0.35
-MINUTES = 90
+MINUTES = 60
 CAP = 3
 
 
@@ -102,7 +102,7 @@ def played(pacing: "tn.Pacing.ValueType", seed: int) -> Seen:
     for number in range(AGENTS):
         ready = rq.SetAgentStatus(agent_id=f"a{number}", status=rq.AGENT_STATUS_READY)
         core.feed(Input(tenant_id=TENANT, request=rq.Request(request_id=f"r{number}", set_agent_status=ready)))
-    for piece in range(40):
+    for piece in range(20):
         numbers = [f"+38050{piece * 200 + place:07}" for place in range(200)]
         contacts = [rq.Contact(number=number, name="Client") for number in numbers]
         add = rq.AddContacts(campaign_id="spring", contacts=contacts)
@@ -115,7 +115,7 @@ def played(pacing: "tn.Pacing.ValueType", seed: int) -> Seen:
     return seen
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_predictive_dialling_keeps_agents_busier_than_progressive_and_abandons_below_its_cap(seed: int) -> None:
     progressive, predictive = played(tn.PACING_PROGRESSIVE, seed), played(tn.PACING_PREDICTIVE, seed)
     told = f"progressive {progressive.occupancy:.0%}, predictive {predictive.occupancy:.0%}"

@@ -127,7 +127,8 @@ def customer_answered(turn: Turn, call: Call) -> None:
         calls.to_stage(call, CallStage.CONNECTING)
         talking.connect(turn, call, call.other_leg_id)
         return
-    run = turn.state.campaigns.get(turn.state.callbacks[call.callback_id].campaign_id) if call.callback_id else None
+    task = turn.state.callbacks.get(call.callback_id)
+    run = turn.state.campaigns.get(task.campaign_id) if task is not None else None
     if run is not None and not call.offers:
         pacing.note_answer(run)
     wait_live(turn, call)
