@@ -9,6 +9,7 @@ arrays; so has one that would be cut into too many pools: a match looks at the h
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class IdleAgents:
         self._families = {queue_id: _family_of(index) for queue_id, index in indexes.items()}
         self._part_crowded()
         for index in indexes.values():
-            index.part_anew = self._part_anew
+            index.part_anew = partial(self._part_anew, index)
 
     def __contains__(self, agent_id: str) -> bool:
         """Whether an agent stands in the orders."""
@@ -177,15 +178,18 @@ class IdleAgents:
             if count > MOST_POOLS:
                 self._families[queue_id] = _own(queue_id)
 
-    def _part_anew(self) -> None:
-        """Part the idle agents once more, by a requirement that was not known."""
-        idle = self._placed
-        self._homes, self._orders, self._placed = {}, {}, {}
-        for index in self._indexes.values():
-            index.pools = {level: [] for level in index.plan.levels}
-        for agent_id, (agent, former) in idle.items():
-            home = self._home_of(agent_id)
-            placed = [(seat.keys, key) for seat, (_, key) in zip(home.seats, former, strict=True)]
+    def _part_anew(self, index: QueueIndex) -> None:
+        """Part the agents of a queue once more, by a requirement that it has not known."""
+        queue_id = index.plan.queue.queue_id
+        for signature in [signature for signature, order in self._orders.items() if queue_id in order.pools]:
+            for other_id, pool in self._orders.pop(signature).pools.items():
+                self._indexes[other_id].pools[pool.level].remove(pool)
+        for agent_id in index.plan.places:
+            self._homes.pop(agent_id, None)
+        for agent_id in [agent_id for agent_id in index.plan.places if agent_id in self._placed]:
+            agent, former = self._placed[agent_id]
+            self.discard(agent_id)
+            placed = [(seat.keys, key) for seat, (_, key) in zip(self._home_of(agent_id).seats, former, strict=True)]
             for keys, key in placed:
                 insort(keys, key)
             self._placed[agent_id] = agent, placed
