@@ -6,7 +6,11 @@ becomes ready at that moment, and the right decision is to ring that agent for t
 round kills whoever has the tenant now. Before that, in this process: what a snapshot weighs and costs, and how fast a
 log is decided once more.
 
-RESULTS
+    snapshot of 5,000 live calls    11 MB, kept as 1.1 MB, taken in 45 ms, restored in 0.2 s of processor time
+    replay                          17,000 inputs/s
+    right decision after the kill   2.8 to 5.0 s while ten others worked on the same two cores (target 3): MISSED there
+
+Of that are the dead router's session of 1.2 s, two rounds of the group, the restoring and the replay.
 """
 
 from gevent import monkey
