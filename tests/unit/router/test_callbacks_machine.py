@@ -147,7 +147,8 @@ class CallingBack(Routing):
         self.log.wait(1)
         state = self.log.state
         offers = [offer for offer in state.offers.values() if state.calls[offer.call_id].callback_id]
-        for offer in offers if is_taken else ():
+        # Customer first, the agent's leg is not there yet: no switch tells of it.
+        for offer in [offer for offer in offers if is_taken and offer.leg_id in state.legs]:
             self.log.fact(offer.leg_id, offer.call_id, leg_progressed=sw.LegProgressed())
             self.log.fact(offer.leg_id, offer.call_id, leg_answered=sw.LegAnswered())
         self._react([call for call in state.calls.values() if call.stage == "calling"], what)
