@@ -98,6 +98,7 @@ def _stop_and_start(stack: Stack, name: str, say: Say) -> Stop:
         gevent.sleep(0.01)
     stopped = time.monotonic()
     code = part.exit_code
+    part.kill()  # one that did not end is told of in the report; its successor needs its port
     stack.start_again(name)
     while not answers(f"http://127.0.0.1:{port}/readyz"):
         if time.monotonic() - stopped > BACK_SECONDS:

@@ -5,7 +5,6 @@ from gevent import monkey
 monkey.patch_all()
 
 import os  # noqa: E402
-import sys  # noqa: E402
 
 import structlog  # noqa: E402
 
@@ -15,7 +14,7 @@ from services.listener.settings import Settings  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
-from services.shared.chassis.supervisor import Supervisor  # noqa: E402
+from services.shared.chassis.supervisor import Supervisor, leave  # noqa: E402
 from services.shared.chassis.web import serve, service_app  # noqa: E402
 
 EXIT_SETTINGS = 2
@@ -39,4 +38,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
