@@ -25,6 +25,9 @@ PARTITIONS = "stats_partitions"
 MARKS = "stats_marks"
 COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
 READ_BATCH = 500
+WRITE_BATCH = 500
+"""Documents in one request: a second at a thousand upserts a second, far from the ten seconds that an answer may take.
+A request that is given up still runs in the store, and its repetition waits behind it: 20,000 documents never ended."""
 MOST_KEPT = 500
 
 
@@ -73,13 +76,16 @@ class MongoStore:
             changes.setdefault(collection, []).append(_change(f"{tenant_id}/{key}", own, marks))
         with _as_unavailable():
             for collection, updates in changes.items():
-                self._database[collection].bulk_write(updates, ordered=False)
-            if marks:
-                wanted = [
-                    UpdateOne({"_id": tenant_id}, {"$max": {REVISION: revision}}, upsert=True)
-                    for tenant_id, revision in marks.items()
-                ]
-                self._database[MARKS].bulk_write(wanted, ordered=False)
+                self._write(collection, updates)
+            wanted = [
+                UpdateOne({"_id": tenant_id}, {"$max": {REVISION: revision}}, upsert=True)
+                for tenant_id, revision in marks.items()
+            ]
+            self._write(MARKS, wanted)
+
+    def _write(self, collection: str, updates: list[UpdateOne]) -> None:
+        for start in range(0, len(updates), WRITE_BATCH):
+            self._database[collection].bulk_write(updates[start : start + WRITE_BATCH], ordered=False)
 
     def mark(self, tenant_id: str) -> int:
         """Return up to which revision everything is written."""

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from pymongo import monitoring
 
 from services.stats.adapters.memory import MemoryStore
-from services.stats.adapters.mongo import MongoStore
+from services.stats.adapters.mongo import WRITE_BATCH, MongoStore
 from services.stats.store import PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 
 
@@ -47,6 +48,34 @@ def test_fields_of_a_call_come_together_in_any_order_and_repeats_change_nothing(
     assert [call["call_id"] for call in newest] == ["c2", "c1"]
     assert newest[1]["recordings"] == {"r1": {"key": "k"}}
     assert len(store.newest(tenant, 1)) == 1
+
+
+class Sizes(monitoring.CommandListener):
+    """Counts what each request to the store writes."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name == "update":
+            self.seen.append(len(event.command["updates"]))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+def test_a_backlog_is_written_in_pieces_that_end_in_time(mongodb_uri: str, tenant: str) -> None:
+    sizes = Sizes()
+    monitoring.register(sizes)
+    try:
+        store = MongoStore(mongodb_uri)
+    finally:
+        monitoring._LISTENERS.command_listeners.remove(sizes)  # there is no public way back
+    calls = 2 * WRITE_BATCH + 7
+    store.write({(tenant, f"c{number}"): {"started": True, "direction": "inbound"} for number in range(calls)})
+    assert store.summary(tenant)["calls_in"] == calls
+    assert sizes.seen == [WRITE_BATCH, WRITE_BATCH, 7]
+    store.close()
 
 
 def test_customers_whom_we_called_are_counted_beside_those_who_called(store: Store, tenant: str) -> None:
