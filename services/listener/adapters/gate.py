@@ -32,5 +32,9 @@ class Gate:
         return True
 
     def pause(self) -> None:
-        """Wait a moment before another try."""
-        self.stopping.wait(CHECK_SECONDS)
+        """Wait a moment before another try; end the greenlet when the listener stops, as `wait` does.
+
+        The session may be gone before the pump says so: whoever tries again without a wait then lets nobody else run.
+        """
+        if self.stopping.wait(CHECK_SECONDS):
+            raise gevent.GreenletExit

@@ -329,6 +329,26 @@ def test_a_broken_connection_leaves_the_outcome_unknown(tmp_path: Path) -> None:
     assert switch.rung == ["new-leg"]
 
 
+@pytest.mark.timeout(20)
+def test_a_listener_stops_also_while_a_command_can_not_be_sent_and_the_next_life_does_it(tmp_path: Path) -> None:
+    """When a listener stops, its session ends before the gate is closed: to try again at once would let nobody run."""
+    bus, switch = MemoryBus(), FakeSwitch()
+    switch.away = untried = 10**9
+    life = Life(tmp_path, bus, switch)
+    send(bus, command_id="c1", answer_leg=pb.AnswerLeg())
+    assert wait_until(lambda: switch.away < untried)
+    life.stopping.set()
+    gevent.joinall(life.greenlets, timeout=5)
+    assert all(greenlet.ready() for greenlet in life.greenlets)
+    life.end()
+    assert results(bus) == []
+    switch.away = 0
+    again = Life(tmp_path, bus, switch)
+    assert wait_until(lambda: committed(bus) == 1)
+    again.end()
+    assert [each.outcome for each in results(bus)] == [pb.COMMAND_OUTCOME_DONE]
+
+
 def test_commands_of_other_nodes_and_unreadable_ones_only_move_the_offset(tmp_path: Path) -> None:
     bus, switch = MemoryBus(), FakeSwitch()
     life = Life(tmp_path, bus, switch)
