@@ -37,6 +37,7 @@ COMMIT_SECONDS = 0.5
 """A commit for each command costs the broker as much as the command; what is read twice is known by the ledger."""
 RETRY_SECONDS = 1.0
 LAST_SECONDS = 5.0
+TURN_SECONDS = 0.1
 MOST_AT_ONCE = 500
 
 
@@ -139,9 +140,7 @@ class Executor:
         self._bug.set_exception(greenlet.exception)
 
     def _run_task(self, task: _Task, touched: list[str]) -> None:
-        for earlier in task.waits_for:
-            earlier.wait()  # ends with the earlier command, whose own waits have deadlines
-        task.waits_for.clear()
+        self._wait_for_turn(task)
         command = task.command
         ended = self._execute(task)
         task.in_order.set()
@@ -153,6 +152,16 @@ class Executor:
         task.is_ended = True
         del self._running[command.command_id]
         metrics.COMMANDS_RUNNING.set(len(self._running))
+
+    def _wait_for_turn(self, task: _Task) -> None:
+        """Wait until the legs' earlier commands ended, whose own waits have deadlines.
+
+        When the listener stops, one of them may have been left for the next life: then this one is left too.
+        """
+        for earlier in task.waits_for:
+            while not earlier.wait(TURN_SECONDS):
+                self._gate.must_be_needed()
+        task.waits_for.clear()
 
     def _execute(self, task: _Task) -> Ended:
         """Judge, write down, do, write down: in this order."""

@@ -24,17 +24,22 @@ class Gate:
         Ends the greenlet when the listener stops: a command that was not begun comes again in the next life.
         """
         while not self.ready.is_set():
-            if self.stopping.is_set():
-                raise gevent.GreenletExit
+            self.must_be_needed()
             if deadline_ms and self.clock.now_ms() > deadline_ms:
                 return False
             self.ready.wait(CHECK_SECONDS)
         return True
 
     def pause(self) -> None:
-        """Wait a moment before another try; end the greenlet when the listener stops, as `wait` does.
+        """Wait a moment before another try.
 
-        The session may be gone before the pump says so: whoever tries again without a wait then lets nobody else run.
+        A stopping listener's session may be gone before the pump says so: whoever tried again at once would let nobody
+        else run.
         """
-        if self.stopping.wait(CHECK_SECONDS):
+        self.stopping.wait(CHECK_SECONDS)
+        self.must_be_needed()
+
+    def must_be_needed(self) -> None:
+        """End the greenlet when the listener stops."""
+        if self.stopping.is_set():
             raise gevent.GreenletExit

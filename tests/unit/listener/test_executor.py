@@ -336,17 +336,21 @@ def test_a_listener_stops_also_while_a_command_can_not_be_sent_and_the_next_life
     switch.away = untried = 10**9
     life = Life(tmp_path, bus, switch)
     send(bus, command_id="c1", answer_leg=pb.AnswerLeg())
+    send(bus, command_id="c2", answer_leg=pb.AnswerLeg())
     assert wait_until(lambda: switch.away < untried)
     life.stopping.set()
-    gevent.joinall(life.greenlets, timeout=5)
+    gevent.joinall(life.greenlets, timeout=executor_module.LAST_SECONDS - 1)
     assert all(greenlet.ready() for greenlet in life.greenlets)
     life.end()
     assert results(bus) == []
     switch.away = 0
     again = Life(tmp_path, bus, switch)
-    assert wait_until(lambda: committed(bus) == 1)
+    assert wait_until(lambda: committed(bus) == 2)
     again.end()
-    assert [each.outcome for each in results(bus)] == [pb.COMMAND_OUTCOME_DONE]
+    assert [(each.command_id, each.outcome) for each in results(bus)] == [
+        ("c1", pb.COMMAND_OUTCOME_DONE),
+        ("c2", pb.COMMAND_OUTCOME_DONE),
+    ]
 
 
 def test_commands_of_other_nodes_and_unreadable_ones_only_move_the_offset(tmp_path: Path) -> None:
