@@ -198,7 +198,8 @@ def test_a_recording_stays_on_the_disk_while_the_object_store_is_away(tmp_path: 
     with Service("recorder", given, tmp_path / "log") as service:
         wait_until(lambda: service.events("recording_failed_for_now"), "a failed try", SECONDS)
         wait_until(lambda: service.readiness()[0] == 503, "the recorder's unreadiness", SECONDS)
-        assert "does not answer" in service.readiness()[1] or "no broker answers" in service.readiness()[1]
+        reasons = ("does not answer", "no broker answers")
+        wait_until(lambda: any(each in service.readiness()[1] for each in reasons), "why it is not ready", SECONDS)
         assert path.read_bytes() == _wav()
         assert "Traceback" not in service.said()
         assert service.stop() == 0

@@ -48,11 +48,12 @@ class PolicyReader:
         self._connect = connect
         self._companies: dict[str, Policies] = {}
         self.loaded = Flag()
+        self._trouble = "they are being read"
 
     def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
         """Return the policy of a recording. Raises PoliciesUnknown before the topic was read to its end once."""
         if not self.loaded.is_set():
-            raise PoliciesUnknown("the companies' documents were not read yet")
+            raise PoliciesUnknown(f"the companies' documents were not read yet: {self._trouble}")
         policies = self._companies.get(tenant_id)
         return policies.of(line, queue_id) if policies is not None else Policy()
 
@@ -75,6 +76,7 @@ class PolicyReader:
                 finally:
                     reader.close()
             except BusError as error:
+                self._trouble = str(error)
                 log.warning("policies_not_read", reason=str(error), known=len(self._companies))
                 stopping.wait(RETRY_SECONDS)
 
