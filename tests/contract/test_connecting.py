@@ -48,7 +48,7 @@ def test_who_listens_and_is_no_broker_costs_no_descriptors(monkeypatch: pytest.M
 def test_a_refused_connection_keeps_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a client that is there already sees it: the look for a listener is left out."""
     monkeypatch.setattr(connecting, "BOOTSTRAP_MS", 400)
-    monkeypatch.setattr(connecting, "_must_listen", lambda _: None)
+    monkeypatch.setattr(connecting, "must_listen", lambda _: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     _try_both(address)

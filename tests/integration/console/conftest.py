@@ -56,9 +56,9 @@ class RunningConsole:
                 [sys.executable, "-m", "services.console"], env=self.environment, cwd=ROOT, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
-        while self.ask("GET", "/readyz")[0] != 200:
+        while (answer := self.ask("GET", "/readyz"))[0] != 200:
             assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
+            assert time.monotonic() < deadline, f"{answer}\n{self.log.read_text()}"
             time.sleep(0.05)
 
     def stop(self, *, kill: bool = False) -> None:

@@ -70,7 +70,9 @@ class House:
 def house(service: Service, receiver: LocalReceiver, database: Any) -> House:
     service.tenant("acme", endpoint(receiver.url), endpoint(receiver.url, "ends", ("call.ended",)))
     service.tenant("beta", endpoint(receiver.url))
-    return House(service, database)
+    house = House(service, database)
+    wait_until(lambda: house.get("/v1/endpoints")["endpoints"])  # the companies' documents were read
+    return house
 
 
 def test_the_log_is_searched_and_paged_and_shows_a_tenant_its_own_alone(house: House) -> None:
