@@ -46,7 +46,9 @@ class Follower:
                 stopping.wait(PAUSE_SECONDS)
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        return {place: self._reader.end_offset(*place) for place in self._reader.assignment()}
+        """Return how far to read; of a partition whose records have all passed their time nothing ever comes."""
+        ends = {place: self._reader.end_offset(*place) for place in self._reader.assignment()}
+        return {place: end for place, end in ends.items() if self._reader.offset_at(*place, 0) < end}
 
     def _has_reached(self, ends: dict[tuple[str, int], int]) -> bool:
         return all(self._positions.get(place, 0) >= end for place, end in ends.items())

@@ -155,7 +155,8 @@ class Events:
             if snapshot.next_offset > end:
                 log.warning("snapshot_of_another_log", partition=place[1], next_offset=snapshot.next_offset, end=end)
                 snapshot = PartitionSnapshot(0, [])
-            next_offset = self._restore(place, snapshot)
+            # What has passed its time is not there to be read any more; where that is all, nothing ever comes.
+            next_offset = max(self._restore(place, snapshot), reader.offset_at(*place, 0))
             reader.seek(*place, next_offset)
             self._positions[place] = next_offset
             if next_offset < end:
