@@ -32,6 +32,8 @@ CAPTURE_SECONDS = Histogram(
 SNAPSHOT_FAILURES = Counter("ringmaster_router_snapshot_failures_total", "Snapshots that could not be written.")
 LIVE_CALLS = Gauge("ringmaster_router_live_calls", "Calls that are not over.")
 WAITING_CALLERS = Gauge("ringmaster_router_waiting_callers", "Callers in queues.")
+FOLLOWED_PARTITIONS = Gauge("ringmaster_router_followed_partitions", "Partitions of others that are followed.")
+FOLLOWED_BEHIND = Gauge("ringmaster_router_followed_inputs_behind", "Inputs of followed partitions not decided yet.")
 LOOKUPS = Counter("ringmaster_router_lookups_total", "Questions to tenants' CRMs, by outcome.", ["outcome"])
 SESSIONS = Counter("ringmaster_router_sessions_total", "Times that the log was taken up, the first included.")
 

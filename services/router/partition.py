@@ -1,6 +1,7 @@
 """One partition of the log in memory: its tenants' states, its timers, and how far it has been read. No I/O."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from services.router.domain.turn import Position, SetTimer
 from services.shared.bus.record import Record
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
+FOLLOWED = sys.maxsize
+"""`emit_from` of a partition that somebody else decides."""
+
 
 @dataclass(frozen=True, slots=True)
 class DueTimer:
@@ -30,11 +34,14 @@ class DueTimer:
 
 
 class Partition:
-    """Takes records in; `emit_from` is the first offset whose outputs were perhaps not sent by whoever read before."""
+    """Takes records in; `emit_from` is the first offset whose outputs were perhaps not sent by whoever read before.
 
-    def __init__(self, number: int, snapshot: PartitionSnapshot, emit_from: int) -> None:
+    At first it is somebody else's: nothing is sent and no timer is due until it is taken over.
+    """
+
+    def __init__(self, number: int, snapshot: PartitionSnapshot) -> None:
         self.number = number
-        self.emit_from = max(emit_from, snapshot.next_offset)
+        self.emit_from = FOLLOWED
         self.next_offset = snapshot.next_offset
         self.inputs_since_snapshot = 0
         self.states: dict[str, TenantState] = {}
@@ -47,8 +54,6 @@ class Partition:
                 state = from_snapshot(orjson.loads(tenant.data))
             self.states[tenant.tenant_id] = state
             self._known_until[tenant.tenant_id] = tenant.next_offset
-            for timer_id, due_ms in state.timers.items():
-                heappush(self._heap, (due_ms, tenant.tenant_id, timer_id))
 
     @property
     def is_caught_up(self) -> bool:
@@ -75,12 +80,26 @@ class Partition:
         self.inputs_since_snapshot += 1
         self._changed.add(record.key)
         outputs = decide(state, Position(self.number, record.offset), record.timestamp_ms, given)
-        for timer in outputs.timers:
-            if isinstance(timer, SetTimer):
-                heappush(self._heap, (timer.due_ms, record.key, timer.timer_id))
+        if self.emit_from != FOLLOWED:
+            self._note_timers(record.key, outputs)
         if self.emits(record.offset):
             metrics.INPUTS.labels(given.WhichOneof("input") or "none").inc()
         return outputs
+
+    def take_over(self, emit_from: int) -> None:
+        """Take what somebody else decided: outputs from an offset on, and all timers, are ours to send."""
+        self.emit_from = max(emit_from, self.next_offset)
+        self.inputs_since_snapshot = min(1, self.inputs_since_snapshot)
+        self._heap = sorted(
+            (due_ms, tenant_id, timer_id)
+            for tenant_id, state in self.states.items()
+            for timer_id, due_ms in state.timers.items()
+        )
+
+    def _note_timers(self, tenant_id: str, outputs: Outputs) -> None:
+        for timer in outputs.timers:
+            if isinstance(timer, SetTimer):
+                heappush(self._heap, (timer.due_ms, tenant_id, timer.timer_id))
 
     def due(self, now_ms: int) -> list[DueTimer]:
         """Return the timers that became due, each once in the life of this object; cancelled ones are dropped."""

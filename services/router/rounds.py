@@ -13,6 +13,7 @@ import structlog
 
 from services.router import metrics
 from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable, TenantSnapshot
+from services.router.core_identity import core_identity
 from services.router.partition import Partition
 
 CAPTURE_SECONDS = 0.004
@@ -80,7 +81,7 @@ class SnapshotRounds:
         try:
             self._snapshots.save_tenants(number, captured)
             if not one.left:
-                self._snapshots.save_place(number, one.next_offset)
+                self._snapshots.save_place(number, one.next_offset, core_identity())
         except SnapshotsUnavailable as error:
             metrics.SNAPSHOT_FAILURES.inc()
             log.warning("snapshot_not_kept", partition=number, reason=str(error))

@@ -23,6 +23,7 @@ from services.router.domain.turn import Lookup
 from services.router.outbox import Outbox
 from services.router.partition import Partition
 from services.router.rounds import SnapshotRounds
+from services.router.standby import Standby
 from services.shared.bus.errors import BusError, Rebalancing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
@@ -33,6 +34,7 @@ POLL_SECONDS = 0.1
 COMMIT_SECONDS = 0.2
 ACKNOWLEDGE_SECONDS = 10.0
 RETRY_SECONDS = 1.0
+STANDBY_SECONDS = 0.5
 YIELD_SECONDS = 0.004
 
 log = structlog.get_logger()
@@ -50,10 +52,12 @@ class Stopping(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often snapshots are written."""
+    """How often snapshots are written, and what else is done for the next recovery."""
 
     snapshot_seconds: float
     snapshot_inputs: int
+    has_standby: bool = False
+    """Whether what other routers decide is followed."""
 
 
 class Shell:
@@ -106,6 +110,8 @@ class Session:
         self._lost: set[int] = set()
         self.partitions: dict[int, Partition] = {}
         self._rounds = SnapshotRounds(snapshots)
+        self._standby = Standby(bus, snapshots)
+        self._standby_at = 0.0
         self._outbox = Outbox()
         self._decided: dict[int, int] = {}
         self._settled: dict[int, int] = {}
@@ -132,6 +138,9 @@ class Session:
             self._snapshot_at = now
             self._begin_snapshot()
         self._rounds.step()
+        if self._pace.has_standby and now >= self._standby_at:
+            self._standby_at = now + STANDBY_SECONDS
+            self._follow_others()
 
     def trouble(self) -> str:
         """Return why this session is not ready, empty when it is."""
@@ -174,6 +183,7 @@ class Session:
 
     def close(self, *, hands_over: bool = False) -> None:
         """Leave the group; `hands_over` lets others have the tenants at once. Again it does nothing."""
+        self._standby.close()
         self._reader.close(hands_over=hands_over)
         self._sender.close()
 
@@ -206,13 +216,27 @@ class Session:
                     self._asker.ask(flow.pending(state))
 
     def _load(self, number: int) -> None:
-        snapshot = self._snapshots.load(number)
-        committed = self._reader.committed(INPUTS, number) or 0
+        """Take a partition up: from our own copy of it where there is one, else from its snapshot."""
         if number in self.partitions:
             self._rounds.drop(self.partitions[number])
-        self.partitions[number] = Partition(number, snapshot, committed)
-        self._reader.seek(INPUTS, number, snapshot.next_offset)
-        log.info("partition_taken_up", partition=number, snapshot=snapshot.next_offset, committed=committed)
+        copy = self._standby.take(number)
+        partition = copy or Partition(number, self._snapshots.load(number))
+        committed = self._reader.committed(INPUTS, number) or 0
+        partition.take_over(committed)
+        self.partitions[number] = partition
+        self._reader.seek(INPUTS, number, partition.next_offset)
+        log.info(
+            "partition_taken_up",
+            partition=number,
+            begins_at=partition.next_offset,
+            committed=committed,
+            was_followed=copy is not None,
+        )
+
+    def _follow_others(self) -> None:
+        """Keep copies of what is not ours, once the group has said what is."""
+        if self._reader.generation() > 0:
+            self._standby.follow(self._reader.others())
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,16 @@ def test_a_new_reader_of_the_group_goes_on_from_the_committed_offset(bus: Bus) -
     assert [record.value for record in again] == [b"5", b"6", b"7", b"8", b"9"]
 
 
+def test_committed_offsets_are_asked_for_together(bus: Bus) -> None:
+    key = str(uuid.uuid4())
+    bus.sender.send(DEAD_LETTERS, key, b"x", timestamp_ms=1).wait(10)
+    reader = bus.reader(bus.group, [DEAD_LETTERS])
+    partition = _read(reader, 1, key)[0].partition
+    assert reader.committed_of(DEAD_LETTERS, [partition]) == {}
+    reader.commit({(DEAD_LETTERS, partition): 1})
+    assert reader.committed_of(DEAD_LETTERS, range(4)) == {partition: 1}
+
+
 def test_a_reader_can_go_back(bus: Bus) -> None:
     key = str(uuid.uuid4())
     receipts = [bus.sender.send(DEAD_LETTERS, key, b"%d" % number, timestamp_ms=1) for number in range(3)]

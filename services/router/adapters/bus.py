@@ -10,14 +10,29 @@ from services.shared.bus.topics import INPUTS
 GROUP = "router"
 GATHER_MS = 2
 """A fifth off the latency at 50 calls/s on two cores (bench/latency): what is decided together costs less."""
+FOLLOWER_GATHER_MS = 50
+"""Nobody waits for a copy."""
 Places = Collection[tuple[str, int]]
 
 
 class ClosingReader(Reader, Protocol):
     """A reader that can be left."""
 
+    def others(self) -> frozenset[int]:
+        """Return the log's partitions that are not ours now."""
+
     def close(self, *, hands_over: bool = False) -> None:
         """Leave the group; `hands_over` lets others have the partitions at once."""
+
+
+class Follower(Reader, Protocol):
+    """A reader of every partition that is no member of the group."""
+
+    def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
+        """Return the group's committed offsets of those partitions that have one."""
+
+    def close(self) -> None:
+        """End the connection."""
 
 
 class ClosingSender(BatchSender, Protocol):
@@ -32,6 +47,9 @@ class Bus(Protocol):
 
     def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
         """Join the group that reads ringmaster.inputs."""
+
+    def follower(self) -> Follower:
+        """Connect to read what others decide, and what they have committed."""
 
     def sender(self) -> ClosingSender:
         """Connect to send."""
@@ -57,6 +75,11 @@ class KafkaBus:
             keeps_partitions=True,
             on_revoked=on_revoked,
         )
+
+    def follower(self) -> Follower:
+        """Connect."""
+        name = f"{self.name}-standby"
+        return Consumer(self.bootstrap, GROUP, [INPUTS], name, gather_ms=FOLLOWER_GATHER_MS, only_follows=True)
 
     def sender(self) -> ClosingSender:
         """Connect."""

@@ -36,6 +36,16 @@ class PartitionSnapshot:
     next_offset: int
     tenants: list[TenantSnapshot]
     skipped: frozenset[int]
+    core: str = ""
+    """The core that decided what stands before `next_offset`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From where a partition is to be read on, and which core decided what stands before."""
+
+    next_offset: int
+    core: str
 
 
 class Snapshots(Protocol):
@@ -44,10 +54,13 @@ class Snapshots(Protocol):
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""
 
+    def place(self, partition: int) -> Place:
+        """Return the newest snapshot's place alone; offset 0 and no core when there is none."""
+
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep the changed tenants, but none over a newer one: who lost the partition may write before he knows it."""
 
-    def save_place(self, partition: int, next_offset: int) -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
         """Keep from where to read on, once the tenants are kept, but never go back."""
 
     def skip(self, partition: int, offset: int, reason: str) -> None:
@@ -67,14 +80,24 @@ class MongoSnapshots:
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
         with _as_unavailable():
-            place = self._collection("router_partitions").find_one({"_id": partition})
+            place = self._place(partition)
             states = list(self._collection("router_states").find({"partition": partition}))
             skipped = list(self._collection("router_skipped").find({"partition": partition}))
         return PartitionSnapshot(
-            place["next_offset"] if place else 0,
+            place.next_offset,
             [TenantSnapshot(row["tenant_id"], row["next_offset"], zlib.decompress(row["state"])) for row in states],
             frozenset(row["offset"] for row in skipped),
+            place.core,
         )
+
+    def place(self, partition: int) -> Place:
+        """Return the newest snapshot's place."""
+        with _as_unavailable():
+            return self._place(partition)
+
+    def _place(self, partition: int) -> Place:
+        row = self._collection("router_partitions").find_one({"_id": partition}) or {}
+        return Place(row.get("next_offset", 0), row.get("core", ""))
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep tenants."""
@@ -84,9 +107,9 @@ class MongoSnapshots:
             row = {"partition": partition, "tenant_id": tenant.tenant_id, "state": state}
             self._replace_older("router_states", f"{partition}/{tenant.tenant_id}", tenant.next_offset, row)
 
-    def save_place(self, partition: int, next_offset: int) -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
         """Keep from where to read on."""
-        self._replace_older("router_partitions", partition, next_offset, {})
+        self._replace_older("router_partitions", partition, next_offset, {"core": core})
 
     def _replace_older(self, collection: str, key: str | int, next_offset: int, row: dict[str, Any]) -> None:
         older = {"_id": key, "next_offset": {"$lte": next_offset}}
@@ -109,17 +132,23 @@ class MemorySnapshots:
     """The same in memory."""
 
     def __init__(self) -> None:
-        self._offsets: dict[int, int] = {}
+        self._places: dict[int, Place] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._skipped: set[tuple[int, int]] = set()
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
+        place = self.place(partition)
         return PartitionSnapshot(
-            self._offsets.get(partition, 0),
+            place.next_offset,
             [tenant for (number, _), tenant in self._tenants.items() if number == partition],
             frozenset(offset for number, offset in self._skipped if number == partition),
+            place.core,
         )
+
+    def place(self, partition: int) -> Place:
+        """Return the newest snapshot's place."""
+        return self._places.get(partition, Place(0, ""))
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep tenants."""
@@ -128,9 +157,10 @@ class MemorySnapshots:
             if kept is None or kept.next_offset <= tenant.next_offset:
                 self._tenants[partition, tenant.tenant_id] = tenant
 
-    def save_place(self, partition: int, next_offset: int) -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
         """Keep from where to read on."""
-        self._offsets[partition] = max(next_offset, self._offsets.get(partition, 0))
+        if next_offset >= self.place(partition).next_offset:
+            self._places[partition] = Place(next_offset, core)
 
     def skip(self, partition: int, offset: int, reason: str) -> None:  # noqa: ARG002 - the port's signature
         """Leave an input out."""

@@ -42,6 +42,8 @@ class Consumer:
     `keeps_partitions`: who has state of its partitions keeps those that stay with it over a rebalance (KIP-429); else
     all are revoked and given anew. All members of a group must want the same.
 
+    `only_follows`: it is no member of its group. It reads every partition itself and asks what the group has committed.
+
     `gather_ms`: who needs no record at once gets more of them together. After a poll that returned some, the next one
     waits for so long, so a record comes at most twice as much later. A fetch costs reader and broker about as much as
     ten records, and so does the commit behind it. A topic on which nothing comes is asked twice a second as ever.
@@ -58,6 +60,7 @@ class Consumer:
         gather_ms: int = 0,
         session_seconds: float = SESSION_SECONDS,
         keeps_partitions: bool = False,
+        only_follows: bool = False,
         on_assigned: PartitionsChanged | None = None,
         on_revoked: PartitionsChanged | None = None,
     ) -> None:
@@ -66,7 +69,7 @@ class Consumer:
             bootstrap,
             client_id=client_id,
             group_id=group,
-            group_instance_id=client_id if group else None,
+            group_instance_id=client_id if group and not only_follows else None,
             enable_auto_commit=False,
             auto_offset_reset="earliest" if from_beginning else "latest",
             max_poll_records=MAX_POLL_RECORDS,
@@ -75,12 +78,12 @@ class Consumer:
             session_timeout_ms=int(session_seconds * 1000),
             heartbeat_interval_ms=int(session_seconds * 1000 / HEARTBEATS),
         )
-        self._group = group
+        self._group = None if only_follows else group
         self._gather_seconds = gather_ms / 1000
         self._gather_until = 0.0
         self._client_id = client_id
         self._tell_lag_at = 0.0
-        if group is None:
+        if self._group is None:
             self._assign_all(topics)
         else:
             self._kafka.subscribe(topics, listener=_Listener(on_assigned, on_revoked))
@@ -120,6 +123,13 @@ class Consumer:
         with _as_unavailable(f"the committed offset of {topic}/{partition} can't be read"):
             offset = self._kafka.committed(TopicPartition(topic, partition))
         return None if offset is None else int(offset)
+
+    def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
+        """Return the committed offsets of those partitions that have one, by one request. Raises BusUnavailable."""
+        places = [TopicPartition(topic, number) for number in partitions]
+        with _as_unavailable(f"the committed offsets of {topic} can't be read"):
+            found = self._kafka._coordinator.fetch_committed_offsets(places)  # noqa: SLF001 - `committed` asks for one only
+        return {place.partition: int(entry.offset) for place, entry in found.items() if entry.offset >= 0}
 
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset that the next record of the partition will have. Raises BusUnavailable."""
@@ -168,15 +178,19 @@ class Consumer:
 
         Where it has every partition there is nobody to give to: then it is still waited for, and comes back at once.
         """
-        if hands_over and self._group is not None and self._shares():
+        if hands_over and self._group is not None and self.others():
             # kafka-python says goodbye for members without a name only; the broker takes it from any (KIP-345).
             self._kafka._coordinator.is_dynamic_member = lambda: True  # noqa: SLF001 - there is no public way
         self._kafka.close(autocommit=False)
 
-    def _shares(self) -> bool:
-        """Whether others of the group have partitions of what this one reads."""
+    def others(self) -> frozenset[int]:
+        """Return the numbers of partitions that this one does not read now."""
         topics = self._kafka.subscription() or ()
-        return len(self._kafka.assignment()) < sum(len(self._kafka.partitions_for_topic(one) or ()) for one in topics)
+        every = {TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)}
+        return frozenset(place.partition for place in every - self._kafka.assignment())
+
+    def _partitions_of(self, topic: str) -> Collection[int]:
+        return self._kafka.partitions_for_topic(topic) or ()
 
     def _tell_lag(self) -> None:
         self._tell_lag_at = monotonic() + TELL_LAG_SECONDS
@@ -195,11 +209,7 @@ class Consumer:
             coordinator.request_rejoin()
 
     def _assign_all(self, topics: list[str]) -> None:
-        places = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in self._kafka.partitions_for_topic(topic) or ()
-        ]
+        places = [TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)]
         if not places:
             raise BusUnavailable(f"topics {', '.join(topics)} do not exist")
         self._kafka.assign(places)

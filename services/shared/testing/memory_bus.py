@@ -179,6 +179,11 @@ class MemoryConsumer:
             return None
         return self._bus.offsets.get((self._group, topic, partition))
 
+    def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
+        """Return the group's committed offsets."""
+        found = {number: self.committed(topic, number) for number in partitions}
+        return {number: offset for number, offset in found.items() if offset is not None}
+
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
         return len(self._bus.logs[topic, partition])
@@ -203,6 +208,10 @@ class MemoryConsumer:
     def resume(self, topic: str, partition: int) -> None:
         """Return records of it again."""
         self._paused.discard((topic, partition))
+
+    def others(self) -> frozenset[int]:
+        """Return the partitions that others read: none."""
+        return frozenset()
 
     def close(self, *, hands_over: bool = False) -> None:
         """Leave the group."""

@@ -8,6 +8,7 @@ from services.router.adapters.snapshots import (
     MemorySnapshots,
     MongoSnapshots,
     PartitionSnapshot,
+    Place,
     Snapshots,
     SnapshotsUnavailable,
     TenantSnapshot,
@@ -46,6 +47,15 @@ def test_an_older_snapshot_that_comes_late_replaces_nothing(snapshots: Snapshots
         snapshots.save_tenants(94, [TenantSnapshot("acme", next_offset, data)])
         snapshots.save_place(94, next_offset)
     assert snapshots.load(94) == PartitionSnapshot(9, [TenantSnapshot("acme", 9, b"the same again")], frozenset())
+
+
+def test_the_core_that_decided_is_kept_beside_the_place(snapshots: Snapshots) -> None:
+    assert snapshots.place(95) == Place(0, "")
+    snapshots.save_place(95, 5, "one")
+    snapshots.save_place(95, 9, "two")
+    snapshots.save_place(95, 7, "one, late")
+    assert snapshots.place(95) == Place(9, "two")
+    assert snapshots.load(95).core == "two"
 
 
 def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -> None:

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from services.router import partition as partition_module
-from services.router.adapters.bus import GROUP, ClosingReader, ClosingSender, Places
+from services.router.adapters.bus import GROUP, ClosingReader, ClosingSender, Follower, Places
 from services.router.adapters.snapshots import MemorySnapshots, SnapshotsUnavailable, TenantSnapshot
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.state import TenantState
@@ -82,6 +82,9 @@ class TestBus:
 
     def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
         return self.memory.consumer(GROUP, [INPUTS], on_revoked=on_revoked)
+
+    def follower(self) -> Follower:
+        return self.memory.consumer(GROUP, [INPUTS])
 
     def sender(self) -> ClosingSender:
         return _KillingSender(self.memory.producer(), self.hands)
