@@ -55,6 +55,7 @@ from services.webhooks.domain.masking import BodyPolicy
 from services.webhooks.dry_run import DryRun
 from services.webhooks.feeder import Feeder
 from services.webhooks.first_tries import FirstTries, PutOffs
+from services.webhooks.follower import Follower
 from services.webhooks.handing_over import Gathering, HandOver, Keeping
 from services.webhooks.health import FailingEndpoints, Health
 from services.webhooks.history import History
@@ -73,11 +74,9 @@ GATHER_MS = 20
 """Whoever does not stand between an event and its delivery may be told so much later."""
 ON_THE_WAY_MS = 10
 """Two stand there, one behind the other: matching, and sending."""
-MATCHERS = "webhooks"
+FOLLOWERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
-RULES = "webhooks-rules"
-FEEDS = "webhooks-feeds"
 # A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
 FEED_PARTITIONS = 4
 FEED_KEEP_MS = 7 * 86_400_000
@@ -123,7 +122,7 @@ class KafkaBus:
     ) -> Reader:
         """Return a consumer. Raises BusUnavailable."""
         name = f"{self.name}-{group or 'tenants'}"
-        gather_ms = ON_THE_WAY_MS if group in (MATCHERS, SENDERS) else GATHER_MS
+        gather_ms = ON_THE_WAY_MS if group in (FOLLOWERS, SENDERS) else GATHER_MS
         return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked)
 
     def make_feed(self, tenant_id: str) -> None:
@@ -223,7 +222,6 @@ class Webhooks:
             parts.queue_limit,
             parts.tenant_concurrency,
         )
-        self._matcher = Matcher(parts.bus.consumer(MATCHERS, [CALLS]), sender, self.directory, parts.clock)
         self._put_offs = PutOffs(
             Gathering(partial(hand_over.to, DELIVERIES_RETRY), stopping),
             Gathering(Keeping(parts.stores.room, stopping), stopping),
@@ -243,16 +241,20 @@ class Webhooks:
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
         self._dry_run = DryRun(history, parts.clock)
         self._replays = Replays(parts.stores.replays, history.since, self.directory, hand_over, parts.clock)
-        self._rules = RuleRunner(parts.bus.consumer(RULES, [CALLS]), sender, self.directory, history, parts.clock)
-        self._feeder = Feeder(parts.bus.consumer(FEEDS, [CALLS]), sender, self.directory, parts.bus.make_feed)
+        listeners = (
+            Matcher(sender, self.directory, parts.clock),
+            RuleRunner(sender, self.directory, history, parts.clock),
+            Feeder(sender, self.directory, parts.bus.make_feed),
+        )
+        self._follower = Follower(self.directory, parts.clock, listeners)
 
     def start(self) -> None:
         """Start everything under the supervisor."""
         spawn, stopping = self._supervisor.spawn, self._supervisor.stopping
         spawn("tenants", self.directory.run, stopping)
-        spawn("matcher", self._matcher.run, stopping)
-        spawn("rules", self._rules.run, stopping)
-        spawn("feeds", self._feeder.run, stopping)
+        spawn("follower", self._follow, stopping)
+        for one in self._follower.listening:
+            spawn(one.part.name, one.run, stopping)
         spawn("first tries", self._try_first, stopping)
         spawn("put-offs", self._put_offs.to_topic.run, stopping)
         spawn("put-offs in order", self._put_offs.to_room.run, stopping)
@@ -291,6 +293,10 @@ class Webhooks:
             parts.policy,
             parts.clock,
         )
+
+    def _follow(self, stopping: Flag) -> None:
+        reader = self._parts.bus.consumer(FOLLOWERS, [CALLS], on_revoked=self._follower.revoked)
+        self._follower.run(reader, stopping)
 
     def _try_first(self, stopping: Flag) -> None:
         self.directory.catch_up(CATCH_UP_SECONDS)

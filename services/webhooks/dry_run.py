@@ -6,8 +6,8 @@ from services.shared.chassis.clock import Clock
 from services.webhooks.domain.rules.messages import message_of
 from services.webhooks.domain.rules.rule import LATE_MS, TenantRules
 from services.webhooks.domain.rules.watch import Firing, TenantWatch
+from services.webhooks.hearing import read_event
 from services.webhooks.history import History
-from services.webhooks.rule_runner import read_event
 
 MOST_SHOWN: Final = 200
 # A person waits for the answer. What was not read by then is said.

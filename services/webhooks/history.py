@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import CALLS, partition_of
+from services.webhooks.hearing import Place
 
 POLL_SECONDS = 1.0
-Place = tuple[str, int]
 
 
 class History:

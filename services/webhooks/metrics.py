@@ -1,6 +1,11 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("ringmaster_webhooks_events_total", "Public events that were matched with endpoints", ["tenant"])
+HELD_UP = Counter(
+    "ringmaster_webhooks_held_up_total",
+    "Times that a part of the service could not make its effects of public events safe",
+    ["part"],
+)
 INVALID = Counter("ringmaster_webhooks_invalid_records_total", "Records that could not be read", ["topic"])
 CREATED = Counter("ringmaster_webhooks_deliveries_created_total", "Deliveries made of events", ["tenant"])
 ATTEMPTS = Counter(

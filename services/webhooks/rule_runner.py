@@ -1,32 +1,27 @@
 import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from gevent.event import Event as Flag
-from google.protobuf.message import DecodeError
 
-from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.events import publish_event
-from services.shared.bus.ports import Reader, ReceiptPort, Sender
+from services.shared.bus.ports import ReceiptPort, Sender
 from services.shared.bus.record import Record
-from services.shared.bus.topics import CALLS, DELIVERIES
+from services.shared.bus.topics import DELIVERIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks import metrics
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import delivery_id_of
 from services.webhooks.domain.rules.messages import payload_for
 from services.webhooks.domain.rules.rule import LATE_MS, TenantRules
-from services.webhooks.domain.rules.watch import Firing, TenantWatch
-from services.webhooks.history import History, Place
+from services.webhooks.domain.rules.watch import Findings, Firing, TenantWatch
+from services.webhooks.hearing import Heard, Place, Turn, read_event
+from services.webhooks.history import History
 
 SOURCE = "webhooks"
-POLL_SECONDS = 0.25
-PAUSE_SECONDS = 1.0
-COMMIT_SECONDS = 0.5
 ACKNOWLEDGE_SECONDS = 30.0
-CATCH_UP_SECONDS = 20.0
 # A caller who has left may still be on the way into the log for so long, milliseconds of platform time.
 GRACE_MS = 1_000
 # A record from a clock that is so far ahead of ours moves nobody's time.
@@ -35,10 +30,6 @@ AHEAD_MS = 3_600_000
 MOST_MESSAGES = 50
 
 log = structlog.get_logger()
-
-
-class DirectoryStale(Exception):
-    """The tenants' documents could not be read in time: the process starts again."""
 
 
 @dataclass(slots=True)
@@ -62,87 +53,56 @@ class RuleRunner:
 
     Windows live in memory alone: whenever this process comes to a partition, or a tenant's rules change, they are
     counted anew from the log. What a rule sends has ids derived from rule and event, and is acknowledged before the
-    event's offset is committed; so a kill at any point repeats at most what has the same ids.
+    turn counts as taken; so a kill at any point repeats at most what has the same ids.
     """
 
-    def __init__(self, reader: Reader, sender: Sender, directory: Directory, history: History, clock: Clock) -> None:
-        self._reader = reader
+    name = "rules"
+
+    def __init__(self, sender: Sender, directory: Directory, history: History, clock: Clock) -> None:
         self._sender = sender
         self._directory = directory
         self._history = history
         self._clock = clock
         self._places: dict[Place, _Progress] = {}
-        self._ready: dict[Place, int] = {}
-        self._committed_at = 0.0
+        self._turn: Turn | None = None
+        self._untaken: deque[Heard] = deque()
+        self._unsent: list[Findings] = []
 
-    def run(self, stopping: Flag) -> None:
-        """Run rules until stopped."""
-        self._require_current_directory()
-        while not stopping.is_set():
-            try:
-                self.step(stopping)
-            except BusUnavailable as error:
-                log.warning("rules_wait_for_the_broker", reason=str(error))
-                stopping.wait(PAUSE_SECONDS)
-        self.commit()
+    def take(self, turn: Turn) -> None:
+        """Count a turn's events, and return when all that follows from them is safe.
 
-    def step(self, stopping: Flag) -> None:
-        """Take the next records. Raises BusUnavailable."""
-        records = self._reader.poll(POLL_SECONDS)
-        taken = 0
-        try:
-            self._own()
-            for record in records:
-                self._take(record, stopping)
-                if stopping.is_set():
-                    return
-                taken += 1
-        except BusUnavailable:
-            self._go_back_to(records[taken:])
-            raise
-        self._tell_due(is_idle=not records)
-        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
-            self.commit()
+        Given the same turn again it goes on where it was: nothing is counted twice.
+        """
+        if turn is not self._turn:
+            self._turn, self._untaken, self._unsent = turn, deque(turn.heard), []
+        self._own(turn.owned)
+        while self._untaken:
+            self._count(self._untaken[0])
+            self._untaken.popleft()
+        self._send(self._unsent)
+        self._unsent = []
+        self._tell_due(turn.at_end_ms)
 
-    def commit(self) -> None:
-        """Commit what has had its effect."""
-        self._committed_at = time.monotonic()
-        if self._ready:
-            ready, self._ready = self._ready, {}
-            self._reader.commit(ready)
-
-    def _own(self) -> None:
+    def _own(self, owned: Mapping[Place, int]) -> None:
         """Know the windows of each partition as soon as it is ours: somebody may wait for too long already."""
-        owned = self._reader.assignment()
-        for place in [place for place in self._places if place not in owned]:
+        for place in self._places.keys() - owned.keys():
             del self._places[place]
-            self._ready.pop(place, None)
-        for place in owned:
+        for place, offset in owned.items():
             if place not in self._places:
-                self._rebuild(place, self._reader.committed(*place) or 0)
+                self._rebuild(place, offset)
 
-    def _take(self, record: Record, stopping: Flag) -> None:
-        if not self._directory.knows(record.key):
-            self._require_current_directory()
-        place = (record.topic, record.partition)
+    def _count(self, heard: Heard) -> None:
+        record, place = heard.record, heard.place
         progress = self._places.get(place)
         if progress is None or progress.next_offset != record.offset:
             progress = self._rebuild(place, record.offset)
         watch = self._watch_of(place, progress, record.key)
         is_late = progress.is_late(record, self._clock.now_ms())
-        event = read_event(record)
-        if watch is not None and event is not None:
-            found = watch.take(event, record.timestamp_ms, is_late=is_late)
-            while not self._send(found.firings, found.events):
-                if stopping.wait(PAUSE_SECONDS):
-                    return
+        if watch is not None and heard.event is not None:
+            found = watch.take(heard.event, record.timestamp_ms, is_late=is_late)
+            if found.firings or found.events:
+                self._unsent.append(found)
         progress.next_offset = record.offset + 1
-        self._ready[place] = record.offset + 1
-
-    def _go_back_to(self, records: list[Record]) -> None:
-        """Read again what was not taken."""
-        for record in reversed(records):
-            self._reader.seek(record.topic, record.partition, record.offset)
 
     def _watch_of(self, place: Place, progress: _Progress, tenant_id: str) -> TenantWatch | None:
         """Return a tenant's windows up to `next_offset`, by the rules in force; None where there are none."""
@@ -184,27 +144,24 @@ class RuleRunner:
         progress.watches |= watches
         log.info("rules_rebuilt", partition=place[1], records=count, seconds=round(time.monotonic() - began, 2))
 
-    def _tell_due(self, *, is_idle: bool) -> None:
+    def _tell_due(self, at_end_ms: int) -> None:
         """Publish what has become true by time alone, as far as the log is read."""
         for place, progress in self._places.items():
-            read_until_ms = self._clock.now_ms() if is_idle else progress.newest_ms
+            read_until_ms = at_end_ms or progress.newest_ms
             watches = [self._watch_of(place, progress, tenant_id) for tenant_id in list(progress.watches)]
             for watch in [watch for watch in watches if watch is not None]:
                 for event in watch.due(read_until_ms - GRACE_MS):
-                    if self._send((), (event,)):
-                        watch.told(event)
+                    self._send([Findings(events=(event,))])
+                    watch.told(event)
 
-    def _send(self, firings: tuple[Firing, ...], events: tuple[Event, ...]) -> bool:
-        """Send what follows from an event; False when the broker has not acknowledged all of it."""
-        try:
-            receipts = self._deliver_all(firings)
-            receipts += [publish_event(self._sender, event, SOURCE) for event in events]
-            for receipt in receipts:
-                receipt.wait(ACKNOWLEDGE_SECONDS)
-        except (BusUnavailable, NotDelivered) as error:
-            log.warning("rules_not_acknowledged", reason=str(error))
-            return False
-        return True
+    def _send(self, findings: Sequence[Findings]) -> None:
+        """Send what follows from events, and wait until the broker has all of it."""
+        receipts: list[ReceiptPort] = []
+        for found in findings:
+            receipts += self._deliver_all(found.firings)
+            receipts += [publish_event(self._sender, event, SOURCE) for event in found.events]
+        for receipt in receipts:
+            receipt.wait(ACKNOWLEDGE_SECONDS)
 
     def _deliver_all(self, firings: tuple[Firing, ...]) -> list[ReceiptPort]:
         receipts: list[ReceiptPort] = []
@@ -236,17 +193,3 @@ class RuleRunner:
             value = delivery.SerializeToString()
             receipts.append(self._sender.send(DELIVERIES, endpoint.key, value, timestamp_ms=delivery.created_ms))
         return receipts
-
-    def _require_current_directory(self) -> None:
-        if not self._directory.catch_up(CATCH_UP_SECONDS):
-            raise DirectoryStale("the tenants' documents can't be read")
-
-
-def read_event(record: Record) -> Event | None:
-    """Return a record's event, None for what the matcher buries."""
-    try:
-        event = Event.FromString(record.value)
-    except DecodeError:
-        return None
-    is_ours = record.topic == CALLS and event.tenant_id == record.key
-    return event if is_ours and event.WhichOneof("body") is not None else None

@@ -15,9 +15,10 @@ from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.testing.memory_bus import MemoryBus, MemoryReceipt
-from services.webhooks import rule_runner
+from services.webhooks import follower
 from services.webhooks.domain.endpoint import Endpoint, endpoints_of
 from services.webhooks.domain.rules.rule import TenantRules, rules_of
+from services.webhooks.follower import Follower
 from services.webhooks.history import History
 from services.webhooks.rule_runner import RuleRunner
 
@@ -96,7 +97,7 @@ class Rules(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        rule_runner.POLL_SECONDS = 0.0
+        follower.POLL_SECONDS = 0.0
         self.now_ms = BEGIN_MS
         self.bus = MemoryBus(partitions=1)
         self.book = Book()
@@ -112,7 +113,16 @@ class Rules(RuleBasedStateMachine):
         clock = Clock(wall=lambda: self.now_ms / 1000)
         history = History(lambda: self.bus.consumer(None, [CALLS]))
         directory: Any = self.book
-        self.runner = RuleRunner(self.bus.consumer(GROUP, [CALLS]), self.sender, directory, history, clock)
+        self.runner = RuleRunner(self.sender, directory, history, clock)
+        self.reader = self.bus.consumer(GROUP, [CALLS])
+        self.follower = Follower(directory, clock, [self.runner])
+
+    def step(self) -> None:
+        """Look at the log once, and let the rules take what was there."""
+        [listening] = self.follower.listening
+        self.follower.hear(self.reader, Flag())
+        while not listening.turns.empty():
+            listening.take(listening.turns.get_nowait(), Flag())
 
     def publish(self, event: Event, at_ms: int) -> None:
         event.time.FromMilliseconds(at_ms)
@@ -150,7 +160,7 @@ class Rules(RuleBasedStateMachine):
     def work_commit_and_be_killed(self) -> None:
         """Come to a new process that knows nothing but the log."""
         self.drain()
-        self.runner.commit()
+        self.follower.commit()
         self.start()
 
     @rule(tenant_id=st.sampled_from(["acme", "beta"]))
@@ -170,11 +180,11 @@ class Rules(RuleBasedStateMachine):
 
     @rule()
     def work(self) -> None:
-        self.runner.step(Flag())
+        self.step()
 
     @rule()
     def commit(self) -> None:
-        self.runner.commit()
+        self.follower.commit()
 
     @rule()
     def kill(self) -> None:
@@ -184,7 +194,7 @@ class Rules(RuleBasedStateMachine):
     def kill_amid_sending(self, records: int) -> None:
         self.sender.left = records
         try:
-            self.runner.step(Flag())
+            self.step()
         except Killed:
             self.start()
         self.sender.left = -1
@@ -197,12 +207,12 @@ class Rules(RuleBasedStateMachine):
     )
     def change_rules(self, tenant_id: str, count: int, seconds: int, *, repeats: bool) -> None:
         self.drain()
-        self.runner.commit()
+        self.follower.commit()
         self.change(tenant_id, count, seconds, repeats=repeats)
 
     def drain(self) -> None:
         while self.runner._places == {} or self.runner._places[CALLS, 0].next_offset < len(self.bus.records(CALLS)):
-            self.runner.step(Flag())
+            self.step()
 
     @invariant()
     def nothing_is_sent_that_the_log_does_not_say(self) -> None:
@@ -214,7 +224,7 @@ class Rules(RuleBasedStateMachine):
             return
         self.now_ms += HOUR_MS
         self.drain()
-        self.runner.step(Flag())
+        self.step()
         self.drain()
         assert self.found() == self.wanted()
         tellings = {

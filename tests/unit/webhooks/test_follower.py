@@ -1,0 +1,181 @@
+"""One reader for many parts: each hears everything in order, and no offset runs ahead of the slowest."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gevent.event import Event as Flag
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.topics import CALLS
+from services.shared.chassis.clock import Clock
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.testing.memory_bus import MemoryBus
+from services.webhooks import follower
+from services.webhooks.domain.payload import EVERYTHING, PayloadForm
+from services.webhooks.follower import Follower
+from services.webhooks.hearing import Turn, heard
+
+GROUP = "webhooks"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(follower, "PAUSE_SECONDS", 0.0)
+    return
+
+
+class Everybody:
+    """A directory that knows every tenant."""
+
+    def catch_up(self, _seconds: float) -> bool:
+        return True
+
+    def knows(self, _tenant_id: str) -> bool:
+        return True
+
+
+class Notes:
+    """A part whose effects outlive it."""
+
+    def __init__(self, name: str, written: list[str]) -> None:
+        self.name = name
+        self.written = written
+        self.refuses = 0
+
+    def take(self, turn: Turn) -> None:
+        for one in turn.heard:
+            if self.refuses:
+                self.refuses -= 1
+                raise BusUnavailable("not now")
+            assert one.event is not None
+            self.written.append(one.event.event_id)
+
+
+class World:
+    """A log, and one process after another that follows it."""
+
+    def __init__(self, parts: int = 2) -> None:
+        self.bus = MemoryBus(partitions=1)
+        self.effects: list[list[str]] = [[] for _ in range(parts)]
+        self.sent = 0
+        self.start()
+
+    def start(self) -> None:
+        self.parts = [Notes(f"part {number}", effects) for number, effects in enumerate(self.effects)]
+        directory: Any = Everybody()
+        self.follower = Follower(directory, Clock(), self.parts)
+        self.reader = self.bus.consumer(GROUP, [CALLS])
+
+    def publish(self, count: int) -> None:
+        for _ in range(count):
+            event = Event(event_id=f"e{self.sent}", tenant_id="acme", call_id="c")
+            event.call_ended.wait_ms = 1
+            self.bus.producer().send(CALLS, "acme", event.SerializeToString(), timestamp_ms=self.sent)
+            self.sent += 1
+
+    def hear(self) -> None:
+        self.follower.hear(self.reader, Flag())
+
+    def take(self, number: int) -> None:
+        """Let a part take one turn, if it has one."""
+        listening = self.follower.listening[number]
+        if not listening.turns.empty():
+            listening.take(listening.turns.get_nowait(), Flag())
+
+    def committed(self) -> int:
+        return self.bus.offsets.get((GROUP, CALLS, 0), 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["publish", "hear", "take 0", "take 1", "refuse 0", "commit", "kill", "revoke"])))
+def test_each_part_has_every_event_and_nothing_is_committed_before(steps: list[str]) -> None:
+    world = World()
+    for step in steps:
+        what, _, which = step.partition(" ")
+        if what == "publish":
+            world.publish(3)
+        elif what == "hear" and not world.follower.listening[0].turns.full():
+            world.hear()
+        elif what == "take":
+            world.take(int(which))
+        elif what == "refuse":
+            world.parts[int(which)].refuses = 1
+        elif what == "commit":
+            world.follower.commit()
+        elif what == "kill":
+            world.start()
+        elif what == "revoke":
+            world.follower.revoked([(CALLS, 0)])
+            world.reader.seek(CALLS, 0, world.committed())
+        wanted = [f"e{number}" for number in range(world.committed())]
+        for effects in world.effects:
+            assert set(wanted) <= set(effects)
+    world.start()
+    world.hear()
+    for number in (0, 1):
+        world.take(number)
+        assert list(dict.fromkeys(world.effects[number])) == [f"e{number}" for number in range(world.sent)]
+
+
+def test_a_part_that_waits_for_the_broker_holds_nobody_up() -> None:
+    world = World()
+    world.publish(500)
+    for _ in range(5):
+        world.hear()
+        world.take(0)
+    assert len(world.effects[0]) == 500
+    world.follower.commit()
+    assert world.committed() == 0, "the other one has had none of it yet"
+
+
+def test_that_nothing_came_is_told_with_its_moment_and_only_to_who_has_nothing_to_do() -> None:
+    world = World()
+    world.publish(1)
+    world.hear()
+    world.take(0)
+    world.hear()
+    idle, busy = (each.turns for each in world.follower.listening)
+    assert (idle.qsize(), busy.qsize()) == (1, 1)
+    assert idle.get_nowait().at_end_ms > 0
+    assert busy.get_nowait().at_end_ms == 0
+
+
+def test_a_turn_from_before_the_partitions_were_shared_out_anew_counts_for_nothing() -> None:
+    world = World(parts=1)
+    world.publish(2)
+    world.hear()
+    turn = world.follower.listening[0].turns.get_nowait()
+    world.follower.revoked([(CALLS, 0)])
+    world.follower.listening[0].take(turn, Flag())
+    world.follower.commit()
+    assert world.committed() == 0
+    assert world.effects == [[]]
+
+
+def test_an_event_is_decoded_and_written_once_for_all() -> None:
+    world = World()
+    world.publish(1)
+    one = heard(world.bus.records(CALLS)[0])
+    assert one.kind == "call.ended"
+    assert one.payload() is one.payload(EVERYTHING)
+    assert one.payload(PayloadForm(is_thin=True)) != one.payload()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("acme", b"\xff\xff", "not an event"),
+        ("acme", Event(event_id="e", tenant_id="acme").SerializeToString(), "without a body"),
+        ("acme", Event(event_id="e", tenant_id="beta", call_ended={}).SerializeToString(), "another tenant's key"),
+    ],
+)
+def test_what_is_no_event_of_its_tenant_says_why(key: str, value: bytes, fault: str) -> None:
+    bus = MemoryBus(partitions=1)
+    bus.producer().send(CALLS, key, value, timestamp_ms=1)
+    one = heard(bus.records(CALLS)[0])
+    assert one.event is None
+    assert fault in one.fault
