@@ -1,8 +1,12 @@
 """What the phones wrote down, as ground truth: who called when, whose phone rang, who talked with whom."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_OUTSIDE: Final = re.compile(r"\+?[0-9]{5,15}")
+"""How somebody outside is called; an agent's phone has a name, or a short number of the company's own."""
 
 
 @dataclass(slots=True)
@@ -58,15 +62,46 @@ def read_ringings(lines: Iterable[str]) -> dict[str, Ringing]:
 
 
 def truth(calls: Iterable[Call], ringings: Iterable[Ringing]) -> dict[str, Any]:
-    """Put callers and phones together by the caller's number: a phone answered while the caller was there is a talk."""
+    """Put callers and phones together by the number that is shown, with the simulated switch's names.
+
+    A phone that was answered while its caller was there is a talk. Somebody outside who is rung with no caller there is
+    a customer whom the platform calls by itself; he talks with the agent who is shown his number meanwhile.
+    """
     calls, ringings = list(calls), list(ringings)
+    outside = [one for one in ringings if _OUTSIDE.fullmatch(one.agent)]
+    offers = [one for one in ringings if not _OUTSIDE.fullmatch(one.agent)]
     for call in calls:
         call.talks = [
-            {"agent": one.agent, "started": one.answered, "ended": one.ended}
+            {"agent": "" if one in outside else one.agent, "started": one.answered, "ended": one.ended}
             for one in ringings
             if one.number == call.number and one.answered is not None and _is_during(one.answered, call)
         ]
-    return {"calls": [asdict(call) for call in calls], "offers": [asdict(one) for one in ringings]}
+    dials = [_dial(one, offers) for one in outside if not _is_forwarded(one, calls)]
+    return {"calls": [asdict(call) for call in calls], "offers": [asdict(one) for one in offers], "dials": dials}
+
+
+def _dial(customer: Ringing, offers: list[Ringing]) -> dict[str, Any]:
+    return {
+        "number": customer.agent,
+        "dialled": customer.rang,
+        "answered": customer.answered,
+        "ended": customer.ended,
+        "talked_with": [one.agent for one in offers if one.number == customer.agent and _talked(customer, one)],
+        "recordings": [],
+        "hung_up_by": "",
+    }
+
+
+def _talked(one: Ringing, other: Ringing) -> bool:
+    """Whether both had answered before either was gone."""
+    if one.answered is None or other.answered is None:
+        return False
+    begun = max(one.answered, other.answered)
+    return all(each.ended is None or begun < each.ended for each in (one, other))
+
+
+def _is_forwarded(one: Ringing, calls: list[Call]) -> bool:
+    return any(call.number == one.number and _is_during(one.rang, call) for call in calls)
 
 
 def _is_during(at: float, call: Call) -> bool:

@@ -16,6 +16,8 @@ from local.phones.people import caller_rows, phone_rows
 from local.phones.sipp import Sipp
 from local.phones.telephone_events import KEYS, capture
 from local.phones.voices import alaw
+from local.stack.balance import balance
+from local.stack.expected import Due
 from local.switch.scenario import parse_scenario
 from services.console.domain.phone_password import phone_password
 from services.shared.testing.waiting import wait_until
@@ -84,6 +86,53 @@ def test_a_phone_that_answers_after_its_caller_is_gone_does_not_talk() -> None:
     late = [line.replace("1008.0", "1031.0") for line in AGENT_LOG]
     seen = truth(read_calls(CALLER_LOG).values(), read_ringings(late).values())
     assert seen["calls"][0]["talks"] == []
+
+
+# The platform calls +38050 back when he is gone, from +38044; olena is rung for it, and shown his number.
+CALLBACK_LOG = [
+    "gone x@switch 2026-01-01\t10:00:30.000000\t1030.0 platform",
+    "rings z@switch 2026-01-01\t10:02:00.000000\t1120.0 +38044 +38050",
+    "answered z@switch 2026-01-01\t10:02:04.000000\t1124.0",
+    "rings w@switch 2026-01-01\t10:02:05.000000\t1125.0 +38050 olena",
+    "answered w@switch 2026-01-01\t10:02:08.000000\t1128.0",
+    "gone w@switch 2026-01-01\t10:02:20.000000\t1140.0 agent",
+    "gone z@switch 2026-01-01\t10:02:20.000000\t1140.1 platform",
+]
+
+
+def test_somebody_outside_who_is_rung_with_no_caller_there_was_dialled_by_the_platform() -> None:
+    seen = truth(read_calls(CALLER_LOG).values(), read_ringings(AGENT_LOG + CALLBACK_LOG).values())
+    [dial] = seen["dials"]
+    assert (dial["number"], dial["dialled"], dial["answered"], dial["ended"]) == ("+38050", 1120.0, 1124.0, 1140.1)
+    assert dial["talked_with"] == ["olena"]
+    assert [offer["agent"] for offer in seen["offers"]] == ["olena", "taras", "olena"]
+    assert len(seen["calls"][0]["talks"]) == 1
+
+
+def test_a_customer_who_is_gone_before_an_agent_answers_has_talked_with_nobody() -> None:
+    short = [line.replace("1140.1", "1127.0") for line in CALLBACK_LOG]
+    [dial] = truth([], read_ringings(short).values())["dials"]
+    assert dial["talked_with"] == []
+
+
+def test_a_caller_who_is_forwarded_talks_with_no_agent_and_dials_nobody() -> None:
+    forwarded = [
+        "rings z@switch 2026-01-01\t10:00:05.000000\t1005.0 +38050 +38067",
+        "answered z@switch 2026-01-01\t10:00:09.000000\t1009.0",
+    ]
+    seen = truth(read_calls(CALLER_LOG).values(), read_ringings(forwarded).values())
+    assert (seen["dials"], seen["offers"]) == ([], [])
+    assert [talk["agent"] for talk in seen["calls"][0]["talks"]] == [""]
+
+
+def test_the_phones_account_has_everything_that_the_books_are_balanced_with() -> None:
+    seen = truth(read_calls(CALLER_LOG).values(), read_ringings(AGENT_LOG + CALLBACK_LOG).values())
+    outbound = {"dialled": 1, "answered": 1, "not_ended": 0}
+    summary = {"by_exit": {"answered": 1}, "called_back": outbound, "calls_in": 1, "answered": 1, "calls_ended": 1}
+    rows = balance(seen, summary | {"recordings_stored": 2}, {"distinct": 0, "invalid": 0}, 2, Due(0, 0, 0))
+    found = {row.what: (row.expected, row.found) for row in rows}
+    assert found["customers called back"] == (1, 1)
+    assert found["recordings stored = calls answered"] == (2, 2)
 
 
 def _linear(code: int) -> int:
