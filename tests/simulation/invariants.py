@@ -88,8 +88,8 @@ class Invariants:
         if self.live or self.waiting or state.calls:
             raise Broken("every call ends in exactly one exit", f"left: {self.live or self.waiting or state.calls}")
         entries = [entry for index in state.indexes.values() for entry in (*index.waiting, *index.opened())]
-        if state.timers or state.legs or entries or state.calls_of_version:
-            left = [*state.timers, *state.legs, *entries, *state.calls_of_version]
+        if state.timers or state.legs or entries or state.calls_of_version or state.metered:
+            left = [*state.timers, *state.legs, *state.metered, *entries, *state.calls_of_version]
             raise Broken("timers and records never leak", f"left: {left}")
 
     # -- the books

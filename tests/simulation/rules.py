@@ -43,7 +43,7 @@ class QueueRules:
             return False
         sticky = self.queue.sticky
         agent_ms, group_ms = sticky.agent_seconds * 1000, (sticky.agent_seconds + sticky.group_seconds) * 1000
-        if last_agent_id in self.places and waited_ms < agent_ms:
+        if last_agent_id in self.places and last_agent_id in logged_in and waited_ms < agent_ms:
             return agent_id == last_agent_id
         if last_agent_id in self.places and waited_ms < group_ms:
             groups = self.groups[last_agent_id]

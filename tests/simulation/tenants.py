@@ -42,8 +42,21 @@ def draw(lot: random.Random, tenant_id: str, version: int) -> tn.TenantDocument:
         campaign.pacing = lot.choice([tn.PACING_PREVIEW, tn.PACING_PROGRESSIVE, tn.PACING_PREDICTIVE])
         campaign.most_dials, campaign.abandon_percent = lot.choice([0, 2]), lot.choice([0, 20])
     _add_flow(lot, made, queues, agents)
+    _limit(
+        random.Random(made.SerializeToString(deterministic=True)), made.limits
+    )  # a lot of its own: days stay as they were
     made.lines.add(number=line_of(tenant_id), flow="main")
     return made
+
+
+def _limit(lot: random.Random, limits: tn.Limits) -> None:
+    limits.calls_per_second = lot.choice([0, 0, 1])
+    if lot.random() < 0.5:
+        for prefix in ("+44", "+380", "+38067"):
+            limits.tariffs.add(prefix=prefix, price_per_minute=lot.choice([0.02, 0.5, 3.0]))
+        limits.outbound_spend_per_day = lot.choice([0.0, 5.0, 60.0])
+    if lot.random() < 0.1:
+        limits.denied_prefixes.append("+4420")
 
 
 def _add_agent(lot: random.Random, made: tn.TenantDocument, name: str) -> None:

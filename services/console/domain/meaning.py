@@ -149,13 +149,34 @@ def _outside_numbers(document: Document) -> Iterator[tuple[str, list[str | int]]
 
 def _destinations(document: Document) -> Iterator[Fault]:
     """Name the outside numbers that the tenant's own limits forbid, or that would call the tenant itself."""
-    allowed = tuple(document.get("limits", {}).get("allowed_prefixes", ()))
+    limits = document.get("limits", {})
+    allowed = tuple(limits.get("allowed_prefixes", ()))
+    denied = tuple(limits.get("denied_prefixes", ()))
+    priced = tuple(tariff["prefix"] for tariff in limits.get("tariffs", ()))
+    must_have_price = bool(limits.get("outbound_spend_per_day"))
     lines = {line["number"] for line in document["lines"]}
     for number, at in _outside_numbers(document):
         if number in lines:
             yield Fault(path_of(at), f"{number} is a line of this tenant: the call would come back.")
         if not number.startswith(allowed):
             yield Fault(path_of(at), f"{number} begins with no prefix of limits.allowed_prefixes.")
+        if number.startswith(denied):
+            yield Fault(path_of(at), f"{number} begins with a prefix of limits.denied_prefixes.")
+        if must_have_price and not number.startswith(priced):
+            yield Fault(path_of(at), f"{number} has no price in limits.tariffs, and the day's spend is limited.")
+
+
+def _prices(document: Document) -> Iterator[Fault]:
+    """Name tariffs of one prefix, and a limit of spend without any price: nothing could be dialled."""
+    limits = document.get("limits", {})
+    known: set[str] = set()
+    for index, tariff in enumerate(limits.get("tariffs", ())):
+        if tariff["prefix"] in known:
+            yield Fault(path_of(["limits", "tariffs", index, "prefix"]), f"{tariff['prefix']} has a price already.")
+        known.add(tariff["prefix"])
+    if limits.get("outbound_spend_per_day") and not known:
+        sentence = "without limits.tariffs no number has a price, and nothing would be dialled."
+        yield Fault(path_of(["limits", "outbound_spend_per_day"]), sentence)
 
 
 def _times(document: Document) -> Iterator[Fault]:
@@ -216,6 +237,7 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _flows,
     _numbers,
     _destinations,
+    _prices,
     _times,
     _addresses,
     _recording_policies,

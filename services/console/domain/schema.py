@@ -72,6 +72,12 @@ _CALLBACKS = _object(
     black_lists=_list(ID, 100),
 )
 
+_PREFIX: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^\+[1-9][0-9]{0,14}$",
+    "description": "the first digits of a number in E.164 with +",
+}
+_AMOUNT: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1_000_000_000}
 _RECORDING = _object(
     ["mode"],
     mode={"enum": RECORDING_MODES},
@@ -246,14 +252,12 @@ SCHEMA: Final[Schema] = {
         limits=_object(
             [],
             concurrent_calls=_count(0, 100_000, 0),
-            allowed_prefixes=_list(
-                {
-                    "type": "string",
-                    "pattern": r"^\+[1-9][0-9]{0,14}$",
-                    "description": "the first digits of a number in E.164 with +",
-                },
-                1_000,
-            ),
+            allowed_prefixes=_list(_PREFIX, 1_000),
+            denied_prefixes=_list(_PREFIX, 1_000),
+            high_risk_prefixes=_list(_PREFIX, 1_000),
+            calls_per_second=_count(0, 10_000, 0),
+            outbound_spend_per_day=_AMOUNT,
+            tariffs=_list(_object(["prefix", "price_per_minute"], prefix=_PREFIX, price_per_minute=_AMOUNT), 1_000),
         ),
         closed_callbacks=_list(_object(["line", "queue_id"], line=E164, queue_id=ID), 1_000),
         campaigns=_list(

@@ -184,6 +184,7 @@ def _count_logged_in(turn: Turn, agent: Agent, status: int) -> None:
         work.begin_shift(agent, turn.now_ms)
     else:
         agent.offline_since_ms = turn.now_ms
+    turn.came_or_left.append(agent.agent_id)
     for place in _places_of(turn.state, agent.agent_id):
         counts = turn.state.indexes[place.queue_id].logged_in
         counts[place.level] += 1 if is_in else -1

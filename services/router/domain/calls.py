@@ -1,6 +1,6 @@
 """A customer's call from its first fact to call.ended: leases, hang-ups, the one exit."""
 
-from services.router.domain import offers, waiting
+from services.router.domain import offers, outbound, waiting
 from services.router.domain.callbacks import opening, planning
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import CallStage, check_call
@@ -8,6 +8,7 @@ from services.router.domain.model import Call, EndedCall, Leg, LegRole
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
 LEASE_SECONDS = 30
 RENEW_MS = 10_000
@@ -47,7 +48,7 @@ def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
     )
     state.legs[call.call_id] = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, fact.node)
     open_call(turn, call)
-    _check_limit(turn, call, configuration.document.limits.concurrent_calls)
+    _check_limits(turn, call, configuration.document.limits)
     opening.caller_came(turn, call)
     return call
 
@@ -191,6 +192,7 @@ def _forget(turn: Turn, call: Call) -> None:
     del state.calls[call.call_id]
     state.absent.discard(call.call_id)
     state.legs.pop(call.call_id, None)
+    outbound.ended(turn, call.call_id)
     state.calls_of_version[call.version] -= 1
     if not state.calls_of_version[call.version]:
         del state.calls_of_version[call.version]
@@ -211,15 +213,17 @@ def _tell_started(turn: Turn, call: Call) -> None:
     body.node = call.node
 
 
-def _check_limit(turn: Turn, call: Call, allowed: int) -> None:
+def _check_limits(turn: Turn, call: Call, limits: tn.Limits) -> None:
+    """Refuse a caller who is one too many, at once or within a second."""
     live = len(turn.state.calls) - len(turn.state.absent)
-    if not allowed or live <= allowed:
+    is_full = 0 < limits.concurrent_calls < live
+    refused = outbound.Refusal("concurrent_calls", live, limits.concurrent_calls) if is_full else None
+    refused = refused or outbound.too_fast(turn, limits)
+    if refused is None:
+        outbound.note_begun(turn, limits)
         return
     call.refusal_cause = "NORMAL_CIRCUIT_CONGESTION"
-    body = turn.call_event(call).limit_exceeded
-    body.limit = "concurrent_calls"
-    body.value = live
-    body.allowed = allowed
+    refused.tell(turn.call_event(call))
 
 
 def _tell_lost(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType") -> None:

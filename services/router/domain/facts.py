@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, flow, offers, recording, talking
+from services.router.domain import agents, calls, flow, offers, outbound, recording, talking
 from services.router.domain.callbacks import attempts
 from services.router.domain.control import dialling, handover, supervising
 from services.router.domain.lifecycle import CallStage
@@ -124,6 +124,7 @@ def _parked(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         handover.music(turn, call, call.call_id)  # what was played while it was still in talk was lost with the bridge
     elif call.callback_id or call.dialled_by:
         leg.is_answered = True
+        outbound.answered(turn, leg.leg_id)
         attempts.customer_answered(turn, call)
     elif call.stage is CallStage.ARRIVING:
         flow.start(turn, call)
@@ -138,6 +139,7 @@ def _progressed(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
 
 def _answered(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     leg.is_answered = True
+    outbound.answered(turn, leg.leg_id)
     call, transfer = turn.state.calls.get(leg.call_id), handover.of(turn, leg.call_id)
     if call is not None and transfer is not None and transfer.leg_id == leg.leg_id:
         handover.answered(turn, call, transfer)

@@ -23,8 +23,10 @@ def settle(turn: Turn) -> None:
 
     Agents first: each looks at all who wait, so a caller who became open in the same decision has no advantage.
     """
-    while turn.callers or turn.freed or turn.levelled:
-        if turn.levelled:
+    while turn.callers or turn.freed or turn.levelled or turn.came_or_left:
+        if turn.came_or_left:
+            widen_familiar(turn, turn.came_or_left.pop(0))
+        elif turn.levelled:
             widen_all(turn, turn.levelled.pop(0))
         elif turn.freed:
             _match_freed(turn)
@@ -142,6 +144,17 @@ def widen_all(turn: Turn, queue_id: str) -> None:
         return
     for entry in dict.fromkeys([*index.waiting, *index.opened()]):
         waiting.widen(turn, turn.state.calls[entry[3]])
+
+
+def widen_familiar(turn: Turn, agent_id: str) -> None:
+    """Decide anew for callers who talked last with an agent who came to work, or left."""
+    for queue_id, index in turn.state.indexes.items():
+        if agent_id not in index.plan.places or not index.plan.queue.sticky.agent_seconds:
+            continue
+        for entry in dict.fromkeys([*index.waiting, *index.opened()]):
+            call = turn.state.calls[entry[3]]
+            if call.last_agent_id == agent_id and call.queue_id == queue_id:
+                waiting.widen(turn, call)
 
 
 def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:

@@ -1,6 +1,6 @@
 """Offers: a call held out to an agent, from the reservation to its one end (SPEC 3.5)."""
 
-from services.router.domain import agents, waiting
+from services.router.domain import agents, outbound, waiting
 from services.router.domain.agents import MISSED, SYSTEM
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Agent, Call, Leg, LegRole, Offer
@@ -178,6 +178,7 @@ def forget_leg(turn: Turn, leg_id: str) -> None:
     """Take a leg for gone; its agent is free of it."""
     leg = turn.state.legs.pop(leg_id, None)
     turn.cancel_timer("gone", leg_id)
+    outbound.ended(turn, leg_id)
     if leg is not None and leg.agent_id in turn.state.agents:
         agents.leg_gone(turn, turn.state.agents[leg.agent_id], leg_id)
 

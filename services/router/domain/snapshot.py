@@ -23,7 +23,9 @@ from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 6
+FORMAT = 7
+READABLE = frozenset({6, FORMAT})
+"""What a newer format has more is as at the beginning where it is not there."""
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
     "legs": Leg,
@@ -35,7 +37,20 @@ _RECORDS: dict[str, type[Any]] = {
     "callbacks": Callback,
     "campaigns": CampaignRun,
 }
-_PLAIN = ("tenant_id", "now_ms", "entries", "version", "timers", "replies", "sequences", "familiar", "node")
+_PLAIN = (
+    "tenant_id",
+    "now_ms",
+    "entries",
+    "version",
+    "timers",
+    "replies",
+    "sequences",
+    "familiar",
+    "node",
+    "begun",
+    "spent",
+    "metered",
+)
 
 
 class UnknownFormat(ValueError):
@@ -52,9 +67,9 @@ def to_snapshot(state: TenantState) -> dict[str, Any]:
 
 def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
     """Build the state that was written. Raises UnknownFormat."""
-    if snapshot.get("format") != FORMAT:
-        raise UnknownFormat(f"snapshot format {snapshot.get('format')} is not {FORMAT}")
-    state = TenantState(**{name: snapshot[name] for name in _PLAIN})
+    if snapshot.get("format") not in READABLE:
+        raise UnknownFormat(f"snapshot format {snapshot.get('format')} is none of {sorted(READABLE)}")
+    state = TenantState(**{name: snapshot[name] for name in _PLAIN if name in snapshot})
     for name, kind in _RECORDS.items():
         setattr(state, name, {key: kind(**record) for key, record in snapshot[name].items()})
     for call in state.calls.values():

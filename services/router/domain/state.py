@@ -37,6 +37,12 @@ class TenantState:
     """Tasks that are open, by id."""
     node: str = ""
     """The switch that was heard of last: the next callback is dialled there."""
+    begun: list[int] = field(default_factory=list)
+    """When calls began in the last second; only where they are counted."""
+    spent: list[int] = field(default_factory=lambda: [0, 0])
+    """Day (its ordinal in the tenant's zone) and what its outbound calls that ended have cost, thousandths."""
+    metered: dict[str, list[int | str]] = field(default_factory=dict)
+    """Outbound leg → its number, and when it was answered, 0 = not yet; only where a tariff is known."""
     # What follows is derived from what stands above, and is built again from it.
     configurations: dict[int, Configuration] = field(default_factory=dict)
     indexes: dict[str, QueueIndex] = field(default_factory=dict)

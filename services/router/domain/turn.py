@@ -56,6 +56,7 @@ class Turn:
         "_caused_by",
         "_ordinal",
         "callers",
+        "came_or_left",
         "campaigns",
         "commands",
         "deserted",
@@ -89,6 +90,8 @@ class Turn:
         """Callers whom nobody is offered: to be matched before the decision ends."""
         self.levelled: list[str] = []
         """Queues of which a level was left by its last agent, or entered by its first: levels open by who is there."""
+        self.came_or_left: list[str] = []
+        """Agents who came to work or left: callers wait for their last agent only while it is there."""
         self.unoffered: list[str] = []
         """Callers outside of queues whose offer ended without a talk: their flow goes on."""
         self.left_alone: list[str] = []

@@ -1,7 +1,8 @@
 """Who may serve a waiting caller: fewer at first, more with time (SPEC 3.2).
 
 Three things widen, each by the time since the caller joined the queue: the required skills (bullseye rings), the levels
-(so many seconds for each), and whom the caller is reserved for (the last agent, then its groups, then anyone).
+(so many seconds for each), and whom the caller is reserved for (the last agent, then its groups, then anyone). Nobody
+waits for a last agent who is not at work.
 """
 
 from services.router.domain.model import Call
@@ -9,6 +10,7 @@ from services.router.domain.ordering import AGENT, ANYONE, GROUP, QueueIndex
 from services.router.domain.plan import Requirement, requirement_of
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 
 NEVER = 0
 
@@ -67,7 +69,9 @@ def _reserve(state: TenantState, index: QueueIndex, call: Call) -> int:
     waited_ms = state.now_ms - call.joined_ms
     if call.last_agent_id not in index.plan.places or waited_ms >= group_ms:
         return NEVER
-    if waited_ms < agent_ms:
+    last_agent = state.agents.get(call.last_agent_id)
+    is_at_work = last_agent is not None and last_agent.status != rq.AGENT_STATUS_OFFLINE
+    if waited_ms < agent_ms and is_at_work:
         call.reserved_for = AGENT + call.last_agent_id
         return agent_ms
     groups = index.plan.groups_of(call.last_agent_id)

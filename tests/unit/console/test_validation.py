@@ -155,8 +155,25 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
         "no bound",
     ),
     (("fallback_number",), "+442079460000", "fallback_number", "allowed_prefixes"),
+    (("limits", "outbound_spend_per_day"), 5, "limits.outbound_spend_per_day", "no number has a price"),
+    (
+        ("limits", "tariffs"),
+        [{"prefix": "+380", "price_per_minute": 1}, {"prefix": "+380", "price_per_minute": 2}],
+        "limits.tariffs[1].prefix",
+        "a price already",
+    ),
+    (("limits", "tariffs"), [{"prefix": "380", "price_per_minute": 1}], "limits.tariffs[0].prefix", "the first digits"),
     (("fallback_number",), "+380441000002", "fallback_number", "a line of this tenant"),
 ]
+
+
+def test_a_fallback_number_that_the_limits_take_back_is_named(acme: Document) -> None:
+    acme["fallback_number"] = "+380442000000"
+    acme["limits"] |= {"denied_prefixes": ["+38044"], "outbound_spend_per_day": 5}
+    acme["limits"]["tariffs"] = [{"prefix": "+48", "price_per_minute": 0.1}]
+    words = " ".join(fault.message for fault in faults_of(acme) if fault.path == "fallback_number")
+    assert "limits.denied_prefixes" in words
+    assert "no price in limits.tariffs" in words
 
 
 @pytest.mark.parametrize(("path", "value", "expected_path", "words"), BROKEN, ids=lambda value: str(value)[:40])

@@ -258,6 +258,28 @@ def test_somebody_else_does_not_get_a_caller_who_waits_for_the_last_agent() -> N
     assert _rung(log) == ["taras", "taras"]
 
 
+def test_nobody_waits_for_a_last_agent_who_is_not_at_work() -> None:
+    log = _sticky(team=["taras", "ivan"])
+    _offline(log, "taras")
+    log.ready("olena", "ivan")
+    log.queue("again")
+    assert _rung(log)[-1] == "ivan"
+    assert log.events("offer_created")[-1].offer_created.reserved_for == "group:team"
+
+
+def test_who_waits_for_the_last_agent_goes_to_others_when_it_leaves_and_waits_again_when_it_comes_back() -> None:
+    log = _sticky()
+    _away(log, "taras")
+    _away(log, "ivan")
+    log.queue("again")
+    _offline(log, "taras")
+    _away(log, "taras")
+    log.ready("olena")
+    assert _rung(log) == ["taras"], "it is at work again, and was the last agent not ten seconds ago"
+    _offline(log, "taras")
+    assert _rung(log)[-1] == "olena"
+
+
 def test_whoever_is_in_any_group_of_the_last_agent_is_asked_after_it() -> None:
     log = _sticky(north=["taras"], west=["taras", "ivan"])
     _away(log, "taras")

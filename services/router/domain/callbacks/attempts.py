@@ -7,7 +7,7 @@ forbids the dial is asked again at that moment: hours pass and black lists chang
 
 from zoneinfo import ZoneInfoNotFoundError
 
-from services.router.domain import calls, offers, remembering, talking, waiting, widening
+from services.router.domain import calls, offers, outbound, remembering, talking, waiting, widening
 from services.router.domain.callbacks import pacing, planning
 from services.router.domain.callbacks.hours import NEVER, next_allowed_ms
 from services.router.domain.callbacks.joining import wait_live
@@ -22,6 +22,7 @@ from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
 GUARD_MS = 15_000
 """A dial whose end was not told so long after its ring time-out is given up."""
+SECOND_MS = 1_000
 BLACKLISTED = "BLACKLISTED"
 NOT_ALLOWED = "NOT_ALLOWED"
 OWN_LINE = "OWN_LINE"
@@ -36,7 +37,9 @@ def begin(turn: Turn, task: Callback) -> None:
     if queue is None:
         planning.cancel(turn, task, "queue_removed")
     elif _may_be_dialled(turn, task, queue):
-        if _is_ahead(turn, task):
+        if outbound.too_fast(turn, _limits(turn)) is not None:
+            planning.plan(turn, task, turn.now_ms + SECOND_MS)
+        elif _is_ahead(turn, task):
             _dial_ahead(turn, task, queue)
         else:
             _enter(turn, task, queue)
@@ -179,7 +182,7 @@ def _ban(turn: Turn, task: Callback, queue: tn.Queue, policy: Policy) -> str:
         return BLACKLISTED
     if task.number in configuration.lines:
         return OWN_LINE
-    if not any(task.number.startswith(prefix) for prefix in document.limits.allowed_prefixes):
+    if outbound.ban(document.limits, task.number):
         return NOT_ALLOWED
     return ""
 
@@ -194,9 +197,15 @@ def _next_hour_ms(turn: Turn, task: Callback, policy: Policy) -> int:
 
 
 def _is_full(turn: Turn) -> bool:
+    """Whether the tenant has as many calls as it may, or has spent what it may today."""
+    limits = _limits(turn)
+    live = len(turn.state.calls) - len(turn.state.absent)
+    return 0 < limits.concurrent_calls <= live or outbound.overspent(turn, limits) is not None
+
+
+def _limits(turn: Turn) -> tn.Limits:
     configuration = turn.state.configuration
-    allowed = configuration.document.limits.concurrent_calls if configuration else 0
-    return 0 < allowed <= len(turn.state.calls) - len(turn.state.absent)
+    return configuration.document.limits if configuration else tn.Limits()
 
 
 def _is_held_back(turn: Turn, task: Callback) -> bool:
@@ -235,6 +244,7 @@ def _new_call(turn: Turn, task: Callback, queue: tn.Queue) -> Call:
     call.joined_ms = call.entered_ms
     call.last_agent_id = remembering.last_agent(state, call, queue)
     task.call_id = call.call_id
+    outbound.note_begun(turn, _limits(turn))
     state.calls[call.call_id] = call
     state.absent.add(call.call_id)
     state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
@@ -252,6 +262,7 @@ def _dial(turn: Turn, call: Call, task: Callback, agent_id: str) -> None:
     originate.caller_number = policy.caller_number or task.line
     leg = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, call.node, command_id=command.command_id)
     turn.state.legs[leg.leg_id] = leg
+    outbound.dialled(turn, leg.leg_id, task.number)
     turn.set_timer("dial", call.call_id, policy.ring_ms + GUARD_MS)
     planning.tell_attempted(turn, task, agent_id)
 

@@ -1,8 +1,8 @@
 """Click-to-call: an agent's own phone rings first, then the customer's (SPEC 3.8)."""
 
-from services.router.domain import calls, offers
+from services.router.domain import calls, offers, outbound
 from services.router.domain.control.asking import ACCEPTED, Answer
-from services.router.domain.control.transferring import may_dial
+from services.router.domain.control.transferring import dial_refusal
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, LegRole, Offer
 from services.router.domain.turn import Turn
@@ -25,14 +25,18 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
         return "agent-not-found", f"There is no agent {ask.agent_id}."
     if agent.state not in (AgentState.IDLE, AgentState.AWAY) or agent.leg_id or not agent.is_reachable:
         return "agent-not-free", f"Agent {agent.agent_id} is {agent.state.name.lower()}."
-    if not may_dial(turn, ask.number):
+    refused = dial_refusal(turn, ask.number)
+    if refused is not None:
+        refused.tell(turn.subject_event("tenant"))
         return "number-not-allowed", "This number may not be dialled."
     line = ask.line or next(iter(state.configuration.lines), "")
     if line not in state.configuration.lines:
         return "line-not-found", "This line is not the tenant's."
-    allowed = state.configuration.document.limits.concurrent_calls
-    if not state.node or 0 < allowed <= len(state.calls) - len(state.absent):
+    limits = state.configuration.document.limits
+    is_full = 0 < limits.concurrent_calls <= len(state.calls) - len(state.absent)
+    if not state.node or is_full or outbound.too_fast(turn, limits) is not None:
         return "no-capacity", "No call can be made now."
+    outbound.note_begun(turn, limits)
     call = Call(turn.new_leg_id(), state.node, line, ask.number, "", state.version, "", turn.now_ms)
     call.dialled_by, call.stage = agent.agent_id, CallStage.WAITING
     call.entered_ms = call.joined_ms = turn.now_ms
@@ -58,6 +62,7 @@ def agent_answered(turn: Turn, offer: Offer) -> None:
     command.originate_leg.caller_number = call.line
     leg = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, call.node, command_id=command.command_id)
     turn.state.legs[leg.leg_id] = leg
+    outbound.dialled(turn, leg.leg_id, call.caller_number)
     turn.set_timer("dial", call.call_id, CUSTOMER_MS + GUARD_MS)
 
 

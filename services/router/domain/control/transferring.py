@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from services.router.domain import calls, matching, offers, talking, waiting
+from services.router.domain import calls, matching, offers, outbound, talking, waiting
 from services.router.domain.control import handover, letting_go
 from services.router.domain.control.asking import (
     ACCEPTED,
@@ -136,11 +136,12 @@ def join_consultation(turn: Turn, request: rq.Request) -> Answer:
     return ACCEPTED
 
 
-def may_dial(turn: Turn, number: str) -> bool:
-    """Whether the tenant may call a number (limits.allowed_prefixes)."""
+def dial_refusal(turn: Turn, number: str) -> outbound.Refusal | None:
+    """Return why the tenant may not call a number now, None when it may."""
     configuration = turn.state.configuration
-    allowed = configuration.document.limits.allowed_prefixes if configuration else []
-    return bool(_NUMBER.fullmatch(number)) and any(number.startswith(prefix) for prefix in allowed)
+    if configuration is None or not _NUMBER.fullmatch(number):
+        return outbound.Refusal(outbound.ALLOWED)
+    return outbound.refusal(turn, configuration.document.limits, number)
 
 
 def _consulting(turn: Turn, call_id: str) -> tuple[Call | None, Transfer | None]:
@@ -150,9 +151,10 @@ def _consulting(turn: Turn, call_id: str) -> tuple[Call | None, Transfer | None]
 def _refusal(turn: Turn, call: Call, ask: rq.TransferCall | rq.StartConsultation) -> Answer | None:
     """Return why the target can't be called, None when it can."""
     if ask.WhichOneof("target") == "number":
-        if may_dial(turn, ask.number):
+        refused = dial_refusal(turn, ask.number)
+        if refused is None:
             return None
-        turn.call_event(call).limit_exceeded.limit = "allowed_prefixes"
+        refused.tell(turn.call_event(call))
         return "number-not-allowed", "This number may not be dialled."
     agent = turn.state.agents.get(ask.agent_id)
     if agent is None or agent.is_removed:
@@ -201,6 +203,7 @@ def _ring_number(turn: Turn, call: Call, transfer: Transfer, number: str) -> Non
     command.originate_leg.ring_timeout_ms = RING_SECONDS * 1000
     command.originate_leg.caller_number = call.line
     turn.state.legs[leg_id] = Leg(leg_id, call.call_id, LegRole.OUTSIDE, call.node, command_id=command.command_id)
+    outbound.dialled(turn, leg_id, number)
     transfer.leg_id, transfer.to_number = leg_id, number
 
 

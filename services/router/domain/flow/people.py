@@ -1,6 +1,6 @@
 """Steps that lead to people: queue, agent, forward (SPEC 2.1)."""
 
-from services.router.domain import calls, offers, queueing, waiting
+from services.router.domain import calls, offers, outbound, queueing, waiting
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, LegRole
@@ -48,9 +48,9 @@ def _agent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
 
 def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
     number = step.forward.number
-    allowed = configuration_of(turn, call).document.limits.allowed_prefixes
-    if not any(number.startswith(prefix) for prefix in allowed):
-        turn.call_event(call).limit_exceeded.limit = "allowed_prefixes"
+    refused = outbound.refusal(turn, configuration_of(turn, call).document.limits, number)
+    if refused is not None:
+        refused.tell(turn.call_event(call))
         return "failed", "the number may not be dialled"
     calls.answer(turn, call)
     calls.to_stage(call, CallStage.FORWARDING)
@@ -64,6 +64,7 @@ def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
     call.other_leg_id = leg_id
     call.goes_on = False
     turn.state.legs[leg_id] = Leg(leg_id, call.call_id, LegRole.OUTSIDE, call.node, command_id=command.command_id)
+    outbound.dialled(turn, leg_id, number)
     turn.set_timer("step", call.call_id, ring_ms)
     return None
 

@@ -3200,25 +3200,77 @@ class Limits(_message.Message):
 
     CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
     ALLOWED_PREFIXES_FIELD_NUMBER: _builtins.int
+    CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    DENIED_PREFIXES_FIELD_NUMBER: _builtins.int
+    HIGH_RISK_PREFIXES_FIELD_NUMBER: _builtins.int
+    OUTBOUND_SPEND_PER_DAY_FIELD_NUMBER: _builtins.int
+    TARIFFS_FIELD_NUMBER: _builtins.int
     concurrent_calls: _builtins.int
     """Most calls at once; 0 = no limit."""
+    calls_per_second: _builtins.int
+    """Most calls that begin within a second, whoever began them; 0 = no limit."""
+    outbound_spend_per_day: _builtins.float
+    """Most that calls to outside numbers may cost in a day of the company's time zone, in the tariffs' currency; 0 = no limit."""
     @_builtins.property
     def allowed_prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Prefixes that may be dialled out, E.164 with +; none = nothing may."""
+
+    @_builtins.property
+    def denied_prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Prefixes that may not be dialled out though a shorter one is allowed."""
+
+    @_builtins.property
+    def high_risk_prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Premium-rate, shared-cost and satellite numbers are dialled only where one of these begins them as well."""
+
+    @_builtins.property
+    def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tariff]:
+        """What calls cost; the longest prefix counts. Where the spend is limited a number without a price is not dialled."""
 
     def __init__(
         self,
         *,
         concurrent_calls: _builtins.int = ...,
         allowed_prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        calls_per_second: _builtins.int = ...,
+        denied_prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        high_risk_prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        outbound_spend_per_day: _builtins.float = ...,
+        tariffs: _abc.Iterable[Global___Tariff] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_prefixes", b"allowed_prefixes", "concurrent_calls", b"concurrent_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_prefixes", b"allowed_prefixes", "calls_per_second", b"calls_per_second", "concurrent_calls", b"concurrent_calls", "denied_prefixes", b"denied_prefixes", "high_risk_prefixes", b"high_risk_prefixes", "outbound_spend_per_day", b"outbound_spend_per_day", "tariffs", b"tariffs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class Tariff(_message.Message):
+    """Tariff is what calls to numbers that begin alike cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    PRICE_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    """The first digits, E.164 with +."""
+    price_per_minute: _builtins.float
+    """For each minute that begins, thousandths at the finest."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        price_per_minute: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prefix", b"prefix", "price_per_minute", b"price_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tariff: _TypeAlias = Tariff  # noqa: Y015
 
 @_typing.final
 class TranscriptionPolicy(_message.Message):
