@@ -12,7 +12,7 @@ from services.shared.bus.admin import TopicDefinition, ensure_topics
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
-from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_RETRY, TENANTS, feed_topic
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, TENANTS, feed_topic
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
@@ -44,10 +44,12 @@ from services.webhooks.adapters.secrets_file import SecretsFile
 from services.webhooks.api.deliveries import Journal
 from services.webhooks.api.lookup import lookup_routes
 from services.webhooks.application import Desk, add_routes
+from services.webhooks.batching import Batching
 from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
 from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.domain.batch import BATCH
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.ladder import Ladder
@@ -192,7 +194,8 @@ class Webhooks:
         self.directory = Directory(parts.bus.consumer(None, [TENANTS]), parts.stores.gone)
         self._delivery_log = DeliveryLog(parts.stores.log)
         hand_over = HandOver(sender, parts.clock, stopping)
-        order = CallOrder(parts.stores.room, self._keeps_order, parts.clock, stopping)
+        order = CallOrder(parts.stores.room, self._keeps_order, parts.clock, stopping, self._chain)
+        keep = Keeping(parts.stores.room, stopping)
         notices = Notices(self.directory, hand_over, parts.clock)
         self.health = Health(parts.stores.failing, notices.tell, parts.clock, parts.disable_after_ms, parts.breaker)
         self._engine = Engine(
@@ -210,6 +213,7 @@ class Webhooks:
             self._delivery_log,
             self.health,
             order,
+            Batching(order, keep, partial(hand_over.to, DELIVERIES_DEAD)),
             parts.stores.room,
             Identities(parts.secrets.file, parts.outside, parts.ca_file),
             _carriers(parts, sender, self._engine),
@@ -224,7 +228,7 @@ class Webhooks:
         )
         self._put_offs = PutOffs(
             Gathering(partial(hand_over.to, DELIVERIES_RETRY), stopping),
-            Gathering(Keeping(parts.stores.room, stopping), stopping),
+            Gathering(keep, stopping),
         )
         self._first_tries = FirstTries(self._lanes, hand_over, parts.clock, order, self._put_offs)
         self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
@@ -311,10 +315,16 @@ class Webhooks:
         endpoint = self.directory.find(delivery.tenant_id, delivery.endpoint_id)
         if endpoint is None:
             return LanePolicy(self._parts.concurrency)
-        return LanePolicy(endpoint.concurrency or self._parts.concurrency, endpoint.keeps_call_order)
+        concurrency = endpoint.concurrency or self._parts.concurrency
+        return LanePolicy(concurrency, endpoint.keeps_call_order, endpoint.batch)
 
     def _keeps_order(self, delivery: Delivery) -> bool:
-        return bool(delivery.call_id) and self._policy(delivery).keeps_call_order
+        return bool(delivery.chain or delivery.call_id) and self._policy(delivery).keeps_call_order
+
+    def _chain(self, delivery: Delivery) -> str:
+        """Return one order for all of an endpoint that takes several at once: a message holds more than one call."""
+        policy = self._policy(delivery)
+        return BATCH if policy.keeps_call_order and policy.batch is not None else ""
 
     def _remember_failing(self, stopping: Flag) -> None:
         while not stopping.is_set():

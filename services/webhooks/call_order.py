@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -8,6 +8,7 @@ from gevent.event import Event as Flag
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
+from services.webhooks.domain.batch import MOST_IN_MESSAGE
 from services.webhooks.handing_over import Keeping
 from services.webhooks.lanes import Job
 from services.webhooks.waiting import StoreUnavailable, WaitingRoom, name_of
@@ -38,6 +39,8 @@ class CallOrder:
     """Whether the delivery's endpoint asks for order."""
     clock: Clock
     stopping: Flag
+    chain: Callable[[Delivery], str] = field(default=lambda _delivery: "")
+    """What a delivery keeps its order with, where that is more than its call."""
 
     def is_next(self, job: Job) -> bool:
         """Whether nothing earlier of its call waits. When something does, the job is put behind it."""
@@ -49,11 +52,19 @@ class CallOrder:
             return True
         if name_of(ahead) == name_of(job.delivery):
             return job.origin.is_the_waiting_one(job.delivery)
-        job.delivery.due_ms = max(ahead.due_ms, self.clock.now_ms() + BEHIND_MS)
-        job.origin.put_behind(job.delivery)
+        self.put_behind(job, ahead)
         # The earlier one may have ended between the look and the write: then nobody else would call this one.
         self.call_next(job.delivery)
         return False
+
+    def put_behind(self, job: Job, ahead: Delivery) -> None:
+        """Let a delivery wait for an earlier one."""
+        job.delivery.due_ms = max(ahead.due_ms, self.clock.now_ms() + BEHIND_MS)
+        job.origin.put_behind(job.delivery)
+
+    def waiting_up_to(self, delivery: Delivery, limit: int) -> list[Delivery]:
+        """Return the first that wait of a delivery's order, up to itself, by position. Raises Stopped."""
+        return self._ask(lambda: self.room.waiting_up_to(delivery, limit))
 
     def keep(self, delivery: Delivery) -> bool:
         """Put a delivery into the room at once; False when the service stops first."""
@@ -62,7 +73,7 @@ class CallOrder:
     def call_next(self, delivery: Delivery) -> None:
         """Let the first that waits of this call come due, unless it failed itself and waits for its own time."""
         try:
-            self.room.call_next(delivery, self.clock.now_ms())
+            self.room.call_next(delivery, self.clock.now_ms(), MOST_IN_MESSAGE if delivery.chain else 1)
         except StoreUnavailable as error:
             metrics.STORE_FAILURES.inc()
             log.warning("next_of_call_not_called", reason=str(error))

@@ -7,6 +7,7 @@ from gevent.event import Event as Flag
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
+from services.webhooks.domain.batch import members_of
 from services.webhooks.domain.outcome import Attempt
 from services.webhooks.waiting import StoreUnavailable
 
@@ -35,6 +36,8 @@ class LogEntry:
     position: int = 0
     """Its offset in ringmaster.deliveries and one more: what was sent is read there again."""
     payload_bytes: int = 0
+    message_id: str = ""
+    """The webhook-id that it travelled under, where that is a message of several."""
 
 
 class LogStore(Protocol):
@@ -52,7 +55,11 @@ class DeliveryLog:
         self._entries: deque[LogEntry] = deque()
 
     def write(self, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
-        """Note a try; returns at once."""
+        """Note a try, of a message for each that it holds; returns at once."""
+        for one in members_of(delivery):
+            self._write(delivery, one, attempt, state, at_ms)
+
+    def _write(self, sent: Delivery, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
         if len(self._entries) >= MAX_WAITING:
             self._entries.popleft()
             metrics.LOG_DROPPED.inc()
@@ -64,12 +71,13 @@ class DeliveryLog:
                 delivery.event_type,
                 delivery.call_id,
                 state,
-                delivery.attempts,
+                sent.attempts,
                 at_ms,
                 attempt,
-                delivery.last_error,
+                sent.last_error,
                 delivery.position,
-                len(delivery.payload),
+                len(sent.payload),
+                sent.delivery_id if sent is not delivery else "",
             )
         )
 

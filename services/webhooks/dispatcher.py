@@ -1,6 +1,6 @@
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,9 +12,11 @@ from services.webhooks import metrics
 from services.webhooks.adapters.channels.carrier import Carriers
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.identities import Identities
+from services.webhooks.batching import Batching
 from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog
 from services.webhooks.directory import Directory
+from services.webhooks.domain.batch import members_of
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.header import BadHeader, header_lines
 from services.webhooks.domain.identity import NoIdentity
@@ -49,23 +51,31 @@ class Dispatcher:
     delivery_log: DeliveryLog
     health: Health
     order: CallOrder
+    batching: Batching
     room: WaitingRoom
     identities: Identities
     carriers: Carriers = field(default_factory=Carriers)
     chance: Callable[[], float] = random.random
     unix_time: Callable[[], float] = time.time
 
-    def attempt(self, job: Job, connection: EndpointConnection) -> None:
-        """Try once, if its turn has come, and tell the delivery's origin how it ended."""
+    def attempt(self, jobs: Sequence[Job], connection: EndpointConnection) -> None:
+        """Try once, if its turn has come, and tell each delivery's origin how it ended. Several make one message."""
+        endpoint = self._find(jobs[0].delivery)
+        job: Job | None = jobs[0]
+        if len(jobs) > 1 or (endpoint is not None and endpoint.batch is not None and not jobs[0].delivery.members):
+            job = self.batching.message_of(jobs)
+        if job is not None:
+            self._attempt(job, endpoint, connection)
+
+    def _attempt(self, job: Job, endpoint: Endpoint | None, connection: EndpointConnection) -> None:
         delivery = job.delivery
-        endpoint = self._find(delivery)
         if endpoint is None:
             self._give_up(job, "removed", "the endpoint is not in the tenant's document any more")
         elif endpoint.is_disabled:
             self._give_up(job, "disabled", "the endpoint is switched off")
         elif not self.directory.is_open(endpoint):
             self._give_up(job, "gone", self.directory.why_closed(endpoint))
-        elif endpoint.keeps_call_order and delivery.call_id and not self.order.is_next(job):
+        elif not job.leads and self.order.is_kept(delivery) and not self.order.is_next(job):
             metrics.BEHIND.labels(delivery.tenant_id).inc()
         elif not self.health.admits(endpoint):
             self._rest(job, endpoint)
@@ -113,7 +123,7 @@ class Dispatcher:
         metrics.ATTEMPTS.labels(delivery.tenant_id, attempt.outcome).inc()
         metrics.ATTEMPT_SECONDS.observe(attempt.milliseconds / 1000)
         if attempt.verdict is Verdict.DELIVERED:
-            metrics.DELIVERED.labels(delivery.tenant_id).inc()
+            metrics.DELIVERED.labels(delivery.tenant_id).inc(len(members_of(delivery)))
             self.delivery_log.write(delivery, attempt, "delivered", self.clock.now_ms())
             job.origin.delivered(delivery)
             self.health.succeed(endpoint)
@@ -178,6 +188,6 @@ class Dispatcher:
     def _give_up(self, job: Job, reason: str, error: str, attempt: Attempt | None = None) -> None:
         delivery = job.delivery
         delivery.last_error = error
-        metrics.GIVEN_UP.labels(delivery.tenant_id, reason).inc()
+        metrics.GIVEN_UP.labels(delivery.tenant_id, reason).inc(len(members_of(delivery)))
         self.delivery_log.write(delivery, attempt, "dead", self.clock.now_ms())
         job.origin.give_up(delivery)

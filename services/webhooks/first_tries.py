@@ -117,6 +117,7 @@ class FirstTries:
             self._offsets.finish(ticket)
             return
         delivery.position = record.offset + 1
+        delivery.chain = self._order.chain(delivery)
         origin = _FromLog(self, ticket, record.timestamp_ms)
         if self._put_offs.to_room.has_of(endpoint_of(delivery)):
             # An earlier one that keeps the order of its call is not in the room yet: this one may not overtake it.
@@ -171,6 +172,9 @@ class _FromLog:
 
     def put_behind(self, delivery: Delivery) -> None:
         self.tries.put_off(delivery, self)
+
+    def moved(self, delivery: Delivery) -> None:  # noqa: ARG002 - the origin's contract
+        self.settle()
 
     def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
         self.settle()

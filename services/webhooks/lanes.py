@@ -1,6 +1,6 @@
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from gevent.queue import Empty, SimpleQueue
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.adapters.connection import EndpointConnection
+from services.webhooks.domain.batch import MOST_BYTES, BatchWish
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.pace import Pace
 from services.webhooks.waiting import endpoint_of
@@ -35,6 +36,9 @@ class Origin(Protocol):
     def give_up(self, delivery: Delivery) -> None:
         """Bury it; `last_error` says why."""
 
+    def moved(self, delivery: Delivery) -> None:
+        """Write down that it is safe elsewhere, as a part of a message."""
+
     def is_the_waiting_one(self, delivery: Delivery) -> bool:
         """Whether this is the copy in the waiting room; one of the log is settled by the room's being there."""
 
@@ -45,6 +49,7 @@ class LanePolicy:
 
     concurrency: int
     keeps_call_order: bool = False
+    batch: BatchWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Job:
 
     delivery: Delivery
     origin: Origin
+    leads: bool = False
+    """Whether it is known that nothing earlier of its order waits."""
 
 
 @dataclass(slots=True)
@@ -65,6 +72,9 @@ class _Lane:
     calls: dict[str, deque[Job]] = field(default_factory=dict)
     """Where a call's order is kept: what waits behind the one that is queued or under way."""
     held: int = 0
+    batch: BatchWish | None = None
+    carried: Job | None = None
+    """What came while a message was gathered and did not fit into it."""
     room: Flag = field(default_factory=Flag)
     workers: int = 0
     idle: int = 0
@@ -83,7 +93,7 @@ class Lanes:
         self,
         spawn: Spawn,
         connect: Callable[[], EndpointConnection],
-        attempt: Callable[[Job, EndpointConnection], None],
+        attempt: Callable[[Sequence[Job], EndpointConnection], None],
         policy: Callable[[Delivery], LanePolicy],
         limit: int,
         tenant_limit: int = 64,
@@ -102,15 +112,18 @@ class Lanes:
         """Queue a delivery; False when its endpoint's queue is full or everything stops."""
         key = endpoint_of(job.delivery)
         lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane(job.delivery.tenant_id))
-        if self._is_stopped or lane.queue.qsize() + lane.held >= lane.pace.queue_limit(self._limit):
+        if self._is_stopped or lane.queue.qsize() + lane.held >= self._limit_of(lane):
             return False
         policy = self._policy(job.delivery)
-        if policy.keeps_call_order and not _leads(lane, job):
+        lane.batch = policy.batch
+        if policy.keeps_call_order and policy.batch is None and not _leads(lane, job):
             return True
         if lane.queue.empty() and lane.idle == lane.workers:
             lane.pace.begin(time.monotonic())
         lane.queue.put(job)
-        if lane.queue.qsize() > lane.idle and self._may_grow(lane, policy.concurrency):
+        # Two workers would gather two messages at a time, each half as large.
+        concurrency = 1 if policy.batch is not None else policy.concurrency
+        if lane.queue.qsize() > lane.idle and self._may_grow(lane, concurrency):
             lane.workers += 1
             self._tenant_workers[lane.tenant_id] += 1
             self._spawn(f"lane {key}", lambda: self._work(lane))
@@ -127,7 +140,12 @@ class Lanes:
         if lane is None:
             return self._limit // 2
         waiting: int = lane.queue.qsize() + lane.held
-        return max(0, lane.pace.queue_limit(self._limit) // 2 - waiting)
+        return max(0, self._limit_of(lane) // 2 - waiting)
+
+    def _limit_of(self, lane: _Lane) -> int:
+        """Return how many may wait: as many as its endpoint takes in a while, and enough for two messages at least."""
+        limit = lane.pace.queue_limit(self._limit)
+        return limit if lane.batch is None else max(limit, 2 * lane.batch.events)
 
     def wait_for_room(self, key: EndpointKey, deadline: float) -> bool:
         """Wait for room while the endpoint is quick, until a monotonic moment; False when there is none."""
@@ -146,6 +164,8 @@ class Lanes:
             while not lane.queue.empty():
                 job = lane.queue.get_nowait()
                 rest += [job] if job else []
+            rest += [lane.carried] if lane.carried is not None else []
+            lane.carried = None
             rest += [job for behind in lane.calls.values() for job in behind]
             lane.calls.clear()
             for _ in range(lane.workers):
@@ -157,16 +177,39 @@ class Lanes:
         try:
             while job := self._next(lane):
                 lane.room.set()
-                self._attempt(job, connection)
-                lane.pace.complete(time.monotonic())
-                _call_next(lane, job)
+                jobs = self._gathered(lane, job)
+                self._attempt(jobs, connection)
+                for each in jobs:
+                    lane.pace.complete(time.monotonic())
+                    _call_next(lane, each)
         finally:
             lane.workers -= 1
             self._tenant_workers[lane.tenant_id] -= 1
             connection.close()
 
+    def _gathered(self, lane: _Lane, first: Job) -> list[Job]:
+        """Return a delivery and those that go with it: what comes in time, up to the number that is wished."""
+        wish, jobs = lane.batch, [first]
+        if wish is None or first.delivery.members:
+            return jobs
+        size, until = len(first.delivery.payload), time.monotonic() + wish.wait_seconds
+        while len(jobs) < wish.events and not self._is_stopped:
+            job = _within(lane, until - time.monotonic())
+            if job is None:
+                break
+            lane.room.set()
+            size += len(job.delivery.payload)
+            if job.delivery.members or size > MOST_BYTES:
+                lane.carried = job
+                break
+            jobs.append(job)
+        return jobs
+
     def _next(self, lane: _Lane) -> Job | None:
         """Return the next delivery, None when everything stops or nothing came for long."""
+        if lane.carried is not None:
+            carried, lane.carried = lane.carried, None
+            return carried
         lane.idle += 1
         try:
             while True:
@@ -180,6 +223,17 @@ class Lanes:
                     return job
         finally:
             lane.idle -= 1
+
+
+def _within(lane: _Lane, seconds: float) -> Job | None:
+    """Return what comes within a time, None where nothing does or everything stops."""
+    try:
+        job: Job | None = lane.queue.get(timeout=seconds) if seconds > 0 else lane.queue.get_nowait()
+    except Empty:
+        return None
+    if job is None:
+        lane.queue.put(None)  # it is for the worker itself
+    return job
 
 
 def _leads(lane: _Lane, job: Job) -> bool:

@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from enum import Enum
 
 import orjson
@@ -8,6 +7,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of
+from services.webhooks.domain.moments import moment_of
 from services.webhooks.handing_over import HandOver
 
 
@@ -47,8 +47,3 @@ class Notices:
                 created_ms=now_ms,
             )
             self._hand_over.to(DELIVERIES, delivery)
-
-
-def moment_of(at_ms: int) -> str:
-    """Return a moment as RFC 3339, UTC, with milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

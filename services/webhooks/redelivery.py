@@ -9,8 +9,8 @@ from services.shared.bus.topics import DELIVERIES, partition_of
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of, key_of
+from services.webhooks.domain.moments import moment_of
 from services.webhooks.handing_over import HandOver
-from services.webhooks.notices import moment_of
 
 POLL_SECONDS = 0.5
 # So many polls may bring nothing before a record that must be there counts as not there.

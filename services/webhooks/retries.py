@@ -151,7 +151,8 @@ class _FromRoom:
         except StoreUnavailable as error:
             _not_settled(error)
         else:
-            if self._order.is_kept(delivery):
+            # Of a message that was gathered here, whoever gathered it calls what comes next, once for all.
+            if self._order.is_kept(delivery) and (delivery.members or not delivery.chain):
                 self._order.call_next(delivery)
 
     def put_off(self, delivery: Delivery) -> None:
@@ -169,6 +170,12 @@ class _FromRoom:
     def give_up(self, delivery: Delivery) -> None:
         if self._hand_over.to(DELIVERIES_DEAD, delivery):
             self.delivered(delivery)
+
+    def moved(self, delivery: Delivery) -> None:
+        try:
+            self._room.remove(delivery)
+        except StoreUnavailable as error:
+            _not_settled(error)
 
     def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
         return True

@@ -39,10 +39,13 @@ class WaitingRoom(Protocol):
         """Keep deliveries until `due_ms`. One that is kept already stays as it is. Raises StoreUnavailable."""
 
     def due(self, now_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Due]:
-        """Return what is due, oldest first, but for some endpoints. Raises StoreUnavailable."""
+        """Return what is due, oldest first, of one moment by position, but for some endpoints.
+
+        Raises StoreUnavailable.
+        """
 
     def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
-        """Take what of these is still due, oldest first; nobody else gets it before `until_ms`.
+        """Take what of these is still due, in the order of `due`; nobody else gets it before `until_ms`.
 
         What is neither removed nor put off until then comes due again. Raises StoreUnavailable.
         """
@@ -68,8 +71,13 @@ class WaitingRoom(Protocol):
         Its `due_ms` is the room's. Raises StoreUnavailable.
         """
 
-    def call_next(self, delivery: Delivery, now_ms: int) -> None:
-        """Let the first that waits of this call and endpoint come due, unless it waits for its own next try.
+    def waiting_up_to(self, delivery: Delivery, limit: int) -> list[Delivery]:
+        """Return the first `limit` that `ahead` chooses from, by position. Raises StoreUnavailable."""
+
+    def call_next(self, delivery: Delivery, now_ms: int, limit: int = 1) -> None:
+        """Let the first (or several) that wait of this call and endpoint come due, up to one that has its own time.
+
+        Of several those stay as they are that somebody has claimed.
 
         Raises StoreUnavailable.
         """
@@ -102,8 +110,8 @@ def endpoint_of(delivery: Delivery) -> EndpointKey:
 
 
 def chain_of(delivery: Delivery) -> str:
-    """Return what tells the deliveries of one call to one endpoint from all others."""
-    return f"{endpoint_of(delivery)}/{delivery.call_id}"
+    """Return what tells the deliveries that keep one order, of a call as a rule, to one endpoint from all others."""
+    return f"{endpoint_of(delivery)}/{delivery.chain or delivery.call_id}"
 
 
 class MemoryWaitingRoom:
@@ -112,6 +120,7 @@ class MemoryWaitingRoom:
     def __init__(self) -> None:
         self._waiting: dict[str, Delivery] = {}
         self._behind: set[str] = set()
+        self._claimed: set[str] = set()
 
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries."""
@@ -120,27 +129,34 @@ class MemoryWaitingRoom:
 
     def due(self, now_ms: int, limit: int, without: Collection[EndpointKey]) -> list[Due]:
         """Return what is due."""
-        found = sorted((one.due_ms, name, one) for name, one in self._waiting.items() if one.due_ms <= now_ms)
-        due = [Due(name, endpoint_of(one)) for _, name, one in found]
+        found = sorted(
+            (one.due_ms, one.position, name, one) for name, one in self._waiting.items() if one.due_ms <= now_ms
+        )
+        due = [Due(name, endpoint_of(one)) for _, _, name, one in found]
         return [one for one in due if one.endpoint not in without][:limit]
 
     def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
         """Take what is still due."""
-        due = [(one.due_ms, name_of(one), one) for each in chosen if (one := self._waiting.get(each.name))]
-        taken = [(_copy(one), one) for due_ms, _, one in sorted(due) if due_ms <= now_ms]
+        due = [
+            (one.due_ms, one.position, name_of(one), one) for each in chosen if (one := self._waiting.get(each.name))
+        ]
+        taken = [(_copy(one), one) for due_ms, _, _, one in sorted(due) if due_ms <= now_ms]
         for _, one in taken:
             one.due_ms = until_ms
+            self._claimed.add(name_of(one))
         return [copy for copy, _ in taken]
 
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting[name_of(delivery)] = _copy(delivery)
         self._behind.discard(name_of(delivery))
+        self._claimed.discard(name_of(delivery))
 
     def put_behind(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting[name_of(delivery)] = _copy(delivery)
         self._behind.add(name_of(delivery))
+        self._claimed.discard(name_of(delivery))
 
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
@@ -154,19 +170,25 @@ class MemoryWaitingRoom:
 
     def ahead(self, delivery: Delivery) -> Delivery | None:
         """Return the first that waits of a call."""
-        first = self._first_of(delivery)
-        return _copy(first) if first is not None and first.position <= delivery.position else None
+        return next(iter(self.waiting_up_to(delivery, 1)), None)
 
-    def call_next(self, delivery: Delivery, now_ms: int) -> None:
+    def waiting_up_to(self, delivery: Delivery, limit: int) -> list[Delivery]:
+        """Return the first of a call."""
+        found = [one for one in self._chain(delivery) if one.position <= delivery.position]
+        return [_copy(one) for one in found[:limit]]
+
+    def call_next(self, delivery: Delivery, now_ms: int, limit: int = 1) -> None:
         """Let the first of a call come due."""
-        first = self._first_of(delivery)
-        if first is not None and (not first.attempts or name_of(first) in self._behind):
-            first.due_ms = min(first.due_ms, now_ms)
+        for one in self._chain(delivery)[:limit]:
+            if one.attempts and name_of(one) not in self._behind:
+                return
+            if limit > 1 and name_of(one) in self._claimed:
+                continue
+            one.due_ms = min(one.due_ms, now_ms)
 
-    def _first_of(self, delivery: Delivery) -> Delivery | None:
-        of_call = [one for one in self._waiting.values() if one.call_id == delivery.call_id]
-        found = [one for one in of_call if endpoint_of(one) == endpoint_of(delivery)]
-        return min(found, key=lambda one: one.position, default=None)
+    def _chain(self, delivery: Delivery) -> list[Delivery]:
+        found = [one for one in self._waiting.values() if chain_of(one) == chain_of(delivery)]
+        return sorted(found, key=lambda one: one.position)
 
     def size(self) -> int:
         """How many wait."""

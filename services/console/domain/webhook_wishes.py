@@ -25,6 +25,8 @@ def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
     if 0 < hook.get("timeout_ms", 0) < _MIN_TIMEOUT_MS:
         complaint = f"is too short: give a try at least {_MIN_TIMEOUT_MS} ms, or 0 for the platform's time."
         yield Fault(path_of([*at, "timeout_ms"]), complaint)
+    if hook.get("batch_wait_ms") and not hook.get("batch_events"):
+        yield Fault(path_of([*at, "batch_wait_ms"]), "means nothing alone: say batch_events, how many come together.")
     if "template" in hook:
         yield from _template_faults(hook, at)
     if "oauth" in hook:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Collection
 from functools import wraps
+from itertools import takewhile
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.waiting import SAID_GONE, Due, Gone, StoreUnavailable, chain_of, endpoint_of, name_of
 
 Document = dict[str, Any]
+
+_BY_DUE = [("due_ms", ASCENDING), ("position", ASCENDING)]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +42,7 @@ class MongoWaitingRoom:
     @guarded
     def prepare(self) -> None:
         """Make the index."""
-        self._waiting.create_index([("due_ms", ASCENDING)], name="due")
+        self._waiting.create_index(_BY_DUE, name="due_position")
         self._waiting.create_index([("endpoint", ASCENDING), ("due_ms", ASCENDING)], name="endpoint_due")
         self._waiting.create_index([("chain", ASCENDING), ("position", ASCENDING)], name="chain")
 
@@ -58,7 +61,7 @@ class MongoWaitingRoom:
         wanted: Document = {"due_ms": {"$lte": now_ms}}
         if without:
             wanted["endpoint"] = {"$nin": list(without)}
-        found = self._waiting.find(wanted, {"endpoint": 1}).sort("due_ms", ASCENDING).limit(limit)
+        found = self._waiting.find(wanted, {"endpoint": 1}).sort(_BY_DUE).limit(limit)
         return [Due(one["_id"], EndpointKey(one["endpoint"])) for one in found]
 
     @guarded
@@ -72,8 +75,10 @@ class MongoWaitingRoom:
         taken: list[Document] = [{"$set": {"claim": mark, "claimed_ms": "$due_ms", "due_ms": until_ms}}]
         if not self._waiting.update_many(still_due, taken).modified_count:
             return []
-        found = self._waiting.find({"_id": {"$in": names}, "claim": mark}, {"delivery": 1, "claimed_ms": 1})
-        return [Delivery.FromString(one["delivery"]) for one in sorted(found, key=lambda one: int(one["claimed_ms"]))]
+        wanted = {"delivery": 1, "claimed_ms": 1, "position": 1}
+        found = self._waiting.find({"_id": {"$in": names}, "claim": mark}, wanted)
+        in_order = sorted(found, key=lambda one: (int(one["claimed_ms"]), int(one["position"])))
+        return [Delivery.FromString(one["delivery"]) for one in in_order]
 
     @guarded
     def put_off(self, delivery: Delivery) -> None:
@@ -99,23 +104,34 @@ class MongoWaitingRoom:
     @guarded
     def ahead(self, delivery: Delivery) -> Delivery | None:
         """Return the first that waits of a call."""
-        before = {"chain": chain_of(delivery), "position": {"$lte": delivery.position}}
-        found = self._waiting.find_one(before, sort=[("position", ASCENDING)])
-        if found is None:
-            return None
-        first = Delivery.FromString(found["delivery"])
-        first.due_ms = found["due_ms"]
-        return first
+        found = self._up_to(delivery, 1)
+        return found[0] if found else None
 
     @guarded
-    def call_next(self, delivery: Delivery, now_ms: int) -> None:
+    def waiting_up_to(self, delivery: Delivery, limit: int) -> list[Delivery]:
+        """Return the first of a call."""
+        return self._up_to(delivery, limit)
+
+    def _up_to(self, delivery: Delivery, limit: int) -> list[Delivery]:
+        before = {"chain": chain_of(delivery), "position": {"$lte": delivery.position}}
+        waiting = []
+        for found in self._waiting.find(before).sort("position", ASCENDING).limit(limit):
+            waiting.append(Delivery.FromString(found["delivery"]))
+            waiting[-1].due_ms = found["due_ms"]
+        return waiting
+
+    @guarded
+    def call_next(self, delivery: Delivery, now_ms: int, limit: int = 1) -> None:
         """Let the first of a call come due."""
-        first = self._waiting.find_one({"chain": chain_of(delivery)}, sort=[("position", ASCENDING)])
-        if first is None or first["due_ms"] <= now_ms:
-            return
-        if not first["attempts"] or first.get("behind"):
-            seen = {"_id": first["_id"], "due_ms": first["due_ms"]}
-            self._waiting.update_one(seen, {"$set": {"due_ms": now_ms}})
+        chain = self._waiting.find({"chain": chain_of(delivery)}, {"delivery": 0})
+        first = takewhile(_has_no_time_of_its_own, chain.sort("position", ASCENDING).limit(limit))
+        calls = [
+            UpdateOne({"_id": one["_id"], "due_ms": one["due_ms"]}, {"$set": {"due_ms": now_ms}})
+            for one in first
+            if one["due_ms"] > now_ms and (limit == 1 or not one.get("claim"))
+        ]
+        if calls:
+            self._waiting.bulk_write(calls, ordered=False)
 
     @guarded
     def size(self) -> int:
@@ -171,6 +187,10 @@ class MongoFailingEndpoints:
         return {EndpointKey(one["_id"]): one["since_ms"] for one in self._failing.find()}
 
 
+def _has_no_time_of_its_own(waiting: Document) -> bool:
+    return not waiting["attempts"] or bool(waiting.get("behind"))
+
+
 def _document(delivery: Delivery) -> Document:
     return {
         "tenant_id": delivery.tenant_id,
@@ -180,5 +200,6 @@ def _document(delivery: Delivery) -> Document:
         "chain": chain_of(delivery),
         "position": delivery.position,
         "behind": False,
+        "claim": "",
         "delivery": delivery.SerializeToString(),
     }

@@ -13,7 +13,18 @@ from services.webhooks.domain.journal import MINUTE_MS, Figures, Search
 LOGGED_ATTEMPTS = 20
 DAY_SECONDS = 86_400
 # What is told of a delivery among others; its tries are told of one alone.
-LISTED = ("delivery_id", "endpoint_id", "event_type", "call_id", "state", "tries", "error", "updated_ms", "created_ms")
+LISTED = (
+    "delivery_id",
+    "endpoint_id",
+    "event_type",
+    "call_id",
+    "state",
+    "tries",
+    "error",
+    "updated_ms",
+    "created_ms",
+    "message_id",
+)
 _SEARCHED = ("endpoint_id", "event_type", "state", "call_id")
 
 
@@ -123,6 +134,8 @@ def _update(entry: LogEntry, now: datetime) -> UpdateOne:
         "position": entry.position,
         "payload_bytes": entry.payload_bytes,
     }
+    if entry.message_id:
+        state["message_id"] = entry.message_id
     change: Document = {"$set": state, "$setOnInsert": {"created_ms": entry.at_ms}}
     if entry.attempt is not None:
         tried = {

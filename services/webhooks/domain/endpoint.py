@@ -9,6 +9,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     TenantDocument,
     WebhookEndpoint,
 )
+from services.webhooks.domain.batch import BatchWish, batch_wish_of
 from services.webhooks.domain.identity import NOTHING, Proof, proof_of
 from services.webhooks.domain.payload import EVERYTHING, PayloadForm
 
@@ -45,6 +46,7 @@ class Endpoint:
     form: PayloadForm = EVERYTHING
     headers: tuple[tuple[str, str], ...] = ()
     proof: Proof = NOTHING
+    batch: BatchWish | None = None
     channel: Channel | None = field(default=None, compare=False)
 
     @property
@@ -100,6 +102,7 @@ def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
         PayloadForm(hook.thin, hook.template),
         tuple(sorted(hook.headers.items())),
         proof_of(hook),
+        batch_wish_of(hook),
     )
 
 

@@ -125,6 +125,18 @@ def test_the_first_that_waits_of_a_call_is_told_with_the_rooms_due_time(room: Wa
     assert room.ahead(of_call(9, 0)) == of_call(3, 30)
 
 
+def test_what_waits_of_an_order_is_told_up_to_a_delivery_by_position(room: WaitingRoom) -> None:
+    for position in (5, 3, 9, 7):
+        room.put([of_call(position, 1_000, call_id=f"call-{position}")])
+    several = [of_call(position, 1_000, call_id=f"call-{position}") for position in (15, 13, 19, 17)]
+    for one in several:
+        one.chain = "batch"
+    room.put(several)
+    assert [one.position for one in room.waiting_up_to(several[3], 9)] == [13, 15, 17]
+    assert [one.position for one in room.waiting_up_to(several[3], 2)] == [13, 15]
+    assert [one.position for one in room.waiting_up_to(of_call(5, 0, call_id="call-5"), 9)] == [5]
+
+
 def test_the_next_of_a_call_is_called_unless_it_waits_for_its_own_time(room: WaitingRoom) -> None:
     room.put([of_call(2, 900), of_call(3, 900), of_call(5, 900, attempts=2, call_id="tried")])
     room.call_next(of_call(1, 0), 100)

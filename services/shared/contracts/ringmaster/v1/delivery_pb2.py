@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cringmaster/v1/delivery.proto\x12\rringmaster.v1\"\xd9\x01\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x65ndpoint_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12\x0e\n\x06\x64ue_ms\x18\x08 \x01(\x03\x12\x12\n\nlast_error\x18\t \x01(\t\x12\x12\n\ncreated_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cringmaster/v1/delivery.proto\x12\rringmaster.v1\"\x92\x02\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x65ndpoint_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12\x0e\n\x06\x64ue_ms\x18\x08 \x01(\x03\x12\x12\n\nlast_error\x18\t \x01(\t\x12\x12\n\ncreated_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\x03\x12(\n\x07members\x18\x0c \x03(\x0b\x32\x17.ringmaster.v1.Delivery\x12\r\n\x05\x63hain\x18\r \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.delivery_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DELIVERY']._serialized_start=48
-  _globals['_DELIVERY']._serialized_end=265
+  _globals['_DELIVERY']._serialized_end=322
 # @@protoc_insertion_point(module_scope)

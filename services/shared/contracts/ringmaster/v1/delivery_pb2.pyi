@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,6 +35,8 @@ class Delivery(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     CREATED_MS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """<event_id>.<endpoint_id>, the webhook-id of every try."""
     tenant_id: _builtins.str
@@ -55,6 +59,12 @@ class Delivery(_message.Message):
     """When its event happened, milliseconds since 1970 UTC of platform time: how long it has been tried in all."""
     position: _builtins.int
     """Its offset in ringmaster.deliveries, where its endpoint asked for the order of a call to be kept."""
+    chain: _builtins.str
+    """What keeps one order, where that is more than a call: all of an endpoint that takes several at once."""
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
+        """Where several deliveries travel as one message: each of them, without its payload, in their order."""
+
     def __init__(
         self,
         *,
@@ -69,10 +79,12 @@ class Delivery(_message.Message):
         last_error: _builtins.str = ...,
         created_ms: _builtins.int = ...,
         position: _builtins.int = ...,
+        members: _abc.Iterable[Global___Delivery] | None = ...,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "call_id", b"call_id", "created_ms", b"created_ms", "delivery_id", b"delivery_id", "due_ms", b"due_ms", "endpoint_id", b"endpoint_id", "event_type", b"event_type", "last_error", b"last_error", "payload", b"payload", "position", b"position", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "call_id", b"call_id", "chain", b"chain", "created_ms", b"created_ms", "delivery_id", b"delivery_id", "due_ms", b"due_ms", "endpoint_id", b"endpoint_id", "event_type", b"event_type", "last_error", b"last_error", "members", b"members", "payload", b"payload", "position", b"position", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
