@@ -12,6 +12,9 @@ from services.webhooks.domain.endpoint import Endpoint, EndpointKey
 from services.webhooks.notices import NoticeKind
 from services.webhooks.waiting import StoreUnavailable
 
+# An endpoint that comes and goes gives notice of its trouble no more often than this, milliseconds of platform time.
+DAMP_MS = 900_000
+
 log = structlog.get_logger()
 
 
@@ -44,6 +47,8 @@ class Health:
     chance: Callable[[], float] = random.random
     _breakers: dict[EndpointKey, Breaker] = field(default_factory=dict)
     _since: dict[EndpointKey, int] = field(default_factory=dict)
+    _told_ms: dict[EndpointKey, int] = field(default_factory=dict)
+    _untold: set[EndpointKey] = field(default_factory=set)
 
     def remember(self) -> None:
         """Read what former processes knew. Raises StoreUnavailable."""
@@ -82,7 +87,10 @@ class Health:
         since_ms = self._since.pop(endpoint.key, None)
         if since_ms is not None:
             self._store(lambda: self.store.end(endpoint.key))
-            self.tell(endpoint, NoticeKind.RECOVERED, since_ms)
+            if endpoint.key in self._untold:
+                self._untold.discard(endpoint.key)
+            else:
+                self.tell(endpoint, NoticeKind.RECOVERED, since_ms)
 
     def fail(self, endpoint: Endpoint, asked_ms: int = 0) -> int | None:
         """Note a failure. Return the moment until which the endpoint rests from now on, None when it does not."""
@@ -96,8 +104,19 @@ class Health:
         if not asked_ms and endpoint.key not in self._since:
             self._since[endpoint.key] = now_ms
             self._store(lambda: self.store.begin(endpoint.key, now_ms))
-            self.tell(endpoint, NoticeKind.FAILING, now_ms)
+            self._untold.add(endpoint.key)
+        self._tell_failing(endpoint, now_ms)
         return breaker.until_ms
+
+    def _tell_failing(self, endpoint: Endpoint, now_ms: int) -> None:
+        """Give notice of a trouble once, and not soon after the one before: then it has to last for as long."""
+        told_ms = self._told_ms.get(endpoint.key)
+        is_soon = told_ms is not None and now_ms - told_ms < DAMP_MS
+        if endpoint.key not in self._untold or is_soon:
+            return
+        self._told_ms[endpoint.key] = now_ms
+        self._untold.discard(endpoint.key)
+        self.tell(endpoint, NoticeKind.FAILING, self._since[endpoint.key])
 
     def failed_too_long(self, endpoint: Endpoint) -> bool:
         """Whether it has failed without a success for so long that it is to be switched off."""
@@ -110,6 +129,7 @@ class Health:
         if breaker is not None and not breaker.is_closed:
             metrics.BREAKERS_OPEN.dec()
         since_ms = self._since.pop(endpoint.key, None)
+        self._untold.discard(endpoint.key)
         if since_ms is not None:
             self._store(lambda: self.store.end(endpoint.key))
         self.tell(endpoint, kind, since_ms or at_ms)
