@@ -119,11 +119,27 @@ class WatchedLog(Log):
         call = state.calls.get(event.call_id)
         if agent is None or call is None or agent.offer_id != event.offer_created.offer_id:
             return
+        if (
+            not call.is_waiting
+        ):  # held out to one agent by name, by the flow or by another agent: it takes nobody's turn
+            return
         free = replace(agent, state=AgentState.IDLE)
         for other in state.calls.values():
             is_open = other.is_waiting and not other.offers and other.stage is CallStage.WAITING
             if other is not call and is_open and may_serve(state, free, other):
                 assert turn_of(state, call) <= turn_of(state, other)
+
+
+def test_an_offer_by_name_is_held_to_no_order() -> None:
+    """Found by chance: the watcher looked for the queue of a call that is in none."""
+    log = WatchedLog(document())
+    log.ready("ivan")
+    log.queue("c1")
+    log.hangs_up(log.rings("c1").leg_id, "NO_ANSWER")
+    log.now_ms += 10_001  # ivan may be asked again, and the timer that says so has not come
+    log.arrive("c2")
+    log.press("c2", "5")
+    assert [offer.call_id for offer in log.state.offers.values()] == ["c2"]
 
 
 class Routing(RuleBasedStateMachine):
