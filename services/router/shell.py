@@ -35,6 +35,9 @@ COMMIT_SECONDS = 0.2
 ACKNOWLEDGE_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 STANDBY_SECONDS = 0.5
+WARM_UP_SECONDS = 10.0
+"""Longer than that nobody is waited for to catch up: where nobody decides, callers wait for us."""
+LOOK_SECONDS = 0.02
 YIELD_SECONDS = 0.004
 
 log = structlog.get_logger()
@@ -88,6 +91,7 @@ class Shell:
         metrics.SESSIONS.inc()
         session = Session(self._bus, self._snapshots, self._clock, self._pace, self._asker)
         try:
+            session.warm_up(self._stopping)
             while not self._stopping.is_set():
                 session.step(POLL_SECONDS)
                 self.trouble = session.trouble()
@@ -122,6 +126,15 @@ class Session:
         except BusError:
             self._sender.close()
             raise
+
+    def warm_up(self, stopping: Stopping) -> None:
+        """Copy what others decide before we join their group and are given some of it: they go on meanwhile."""
+        if not self._pace.has_standby:
+            return
+        self._standby.follow(self._reader.others())
+        until = time.monotonic() + WARM_UP_SECONDS
+        while not self._standby.is_warm() and time.monotonic() < until and not stopping.is_set():
+            gevent.sleep(LOOK_SECONDS)
 
     def step(self, timeout_seconds: float) -> None:
         """Read and decide one batch. Raises BusError and SnapshotsUnavailable: then the session is over."""

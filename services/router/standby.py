@@ -45,6 +45,8 @@ class Copy:
 
     partition: Partition
     waiting: deque[Record] = field(default_factory=deque)
+    is_current: bool = False
+    """Whether it has once known all that was committed."""
 
 
 class Standby:
@@ -79,6 +81,11 @@ class Standby:
         place = self._snapshots.place(number)
         is_current = _is_ours(place.next_offset, place.core) and place.next_offset <= copy.partition.next_offset
         return copy.partition if is_current else None
+
+    def is_warm(self) -> bool:
+        """Whether everything that is to be followed, and can be, has once been up to date."""
+        copies = (self._copies.get(number) for number in self._wanted - self._not_before.keys())
+        return all(copy is not None and copy.is_current for copy in copies)
 
     def close(self) -> None:
         """Follow nothing any more, and wait until the reader is closed."""
@@ -146,10 +153,10 @@ class Standby:
                 copy = self._copies.get(record.partition)
                 if copy is not None:
                     copy.waiting.append(record)
-        waiting = [number for number, copy in self._copies.items() if copy.waiting]
-        if waiting:
-            for number, until in reader.committed_of(INPUTS, waiting).items():
-                self._decide(number, until)
+        asked = [number for number, copy in self._copies.items() if copy.waiting or not copy.is_current]
+        committed = reader.committed_of(INPUTS, asked) if asked else {}
+        for number in asked:
+            self._decide(number, committed.get(number, 0))
         metrics.FOLLOWED_BEHIND.set(sum(len(copy.waiting) for copy in self._copies.values()))
 
     def _decide(self, number: int, until: int) -> None:
@@ -164,6 +171,8 @@ class Standby:
                 gevent.idle()
                 began = time.monotonic()
                 copy = self._copies.get(number)  # it may have been taken over meanwhile
+        if copy is not None and copy.partition.next_offset >= until:
+            copy.is_current = True
 
     def _take(self, copy: Copy) -> bool:
         """Decide the next record; False when the copy is spoilt: whoever decided it first has left it out by now."""

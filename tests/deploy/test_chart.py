@@ -205,3 +205,13 @@ def test_every_rule_passes_promtool_with_its_own_tests(promtool_program: Path) -
             [promtool_program, *what, path], capture_output=True, text=True, check=False, cwd=path.parent
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("name", "expected"), [("everything", ["2"]), ("minimal", [])])
+def test_a_silent_router_is_replaced_soon_where_our_own_cluster_allows_it(
+    rendered: Callable[[str], str], name: str, expected: list[str]
+) -> None:
+    router = next(one for one in workloads(rendered(name)) if one["metadata"]["name"].endswith("router"))
+    environment = [entry for one in containers(router) for entry in one.get("env", ())]
+    session = [entry["value"] for entry in environment if entry["name"] == "RINGMASTER_ROUTER_SESSION_SECONDS"]
+    assert session == expected

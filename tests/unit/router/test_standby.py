@@ -196,3 +196,22 @@ def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     standby.follow(frozenset({0}))
     wait_until(lambda: _offset_of(standby) == 5, "the copy again")
     standby.close()
+
+
+def test_a_router_is_warm_once_its_copies_know_what_is_committed() -> None:
+    log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
+    _put_all(bus, log)
+    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs)
+    standby = _following(bus, snapshots)
+    assert not standby.is_warm()
+    wait_until(standby.is_warm, "the copy")
+    assert _offset_of(standby) == len(log.inputs)
+    standby.close()
+
+
+def test_what_cannot_be_followed_is_not_waited_for() -> None:
+    bus, snapshots = TestBus(), MemorySnapshots()
+    snapshots.save_place(0, 3, "another core")
+    standby = _following(bus, snapshots)
+    wait_until(standby.is_warm, "the end of the wait")
+    standby.close()

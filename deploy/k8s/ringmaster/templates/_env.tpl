@@ -94,6 +94,15 @@
       fieldPath: metadata.name
 {{- end }}
 
+{{/* Other clusters take no session under six seconds unless they are told to; the one of this release is told. */}}
+{{- define "ringmaster.env.router" -}}
+{{ include "ringmaster.env.pod" "ROUTER_NAME" }}
+{{- if and .Values.kafka.strimzi.enabled (not (hasKey .Values.router.settings "router_session_seconds")) }}
+- name: RINGMASTER_ROUTER_SESSION_SECONDS
+  value: "2"
+{{- end }}
+{{- end }}
+
 {{/* Fields of services/<name>/settings.py as values. */}}
 {{- define "ringmaster.env.settings" -}}
 {{- range $field, $value := . }}
