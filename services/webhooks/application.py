@@ -8,6 +8,7 @@ from gevent.event import Event as Flag
 from services.shared.access import Holders
 from services.shared.chassis.admission import Admission, answer_refusals
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.description import hold_to_description, openapi_routes
 from services.shared.chassis.pages import page_routes
 from services.webhooks import metrics
 from services.webhooks.api.deliveries import Journal, delivery_routes
@@ -22,6 +23,10 @@ from services.webhooks.redelivery import Redelivery
 from services.webhooks.replays import ReplayStore
 from services.webhooks.secret_book import SecretBook
 
+_ABOUT: Final = (
+    "What was sent to a contact centre's endpoints, and sending it again. Endpoints and rules themselves stand in the "
+    "tenant's document, which the console's API changes. Every error is a problem (RFC 9457)."
+)
 COOKIE: Final = "ringmaster_webhooks"
 PAGE: Final = Path(__file__).resolve().parent / "page"
 
@@ -45,6 +50,8 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
     """Let the application answer them: the API under /v1, and a page for people."""
     admission = Admission(tokens, COOKIE, lambda why: metrics.DENIED.labels(why).inc())
     answer_refusals(app)
+    hold_to_description(app)
+    app.register_blueprint(openapi_routes("Ringmaster webhooks", _ABOUT))
     journal, clock = desk.journal, desk.clock
     app.register_blueprint(tenant_routes(admission, desk.directory))
     app.register_blueprint(

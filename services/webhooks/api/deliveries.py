@@ -13,17 +13,19 @@ from services.shared.access import Action
 from services.shared.bus.errors import BusUnavailable
 from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.description import described
 from services.shared.chassis.problems import problem
 from services.webhooks import metrics
 from services.webhooks.api.answers import json_answer, number_argument, text_argument
+from services.webhooks.api.models import BODY, DELIVERIES, DELIVERY, LATEST_MS, MOST_LISTED, PAGED, SEARCH, SENT
 from services.webhooks.directory import Directory
 from services.webhooks.domain.journal import STATES, Figures, Search
 from services.webhooks.domain.masking import BodyPolicy, shown_payload
 from services.webhooks.redelivery import NotKept, Redelivery
 from services.webhooks.waiting import StoreUnavailable
 
-MOST_LISTED: Final = 200
-LATEST_MS: Final = 9_999_999_999_999
+AWAY: Final = frozenset({503})
+"""The store, the broker or this process."""
 MOST_STREAMS: Final = 100
 STREAM_SECONDS: Final = 1.0
 OVERLAP_MS: Final = 3_000
@@ -58,6 +60,7 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
     following = _Following(journal, clock)
 
     @api.get("")
+    @described("Find deliveries, newest first.", Action.READ_CALLS, DELIVERIES, query=SEARCH | PAGED, fails=AWAY)
     def found() -> Response:
         tenant_id = admission.tenant(Action.READ_CALLS)
         limit = number_argument("limit", 1, MOST_LISTED, 50)
@@ -68,6 +71,7 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
         return json_answer(answer)
 
     @api.get("/stream")
+    @described("Follow the log.", Action.READ_CALLS, "text/event-stream", query=SEARCH, fails=AWAY)
     def stream() -> Response:
         tenant_id, search = admission.tenant(Action.READ_CALLS), _search()
         if following.count >= MOST_STREAMS:
@@ -79,11 +83,13 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
         return Response(frames, mimetype="text/event-stream", headers=headers)
 
     @api.get("/<delivery_id>")
+    @described("Show a delivery with its tries.", Action.READ_CALLS, DELIVERY, fails=AWAY | {404})
     def one(delivery_id: str) -> Response:
         tenant_id = admission.tenant(Action.READ_CALLS)
         return json_answer(_found(journal, tenant_id, delivery_id))
 
     @api.get("/<delivery_id>/body")
+    @described("Show what was sent, masked by policy.", Action.READ_CALLS, BODY, fails=AWAY | {404, 410})
     def body(delivery_id: str) -> Response:
         tenant_id = admission.tenant(Action.READ_CALLS)
         known = _found(journal, tenant_id, delivery_id)
@@ -93,6 +99,7 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
         return json_answer({"body": shown_payload(sent.payload, policy), "policy": policy.value})
 
     @api.post("/<delivery_id>/redeliver")
+    @described("Send a delivery again.", Action.MANAGE_DELIVERIES, SENT, status=202, fails=AWAY | {404, 409, 410})
     def redeliver(delivery_id: str) -> Response:
         tenant_id = admission.tenant(Action.MANAGE_DELIVERIES)
         known = _found(journal, tenant_id, delivery_id)

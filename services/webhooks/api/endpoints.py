@@ -8,10 +8,22 @@ from flask import Blueprint, Response
 from services.shared.access import EVERY_TENANT, Action
 from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.description import body_of, described
 from services.shared.chassis.problems import problem
 from services.webhooks.adapters.mongo_secrets import BadKey
-from services.webhooks.api.answers import body_of, json_answer, number_argument
-from services.webhooks.api.deliveries import Journal, answer_failures
+from services.webhooks.api.answers import json_answer, number_argument
+from services.webhooks.api.deliveries import AWAY, Journal, answer_failures
+from services.webhooks.api.models import (
+    DAY_SECONDS,
+    ENDPOINT,
+    ENDPOINTS,
+    MINUTES,
+    MOST_MINUTES,
+    ROTATION,
+    SECRET,
+    SENT,
+    TENANTS,
+)
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.journal import MINUTE_MS, Figures, merged
@@ -19,14 +31,11 @@ from services.webhooks.health import Health
 from services.webhooks.redelivery import Redelivery
 from services.webhooks.secret_book import NoKey, SecretBook
 
-DAY_SECONDS: Final = 86_400
-LONGEST_OVERLAP_SECONDS: Final = 30 * DAY_SECONDS
-MOST_MINUTES: Final = 1_440
 # So many points a chart has: a point of an hour's chart is a minute, of a day's a quarter of an hour and a bit.
 POINTS: Final = 60
 
 
-def endpoint_routes(  # noqa: C901 - one function a route
+def endpoint_routes(
     admission: Admission,
     directory: Directory,
     health: Health,
@@ -39,6 +48,7 @@ def endpoint_routes(  # noqa: C901 - one function a route
     api = Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")
 
     @api.get("")
+    @described("Tell how endpoints are.", Action.READ_CALLS, ENDPOINTS, query=MINUTES, fails=AWAY)
     def listed() -> Response:
         tenant_id = admission.tenant(Action.READ_CALLS)
         minutes = number_argument("minutes", 1, MOST_MINUTES, 60)
@@ -61,6 +71,7 @@ def endpoint_routes(  # noqa: C901 - one function a route
         )
 
     @api.post("/<endpoint_id>/ping")
+    @described("Send a ping.", Action.MANAGE_DELIVERIES, SENT, status=202, fails=AWAY | {404, 409})
     def ping(endpoint_id: str) -> Response:
         endpoint = _found(admission.tenant(Action.MANAGE_DELIVERIES), endpoint_id)
         if not directory.is_open(endpoint):
@@ -69,19 +80,18 @@ def endpoint_routes(  # noqa: C901 - one function a route
         return json_answer({"delivery_id": redelivery.ping(endpoint)}, 202)
 
     @api.post("/<endpoint_id>/open")
+    @described("Open an endpoint that was closed.", Action.MANAGE_DELIVERIES, ENDPOINT, fails=AWAY | {404})
     def reopen(endpoint_id: str) -> Response:
         endpoint = _found(admission.tenant(Action.MANAGE_DELIVERIES), endpoint_id)
         directory.reopen(endpoint)
         return json_answer(_shown(endpoint, directory, health, Figures()))
 
     @api.post("/<endpoint_id>/secret")
+    @described("Make a new secret.", Action.CHANGE_DOCUMENT, SECRET, status=201, body=ROTATION, fails=AWAY | {404, 409})
     def rotate(endpoint_id: str) -> Response:
         endpoint = _found(admission.tenant(Action.CHANGE_DOCUMENT), endpoint_id)
-        body = body_of({"overlap_seconds": int, "scheme": str})
+        body = body_of(ROTATION)
         overlap, scheme = body.get("overlap_seconds", DAY_SECONDS), body.get("scheme", "v1")
-        if not 0 <= overlap <= LONGEST_OVERLAP_SECONDS or scheme not in ("v1", "v1a"):
-            complaint = f"overlap_seconds is 0 to {LONGEST_OVERLAP_SECONDS}, scheme is v1 or v1a."
-            return problem(400, "bad-parameters", complaint)
         try:
             made = secrets.rotate(endpoint.tenant_id, endpoint.secret_ref, overlap, asymmetric=scheme == "v1a")
         except (NoKey, BadKey) as error:
@@ -105,6 +115,7 @@ def tenant_routes(admission: Admission, directory: Directory) -> Blueprint:
     api = Blueprint("tenants", __name__, url_prefix="/v1/tenants")
 
     @api.get("")
+    @described("Tell which tenants a token sees, and what it may.", None, TENANTS)
     def tenants() -> Response:
         holder = admission.principal()
         known = directory.tenant_ids() if holder.tenant == EVERY_TENANT else [holder.tenant]
@@ -125,6 +136,7 @@ def _shown(endpoint: Endpoint, directory: Directory, health: Health, own: Figure
         "reason": directory.why_closed(endpoint),
         "failing_since_ms": health.failing_since_ms(endpoint.key),
         "keeps_call_order": endpoint.keeps_call_order,
+        "batch_events": endpoint.batch.events if endpoint.batch is not None else 0,
         **_told(own),
     }
 

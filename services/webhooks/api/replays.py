@@ -9,15 +9,15 @@ from flask import Blueprint, Response
 from services.shared.access import Action
 from services.shared.chassis.admission import Admission
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.description import body_of, described
 from services.shared.chassis.problems import problem
-from services.webhooks.api.answers import MAX_TEXT, body_of, json_answer
-from services.webhooks.api.deliveries import LATEST_MS, answer_failures
+from services.webhooks.api.answers import json_answer
+from services.webhooks.api.deliveries import AWAY, answer_failures
+from services.webhooks.api.models import LATEST_MS, REPLAY, REPLAYS, WANTED_REPLAY
 from services.webhooks.directory import Directory
 from services.webhooks.replays import Replay, ReplayStore
 
-MOST_TYPES: Final = 60
 LISTED: Final = 50
-_FIELDS: Final = {"endpoint_id": str, "since_ms": int, "until_ms": int, "event_types": list, "call_id": str}
 
 
 def replay_routes(admission: Admission, store: ReplayStore, directory: Directory, clock: Clock) -> Blueprint:
@@ -25,14 +25,23 @@ def replay_routes(admission: Admission, store: ReplayStore, directory: Directory
     api = Blueprint("replays", __name__, url_prefix="/v1/replays")
 
     @api.get("")
+    @described("List replays, newest first.", Action.READ_CALLS, REPLAYS, fails=AWAY)
     def listed() -> Response:
         found = store.newest(admission.tenant(Action.READ_CALLS), LISTED)
         return json_answer({"replays": [_told(one) for one in found]})
 
     @api.post("")
+    @described(
+        "Send a part of the past once more.",
+        Action.MANAGE_DELIVERIES,
+        REPLAY,
+        status=202,
+        body=WANTED_REPLAY,
+        fails=AWAY | {404, 409},
+    )
     def ask() -> Response:
         tenant_id = admission.tenant(Action.MANAGE_DELIVERIES)
-        body, now_ms = body_of(_FIELDS), clock.now_ms()
+        body, now_ms = body_of(WANTED_REPLAY), clock.now_ms()
         fault = _fault(body, now_ms)
         if fault:
             return problem(400, "bad-parameters", fault)
@@ -59,14 +68,9 @@ def replay_routes(admission: Admission, store: ReplayStore, directory: Directory
 
 
 def _fault(body: dict[str, Any], now_ms: int) -> str:
-    if "endpoint_id" not in body or "since_ms" not in body:
-        return "endpoint_id and since_ms are needed."
-    types = body.get("event_types", [])
-    if len(types) > MOST_TYPES or not all(isinstance(each, str) and len(each) <= MAX_TEXT for each in types):
-        return f"event_types are at most {MOST_TYPES} texts."
     if not 0 <= body["since_ms"] < min(body.get("until_ms", now_ms), LATEST_MS):
         return "since_ms lies before until_ms, and in the past."
-    return "" if len(body.get("call_id", "")) <= MAX_TEXT else f"call_id has at most {MAX_TEXT} signs."
+    return ""
 
 
 def _told(replay: Replay) -> dict[str, Any]:

@@ -6,17 +6,18 @@ from gevent.lock import BoundedSemaphore
 
 from services.shared.access import Action
 from services.shared.bus.errors import BusUnavailable
+from services.shared.chassis.description import body_of, described
 from services.shared.chassis.problems import problem
-from services.webhooks.api.answers import body_of, json_answer
+from services.webhooks.api.answers import json_answer
+from services.webhooks.api.deliveries import AWAY
+from services.webhooks.api.models import MOST_HOURS, REHEARSAL, RULES, WANTED_REHEARSAL
 from services.webhooks.directory import Directory
 from services.webhooks.domain.rules.rule import BadRule, Rule, TenantRules, rule_of
 from services.webhooks.domain.rules.words import rule_from_words
 from services.webhooks.dry_run import DryRun
 
-MOST_HOURS: Final = 24
 # Each reads a part of the log again.
 MOST_AT_ONCE: Final = 2
-_FIELDS: Final = {"rule_id": str, "rule": dict, "hours": int}
 
 
 class Gate(Protocol):
@@ -32,17 +33,23 @@ def rule_routes(gate: Gate, directory: Directory, dry_run: DryRun) -> Blueprint:
     rehearsing = BoundedSemaphore(MOST_AT_ONCE)
 
     @api.get("")
+    @described("List the rules in force.", Action.READ_DOCUMENT, RULES)
     def listed() -> Response:
         rules = directory.rules(gate.tenant(Action.READ_DOCUMENT))
         return json_answer({"rules": [_told(rule) for rule in rules.rules]})
 
     @api.post("/dry-run")
+    @described(
+        "Tell what a rule would have done in the last hours.",
+        Action.READ_CALLS,
+        REHEARSAL,
+        body=WANTED_REHEARSAL,
+        fails=AWAY | {404, 422},
+    )
     def rehearse() -> Response:
         tenant_id = gate.tenant(Action.READ_CALLS)
-        body = body_of(_FIELDS)
+        body = body_of(WANTED_REHEARSAL)
         hours = body.get("hours", MOST_HOURS)
-        if not 1 <= hours <= MOST_HOURS:
-            return problem(400, "bad-parameters", f"hours is a whole number from 1 to {MOST_HOURS}.")
         try:
             rules = _wanted(directory.rules(tenant_id), body)
         except BadRule as error:
