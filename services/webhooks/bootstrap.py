@@ -316,7 +316,7 @@ class Webhooks:
         if endpoint is None:
             return LanePolicy(self._parts.concurrency)
         concurrency = endpoint.concurrency or self._parts.concurrency
-        return LanePolicy(concurrency, endpoint.keeps_call_order, endpoint.batch)
+        return LanePolicy(concurrency, endpoint.keeps_call_order, endpoint.batch, endpoint.rate_per_second)
 
     def _keeps_order(self, delivery: Delivery) -> bool:
         return bool(delivery.chain or delivery.call_id) and self._policy(delivery).keeps_call_order

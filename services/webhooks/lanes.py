@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import gevent
 from gevent.event import Event as Flag
 from gevent.queue import Empty, SimpleQueue
 
@@ -50,6 +51,7 @@ class LanePolicy:
     concurrency: int
     keeps_call_order: bool = False
     batch: BatchWish | None = None
+    rate_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class _Lane:
     """Where a call's order is kept: what waits behind the one that is queued or under way."""
     held: int = 0
     batch: BatchWish | None = None
+    rate_per_second: int = 0
+    next_at: float = 0.0
+    """When its next message may go, where it has a rate; of a steady clock."""
     carried: Job | None = None
     """What came while a message was gathered and did not fit into it."""
     room: Flag = field(default_factory=Flag)
@@ -115,7 +120,7 @@ class Lanes:
         if self._is_stopped or lane.queue.qsize() + lane.held >= self._limit_of(lane):
             return False
         policy = self._policy(job.delivery)
-        lane.batch = policy.batch
+        lane.batch, lane.rate_per_second = policy.batch, policy.rate_per_second
         if policy.keeps_call_order and policy.batch is None and not _leads(lane, job):
             return True
         if lane.queue.empty() and lane.idle == lane.workers:
@@ -178,6 +183,7 @@ class Lanes:
             while job := self._next(lane):
                 lane.room.set()
                 jobs = self._gathered(lane, job)
+                _wait_for_turn(lane)
                 self._attempt(jobs, connection)
                 for each in jobs:
                     lane.pace.complete(time.monotonic())
@@ -223,6 +229,15 @@ class Lanes:
                     return job
         finally:
             lane.idle -= 1
+
+
+def _wait_for_turn(lane: _Lane) -> None:
+    """Wait until an endpoint's rate lets its next message go: at most a second for each worker before this one."""
+    if lane.rate_per_second:
+        now = time.monotonic()
+        at = max(now, lane.next_at)
+        lane.next_at = at + 1 / lane.rate_per_second
+        gevent.sleep(at - now)
 
 
 def _within(lane: _Lane, seconds: float) -> Job | None:

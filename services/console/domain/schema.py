@@ -190,6 +190,7 @@ _WEBHOOK = _object(
     timeout_ms=_count(0, 30_000, 0),
     keep_call_order={"type": "boolean", "default": False},
     batch_events=_count(0, 500, 0),
+    rate_per_second=_count(0, 10_000, 0),
     batch_wait_ms=_count(0, 10_000, 0),
     thin={"type": "boolean", "default": False},
     template={"type": "string", "maxLength": 16_384},

@@ -91,7 +91,7 @@ class Operation:
     def asked(self) -> dict[str, Schema]:
         """The parameters of the address."""
         of_all = {"type": "string", "maxLength": 40, "description": "The company, for a token of all of them."}
-        return {"tenant": of_all, **self.query} if self.action is not None else self.query
+        return {"tenant": of_all, **self.query}
 
     @cached_property
     def query_validator(self) -> Draft202012Validator:

@@ -47,6 +47,7 @@ class Endpoint:
     headers: tuple[tuple[str, str], ...] = ()
     proof: Proof = NOTHING
     batch: BatchWish | None = None
+    rate_per_second: int = 0
     channel: Channel | None = field(default=None, compare=False)
 
     @property
@@ -103,6 +104,7 @@ def _endpoint(tenant_id: str, hook: WebhookEndpoint) -> Endpoint:
         tuple(sorted(hook.headers.items())),
         proof_of(hook),
         batch_wish_of(hook),
+        hook.rate_per_second,
     )
 
 

@@ -105,6 +105,21 @@ def test_an_endpoint_that_fails_rests_and_its_events_come_when_it_is_back(
     assert dead(service) == []
 
 
+def test_an_endpoint_gets_no_more_a_second_than_it_takes_and_nobody_waits_for_it(
+    service: Service, receiver: LocalReceiver, make_receiver: Make
+) -> None:
+    quick = make_receiver("quick")
+    service.tenant("acme", endpoint(receiver.url, rate_per_second=20), endpoint(quick.url, "quick"))
+    service.start()
+    service.publish(*(call_started(number) for number in range(30)))
+    wait_until(lambda: quick.ledger.received == 30)
+    assert receiver.ledger.received < 20
+    wait_until(lambda: receiver.ledger.received == 30)
+    moments = [float(request["at"]) for request in receiver.requests]
+    assert moments[-1] - moments[0] >= 29 / 20 - 0.1
+    assert all(later - first >= 0.9 for first, later in zip(moments, moments[20:], strict=False))
+
+
 def test_an_endpoint_that_asks_for_a_pause_gets_one_for_all_its_deliveries(
     service: Service, receiver: LocalReceiver
 ) -> None:

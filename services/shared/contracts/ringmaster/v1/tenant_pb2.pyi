@@ -2542,6 +2542,7 @@ class WebhookEndpoint(_message.Message):
     OAUTH_FIELD_NUMBER: _builtins.int
     BATCH_EVENTS_FIELD_NUMBER: _builtins.int
     BATCH_WAIT_MS_FIELD_NUMBER: _builtins.int
+    RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Unique in the tenant."""
     url: _builtins.str
@@ -2566,6 +2567,8 @@ class WebhookEndpoint(_message.Message):
     """How many events come in one message at most; 0 = each in its own."""
     batch_wait_ms: _builtins.int
     """How long the first of a message waits for others; 0 = a second."""
+    rate_per_second: _builtins.int
+    """How many messages it takes a second from each process; 0 = as many as it answers."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Event types; "call.*" takes a family; empty = all."""
@@ -2601,10 +2604,11 @@ class WebhookEndpoint(_message.Message):
         oauth: Global___OauthClient | None = ...,
         batch_events: _builtins.int = ...,
         batch_wait_ms: _builtins.int = ...,
+        rate_per_second: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oauth", b"oauth"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_events", b"batch_events", "batch_wait_ms", b"batch_wait_ms", "client_certificate_ref", b"client_certificate_ref", "concurrency", b"concurrency", "disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "headers", b"headers", "keep_call_order", b"keep_call_order", "oauth", b"oauth", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "template", b"template", "thin", b"thin", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_events", b"batch_events", "batch_wait_ms", b"batch_wait_ms", "client_certificate_ref", b"client_certificate_ref", "concurrency", b"concurrency", "disabled", b"disabled", "endpoint_id", b"endpoint_id", "events", b"events", "headers", b"headers", "keep_call_order", b"keep_call_order", "oauth", b"oauth", "rate_per_second", b"rate_per_second", "retry_wait_seconds", b"retry_wait_seconds", "secret_ref", b"secret_ref", "template", b"template", "thin", b"thin", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
