@@ -70,7 +70,8 @@ def test_requests_made_of_the_description_are_answered_as_it_says(house: House, 
     found = [each.ok() for each in schema.get_all_operations()]
     assert len(found) == 14
     for operation in found:
-        if operation.path != ENDLESS:
+        # The list of tenants is the token's own, whatever tenant the address names.
+        if operation.path != ENDLESS and not (mode == "NEGATIVE" and operation.path == "/v1/tenants"):
             _try(operation, schemathesis.GenerationMode[mode])
 
 
