@@ -171,6 +171,7 @@ _RULE: Final = mapping(
     condition=TEXT,
     schedule_id=TEXT,
     to=_list_of(TEXT),
+    words={"type": "object", "description": "The rule as it stands in the tenant's document."},
 )
 RULES: Final = Model("Rules", mapping(rules=_list_of(_RULE)))
 WANTED_REHEARSAL: Final = Model(

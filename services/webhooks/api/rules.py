@@ -13,7 +13,7 @@ from services.webhooks.api.deliveries import AWAY
 from services.webhooks.api.models import MOST_HOURS, REHEARSAL, RULES, WANTED_REHEARSAL
 from services.webhooks.directory import Directory
 from services.webhooks.domain.rules.rule import BadRule, Rule, TenantRules, rule_of
-from services.webhooks.domain.rules.words import rule_from_words
+from services.webhooks.domain.rules.words import rule_from_words, words_of
 from services.webhooks.dry_run import DryRun
 
 # Each reads a part of the log again.
@@ -36,7 +36,8 @@ def rule_routes(gate: Gate, directory: Directory, dry_run: DryRun) -> Blueprint:
     @described("List the rules in force.", Action.READ_DOCUMENT, RULES)
     def listed() -> Response:
         rules = directory.rules(gate.tenant(Action.READ_DOCUMENT))
-        return json_answer({"rules": [_told(rule) for rule in rules.rules]})
+        words = words_of(rules)
+        return json_answer({"rules": [_told(rule) | {"words": words[rule.rule_id]} for rule in rules.rules]})
 
     @api.post("/dry-run")
     @described(

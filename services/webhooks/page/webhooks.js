@@ -2,6 +2,7 @@
 
 import { ask, follow } from "./api.js";
 import { times, tries } from "./draw.js";
+import { showRules, wireRules } from "./rules.js";
 import { clock, count, language, milliseconds, moment, percent, say, span, writeWords } from "./words.js";
 
 const REFRESH_MS = 5000, MOST_ROWS = 400;
@@ -299,7 +300,7 @@ async function begin() {
   $("tenants").hidden = view.tenants.length < 2;
   $("tenants").setAttribute("aria-label", say("company"));
   $("tenants").replaceChildren(...view.tenants.map((id) => new Option(id, id, false, id === tenant)));
-  await Promise.all([showEndpoints(), search()]);
+  await Promise.all([showEndpoints(), showRules(call), search()]);
 }
 
 writeWords();
@@ -314,12 +315,13 @@ $("clear").addEventListener("click", () => ($("filters").reset(), run(search)));
 $("more").addEventListener("click", () => run(older));
 $("redeliver").addEventListener("click", redeliver);
 $("replay-form").addEventListener("submit", replay);
+wireRules(call);
 $("make-secret").addEventListener("click", makeSecret);
 for (const each of document.querySelectorAll(".close")) each.addEventListener("click", () => each.closest("dialog").close());
 $("secret").addEventListener("close", () => ($("secret-text").textContent = ""));
 $("tenants").addEventListener("change", () => {
   tenant = $("tenants").value;
-  run(() => Promise.all([showEndpoints(), search()]));
+  run(() => Promise.all([showEndpoints(), showRules(call), search()]));
 });
 addEventListener("resize", () => run(showEndpoints));
 setInterval(() => document.visibilityState === "visible" && run(showEndpoints), REFRESH_MS);

@@ -20,6 +20,11 @@ const ENGLISH = {
   url: "Address", id: "webhook-id", failed: "That failed: {why}", triesLabel: "{delivered} delivered, {failed} failed tries",
   timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}",
   saidGone: "It answered 410: never again.", failedForDays: "Switched off: it had failed for days.",
+  rules: "Rules", noRules: "This company’s document has no rules that are switched on.", draftRule: "Try a new rule", rehearse: "Try on the past",
+  ruleMeans: "Nothing is sent. A rule that does what you want goes into the company’s document, word for word, under rules.",
+  ruleWords: "The rule, as JSON", hours: "Hours back", notJson: "This is not JSON: {why}", reading: "Reading the past …",
+  rehearsed: "It would have fired {fired} times in {events} events.", partly: "Read up to {time} only: it took too long.",
+  firingLine: "{time} · {type} · {call}", trigger_event: "each event", trigger_window: "counts", trigger_wait: "waits", trigger_kpi: "norm",
   state_open: "open", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
   state_delivered: "delivered", state_waiting: "waits", state_dead: "given up", state_running: "runs", state_done: "done", state_failed: "failed",
 };
@@ -44,6 +49,11 @@ const UKRAINIAN = {
   url: "Адреса", id: "webhook-id", failed: "Не вийшло: {why}", triesLabel: "доставлено {delivered}, невдалих спроб {failed}",
   timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}",
   saidGone: "Відповів 410: більше ніколи.", failedForDays: "Вимкнено: не приймав кілька днів.",
+  rules: "Правила", noRules: "У документі цієї компанії немає ввімкнених правил.", draftRule: "Спробувати нове правило", rehearse: "Спробувати на минулому",
+  ruleMeans: "Нічого не надсилається. Правило, яке робить те, що треба, дослівно йде в документ компанії, у rules.",
+  ruleWords: "Правило, як JSON", hours: "Годин назад", notJson: "Це не JSON: {why}", reading: "Читаємо минуле …",
+  rehearsed: "Спрацювало б разів: {fired}, подій: {events}.", partly: "Прочитано лише до {time}: забракло часу.",
+  firingLine: "{time} · {type} · {call}", trigger_event: "кожна подія", trigger_window: "рахує", trigger_wait: "чекання", trigger_kpi: "норма",
   state_open: "відкритий", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
   state_delivered: "доставлено", state_waiting: "чекає", state_dead: "відкинуто", state_running: "триває", state_done: "готово", state_failed: "не вдалося",
 };

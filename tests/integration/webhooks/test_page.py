@@ -1,12 +1,14 @@
 """The page of webhooks in a true browser, with callers and receivers that would like to be code in it."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from gevent import pywsgi
 
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.integration.stats.conftest import Eye, eye
-from tests.integration.webhooks.harness import LocalReceiver, call_started
+from tests.integration.webhooks.harness import LocalReceiver, call_started, endpoint, wait_until
 from tests.integration.webhooks.test_api import House, house
 
 __all__ = ["eye", "house"]
@@ -47,6 +49,37 @@ def test_deliveries_appear_as_they_happen_and_are_sent_again_from_the_page(
         eye.do("scheme", scheme=scheme)
         eye.do("size", width=PHONE, height=844)
         assert eye.do("width") <= PHONE
+    assert eye.do("faults") == []
+
+
+def test_rules_are_seen_changed_and_tried_on_the_past_and_nothing_is_sent(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    window = tn.RuleWindow(count=3, seconds=600, per=tn.RULE_KEY_LINE)
+    rule = tn.Rule(rule_id="flurry", name=HOSTILE, events=["call.started"], window=window)
+    rule.actions.append(tn.RuleAction(to="crm", text="{line} {count}"))
+    house.service.apply(
+        tn.TenantDocument(tenant_id="acme", time_zone="UTC", webhooks=[endpoint(receiver.url)], rules=[rule])
+    )
+    house.service.publish(*(call_started(number) for number in range(2)))
+    wait_until(lambda: bool(house.get("/v1/rules")["rules"]) and receiver.ledger.received == 2)
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector="#rules .endpoint", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#rules b") == [HOSTILE]
+    eye.do("press", selector="#rules button", key="Enter")
+    eye.do("see", selector="#rule[open]", ms=WITHIN_MS)
+    eye.do("press", selector="#rehearse", key="Enter")
+    eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 0, подій: 2.", ms=WITHIN_MS)
+    words = json.dumps(
+        house.get("/v1/rules")["rules"][0]["words"] | {"window": {"count": 2, "seconds": 600, "per": "line"}}
+    )
+    eye.do("fill", selector="#rule-form textarea", value=words)
+    eye.do("press", selector="#rehearse", key="Enter")
+    eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 1, подій: 2.", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#firings small") == ["crm: +380441000001 2"]
+    eye.do("size", width=PHONE, height=844)
+    assert eye.do("width") <= PHONE
+    assert receiver.ledger.received == 2
     assert eye.do("faults") == []
 
 

@@ -1,12 +1,12 @@
-"""A rule in the words of a tenant's document, for a dry run before it is in one."""
+"""A rule in the words of a tenant's document: to show it, and for a dry run before it is in one."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
-from services.webhooks.domain.rules.rule import BadRule
+from services.webhooks.domain.rules.rule import BadRule, TenantRules
 
 LONGEST_SECONDS = 86_400
 MOST_COUNTED = 100
@@ -24,6 +24,20 @@ def rule_from_words(words: Mapping[str, Any]) -> tn.Rule:
     if rule.WhichOneof("trigger") and not counted.seconds:
         raise BadRule("The rule's seconds are missing: over how long does it count?")
     return rule
+
+
+def words_of(rules: TenantRules) -> dict[str, dict[str, Any]]:
+    """Return each rule as its document has it, by its id."""
+    document = tn.TenantDocument.FromString(rules.source)
+    return {rule.rule_id: _in_words(rule) for rule in document.rules}
+
+
+def _in_words(rule: tn.Rule) -> dict[str, Any]:
+    words: dict[str, Any] = MessageToDict(rule, preserving_proto_field_name=True)
+    for part, name, prefix in (("window", "per", "RULE_KEY_"), ("kpi", "measure", "RULE_MEASURE_")):
+        if name in words.get(part, {}):
+            words[part][name] = words[part][name].removeprefix(prefix).lower()
+    return words
 
 
 def _with_enums(words: Mapping[str, Any]) -> dict[str, Any]:
