@@ -103,20 +103,21 @@ class Health:
             metrics.BREAKERS_OPEN.inc()
         if not asked_ms and endpoint.key not in self._since:
             self._since[endpoint.key] = now_ms
-            self._store(lambda: self.store.begin(endpoint.key, now_ms))
             self._untold.add(endpoint.key)
+            self._store(lambda: self.store.begin(endpoint.key, now_ms))
         self._tell_failing(endpoint, now_ms)
         return breaker.until_ms
 
     def _tell_failing(self, endpoint: Endpoint, now_ms: int) -> None:
         """Give notice of a trouble once, and not soon after the one before: then it has to last for as long."""
-        told_ms = self._told_ms.get(endpoint.key)
+        told_ms, since_ms = self._told_ms.get(endpoint.key), self._since.get(endpoint.key)
         is_soon = told_ms is not None and now_ms - told_ms < DAMP_MS
-        if endpoint.key not in self._untold or is_soon:
+        # While its beginning was written, a success of another delivery may have ended it.
+        if since_ms is None or endpoint.key not in self._untold or is_soon:
             return
         self._told_ms[endpoint.key] = now_ms
         self._untold.discard(endpoint.key)
-        self.tell(endpoint, NoticeKind.FAILING, self._since[endpoint.key])
+        self.tell(endpoint, NoticeKind.FAILING, since_ms)
 
     def failed_too_long(self, endpoint: Endpoint) -> bool:
         """Whether it has failed without a success for so long that it is to be switched off."""

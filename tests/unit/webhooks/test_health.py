@@ -2,7 +2,7 @@
 
 from services.shared.chassis.clock import Clock
 from services.webhooks.domain.breaker import BreakerRules
-from services.webhooks.domain.endpoint import Endpoint
+from services.webhooks.domain.endpoint import Endpoint, EndpointKey
 from services.webhooks.health import DAMP_MS, Health, MemoryFailingEndpoints
 from services.webhooks.notices import NoticeKind
 
@@ -66,6 +66,24 @@ def test_a_second_trouble_that_lasts_is_told_with_its_own_beginning() -> None:
     world.fail()
     world.succeed()
     assert world.told[2:] == [("endpoint.failing", began), ("endpoint.recovered", began)]
+
+
+def test_a_trouble_that_ends_while_its_beginning_is_written_is_nothing_to_tell() -> None:
+    world = World()
+
+    class Slow(MemoryFailingEndpoints):
+        """Writes so slowly that another delivery succeeds meanwhile."""
+
+        def begin(self, key: EndpointKey, since_ms: int) -> None:
+            super().begin(key, since_ms)
+            world.succeed()
+
+    world.health.store = Slow()
+    world.fail()
+    assert world.told == []
+    world.health.store = MemoryFailingEndpoints()
+    world.fail()
+    assert [kind for kind, _ in world.told] == ["endpoint.failing"]
 
 
 def test_that_it_is_switched_off_is_told_whatever_was_told_before() -> None:
