@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from services.shared.bus.events import event_type
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event, MessageRequested
 from services.shared.expressions import Value
 
 MAX_TEXT: Final = 200
+MAX_MESSAGE: Final = 1_000
+"""Of what an agent writes to a caller."""
 PLAIN: Final = (
     "type",
     "call_id",
@@ -40,6 +42,7 @@ _SCALARS: Final = frozenset(
         *(FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64, _TEXT, _BOOL, _ENUM),
     )
 )
+_MESSAGE_TEXT: Final = MessageRequested.DESCRIPTOR.fields_by_name["text"]
 _FIELDS: Final = {
     body.name: tuple(
         field for field in body.message_type.fields if field.cpp_type in _SCALARS and not field.is_repeated
@@ -91,9 +94,9 @@ def places_of(facts: Mapping[str, Any]) -> dict[str, Value]:
     return flat | {f"event.{name}": value for name, value in facts["event"].items()}
 
 
-def one_line(text: str) -> str:
-    """Return hostile text as one printable line of at most MAX_TEXT characters."""
-    cut = text[:MAX_TEXT]
+def one_line(text: str, most: int = MAX_TEXT) -> str:
+    """Return hostile text as one printable line of so many characters at most."""
+    cut = text[:most]
     return cut if cut.isprintable() else "".join(sign if sign.isprintable() else " " for sign in cut)
 
 
@@ -105,7 +108,7 @@ def _value(field: FieldDescriptor, value: Any) -> Value:
     if field.cpp_type == _ENUM:
         return _words_of(field.enum_type).get(value, str(value))
     if field.cpp_type == _TEXT:
-        return one_line(value)
+        return one_line(value, MAX_MESSAGE if field is _MESSAGE_TEXT else MAX_TEXT)
     plain: Value = value
     return plain
 

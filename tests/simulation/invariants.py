@@ -6,6 +6,7 @@ tenant's document and the clock, not from the core's indexes. Of the core's reco
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from services.router.domain.decide import Outputs
 from services.router.domain.lifecycle import CallStage
@@ -35,7 +36,11 @@ class Broken(AssertionError):
 
     def __init__(self, invariant: str, how: str) -> None:
         super().__init__(f"{invariant}: {how}")
-        self.invariant = invariant
+        self.invariant, self.how = invariant, how
+
+    def __reduce__(self) -> "tuple[type[Broken], tuple[str, str], dict[str, Any]]":
+        """Let it pass from the process that found it: what can't be read there looks like the end of the process."""
+        return Broken, (self.invariant, self.how), {"__notes__": getattr(self, "__notes__", [])}
 
 
 class Invariants:

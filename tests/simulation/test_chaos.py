@@ -1,5 +1,6 @@
 """Days that go wrong, the short form; and invariants that are broken are found out."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,18 @@ def test_every_invariant_holds_on_days_that_go_wrong() -> None:
     assert counts["offer_created"] == sum(counts[f"offer_{end}"] for end in ends)
     rare = ("offer_lost_race", "call_transferred", "callback_succeeded", "config_changed", "switch_restarted")
     assert all(counts[kind] for kind in rare)
+
+
+def test_what_is_decided_of_all_callers_of_a_queue_goes_by_their_order_not_by_the_lanes() -> None:
+    """Found by a million calls: after a snapshot the timers of callers who waited apart came in another order."""
+    assert chaos.play(501_176, 500).calls
+
+
+def test_a_fault_passes_from_the_process_that_found_it() -> None:
+    found = Broken("an invariant", "how")
+    found.add_note("seed 7")
+    told = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own bytes
+    assert (str(told), told.invariant, told.__notes__) == ("an invariant: how", "an invariant", ["seed 7"])
 
 
 def test_the_same_seed_is_the_same_day() -> None:

@@ -19,6 +19,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
     StartConsultation,
     SwapConsultation,
     TransferCall,
+    WriteToCaller,
 )
 
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
@@ -28,6 +29,14 @@ _ONE: Final[Schema] = {"minProperties": 1, "maxProperties": 1, "description": "E
 _TARGET: Final = Model("TransferTarget", mapping([], agent_id=_ID, queue_id=_ID, number=_NUMBER) | _ONE)
 _COLLEAGUE: Final = Model("ConsultationTarget", mapping([], agent_id=_ID, queue_id=_ID, number=_NUMBER) | _ONE)
 _DIGITS: Final = Model("Digits", mapping(["digits"], digits={"type": "string", "pattern": "^[0-9*#A-D]{1,32}$"}))
+_MESSAGE: Final = Model(
+    "Message",
+    mapping(
+        ["text"],
+        text={"type": "string", "minLength": 1, "maxLength": 1_000},
+        channel={"type": "string", "pattern": "^[A-Za-z0-9_-]{0,64}$", "description": "a rule's condition compares it"},
+    ),
+)
 _MASK, _UNMASK = RecordingControl.RECORDING_CONTROL_MASK, RecordingControl.RECORDING_CONTROL_RESUME
 _START, _STOP = RecordingControl.RECORDING_CONTROL_START, RecordingControl.RECORDING_CONTROL_STOP
 _PAUSE = RecordingControl.RECORDING_CONTROL_PAUSE
@@ -60,6 +69,11 @@ CONTROLS: Final[dict[str, Control]] = {
         "Send digits to the customer's side.",
         lambda call_id, body: Request(send_call_digits=SendCallDigits(call_id=call_id, **body)),
         _DIGITS,
+    ),
+    "message": Control(
+        "Have something written to the caller, by the company's rules on message.requested.",
+        lambda call_id, body: Request(write_to_caller=WriteToCaller(call_id=call_id, **body)),
+        _MESSAGE,
     ),
     "transfer": Control(
         "Hand the customer over at once.",

@@ -187,7 +187,16 @@ def _exit_of(call: Call) -> "ev.CallExit.ValueType":
 def _forget(turn: Turn, call: Call) -> None:
     state = turn.state
     state.ended[call.call_id] = EndedCall(
-        call.call_id, turn.now_ms, call.sequence, call.agent_id, call.queue_id, call.stopped, call.node
+        call.call_id,
+        turn.now_ms,
+        call.sequence,
+        call.agent_id,
+        call.queue_id,
+        call.stopped,
+        call.node,
+        call.line,
+        call.caller_number,
+        call.caller_name,
     )
     del state.calls[call.call_id]
     state.absent.discard(call.call_id)

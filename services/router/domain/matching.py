@@ -142,7 +142,7 @@ def widen_all(turn: Turn, queue_id: str) -> None:
     index = turn.state.indexes.get(queue_id)
     if index is None or not index.plan.level_seconds:
         return
-    for entry in dict.fromkeys([*index.waiting, *index.opened()]):
+    for entry in index.everybody():
         waiting.widen(turn, turn.state.calls[entry[3]])
 
 
@@ -151,7 +151,7 @@ def widen_familiar(turn: Turn, agent_id: str) -> None:
     for queue_id, index in turn.state.indexes.items():
         if agent_id not in index.plan.places or not index.plan.queue.sticky.agent_seconds:
             continue
-        for entry in dict.fromkeys([*index.waiting, *index.opened()]):
+        for entry in index.everybody():
             call = turn.state.calls[entry[3]]
             if call.last_agent_id == agent_id and call.queue_id == queue_id:
                 waiting.widen(turn, call)

@@ -251,6 +251,9 @@ class EndedCall:
     queue_id: str
     stopped: list[str]
     node: str
+    line: str = ""
+    caller_number: str = ""
+    caller_name: str = ""
 
 
 @dataclass(slots=True)

@@ -186,6 +186,10 @@ class QueueIndex:
             for order in lanes.values():
                 yield from order
 
+    def everybody(self) -> list[CallEntry]:
+        """Return all who wait or are open for offers, in their order: that of the lanes depends on what came before."""
+        return sorted({*self.waiting, *self.opened()})
+
     # -- agents
 
     def requirement_id(self, requirement: Requirement) -> int:

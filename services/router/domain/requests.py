@@ -171,4 +171,5 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "stop_supervision": supervising.stop_supervision,
     "take_over_call": supervising.take_over_call,
     "dial_number": dialling.dial_number,
+    "write_to_caller": in_talk.write_to_caller,
 }

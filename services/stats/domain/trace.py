@@ -92,6 +92,7 @@ _TOLD: Final[dict[str, Sentence]] = {
     "call_answered": lambda body: f"talks with {body.agent_id}",
     "callback_requested": lambda body: f"is to be called back for queue {body.queue_id} ({body.reason})",
     "client_blacklisted": lambda body: f"is in black list {body.list_id}",
+    "message_requested": lambda body: f"{body.agent_id or body.actor} wrote to the caller",
     "limit_exceeded": lambda body: f"limit {body.limit} was reached",
     "call_ended": _ended,
 }

@@ -399,3 +399,46 @@ def test_a_removed_agent_finishes_the_call_and_is_gone(log: Log) -> None:
     log.hangs_up(leg_id)
     log.wait(11)
     assert "olena" not in log.state.agents
+
+
+# -- what is written to the caller
+
+
+def test_what_an_agent_writes_to_the_caller_is_told_with_the_number() -> None:
+    log = Log(document())
+    log.ready("olena")
+    log.queue("c1")
+    log.talk("c1")
+    wish = rq.WriteToCaller(call_id="c1", channel="sms", text="Order 7\nis on its way")
+    assert log.request("w1", write_to_caller=wish).accepted
+    log.request("w1", write_to_caller=wish)
+    (event,) = log.events("message_requested")
+    told = event.message_requested
+    assert (event.call_id, told.agent_id, told.actor, told.channel) == ("c1", "olena", "olena", "sms")
+    assert (told.caller.number, told.text) == ("+380501112233", "Order 7\nis on its way")
+
+
+def test_it_may_be_written_in_the_wrap_up_too_but_not_for_ever() -> None:
+    log = Log(document())
+    log.queue("c1")
+    log.hangs_up("c1")
+    wish = rq.WriteToCaller(call_id="c1", text="Sorry that we missed you")
+    assert log.request("w1", write_to_caller=wish).accepted
+    assert log.events("message_requested")[0].message_requested.line == LINE
+    log.wait(16 * 60)
+    log.queue("c2")
+    assert log.request("w2", write_to_caller=wish).problem == "call-not-found"
+
+
+def test_nothing_is_written_without_a_text_or_a_number() -> None:
+    log = Log(document())
+    log.queue("c1", "")
+    for text, problem in (
+        ("", "bad-message"),
+        (" \n", "bad-message"),
+        ("x" * 1_001, "bad-message"),
+        ("x", "number-withheld"),
+    ):
+        wish = rq.WriteToCaller(call_id="c1", text=text)
+        assert log.request(f"w{len(log.inputs)}", write_to_caller=wish).problem == problem
+    assert log.events("message_requested") == []

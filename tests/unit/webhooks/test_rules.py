@@ -195,3 +195,20 @@ def test_messages_hold_what_the_event_says_in_one_line() -> None:
 def test_a_rule_that_can_not_be_is_refused(rule: tn.Rule) -> None:
     with pytest.raises(BadRule):
         rules_of(tn.TenantDocument(tenant_id="acme", rules=[rule]))
+
+
+def test_what_an_agent_writes_goes_to_the_caller_by_the_rule_for_its_channel() -> None:
+    action = tn.RuleAction(to="sms", text="{event.text}")
+    rule = tn.Rule(rule_id="write", events=["message.requested"], condition='event.channel == "sms"', actions=[action])
+    log = Log(rule)
+    caller = ev.Party(number="+380501112233")
+    text = "Order 7\nis on its way " + "x" * 900
+    mail, sms = (
+        log.take(
+            log.event(0, "call1", message_requested=ev.MessageRequested(caller=caller, channel=channel, text=text))
+        )
+        for channel in ("email", "sms")
+    )
+    assert mail == []
+    message = message_of(log.watch.rules.rules[0].actions[0], sms[0])
+    assert (message["customer"], message["text"]) == ("+380501112233", text.replace("\n", " "))

@@ -1,14 +1,15 @@
-"""What is done to a call without changing who is in it: mute, digits, another queue (SPEC 3.8)."""
+"""What is done to a call without changing who is in it: mute, digits, a message, another queue (SPEC 3.8)."""
 
 from services.router.domain import offers, queueing, waiting
 from services.router.domain.control import handover
-from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer, heard_call
+from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, heard_call
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import TransferPhase
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 
 MOST_DIGITS = 32
+MOST_TEXT, MOST_WORD = 1_000, 64
 _DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -33,6 +34,23 @@ def send_digits(turn: Turn, request: rq.Request) -> Answer:
     is_consulting = transfer is not None and transfer.phase is TransferPhase.CONSULTING
     leg_id = transfer.leg_id if transfer is not None and is_consulting else call.call_id
     turn.command(call, leg_id).send_digits.digits = ask.digits
+    return ACCEPTED
+
+
+def write_to_caller(turn: Turn, request: rq.Request) -> Answer:
+    """Tell that something is to be written to a caller, of a call that goes on or ended not long ago."""
+    ask = request.write_to_caller
+    call = turn.state.calls.get(ask.call_id) or turn.state.ended.get(ask.call_id)
+    if call is None or not call.sequence:  # nobody was told of a callback that had no turn yet
+        return NO_CALL
+    if not ask.text.strip() or len(ask.text) > MOST_TEXT or len(ask.channel) > MOST_WORD:
+        return "bad-message", f"A message has 1 to {MOST_TEXT} characters."
+    if not call.caller_number:
+        return "number-withheld", "The caller's number is not known."
+    body = turn.call_event(call).message_requested
+    body.agent_id, body.line = call.agent_id, call.line
+    body.caller.number, body.caller.name = call.caller_number, call.caller_name
+    body.channel, body.text, body.actor = ask.channel, ask.text, request.actor
     return ACCEPTED
 
 

@@ -272,6 +272,7 @@ class Event(_message.Message):
     REPORT_READY_FIELD_NUMBER: _builtins.int
     CALLBACK_RESCHEDULED_FIELD_NUMBER: _builtins.int
     CAMPAIGN_CHANGED_FIELD_NUMBER: _builtins.int
+    MESSAGE_REQUESTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Derived from what caused it: the same fact has the same id after any replay or retry."""
     tenant_id: _builtins.str
@@ -524,6 +525,10 @@ class Event(_message.Message):
     def campaign_changed(self) -> Global___CampaignChanged:
         """campaign.changed: a campaign was started, paused, given customers, slowed down, or is through with its list."""
 
+    @_builtins.property
+    def message_requested(self) -> Global___MessageRequested:
+        """message.requested: an agent wants something written to the caller; the company's rules say by which channel."""
+
     def __init__(
         self,
         *,
@@ -593,12 +598,13 @@ class Event(_message.Message):
         report_ready: Global___ReportReady | None = ...,
         callback_rescheduled: Global___CallbackRescheduled | None = ...,
         campaign_changed: Global___CampaignChanged | None = ...,
+        message_requested: Global___MessageRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready", "callback_rescheduled", "campaign_changed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready", "callback_rescheduled", "campaign_changed", "message_requested"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -2757,6 +2763,50 @@ class FormAnswered(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FormAnswered: _TypeAlias = FormAnswered  # noqa: Y015
+
+@_typing.final
+class MessageRequested(_message.Message):
+    """MessageRequested: an agent wants something written to the caller (SPEC 3.8)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent who has, or had, the call."""
+    line: _builtins.str
+    """The line that was called."""
+    channel: _builtins.str
+    """The company's word for how: a rule's condition compares it."""
+    text: _builtins.str
+    """What is written."""
+    actor: _builtins.str
+    """Who asked."""
+    @_builtins.property
+    def caller(self) -> Global___Party:
+        """The caller."""
+
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        caller: Global___Party | None = ...,
+        line: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        text: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "channel", b"channel", "line", b"line", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageRequested: _TypeAlias = MessageRequested  # noqa: Y015
 
 @_typing.final
 class KpiViolated(_message.Message):

@@ -142,6 +142,7 @@ class Request(_message.Message):
     STOP_SUPERVISION_FIELD_NUMBER: _builtins.int
     TAKE_OVER_CALL_FIELD_NUMBER: _builtins.int
     DIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    WRITE_TO_CALLER_FIELD_NUMBER: _builtins.int
     ASK_CALLBACK_FIELD_NUMBER: _builtins.int
     CANCEL_CALLBACK_FIELD_NUMBER: _builtins.int
     RESCHEDULE_CALLBACK_FIELD_NUMBER: _builtins.int
@@ -242,6 +243,10 @@ class Request(_message.Message):
         """Call a customer: the agent's phone first."""
 
     @_builtins.property
+    def write_to_caller(self) -> Global___WriteToCaller:
+        """Have something written to the caller."""
+
+    @_builtins.property
     def ask_callback(self) -> Global___AskCallback:
         """Have a number called back."""
 
@@ -289,17 +294,18 @@ class Request(_message.Message):
         stop_supervision: Global___StopSupervision | None = ...,
         take_over_call: Global___TakeOverCall | None = ...,
         dial_number: Global___DialNumber | None = ...,
+        write_to_caller: Global___WriteToCaller | None = ...,
         ask_callback: Global___AskCallback | None = ...,
         cancel_callback: Global___CancelCallback | None = ...,
         reschedule_callback: Global___RescheduleCallback | None = ...,
         add_contacts: Global___AddContacts | None = ...,
         run_campaign: Global___RunCampaign | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "ask_callback", "cancel_callback", "reschedule_callback", "add_contacts", "run_campaign"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "write_to_caller", "ask_callback", "cancel_callback", "reschedule_callback", "add_contacts", "run_campaign"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -806,6 +812,36 @@ class HoldCall(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HoldCall: _TypeAlias = HoldCall  # noqa: Y015
+
+@_typing.final
+class WriteToCaller(_message.Message):
+    """WriteToCaller asks that something is written to a call's caller, also some minutes after the call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    channel: _builtins.str
+    """The company's word for how, such as sms; empty = its rules decide by themselves."""
+    text: _builtins.str
+    """What is written, 1,000 characters at most."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "channel", b"channel", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteToCaller: _TypeAlias = WriteToCaller  # noqa: Y015
 
 @_typing.final
 class SetDisposition(_message.Message):
