@@ -50,6 +50,7 @@ SWITCH_BY_THE_CHART: Final = {
     "call_records_dir",
     "console_url",
     "directory_password",
+    "drain_seconds",
     "esl_password",
     "esl_port",
     "external_address",
@@ -67,6 +68,7 @@ _KINDS: Final[dict[Any, dict[str, Any]]] = {
 }
 _BROKER_KINDS: Final = tuple(get_type_hints(BrokerAccess).values())
 _VARIABLE: Final = re.compile(r'cmd="env-set" data="(\w+)=\$RINGMASTER_(\w+)"')
+_IN_A_PROGRAM: Final = re.compile(r"\$\{?RINGMASTER_(\w+)")
 _NUMBER: Final = re.compile(r"_(port|sessions|second|seconds)$")
 
 
@@ -80,9 +82,12 @@ def settings_of(service: str) -> dict[str, Any]:
 
 
 def switch_variables() -> set[str]:
-    """Return what freeswitch/conf/vars.xml reads from the environment, as fields."""
-    text = (ROOT / "freeswitch" / "conf" / "vars.xml").read_text(encoding="utf-8")
-    return {variable.lower() for _, variable in _VARIABLE.findall(text)}
+    """Return what freeswitch/conf/vars.xml and the programs beside it read from the environment, as fields."""
+    folder = ROOT / "freeswitch"
+    text = (folder / "conf" / "vars.xml").read_text(encoding="utf-8")
+    programs = "".join((folder / name).read_text(encoding="utf-8") for name in ("drain", "start"))
+    found = [variable for _, variable in _VARIABLE.findall(text)] + _IN_A_PROGRAM.findall(programs)
+    return {variable.lower() for variable in found}
 
 
 def settings_schema(service: str) -> dict[str, Any]:
@@ -96,10 +101,11 @@ def switch_schema() -> dict[str, Any]:
     port = {"type": "integer", "minimum": 1, "maximum": 65535}
     whole = {"type": "integer", "minimum": 1}
     given = sorted(switch_variables() - SWITCH_BY_THE_CHART)
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         name: port if name.endswith("_port") else whole if _NUMBER.search(name) else {"type": "string"}
         for name in given
     }
+    kinds["phone_srtp"] = {"enum": ["", "optional", "mandatory"]}
     kinds["carrier_network"] = {"type": "string", "pattern": "^[0-9a-f.:]+/[0-9]{1,3}$"}
     return _object(kinds)
 

@@ -82,7 +82,7 @@ def _elsewhere(address: str, environment: Mapping[str, str]) -> RealSwitch:
 def freeswitch(layout: Layout, switch: RealSwitch) -> Part:
     """Return FreeSWITCH with exactly the files of freeswitch/conf; all that differs comes by environment."""
     home = layout.path("freeswitch", "x").parent
-    folders = {name: home / name for name in ("log", "db", "run", "storage")} | {
+    folders = {name: home / name for name in ("log", "db", "run", "storage", "certs")} | {
         "recordings": layout.path("recordings")
     }
     command = [switch.program or "", "-nf", "-nc", "-nonat", "-conf", str(CONFIGURATION)]

@@ -59,3 +59,14 @@ def test_every_volume_and_secret_that_is_used_is_declared() -> None:
     }
     assert used == COMPOSE["volumes"].keys()
     assert {secret for one in PARTS.values() for secret in one.get("secrets", ())} == COMPOSE["secrets"].keys()
+
+
+def test_the_switch_drains_before_anybody_stops_who_decides_about_its_calls() -> None:
+    switch = PARTS["freeswitch"]
+    assert {"listener", "router"} <= set(switch["depends_on"])
+    minutes = int(switch["stop_grace_period"].removesuffix("m"))
+    assert minutes * 60 > int(switch["environment"]["RINGMASTER_DRAIN_SECONDS"])
+    dockerfile = (ROOT / "freeswitch" / "Dockerfile").read_text(encoding="utf-8")
+    # FreeSWITCH itself ends every call at SIGTERM; and its key for browsers' sound goes where it may write.
+    assert "exec start freeswitch " in dockerfile
+    assert "-certs /state/certs" in dockerfile

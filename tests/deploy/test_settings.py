@@ -52,8 +52,8 @@ def test_the_switch_reads_all_that_it_is_given(rendered: Callable[[str], str], n
 
 def test_all_that_the_switch_reads_can_be_given(rendered: Callable[[str], str]) -> None:
     given = passed(rendered("everything"), "freeswitch") | switch_schema()["properties"].keys()
-    # Its own default is the port at which the listener is told to look for it.
-    assert switch_variables() - given == {"esl_port"}
+    # Its own default is the port at which the listener is told to look for it; a pod's hook drains, not its SIGTERM.
+    assert switch_variables() - given == {"esl_port", "drain_seconds"}
     assert switch_variables() >= SWITCH_BY_THE_CHART
 
 

@@ -11,6 +11,11 @@ PUBLIC_CONTEXT: Final = "public"
 # scheduled task is the leg's id: the listener takes it away, or renews it, by that name.
 _GUARD: Final = "${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} fallback XML ringmaster)}"
 
+# Looked up by FreeSWITCH itself, as user%domain. ${sofia_contact()} would write what the phone registered into the
+# dial string, where a comma begins another destination: a stolen password would ring up whom it likes.
+# Whether its sound is encrypted is the node's setting (freeswitch/conf/vars.xml); a browser's always is.
+_RUNG: Final = "[rtp_secure_media_outbound=${{phone_srtp}}]sofia/internal/{user}%{domain}"
+
 # A call's record names its caller by digits only: what a record holds is expanded once more when it is written.
 _PLAIN_CALLER: Final = {"field": "caller_id_number", "expression": r"^(\+?[0-9]{1,20})$", "break": "never"}
 
@@ -21,9 +26,8 @@ def user_xml(phone: Phone, password: str) -> bytes:
     domain = SubElement(section, "domain", name=phone.domain)
     user = SubElement(domain, "user", id=phone.user)
     params = SubElement(user, "params")
-    contact = f"${{sofia_contact(internal/{phone.user}@{phone.domain})}}"
     SubElement(params, "param", name="a1-hash", value=a1_hash(phone.user, phone.domain, password))
-    SubElement(params, "param", name="dial-string", value=contact)
+    SubElement(params, "param", name="dial-string", value=_RUNG.format(user=phone.user, domain=phone.domain))
     variables = SubElement(user, "variables")
     SubElement(variables, "variable", name="user_context", value="agents")
     return tostring(document)

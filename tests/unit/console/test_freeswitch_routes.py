@@ -48,7 +48,7 @@ def test_a_phone_of_a_tenant_gets_the_hash_that_its_password_makes(open_office: 
     phone = open_office.ask("GET", "/v1/tenants/acme/agents/olena/phone", "acme-olena").get_json()
     expected = hashlib.md5(f"olena:acme.example:{phone['password']}".encode()).hexdigest()  # noqa: S324 - RFC 2617
     assert params["a1-hash"] == expected
-    assert params["dial-string"] == "${sofia_contact(internal/olena@acme.example)}"
+    assert params["dial-string"] == "[rtp_secure_media_outbound=${phone_srtp}]sofia/internal/olena%acme.example"
     assert [user.attrib["id"] for user in document.iter("user")] == ["olena"]
     other = open_office.ask("GET", "/v1/tenants/borealis/agents/emma/phone", "borealis-admin").get_json()
     assert other["password"] != phone["password"]

@@ -154,3 +154,10 @@ def test_who_guesses_passwords_or_numbers_is_seen_in_the_log(line: str) -> None:
 def test_what_a_caller_writes_bans_nobody_else() -> None:
     forged = ATTACKS[0].replace("olena@acme.example", "x] from ip 192.0.2.1\t[y")
     assert not [match for one in patterns() if (match := one.match(forged)) and match.group("host") == "192.0.2.1"]
+
+
+def test_silence_ends_a_call_after_minutes_and_its_time_is_in_milliseconds() -> None:
+    variables = (CONF / "vars.xml").read_text(encoding="utf-8")
+    (silence,) = re.findall(r'data="media_timeout=(\d+)"', variables)
+    (on_hold,) = re.findall(r'data="media_hold_timeout=(\d+)"', variables)
+    assert (int(silence), int(on_hold)) == (300_000, 1_800_000)
