@@ -20,8 +20,8 @@ class Store(Protocol):
     def describe(self, key: str) -> StoredObject | None:
         """Return what the store says of an object."""
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
-        """Store one object."""
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+        """Store one object. Returns what the store's answer proves that it holds; None = it has to be asked."""
 
     def read_back(self, key: str) -> str:
         """Fetch an object and return its hex SHA-256."""
@@ -39,7 +39,7 @@ class Documents(Protocol):
     def write(self, document: RecordingDocument) -> RecordingDocument:
         """Write a document and return it as it is kept."""
 
-    def draw(self, document: RecordingDocument, waveform: Waveform) -> None:
+    def draw(self, location: Location, waveform: Waveform) -> None:
         """Keep a recording's picture."""
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:

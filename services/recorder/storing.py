@@ -12,20 +12,21 @@ import gevent
 from services.recorder import metrics
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
 from services.recorder.adapters.folder import Quarantine, Stray
-from services.recorder.adapters.measure import KeptSound, Measured, measure, parts_of
+from services.recorder.adapters.measure import KeptSound, Measured, Waveform, measure, parts_of
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes, Plan, Plans
 from services.recorder.adapters.payload import Encoder, Payload
 from services.recorder.adapters.s3 import Kind
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.bandwidth import Bandwidth
+from services.recorder.domain.digest import StoredObject
 from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
 from services.recorder.domain.naming import CallNote, object_key
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Need, Progress, Step, need_of
 from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
-from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, Unfinished
+from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, TryAgain, Unfinished
 from services.recorder.ports import World
 from services.recorder.removal import SILENT, Removal
 from services.shared.chassis.clock import Clock
@@ -174,16 +175,29 @@ class Storing:
     ) -> RecordingDocument:
         with self._step(progress, Step.ENCODE):
             planned = self._plan(held, location, file, found)
-        with self._step(progress, Step.UPLOAD):
-            self._upload(planned)
-        with self._step(progress, Step.VERIFY):
-            encryption = self._verify(planned)
-            file.check_unchanged()
+        drawing = gevent.spawn(self._draw, location, found.measured.waveform)
+        try:
+            with self._step(progress, Step.UPLOAD):
+                answer = self._upload(planned)
+            with self._step(progress, Step.VERIFY):
+                encryption = self._verify(planned, answer)
+                file.check_unchanged()
+        finally:
+            drawing.join()  # it holds a connection, and the next try would draw beside it
         with self._step(progress, Step.DOCUMENT):
-            document = self._document(location, found, planned, encryption)
-            if found.measured.waveform is not None:
-                self._documents.draw(document, found.measured.waveform)
-            return self._documents.write(document)
+            failure = drawing.get()
+            if failure is not None:
+                raise failure
+            return self._documents.write(self._document(location, found, planned, encryption))
+
+    def _draw(self, location: Location, waveform: Waveform | None) -> TryAgain | None:
+        """Keep the picture, while the sound is sent: by itself it tells nobody that a recording is there."""
+        try:
+            if waveform is not None:
+                self._documents.draw(location, waveform)
+        except TryAgain as error:
+            return error  # raised by who waits: the hub would print it
+        return None
 
     def _finish_removal(self, document: RecordingDocument, file: ClaimedFile) -> None:
         """Let a file follow its recording, which was deleted while the file still lay here."""
@@ -267,13 +281,15 @@ class Storing:
         is_kept = in_thread(self._plans.keep, location, plan)
         return _Planned(plan, payload, is_first_try=former is None and is_kept and found.known is None)
 
-    def _upload(self, planned: _Planned) -> None:
+    def _upload(self, planned: _Planned) -> StoredObject | None:
+        """Send it unless it is there. Returns what the store's own answer proves that it holds."""
         # Nothing can be in the store before the first try: one question less for nearly every recording.
         stored = None if planned.is_first_try else self._store.describe(planned.plan.key)
         if need_of(planned.payload.digest, stored) is Need.UPLOAD:
             kind = Kind(planned.plan.form.media_type, self._limits.encryption, planned.plan.kms_key_id)
-            self._store.put(planned.plan.key, self._paced(planned.payload), planned.payload.digest, kind)
+            stored = self._store.put(planned.plan.key, self._paced(planned.payload), planned.payload.digest, kind)
             metrics.UPLOADED_BYTES.inc(planned.payload.digest.size_bytes)
+        return stored
 
     def _paced(self, payload: Payload) -> Iterator[bytes]:
         for part in parts_of(payload.content):
@@ -282,10 +298,10 @@ class Storing:
                 gevent.sleep(wait)
             yield part
 
-    def _verify(self, planned: _Planned) -> str:
+    def _verify(self, planned: _Planned, answer: StoredObject | None) -> str:
         """Return how the store encrypted it. Raises StoreLied."""
         key, digest = planned.plan.key, planned.payload.digest
-        stored = self._store.describe(key)
+        stored = answer or self._store.describe(key)
         if stored is None or not stored.can_be(digest):
             raise StoreLied("the store does not hold what was sent")
         if self._limits.encryption and stored.encryption != self._limits.encryption:

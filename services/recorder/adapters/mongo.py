@@ -13,6 +13,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from services.recorder.adapters.measure import Waveform
 from services.recorder.domain.finding import Search
+from services.recorder.domain.location import Location
 from services.recorder.errors import DocumentsFailed, Hostile
 from services.shared.chassis.documents import open_database, sentence_of
 
@@ -134,16 +135,16 @@ class RecordingDocuments:
             raise DocumentsFailed("the document that was written can't be found")
         return kept
 
-    def draw(self, document: RecordingDocument, waveform: Waveform) -> None:
+    def draw(self, location: Location, waveform: Waveform) -> None:
         """Keep a recording's picture."""
         fields = {
-            "tenant_id": document.tenant_id,
+            "tenant_id": location.tenant_id,
             "column_ms": waveform.column_ms,
             "channels": waveform.channels,
             "peaks": waveform.peaks,
         }
         with _as_documents_failed():
-            self.database[WAVEFORMS].update_one({"_id": document.recording_id}, {"$set": fields}, upsert=True)
+            self.database[WAVEFORMS].update_one({"_id": location.recording_id}, {"$set": fields}, upsert=True)
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it."""

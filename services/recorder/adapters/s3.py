@@ -84,14 +84,18 @@ class ObjectStore:
         encryption = answer.get("ServerSideEncryption") or ""
         return StoredObject(answer["ContentLength"], answer["Metadata"].get("sha256"), checksum, encryption)
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
-        """Store one object, in several parts when the digest has several. The store checks each part's SHA-256."""
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+        """Store one object, in several parts when the digest has several. The store checks each part's SHA-256.
+
+        Returns what the store says that it holds, where its answer proves that; None = it has to be asked. Only the
+        answer to a single request tells the checksum of the whole object as the store computed it.
+        """
         self._make_bucket()
         with _as_store_failed():
             if len(digest.parts) > 1:
                 self._put_parts(key, parts, digest, kind)
-                return
-            self._client.put_object(
+                return None
+            answer = self._client.put_object(
                 Bucket=self.bucket,
                 Key=key,
                 Body=next(parts),
@@ -99,6 +103,10 @@ class ObjectStore:
                 Metadata={"sha256": digest.sha256},
                 **kind.arguments(),  # type: ignore[arg-type] # the stubs know these texts as literals only
             )
+        checksum = answer.get("ChecksumSHA256")
+        if not checksum:
+            return None
+        return StoredObject(digest.size_bytes, digest.sha256, checksum, answer.get("ServerSideEncryption") or "")
 
     def read_back(self, key: str) -> str:
         """Fetch an object and return the hex SHA-256 of what came."""

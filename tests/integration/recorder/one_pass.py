@@ -20,7 +20,7 @@ from services.recorder.adapters.folder import list_folder
 from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
 from services.recorder.adapters.s3 import Kind, ObjectStore
 from services.recorder.domain.backoff import Stillness
-from services.recorder.domain.digest import Digest
+from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
@@ -41,9 +41,9 @@ class DyingStore(ObjectStore):
 
     dies_at_part = 0
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
         """Store an object, perhaps not to its end."""
-        super().put(key, self._until_death(parts), digest, kind)
+        return super().put(key, self._until_death(parts), digest, kind)
 
     def _until_death(self, parts: Iterator[bytes]) -> Iterator[bytes]:
         for number, part in enumerate(parts, 1):

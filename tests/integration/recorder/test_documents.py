@@ -10,6 +10,7 @@ from services.recorder.adapters.listeners import Listeners, Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.domain.finding import read_search
+from services.recorder.domain.location import location_of
 from tests.unit.recorder.test_api import ONE
 
 
@@ -48,7 +49,7 @@ def test_a_search_finds_its_companys_own_newest_first_page_by_page(documents: Re
 def test_what_was_deleted_is_found_no_more_and_a_hold_keeps_from_it(documents: RecordingDocuments) -> None:
     one = documents.find("rec-1")
     assert one is not None
-    documents.draw(one, Waveform(20, 2, b"\1\2"))
+    documents.draw(location_of("acme/call-1/rec-1.wav"), Waveform(20, 2, b"\1\2"))
     assert documents.waveform("rec-1") == Waveform(20, 2, b"\1\2")
     assert documents.hold("acme", "rec-1", held=True)
     assert not documents.hold("rival", "rec-1", held=False)

@@ -31,27 +31,32 @@ class MemoryStore(Store):
     is_away: bool = False
     computes_checksums: bool = True
     corrupt: Callable[[bytes], bytes] | None = None
+    answers_with_checksums: bool = False
     loses: bool = False
     kinds: dict[str, Kind] = field(default_factory=dict)
     encrypts: bool = True
 
     def describe(self, key: str) -> StoredObject | None:
         self._check()
+        return self._held(key)
+
+    def _held(self, key: str) -> StoredObject | None:
         if key not in self.objects:
             return None
         body = self.objects[key]
         checksum = _single_checksum(body) if self.computes_checksums else None
         return StoredObject(len(body), self.said[key], checksum, self.kinds[key].encryption if self.encrypts else "")
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
         self._check()
         body = b"".join(parts)
         self.puts.append(key)
         if self.loses:
-            return
+            return None
         self.objects[key] = self.corrupt(body) if self.corrupt else body
         self.said[key] = digest.sha256
         self.kinds[key] = kind
+        return self._held(key) if self.answers_with_checksums else None
 
     def read_back(self, key: str) -> str:
         self._check()
@@ -92,9 +97,9 @@ class MemoryDocuments(Documents):
         self.rows[document.recording_id] = kept
         return kept
 
-    def draw(self, document: RecordingDocument, waveform: Waveform) -> None:
+    def draw(self, location: Location, waveform: Waveform) -> None:
         self._check()
-        self.waveforms[document.recording_id] = waveform
+        self.waveforms[location.recording_id] = waveform
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         self._check()

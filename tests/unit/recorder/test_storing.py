@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from services.recorder.adapters.disk import claim
+from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.s3 import Kind
-from services.recorder.domain.digest import Digest
-from services.recorder.domain.location import location_of
+from services.recorder.domain.digest import Digest, StoredObject
+from services.recorder.domain.location import Location, location_of
 from services.recorder.domain.naming import CallNote
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
-from services.recorder.errors import FileChanged, StoreFailed, StoreLied
+from services.recorder.errors import DocumentsFailed, FileChanged, StoreFailed, StoreLied
 from services.recorder.storing import Outcome
 from services.shared.chassis.clock import Clock
 from tests.unit.recorder.conftest import PLACE, Node
-from tests.unit.recorder.fakes import Killed, MemoryStore
+from tests.unit.recorder.fakes import Killed, MemoryDocuments, MemoryStore
 from tests.unit.recorder.sounds import cut, frames_of, sound, wav
 
 
@@ -213,6 +214,52 @@ def test_a_store_that_loses_what_it_took_is_not_believed(node: Node) -> None:
     assert path.exists()
 
 
+class CountsQuestions(MemoryStore):
+    """A store that counts how often it is asked."""
+
+    questions = 0
+
+    def describe(self, key: str) -> StoredObject | None:
+        self.questions += 1
+        return super().describe(key)
+
+
+class NoPictures(MemoryDocuments):
+    """A document store that refuses pictures."""
+
+    def draw(self, location: Location, waveform: Waveform) -> None:
+        raise DocumentsFailed("it is too large")
+
+
+@pytest.mark.parametrize(("answers", "questions"), [(True, 0), (False, 1)])
+def test_a_store_whose_answer_proves_what_it_holds_is_not_asked_again(
+    node: Node, *, answers: bool, questions: int
+) -> None:
+    store = CountsQuestions(answers_with_checksums=answers)
+    node.store = store
+    node.put(wav(sound(100)))
+    assert node.store_it() is Outcome.STORED
+    assert store.questions == questions
+
+
+def test_a_store_whose_answer_tells_of_other_bytes_is_not_believed(node: Node) -> None:
+    path = node.put(wav(sound(100)))
+    node.store.answers_with_checksums = True
+    node.store.corrupt = lambda body: body[:-1] + b"\x55"
+    with pytest.raises(StoreLied):
+        node.store_it()
+    assert path.exists()
+
+
+def test_a_picture_that_cannot_be_kept_leaves_the_file_and_no_document(node: Node) -> None:
+    path = node.put(wav(sound(100)))
+    node.documents = NoPictures()
+    with pytest.raises(DocumentsFailed):
+        node.store_it()
+    assert path.exists()
+    assert not node.documents.rows
+
+
 def test_a_store_that_is_away_leaves_the_file(node: Node) -> None:
     path = node.put(wav(sound(100)))
     node.store.is_away = True
@@ -226,10 +273,11 @@ class WritesMeanwhile(MemoryStore):
 
     path: Path
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
-        super().put(key, parts, digest, kind)
+    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+        answer = super().put(key, parts, digest, kind)
         with self.path.open("ab") as file:
             file.write(b"more")
+        return answer
 
 
 def test_a_file_that_grew_during_its_upload_is_neither_documented_nor_deleted(node: Node) -> None:
