@@ -42,15 +42,8 @@ images: install ## Build every image without a registry, start each and ask it (
 drill: install ## Stop each service in turn under DRILL_CALLS (20) calls a second; nothing may be lost (build/drill.json)
 	@$(PYTHON) -m local.stack drill
 
-# What starts no process, and then the whole stack's tests, run beside all others: each of the two waits much.
-BESIDE := tests/unit tests/fuzz tests/simulation tests/deploy
-STACK := tests/e2e
-test: install ## Run every test
-	@mkdir -p build
-	@($(PYTHON) -m pytest $(BESIDE) && $(PYTHON) -m pytest $(STACK)) >build/test-beside.txt 2>&1 & beside=$$!; \
-	$(PYTHON) -m pytest $(BESIDE:%=--ignore=%) $(STACK:%=--ignore=%); others=$$?; \
-	echo "Waiting for the tests of the whole stack: build/test-beside.txt shows how far they are."; \
-	wait $$beside; beside=$$?; cat build/test-beside.txt; exit $$((others + beside))
+test: install ## Run every test, in three lanes side by side (build/tests)
+	@$(PYTHON) -m tests.lanes
 
 lint: install
 	@.venv/bin/ruff check .

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
+from pymongo.database import Database
 
 from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
 from tests.unit.recorder.sounds import cut, frames_of, sound, wav
@@ -53,7 +53,7 @@ def told(tmp_path: Path) -> dict[str, set[str]]:
 
 @pytest.mark.timeout(300)
 def test_a_kill_at_any_deed_loses_nothing_doubles_nothing_and_deletes_nothing_early(
-    tmp_path: Path, objects: Objects, documents_uri: str
+    tmp_path: Path, objects: Objects, documents_uri: str, database: Database[dict[str, Any]]
 ) -> None:
     rows = series(tmp_path, objects, documents_uri)
     killed = [row for row in rows if row["killed"]]
@@ -64,9 +64,7 @@ def test_a_kill_at_any_deed_loses_nothing_doubles_nothing_and_deletes_nothing_ea
 
     stored = objects.contents()
     by_recording = Counter(Path(key).stem for key in stored)
-    client: MongoClient[dict[str, Any]] = MongoClient(documents_uri)
-    with client:
-        rows_kept = {row["_id"]: row for row in client.get_default_database()["recordings"].find()}
+    rows_kept = {row["_id"]: row for row in database["recordings"].find()}
     said = told(tmp_path)
     for row in rows:
         number = row["number"]
