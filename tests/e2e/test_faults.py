@@ -18,7 +18,7 @@ import pytest
 
 from local.broker import kafka
 from local.stack.layout import Layout
-from local.stack.part import Part, PartFailed, listens, uninterrupted
+from local.stack.part import LATER, Part, PartFailed, listens, uninterrupted
 from local.stack.stack import Stack, stop_former
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
@@ -291,6 +291,21 @@ def test_a_part_that_ignores_its_end_is_killed_with_all_that_it_has_started(
     part.stop()
     assert part.exit_code == -signal.SIGKILL
     wait_until(lambda: not listens(port), "the port's release", 3)
+
+
+def test_a_part_that_gives_way_does_so_among_all_sessions_of_the_machine(tmp_path: Path) -> None:
+    sleeps = [sys.executable, "-c", "import time; time.sleep(60)"]
+    part = Part("patient", sleeps, lambda: True, tmp_path / "patient.log", gives_way=True)
+    part.start()
+    try:
+        assert part.process is not None
+        pid = part.process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == LATER
+        shares = Path(f"/proc/{pid}/autogroup")
+        if shares.exists():  # Linux may share time out by sessions, and then looks at nothing else between them
+            assert shares.read_text(encoding="ascii").split()[-1] == str(LATER)
+    finally:
+        part.stop()
 
 
 def test_a_ctrl_c_while_a_part_is_being_started_waits_until_it_is_written_down() -> None:
