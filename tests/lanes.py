@@ -17,7 +17,7 @@ OUTPUT = ROOT / "build" / "tests"
 PROGRESS_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 LANES = {
-    "stack": ["tests/e2e"],
+    "stack": [f"tests/e2e/test_{part}.py" for part in ("call_control", "callbacks", "demo", "drill", "failover")],
     # What computes, and between it what waits for stores.
     "parts": [
         *("tests/unit", "tests/fuzz", "tests/simulation", "tests/deploy"),
