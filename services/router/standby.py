@@ -58,6 +58,7 @@ class Standby:
         self._wanted: frozenset[int] = frozenset()
         self._copies: dict[int, Copy] = {}
         self._not_before: dict[int, float] = {}
+        self._is_interrupted = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def follow(self, numbers: frozenset[int]) -> None:
@@ -84,6 +85,8 @@ class Standby:
 
     def is_warm(self) -> bool:
         """Whether everything that is to be followed, and can be, has once been up to date."""
+        if self._is_interrupted:
+            return True
         copies = (self._copies.get(number) for number in self._wanted - self._not_before.keys())
         return all(copy is not None and copy.is_current for copy in copies)
 
@@ -104,8 +107,10 @@ class Standby:
                 self._follow_until_alone()
             except (BusError, SnapshotsUnavailable) as error:
                 self._copies.clear()
+                self._is_interrupted = True
                 log.warning("standby_interrupted", reason=str(error), advice="a take-over reads snapshots meanwhile")
                 gevent.sleep(RETRY_SECONDS)
+                self._is_interrupted = False
         self._greenlet = None
 
     def _follow_until_alone(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from services.router import partition as partition_module
 from services.router import standby as standby_module
 from services.router.adapters.bus import GROUP
-from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot
+from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot, SnapshotsUnavailable
 from services.router.core_identity import core_identity
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.state import TenantState
@@ -213,5 +213,15 @@ def test_what_cannot_be_followed_is_not_waited_for() -> None:
     bus, snapshots = TestBus(), MemorySnapshots()
     snapshots.save_place(0, 3, "another core")
     standby = _following(bus, snapshots)
+    wait_until(standby.is_warm, "the end of the wait")
+    standby.close()
+
+
+def test_nobody_waits_for_copies_while_the_document_store_is_away() -> None:
+    class Away(MemorySnapshots):
+        def load(self, partition: int) -> PartitionSnapshot:
+            raise SnapshotsUnavailable("away")
+
+    standby = _following(TestBus(), Away())
     wait_until(standby.is_warm, "the end of the wait")
     standby.close()
