@@ -3,14 +3,15 @@
 Two true routers on a true broker and document store share the tenants; one tenant has 2,500 callers in talk and 2,500
 waiting. Since its last snapshot have come as many inputs as may come between two. Its router is killed, an agent
 becomes ready at that moment, and the right decision is to ring that agent for the caller who came first. Each
-round kills whoever has the tenant now. Before that, in this process: what a snapshot weighs and costs, and how fast a
-log is decided once more.
+round kills whoever has the tenant now. Then the same with one router, which is started again at once. Before that, in
+this process: what a snapshot weighs and costs, and how fast a log is decided once more.
 
     snapshot of 5,000 live calls    11 MB, kept as 1.1 MB, taken in 45 ms, restored in 0.2 s of processor time
     replay                          17,000 inputs/s
     right decision after the kill   1.3 to 1.7 s (target 3); 1.9 to 2.0 s where the other router keeps no copy (ADR 17)
+    alone, started again at once    1.8 to 1.9 s (target 3), its own start included
 
-Of that is the dead router's session 1.2 s; the rest is the group's round and what came after the last commit.
+Of the first is the dead router's session 1.2 s; the rest is the group's round and what came after the last commit.
 """
 
 from gevent import monkey
@@ -344,11 +345,11 @@ def main() -> int:
     """Measure, print the table, write build/bench/recovery.json."""
     rows = core_rows()
     found, alone = recoveries(2), recoveries(1)
-    worst = max(found)
+    worst = max(found + alone)
     who = f"router killed, {TALKS + WAITS:,} live calls"
     rows += [
         Row(who, f"right decision after, median of {ROUNDS}", statistics.median(found), "s"),
-        Row(who, "the same, longest", worst, "s"),
+        Row(who, "the same, longest", max(found), "s"),
         Row("of that", "session of the dead router", SESSION_SECONDS, "s"),
         Row("alone, started again at once", f"right decision after, median of {ROUNDS}", statistics.median(alone), "s"),
         Row("alone, started again at once", "the same, longest", max(alone), "s"),
