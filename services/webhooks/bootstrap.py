@@ -28,6 +28,7 @@ from services.webhooks.adapters.channels.carrier import Carriers
 from services.webhooks.adapters.channels.feed import Feed
 from services.webhooks.adapters.channels.mail import Mail
 from services.webhooks.adapters.channels.slack import Slack
+from services.webhooks.adapters.channels.smpp import Smpp
 from services.webhooks.adapters.channels.sms import Sms
 from services.webhooks.adapters.channels.telegram import BOT_API, Telegram
 from services.webhooks.adapters.connection import EndpointConnection
@@ -358,7 +359,7 @@ def _carriers(parts: Parts, sender: BatchSender, engine: Engine) -> Carriers:
             "slack": Slack(secrets),
             "email": Mail(secrets, parts.outside),
             "feed": Feed(sender, parts.bus.make_feed),
-            "sms": Sms(engine),
+            "sms": Sms(engine, Smpp(parts.outside, parts.stores.steps)),
             "crm": engine,
         }
     )

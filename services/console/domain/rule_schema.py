@@ -70,8 +70,9 @@ def channels_schema(events: list[str]) -> Schema:
                 recipients=sequence(_ADDRESS, 50, 1),
             ),
             sms=mapping(
-                ["gateway"],
+                [],
                 gateway=_NAME,
+                smpp=mapping(["host"], host=_HOST, port=count(0, 65_535, 0), tls=_OFF),
                 sender={"type": "string", "pattern": "^[A-Za-z0-9+ ._-]{1,20}$", "description": "a sender's name"},
                 recipients=sequence(E164, 50),
             ),

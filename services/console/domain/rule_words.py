@@ -39,6 +39,8 @@ def _channel(channel: Document, at: At, document: Document) -> Iterator[Fault]:
         yield Fault(path_of([*at, "channel_id"]), f"{channel['channel_id']} is a webhook endpoint's id already.")
     if kinds[0] != "feed" and "secret_ref" not in channel and kinds[0] != "email":
         yield Fault(path_of([*at, "secret_ref"]), "is missing: it names the token in the secret store.")
+    if "sms" in channel and ("gateway" in channel["sms"]) == ("smpp" in channel["sms"]):
+        yield Fault(path_of([*at, "sms"]), "needs either gateway, the name of one, or smpp, a message centre.")
     if channel.get("events") and kinds[0] in SPOKEN:
         yield Fault(path_of([*at, "events"]), "is for feeds and CRMs: people get messages by rules.")
 

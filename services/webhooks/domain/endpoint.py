@@ -120,7 +120,8 @@ def _channel(tenant_id: str, channel: Channel) -> Endpoint:
         channel.disabled,
         tuple(channel.retry_wait_seconds),
         # Two calls of one new customer at the same time would make two contacts.
-        concurrency=1 if kind == "crm" else 0,
+        # And a message centre lets an account bind once or twice.
+        concurrency=1 if kind == "crm" or channel.sms.HasField("smpp") else 0,
         form=PayloadForm(is_protobuf=kind == "feed" and channel.feed.format == FEED_FORMAT_PROTOBUF),
         channel=channel,
     )

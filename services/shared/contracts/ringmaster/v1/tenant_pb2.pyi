@@ -2813,20 +2813,25 @@ Global___EmailChannel: _TypeAlias = EmailChannel  # noqa: Y015
 
 @_typing.final
 class SmsChannel(_message.Message):
-    """SmsChannel sends short messages over a gateway, whose description is data (services/webhooks/gateways)."""
+    """SmsChannel sends short messages: over a gateway, whose description is data (services/webhooks/gateways), or by SMPP."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GATEWAY_FIELD_NUMBER: _builtins.int
     SENDER_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
+    SMPP_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
-    """The gateway's name."""
+    """The gateway's name; empty where smpp is there."""
     sender: _builtins.str
     """Who the message comes from, as the gateway allows it."""
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who gets it, E.164 with +; none = the customer of the event."""
+
+    @_builtins.property
+    def smpp(self) -> Global___SmppServer:
+        """The tenant's account with a message centre, instead of a gateway."""
 
     def __init__(
         self,
@@ -2834,14 +2839,45 @@ class SmsChannel(_message.Message):
         gateway: _builtins.str = ...,
         sender: _builtins.str = ...,
         recipients: _abc.Iterable[_builtins.str] | None = ...,
+        smpp: Global___SmppServer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["smpp", b"smpp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "recipients", b"recipients", "sender", b"sender"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "recipients", b"recipients", "sender", b"sender", "smpp", b"smpp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SmsChannel: _TypeAlias = SmsChannel  # noqa: Y015
+
+@_typing.final
+class SmppServer(_message.Message):
+    """SmppServer is a short message centre (SMPP 3.4); the secret has user (system_id) and password."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """Its name."""
+    port: _builtins.int
+    """0 = 2775, with TLS 3550."""
+    tls: _builtins.bool
+    """Whether it is talked to over TLS."""
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+        tls: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port", "tls", b"tls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SmppServer: _TypeAlias = SmppServer  # noqa: Y015
 
 @_typing.final
 class FeedChannel(_message.Message):
