@@ -74,6 +74,9 @@ def test_a_sound_document_becomes_its_contract(document: Document) -> None:
         (("channels", 1, "channel_id"), "shift", "channels[1].channel_id", "the same as in channels[0]"),
         (("channels", 2, "email", "recipients"), ["a@b\r\nBcc: c@d"], "channels[2].email.recipients[0]", "an address"),
         (("channels", 2, "email", "host"), "mail/x", "channels[2].email.host", "a host's name"),
+        (("channels", 3, "sms", "gateway"), None, "channels[3].sms", "either gateway"),
+        (("channels", 3, "sms", "smpp"), {"host": "smsc.example.net"}, "channels[3].sms", "either gateway"),
+        (("channels", 3, "sms", "smpp"), {"host": "smsc/x"}, "channels[3].sms.smpp.host", "a host's name"),
         (("channels", 5, "crm", "settings"), {"a": "b\nc"}, "channels[5].crm.settings.a", "one line"),
         (("rules", 0, "events"), [], "rules[0].events", "is missing"),
         (("rules", 0, "events"), ["call.startet"], "rules[0].events[0]", "Did you mean call.started"),
@@ -113,6 +116,6 @@ def test_the_examples_of_the_documentation_are_sound(acme: Document) -> None:
     for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         document |= yaml.safe_load(example)
     document["schedules"].append(document["schedules"][0] | {"schedule_id": "work"})
-    document["webhooks"][0]["endpoint_id"] = "crm-hook"
-    assert (len(document["channels"]), len(document["rules"])) == (6, 1)
+    document["webhooks"].append(acme["webhooks"][0] | {"endpoint_id": "crm-hook"})
+    assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (7, 1, 2)
     assert faults_of(document) == []

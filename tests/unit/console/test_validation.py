@@ -69,6 +69,8 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("webhooks", 0, "url"), "http:///nowhere", "webhooks[0].url", "name a host"),
     (("webhooks", 0, "events"), ["call.finished"], "webhooks[0].events[0]", "not known"),
     (("webhooks", 0, "timeout_ms"), 3, "webhooks[0].timeout_ms", "at least 500 ms"),
+    (("webhooks", 0, "batch_wait_ms"), 100, "webhooks[0].batch_wait_ms", "say batch_events"),
+    (("webhooks", 0, "batch_events"), 501, "webhooks[0].batch_events", "at most 500"),
     (("webhooks", 0, "timeout_ms"), 60_000, "webhooks[0].timeout_ms", "at most 30000"),
     (("webhooks", 0, "concurrency"), 65, "webhooks[0].concurrency", "at most 64"),
     (("webhooks", 0, "retry_wait_seconds"), [-1], "webhooks[0].retry_wait_seconds[0]", "at least 0"),
