@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,12 @@ def test_a_fault_has_its_path(document: Document, path: tuple[str | int, ...], v
 def test_the_examples_of_the_documentation_are_sound(acme: Document) -> None:
     text = (ROOT / "docs" / "rules-and-channels.md").read_text(encoding="utf-8")
     document = copy.deepcopy(acme)
+    examples: dict[str, list[Document]] = defaultdict(list)
     for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
-        document |= yaml.safe_load(example)
+        for name, entries in yaml.safe_load(example).items():
+            examples[name] += entries
+    document |= examples
     document["schedules"].append(document["schedules"][0] | {"schedule_id": "work"})
     document["webhooks"].append(acme["webhooks"][0] | {"endpoint_id": "crm-hook"})
-    assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (7, 1, 2)
+    assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (7, 2, 2)
     assert faults_of(document) == []
