@@ -25,6 +25,7 @@ from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
+from services.recorder.errors import TryAgain
 from services.recorder.ports import World
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
@@ -104,7 +105,11 @@ def main(given: dict[str, Any]) -> None:
         after,
     )
     for waiting in list_folder(root, 1000).waiting:
-        sys.stdout.write(f"{storing.store(waiting.location).value}\n")
+        try:
+            outcome = storing.store(waiting.location).value
+        except TryAgain as error:
+            outcome = error.outcome
+        sys.stdout.write(f"{outcome}\n")
     storing.forget_finished()  # what the scanner does at each look
 
 
