@@ -19,15 +19,12 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.report import Row, Target, show, write
+from bench.stats.stack import stack
 from local.stack.layout import Layout
-from local.stack.parts import ADMIN_TOKEN, infrastructure, services
-from local.topics import definitions
-from services.shared.bus.admin import ensure_topics
+from local.stack.parts import ADMIN_TOKEN
 from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted
@@ -38,32 +35,9 @@ from tests.unit.stats.events import LINE, TENANT, event
 EVENTS = 300
 POLL_SECONDS = 1.0
 WANTED_MS = 500.0
-BASE_PORT = 27_300
 LOOK_MS = 20_000
 Seen = list[tuple[int, int]]
 """(newest event shown, when), milliseconds."""
-
-
-@contextmanager
-def stack(folder: Path) -> Iterator[Layout]:
-    """Run broker, document store and statistics."""
-    layout = Layout(folder, BASE_PORT)
-    wanted = [part for part in infrastructure(layout) if part.name != "objects"]
-    started = []
-    try:
-        for part in wanted:
-            part.start()
-            started.append(part)
-            part.wait_until_ready()
-        ensure_topics(layout.address("kafka"), definitions())
-        (stats,) = (part for part in services(layout, {}) if part.name == "stats")
-        stats.start()
-        started.append(stats)
-        stats.wait_until_ready()
-        yield layout
-    finally:
-        for part in reversed(started):
-            part.stop()
 
 
 def tell(layout: Layout) -> list[int]:
@@ -114,7 +88,7 @@ def main() -> int:
     if chromium is None:
         sys.stderr.write("There is no Chromium. On a Debian: apt-get install chromium\n")
         return 2
-    with tempfile.TemporaryDirectory() as name, stack(Path(name)) as layout:
+    with tempfile.TemporaryDirectory() as name, stack(Path(name)) as (layout, _parts):
         polled: Seen = []
         stopping, eye = threading.Event(), Eye(chromium, Path(name))
         eye.do("open", url=layout.url("stats", f"/login?token={ADMIN_TOKEN}&tenant={TENANT}"))

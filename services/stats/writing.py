@@ -10,10 +10,10 @@ from services.stats.documents import merged
 from services.stats.store import CallFields, FactFields, Store, StoreUnavailable, TenantSnapshot
 
 # Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
-MOST_BATCHES = 200
+MOST_BATCHES = 400
 RETRY_SECONDS = 1.0
 # A call changes several times in a short while: what is written of it together costs one write.
-COLLECT_SECONDS = 2.0
+COLLECT_SECONDS = 5.0
 
 log = structlog.get_logger()
 

@@ -87,6 +87,8 @@ class Columns:
                 _forget_calls(cursor, rows["calls"])
             for table, keys in KEYS.items():
                 if rows.get(table):
+                    own = {tuple(row[key] for key in keys): row for row in rows[table]}
+                    rows = {**rows, table: list(own.values())}
                     _forget(cursor, table, keys, rows[table])
             for table, fresh in rows.items():
                 if fresh:

@@ -1,6 +1,8 @@
 """Why a call went where it went: each decision's own words, kept in the call's document by sequence (SPEC 2.3, 3.5)."""
 
 from collections.abc import Callable
+from hashlib import sha256
+from itertools import accumulate
 from typing import Any, Final
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -8,6 +10,7 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 MOST_EVENTS: Final = 500
 """Of one call; what comes after tells no more than what came before."""
 FIELD: Final = "trace"
+_BESIDE: Final = "x"
 Record = dict[str, Any]
 Sentence = Callable[[Any], str]
 
@@ -27,14 +30,24 @@ def record_of(event: ev.Event) -> Record | None:
 
 def told(call: Record) -> list[Record]:
     """Return the trace of a call's document in its order, with the time since the first, milliseconds."""
-    records = [record for _, record in sorted(call.get(FIELD, {}).items())]
+    kept = sorted(call.get(FIELD, {}).items())
+    own = [record for key, record in kept if not key.startswith(_BESIDE)]
+    # A call's own events stand in their order, though a clock went back; the others find their place by time.
+    places = zip(accumulate((record["at_ms"] for record in own), max), own, strict=True)
+    timed = [*places, *((record["at_ms"], record) for key, record in kept if key.startswith(_BESIDE))]
+    records = [record for _, record in sorted(timed, key=lambda each: each[0])]
     first = records[0]["at_ms"] if records else 0
     return [{**record, "after_ms": record["at_ms"] - first} for record in records]
 
 
 def key_of(event: ev.Event) -> str:
-    """Return where a record stands: the sequence is the same after any replay, so a repeat changes nothing."""
-    return f"{FIELD}.{event.sequence:05}"
+    """Return where a record stands: the sequence is the same after any replay, so a repeat changes nothing.
+
+    An event of another subject, a callback's, counts by itself: its number may be that of one of the call's own.
+    """
+    if event.subject in ("", event.call_id):
+        return f"{FIELD}.{event.sequence:05}"
+    return f"{FIELD}.{_BESIDE}{sha256(f'{event.subject}/{event.sequence}'.encode()).hexdigest()[:16]}"
 
 
 def _offer(body: ev.OfferCreated) -> Record:

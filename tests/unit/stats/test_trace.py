@@ -74,3 +74,18 @@ def test_a_call_without_end_has_a_trace_of_bounded_size() -> None:
 
 def test_a_call_that_is_not_known_has_an_empty_trace() -> None:
     assert told({}) == []
+
+
+def test_a_callbacks_event_of_the_same_number_takes_nobodys_place() -> None:
+    store = MemoryStore()
+    started = event(1_000, 1, "c1", call_started=ev.CallStarted(line="+380441000001", flow_id="main"))
+    asked = event(1_500, 1, "c1", callback_requested=ev.CallbackRequested(queue_id="sales", reason="abandoned"))
+    asked.subject = "callback:b1"
+    over = event(900, 2, "c1", call_ended=ev.CallEnded(hangup_cause="NORMAL_CLEARING"))  # its clock went back
+    for one in (asked, over, started, asked):
+        fields = fields_of(one)
+        assert fields
+        store.write({("acme", "c1"): fields})
+    call = store.call("acme", "c1")
+    assert call is not None
+    assert [record["what"] for record in told(call)] == ["call.started", "call.ended", "callback.requested"]

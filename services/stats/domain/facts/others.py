@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, HAPPENINGS
+from services.stats.domain.facts.kept import CALLBACKS, HAPPENINGS
 from services.stats.domain.facts.rows import Fact, Row, Rows
 
 _LOST: Final = ("callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired")
@@ -13,7 +13,14 @@ def rows_of(collection: str, document: dict[str, Any]) -> Rows:
     """Return the rows of one document of another collection, by table."""
     if collection == CALLBACKS:
         return _callback(document["callback_id"], document["facts"])
-    return _OF[collection](document)
+    if collection == HAPPENINGS:
+        return _happening(document)
+    rows: Rows = {}
+    # A document of its own for each fact is what they were before several shared one.
+    for fact in document["facts"].values() if "facts" in document else [document]:
+        for table, own in _agent_fact(fact).items():
+            rows.setdefault(table, []).extend(own)
+    return rows
 
 
 def _agent_fact(fact: Fact) -> Rows:
@@ -37,9 +44,6 @@ def _happening(fact: Fact) -> Rows:
     row |= {"client": fact.get("client", ""), "node": fact.get("node", ""), "sequence": fact["sequence"]}
     row |= {"value": fact.get("value"), "norm": fact.get("norm", fact.get("allowed"))}
     return {"happenings": [row]}
-
-
-_OF: Final = {AGENT_FACTS: _agent_fact, HAPPENINGS: _happening}
 
 
 def _callback(callback_id: str, facts: dict[str, Fact]) -> Rows:
