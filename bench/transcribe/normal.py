@@ -22,6 +22,8 @@ _TOGETHER: Final = {
     "represenatives": "representatives",
 }
 """The same words written together or apart, and one that the package's texts misspell."""
+_PURPOSE: Final = re.compile(r"\bчто бы\b")
+"""«чтобы»: the package's Russian texts write it apart."""
 _WRITTEN_APART: Final = re.compile("|".join(_TOGETHER))
 _MARKS: Final = re.compile(r"[^\w' ]+")
 
@@ -32,7 +34,8 @@ def normal(text: str, language: str) -> str:
         text = text.replace(sign, f" {word} ")
     if language == "en":
         return _WRITTEN_APART.sub(lambda found: _TOGETHER[found[0]], str(_english()(text)))
-    words = _MARKS.sub(" ", text.lower().translate(_APOSTROPHES)).split()
+    text = _PURPOSE.sub("чтобы", text.lower().translate(_APOSTROPHES))
+    words = _MARKS.sub(" ", text).split()
     runs = groupby(words, key=lambda word: bool(spoken_digits(word)))
     return " ".join(" ".join(digits_of(run)) if is_number else " ".join(run) for is_number, run in runs)
 

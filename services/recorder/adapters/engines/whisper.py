@@ -1,6 +1,8 @@
 """faster-whisper with any of its model folders (CTranslate2)."""
 
+import zlib
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +23,11 @@ from services.recorder.domain.transcript.words import Word
 
 FULL_SCALE: Final = 32_768
 MOST_COMPRESSION: Final = 2.4
-"""A text that zips better repeats itself: Whisper does so where it hears nothing (openai/whisper, transcribe.py)."""
+"""A text that zips better repeats itself: Whisper does so where it hears nothing (openai/whisper, transcribe.py).
+
+The library measures UTF-8, where every second byte of Cyrillic says the same and honest prompts reach 2.8: with its
+figure, one word in ten of telephone Russian was thrown away. Measured by letters, all scripts have English's bound.
+"""
 LEAST_CONFIDENCE: Final = 0.1
 """A sentence that the model holds for so unlikely itself is one of those that it invents in silence: "You"."""
 SHORTEST_MS: Final = 100
@@ -79,7 +85,12 @@ class Whisper:
                 word_timestamps=True,
                 hotwords=", ".join(expected) or None,
             )
-            kept = [segment for segment in segments if _is_heard(segment)]
+            kept = [
+                segment
+                for _, window in groupby(segments, key=lambda segment: segment.seek)
+                for segment in _unless_repeated(list(window))
+                if _is_heard(segment)
+            ]
         except (RuntimeError, ValueError) as error:
             raise EngineAway(f"the model failed: {error}") from error
         return in_order([word for segment in kept for word in _words(segment.words or ())], length_ms(sound))
@@ -107,10 +118,20 @@ def _words(parts: Iterable[Any]) -> list[Word]:
     return words
 
 
+def _unless_repeated(window: list[Any]) -> list[Any]:
+    """Return what was heard in a window at once, nothing where it goes round in a circle."""
+    return [] if compression("".join(segment.text for segment in window)) > MOST_COMPRESSION else window
+
+
+def compression(text: str) -> float:
+    """Return how many times a text gets shorter by zlib, each letter taken as one byte whatever its script."""
+    letters = bytes(ord(letter) & 0xFF for letter in text)
+    return len(letters) / len(zlib.compress(letters))
+
+
 def _is_heard(segment: Any) -> bool:
     chances = [word.probability for word in segment.words or ()]
-    is_likely = sum(chances) >= LEAST_CONFIDENCE * len(chances)
-    return bool(chances) and is_likely and segment.compression_ratio <= MOST_COMPRESSION
+    return bool(chances) and sum(chances) >= LEAST_CONFIDENCE * len(chances)
 
 
 def _floats(sound: Sound) -> "np.ndarray[Any, np.dtype[np.float32]]":
