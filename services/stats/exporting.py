@@ -16,11 +16,9 @@ from services.stats.domain.reports import calendar
 from services.stats.domain.reports.answer import Column
 from services.stats.domain.reports.query import Query
 from services.stats.export import paper, sheet, text
-from services.stats.reporting import Reports, head_of
+from services.stats.reporting import EXPORT_SECONDS, Reports, head_of
 
 READ_BYTES: Final = 256 * 1024
-EXPORT_SECONDS: Final = 300.0
-"""An export may take longer than a question: it is written while it is read."""
 
 
 class Pieces(Protocol):

@@ -22,6 +22,8 @@ from services.stats.store import StoreUnavailable
 
 # One question may take so long; then it is ended and the answer says what to do.
 QUERY_SECONDS: Final = 20.0
+# An export's question may take longer: it is sorted whole before the first row is sent.
+EXPORT_SECONDS: Final = 300.0
 # An answer waits so long for what changed since the last one; what is not read by then is said to be missing.
 FRESH_SECONDS: Final = 4.0
 # Questions at a time, of all tenants and of one; others wait a little, then are told to come again.
@@ -102,7 +104,7 @@ class Reports:
         """Return columns and chunks of raw rows of a whole report, in constant memory."""
         self.refresh(tenant_id)
         columns = self.columns(query)
-        chunks = self._chunks(tenant_id, self.whole(tenant_id, query))
+        chunks = self.chunks(tenant_id, self.whole(tenant_id, query))
         return columns, ([row[: len(columns)] for row in _staffed(query, rows)] for rows in chunks)
 
     def columns(self, query: Query) -> list[answer.Column]:
@@ -140,25 +142,23 @@ class Reports:
     def watched(self, tenant_id: str, work: Callable[[Running], _T], seconds: float = QUERY_SECONDS) -> _T:
         """Do something with the tables in a thread, one of few at a time, and end it when it takes too long."""
         with self._slot(tenant_id):
-            running = Running()
-            watch = gevent.spawn_later(seconds, running.stop)
             began = time.monotonic()
             try:
-                return threaded(work, running)
-            except QueryStopped as error:
-                metrics.REPORTS.labels("too_long").inc()
-                raise TooLong from error
+                return _timed(Running(), work, seconds)
             finally:
-                watch.kill()
                 metrics.REPORT_SECONDS.observe(time.monotonic() - began)
 
     def _fetch(self, tenant_id: str, statement: Statement) -> list[tuple[Any, ...]]:
         return self.watched(tenant_id, lambda running: self._columns.fetch(tenant_id, statement, running))
 
-    def _chunks(self, tenant_id: str, statement: Statement) -> Iterator[list[tuple[Any, ...]]]:
+    def chunks(
+        self, tenant_id: str, statement: Statement, seconds: float = EXPORT_SECONDS
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Return the rows of a statement in chunks; neither the question nor one chunk may take longer than that."""
         running = Running()
-        take = self.watched(tenant_id, lambda _: self._columns.begin(tenant_id, statement, running))
-        while rows := threaded(take):
+        with self._slot(tenant_id):
+            take = _timed(running, lambda it: self._columns.begin(tenant_id, statement, it), seconds)
+        while rows := _timed(running, lambda _: take(), seconds):
             yield rows
 
     @contextmanager
@@ -232,6 +232,18 @@ def head_of(query: Query) -> dict[str, Any]:
         "groups": list(query.groups),
         "metrics": list(query.metrics),
     }
+
+
+def _timed(running: Running, work: Callable[[Running], _T], seconds: float) -> _T:
+    """Do something with the tables in a thread and end it when it takes too long. Raises TooLong."""
+    watch = gevent.spawn_later(seconds, running.stop)
+    try:
+        return threaded(work, running)
+    except QueryStopped as error:
+        metrics.REPORTS.labels("too_long").inc()
+        raise TooLong from error
+    finally:
+        watch.kill()
 
 
 def _typed(column: answer.Column, name: str) -> str:
