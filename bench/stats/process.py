@@ -3,7 +3,8 @@
 Events of a busy floor are told at their pace (RATE calls a second for FLOOR_SECONDS). What is measured: CPU of the
 service and of the document store for each call, how old events are when the live numbers have them, how long after its
 end a call is in the documents. When each agent's fact was a document of its own, and what changed was collected for two
-seconds, a call of 16 events took 3.76 ms of the service and 8.24 ms of the document store, at 50 calls/s, alone.
+seconds, a call of 16 events took 3.76 ms of the service and 8.24 ms of the document store; after it 3.21 and 4.35 ms
+(50 calls/s, talks of 20 s, two cores). Events are in the live numbers within 0.25 s, 99 of 100.
 """
 
 import os

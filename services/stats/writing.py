@@ -66,34 +66,34 @@ class Writer:
         while (batch := self._batches.get()) is not None:
             if self._batches.qsize() < MOST_BATCHES // 2:
                 stopping.wait(self._collect_seconds)
-            batch, following = self._merge(batch)
-            if not self._keep(stopping, partial(self._store.write, batch.calls, batch.facts)):
+            whole, snapshots = self._gather(batch)
+            if not self._keep(stopping, partial(self._store.write, whole.calls, whole.facts)):
                 return
-            metrics.DOCUMENTS.inc(len(batch.calls) + len(batch.facts))
-            self._done(batch)
-            if following is None:
-                continue
-            if following.snapshot is not None and not self._save(stopping, following):
+            metrics.DOCUMENTS.inc(len(whole.calls) + len(whole.facts))
+            if not all(self._save(stopping, each) for each in snapshots):
                 return
-            self._done(following)
+            self._done(whole)
 
-    def _merge(self, batch: Batch) -> tuple[Batch, Batch | None]:
-        """Take what else waits, up to a snapshot: one big write is a third of the work of many small ones."""
-        if batch.snapshot is not None:
-            return Batch({}, {}), batch
-        while not self._batches.empty():
-            more = self._batches.peek()
-            if more is None:
-                break
+    def _gather(self, batch: Batch) -> tuple[Batch, list[Batch]]:
+        """Take all that waits: one big write is a third of the work of many small ones.
+
+        A snapshot may come after documents that are newer than it is: it wants those before its offset only.
+        """
+        whole, snapshots = Batch({}, {}), list[Batch]()
+        while True:
+            if batch.snapshot is not None:
+                snapshots.append(batch)
+            for key, fields in batch.calls.items():
+                whole.calls[key] = merged(whole.calls.get(key, {}), fields)
+            for place, fields in batch.facts.items():
+                whole.facts[place] = merged(whole.facts.get(place, {}), fields)
+            whole.positions |= batch.positions
+            # The word that nothing more comes stays for whoever asked for it.
+            following = None if self._batches.empty() else self._batches.peek()
+            if following is None:
+                return whole, snapshots
+            batch = following
             self._batches.get()
-            if more.snapshot is not None:
-                return batch, more
-            for key, fields in more.calls.items():
-                batch.calls[key] = merged(batch.calls.get(key, {}), fields)
-            for place, fields in more.facts.items():
-                batch.facts[place] = merged(batch.facts.get(place, {}), fields)
-            batch.positions |= more.positions
-        return batch, None
 
     def _save(self, stopping: Flag, batch: Batch) -> bool:
         next_offset = next(iter(batch.positions.values()))
