@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -8,11 +8,8 @@ from flask import Flask
 from gevent.event import Event as Flag
 from gevent.pool import Pool
 
-from services.shared.bus.admin import TopicDefinition, ensure_topics
-from services.shared.bus.consumer import Consumer
-from services.shared.bus.ports import BatchSender, Reader
-from services.shared.bus.producer import Producer
-from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, TENANTS, feed_topic
+from services.shared.bus.ports import BatchSender
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
@@ -23,6 +20,7 @@ from services.shared.chassis.web import serve, service_app
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
+from services.webhooks.adapters.broker import FOLLOWERS, RETRIERS, SENDERS, Bus, KafkaBus
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.channels.carrier import Carriers
 from services.webhooks.adapters.channels.feed import Feed
@@ -73,17 +71,6 @@ from services.webhooks.secret_book import SecretBook
 from services.webhooks.settings import Settings
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
-GATHER_MS = 20
-"""Whoever does not stand between an event and its delivery may be told so much later."""
-ON_THE_WAY_MS = 10
-"""Two stand there, one behind the other: matching, and sending."""
-FOLLOWERS = "webhooks"
-SENDERS = "webhooks-senders"
-RETRIERS = "webhooks-retries"
-# A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
-FEED_PARTITIONS = 4
-FEED_KEEP_MS = 7 * 86_400_000
-BROKERS_OWN = -1
 SECRETS_SECONDS = 5.0
 PREPARE_SECONDS = 1.0
 CATCH_UP_SECONDS = 20.0
@@ -92,46 +79,6 @@ FINISH_SECONDS = 7.0
 DAY_MS = 86_400_000
 
 log = structlog.get_logger()
-
-
-class Bus(Protocol):
-    """Makes senders and readers: the broker's, or a MemoryBus."""
-
-    def producer(self) -> BatchSender:
-        """Return a sender."""
-
-    def consumer(
-        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
-    ) -> Reader:
-        """Return a reader."""
-
-    def make_feed(self, tenant_id: str) -> None:
-        """See to it that a tenant's own topic is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaBus:
-    """The bus of a broker."""
-
-    bootstrap: str
-    name: str = "webhooks"
-
-    def producer(self) -> BatchSender:
-        """Return a producer. Raises BusUnavailable."""
-        return Producer(self.bootstrap, self.name)
-
-    def consumer(
-        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
-    ) -> Reader:
-        """Return a consumer. Raises BusUnavailable."""
-        name = f"{self.name}-{group or 'tenants'}"
-        gather_ms = ON_THE_WAY_MS if group in (FOLLOWERS, SENDERS) else GATHER_MS
-        return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked)
-
-    def make_feed(self, tenant_id: str) -> None:
-        """Create the topic if it is not there. Raises BusUnavailable."""
-        wanted = TopicDefinition(feed_topic(tenant_id), FEED_PARTITIONS, FEED_KEEP_MS, "delete")
-        ensure_topics(self.bootstrap, [wanted], BROKERS_OWN)
 
 
 class Prepared(Protocol):

@@ -10,7 +10,7 @@ import pytest
 from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.webhooks.bootstrap import FOLLOWERS
+from services.webhooks.adapters.broker import FOLLOWERS
 from services.webhooks.domain.breaker import BreakerRules
 from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
 

@@ -1,0 +1,63 @@
+"""How the service reads and writes the broker: its groups, and how long each may gather."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.shared.bus.admin import TopicDefinition, ensure_topics
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.ports import BatchSender, Reader
+from services.shared.bus.producer import Producer
+from services.shared.bus.topics import feed_topic
+
+GATHER_MS = 20
+"""Whoever does not stand between an event and its delivery may be told so much later."""
+ON_THE_WAY_MS = 10
+"""Two stand there, one behind the other: matching, and sending."""
+FOLLOWERS = "webhooks"
+SENDERS = "webhooks-senders"
+RETRIERS = "webhooks-retries"
+# A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
+FEED_PARTITIONS = 4
+FEED_KEEP_MS = 7 * 86_400_000
+BROKERS_OWN = -1
+
+
+class Bus(Protocol):
+    """Makes senders and readers: the broker's, or a MemoryBus."""
+
+    def producer(self) -> BatchSender:
+        """Return a sender."""
+
+    def consumer(
+        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
+    ) -> Reader:
+        """Return a reader."""
+
+    def make_feed(self, tenant_id: str) -> None:
+        """See to it that a tenant's own topic is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaBus:
+    """The bus of a broker."""
+
+    bootstrap: str
+    name: str = "webhooks"
+
+    def producer(self) -> BatchSender:
+        """Return a producer. Raises BusUnavailable."""
+        return Producer(self.bootstrap, self.name)
+
+    def consumer(
+        self, group: str | None, topics: list[str], *, on_revoked: Callable[[Any], None] | None = None
+    ) -> Reader:
+        """Return a consumer. Raises BusUnavailable."""
+        name = f"{self.name}-{group or 'tenants'}"
+        gather_ms = ON_THE_WAY_MS if group in (FOLLOWERS, SENDERS) else GATHER_MS
+        return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked)
+
+    def make_feed(self, tenant_id: str) -> None:
+        """Create the topic if it is not there. Raises BusUnavailable."""
+        wanted = TopicDefinition(feed_topic(tenant_id), FEED_PARTITIONS, FEED_KEEP_MS, "delete")
+        ensure_topics(self.bootstrap, [wanted], BROKERS_OWN)
