@@ -5,12 +5,12 @@ channel 16 kb/s), decoded, searched for voice, packed, recognised and told. BENC
 language; BENCH_ENGINE (embedded:base) is the recogniser; BENCH_DIFFERENCES=1 shows every wrong word. The peer is
 faster-whisper alone, with its own voice filter and no packing, on the same channels from WAV.
 
-Seen with embedded:base and 40 clips a language on two cores that six others were busy on (CPU seconds are too high):
+Seen with embedded:base and 40 clips a language while others were busy (load 7: CPU seconds are too high):
 
                        word errors        CPU a second of speech
-human English 131 s    1.5 % (peer 1.5)   0.09 s (peer 0.07, without the times of words)
-human Russian 109 s    15.6 %             0.11 s
-synthetic Ukrainian    12.2 %             0.10 s
+human English 131 s    2.1 % (peer 1.5)   0.10 s (peer 0.08, without the times of words)
+human Russian 109 s    14.0 %             0.12 s
+synthetic Ukrainian    11.9 %             0.12 s
 """
 
 import os
