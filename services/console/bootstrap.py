@@ -25,7 +25,7 @@ from services.console.domain.campaign_view import CampaignView
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
 from services.console.domain.phone_password import SHORTEST_SECRET
-from services.console.following import Follower, into_all, into_callbacks, into_campaigns, into_directory, into_live
+from services.console.following import into_all, into_callbacks, into_campaigns, into_live
 from services.console.publishing import Publisher
 from services.console.settings import Settings
 from services.console.store import StoreUnavailable, TenantStore
@@ -33,8 +33,11 @@ from services.console.tenancy import Tenancy
 from services.shared.access import Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.errors import BusError
+from services.shared.bus.follower import Follower
 from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
+from services.shared.bus.record import Record
+from services.shared.bus.tenants import into_documents
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
@@ -83,8 +86,9 @@ class Console:
         self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
         self.desk = Desk(outside.sender, outside.replies, outside.clock)
         take = into_all(into_live(self.live), into_callbacks(self.callbacks), into_campaigns(self.campaigns))
-        self._calls = Follower(outside.calls, take)
-        self._tenants = Follower(outside.tenants, into_directory(self.directory))
+        documents = into_documents(self.directory.put, self.directory.remove)
+        self._calls = Follower(lambda: outside.calls, take, unreadable=_count_unreadable)
+        self._tenants = Follower(lambda: outside.tenants, documents, unreadable=_count_unreadable)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start everything under the supervisor."""
@@ -102,7 +106,8 @@ class Console:
             return False, trouble
         if not self.desk.is_listening:
             return False, "the router's replies are not read yet"
-        return self._tenants.is_current and self._calls.is_current, "documents or events are not read to their end yet"
+        is_current = self._tenants.current.is_set() and self._calls.current.is_set()
+        return is_current, "documents or events are not read to their end yet"
 
     def application(self) -> Flask:
         """Return the web application."""
@@ -123,7 +128,7 @@ class Console:
         return app
 
     def _knows_lines(self) -> bool:
-        return self._tenants.is_current
+        return bool(self._tenants.current.is_set())
 
     def _repair(self, stopping: Flag) -> None:
         """Publish what a killed process, or a broker that was away, left in the outbox."""
@@ -167,6 +172,10 @@ def run(settings: Settings, clock: Clock) -> int:
     console.start(supervisor)
     log.info("console_started", http_port=settings.http_port)
     return supervisor.run()
+
+
+def _count_unreadable(record: Record) -> None:
+    metrics.INVALID.labels(record.topic).inc()
 
 
 def _switch_access(settings: Settings) -> SwitchAccess | None:

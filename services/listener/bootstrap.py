@@ -60,7 +60,7 @@ class Listener:
         """Spawn all greenlets. FreeSWITCH is asked for events once the tenants are known."""
         self.supervisor.spawn("publisher", self.publisher.run)
         self.supervisor.spawn("kafka-connector", self.publisher.keep_connected)
-        self.supervisor.spawn("tenants", self.tenants.run)
+        self.supervisor.spawn("tenants", self.tenants.run, self.supervisor.stopping)
         self.supervisor.spawn("pump", self._pump)
         self.supervisor.spawn("second-look", self.pump.look_again, self.supervisor.stopping)
         if self.audit is not None:
@@ -110,7 +110,7 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     legs, directory, facts = LegTable(), Directory(), FactBuilder(settings.node)
     journal = LegJournal(folder / "legs.log")
     seen_us = journal.load(legs)
-    tenants = TenantReader(bus, directory, folder / "directory.json", stopping)
+    tenants = TenantReader(bus, directory, folder / "directory.json")
     tenants.load()
     publisher = Publisher(bus, Spool(folder / "inputs", settings.spool_max_bytes), clock, stopping)
     publisher.on_settled = partial(journal.write, legs)

@@ -30,7 +30,7 @@ from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
 from services.stats.exporting import Exports
 from services.stats.feed import Feed
-from services.stats.following import Events, Profiles
+from services.stats.following import Events, profiles
 from services.stats.mailing import Mailing, MailServer
 from services.stats.mirroring import Mirror
 from services.stats.norms import Norms
@@ -108,7 +108,8 @@ def run(settings: Settings, clock: Clock) -> int:
         on_assigned=lambda places: events.assigned(list(places)),
         on_revoked=lambda places: events.revoked(list(places)),
     )
-    profiles = Profiles(Consumer(bootstrap, None, [TENANTS], "stats-tenants"), parts.board, parts.feed.notify)
+    tenants = Consumer(bootstrap, None, [TENANTS], "stats-tenants")
+    known = profiles(lambda: tenants, parts.board, parts.feed.notify)
     REGISTRY.register(LiveCollector(parts.board, clock.now_ms))
     app = application(parts, store, tokens, supervisor.stopping)
     serve(supervisor, app, settings.http_host, settings.http_port)
@@ -117,8 +118,8 @@ def run(settings: Settings, clock: Clock) -> int:
     supervisor.spawn("mirror", parts.mirror.run, supervisor.stopping, parts.board.lives, clock.now_ms)
     supervisor.spawn("norms", norms.run, supervisor.stopping)
     supervisor.spawn("mailing", mailing.run, supervisor.stopping)
-    supervisor.spawn("profiles", profiles.run, supervisor.stopping)
-    supervisor.spawn("events", events.run, supervisor.stopping, calls, profiles.current)
+    supervisor.spawn("profiles", known.run, supervisor.stopping)
+    supervisor.spawn("events", events.run, supervisor.stopping, calls, known.current)
     log.info("stats_started", http_port=settings.http_port)
     return supervisor.run()
 

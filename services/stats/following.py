@@ -12,11 +12,12 @@ from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.follower import Follower
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
+from services.shared.bus.tenants import into_documents
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.stats import metrics
 from services.stats.documents import add_to
 from services.stats.domain.board import Board
@@ -36,41 +37,17 @@ Place = tuple[str, int]
 log = structlog.get_logger()
 
 
-class Profiles:
-    """Follows ringmaster.tenants from its beginning."""
-
-    def __init__(self, reader: Reader, board: Board, notify: Callable[[], None]) -> None:
-        self._reader = reader
-        self._board = board
-        self._notify = notify
-        self._positions: dict[Place, int] = {}
-        self.current = Flag()
-
-    def run(self, stopping: Flag) -> None:
-        """Follow until stopped."""
-        ends: dict[Place, int] | None = None
-        while not stopping.is_set():
-            try:
-                if ends is None:
-                    ends = {place: self._reader.end_offset(*place) for place in self._reader.assignment()}
-                if all(self._positions.get(place, 0) >= end for place, end in ends.items()):
-                    self.current.set()
-                for record in self._reader.poll(POLL_SECONDS):
-                    self._take(record)
-            except BusUnavailable as error:
-                log.warning("tenants_unreadable", reason=str(error))
-                stopping.wait(PAUSE_SECONDS)
-
-    def _take(self, record: Record) -> None:
-        self._positions[record.topic, record.partition] = record.offset + 1
-        try:
-            profile = profile_of(TenantDocument.FromString(record.value)) if record.value else None
-        except DecodeError:
-            metrics.INVALID.labels(record.topic).inc()
-            log.warning("tenant_document_unreadable", tenant_id=record.key, offset=record.offset)
-            return
-        self._board.put_profile(record.key, profile)
-        self._notify()
+def profiles(connect: Callable[[], Reader], board: Board, notify: Callable[[], None]) -> Follower:
+    """Return what follows ringmaster.tenants from its beginning into the board."""
+    return Follower(
+        connect,
+        into_documents(
+            lambda document: board.put_profile(document.tenant_id, profile_of(document)),
+            lambda tenant_id: board.put_profile(tenant_id, None),
+        ),
+        taken=notify,
+        unreadable=lambda record: metrics.INVALID.labels(record.topic).inc(),
+    )
 
 
 class Events:

@@ -2,50 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
 
-import pytest
-
-from services.shared.bus.ports import BatchSender, Outgoing, Reader
+from services.shared.bus.ports import Outgoing, Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import DEAD_LETTERS
-from services.shared.testing.memory_bus import MemoryBus
+from tests.contract.conftest import Bus
 
 WAIT_SECONDS = 30.0
-MakeReader = Callable[..., Any]
-
-
-class Bus:
-    def __init__(self, sender: BatchSender, reader: MakeReader) -> None:
-        self.sender = sender
-        self.reader = reader
-        self.group = f"group-{uuid.uuid4()}"
-
-
-@pytest.fixture(params=["memory", pytest.param("broker", marks=pytest.mark.kafka)])
-def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
-    if request.param == "memory":
-        memory = MemoryBus()
-        yield Bus(memory.producer(), memory.consumer)
-        return
-    from services.shared.bus.consumer import Consumer  # noqa: PLC0415 - only where there is a broker
-    from services.shared.bus.producer import Producer  # noqa: PLC0415 - the same
-
-    bootstrap = request.getfixturevalue("kafka_bootstrap")
-    opened: list[Consumer] = []
-
-    def reader(group: str, topics: list[str]) -> Consumer:
-        for former in opened:
-            former.close()
-        opened.append(Consumer(bootstrap, group, topics, "test"))
-        return opened[-1]
-
-    producer = Producer(bootstrap, "test")
-    yield Bus(producer, reader)
-    for consumer in opened:
-        consumer.close()
-    producer.close()
 
 
 def _read(reader: Reader, count: int, key: str) -> list[Record]:

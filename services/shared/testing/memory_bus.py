@@ -52,6 +52,7 @@ class MemoryBus:
     def __init__(self, partitions: int = PARTITIONS) -> None:
         self.partitions = partitions
         self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self.begins: dict[tuple[str, int], int] = defaultdict(int)
         self.offsets: dict[tuple[str, str, int], int] = {}
         self.generations: dict[str, int] = defaultdict(int)
         self.changed = Event()
@@ -76,9 +77,18 @@ class MemoryBus:
     def make_feed(self, tenant_id: str) -> None:
         """Have nothing to do: a topic in memory is there when something is written into it."""
 
+    def forget(self, topic: str, partition: int, before: int) -> None:
+        """Let the time of a partition's records before this offset pass."""
+        self.begins[topic, partition] = before
+
     def records(self, topic: str) -> list[Record]:
         """Return everything in a topic, partition by partition."""
-        return [record for (name, _), log in sorted(self.logs.items()) if name == topic for record in log]
+        return [
+            record
+            for (name, number), log in sorted(self.logs.items())
+            if name == topic
+            for record in log[self.begins[name, number] :]
+        ]
 
 
 class MemoryProducer:
@@ -158,7 +168,7 @@ class MemoryConsumer:
         for place in self._places:
             if place in self._paused:
                 continue
-            start = self._positions[place]
+            start = max(self._positions[place], self._bus.begins[place])
             batch = self._bus.logs[place][start : start + MAX_POLL_RECORDS - len(found)]
             self._positions[place] = start + len(batch)
             found.extend(batch)
@@ -190,8 +200,8 @@ class MemoryConsumer:
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Return the offset of the first record that is not older, the end where there is none."""
-        log = self._bus.logs[topic, partition]
-        return next((record.offset for record in log if record.timestamp_ms >= timestamp_ms), len(log))
+        log, begin = self._bus.logs[topic, partition], self._bus.begins[topic, partition]
+        return next((record.offset for record in log[begin:] if record.timestamp_ms >= timestamp_ms), len(log))
 
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions read now."""

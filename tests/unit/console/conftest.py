@@ -10,12 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from services.console import desk, following
+from services.console import desk
 from services.console.adapters.memory import MemoryTenantStore
 from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
 from services.console.domain.validation import sound_document
 from services.shared.access import tokens_of
+from services.shared.bus import follower
 from services.shared.bus.topics import CALLS, INPUTS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
@@ -110,7 +111,7 @@ class Office:
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    for module in (desk, following):
+    for module in (desk, follower):
         monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     office = Office()
     yield office

@@ -19,7 +19,7 @@ from services.stats.adapters.memory import MemoryStore
 from services.stats.bootstrap import Parts, build
 from services.stats.domain.board import Board
 from services.stats.domain.snapshot import to_document
-from services.stats.following import Profiles
+from services.stats.following import profiles
 from services.stats.store import CallFields, FactFields, StoreUnavailable, TenantSnapshot
 from tests.unit.stats.events import TENANT, abandoned_call, answered_call, columns_here
 
@@ -46,11 +46,11 @@ class Service:
         self.stopping = Flag()
         events = self.parts.events
         reader = bus.consumer("stats", [CALLS], on_assigned=lambda places: events.assigned(list(places)))
-        profiles = Profiles(bus.consumer(None, [TENANTS]), self.parts.board, self.parts.feed.notify)
+        known = profiles(lambda: bus.consumer(None, [TENANTS]), self.parts.board, self.parts.feed.notify)
         self._greenlets = [
             gevent.spawn(self.parts.writer.run, self.stopping),
-            gevent.spawn(profiles.run, self.stopping),
-            gevent.spawn(events.run, self.stopping, reader, profiles.current),
+            gevent.spawn(known.run, self.stopping),
+            gevent.spawn(events.run, self.stopping, reader, known.current),
         ]
 
     def kill(self) -> None:
