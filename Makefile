@@ -42,7 +42,7 @@ images: install ## Build every image without a registry, start each and ask it (
 drill: install ## Stop each service in turn under DRILL_CALLS (20) calls a second; nothing may be lost (build/drill.json)
 	@$(PYTHON) -m local.stack drill
 
-test: install ## Run every test, in three lanes side by side (build/tests)
+test: install ## Run every test, in lanes side by side (build/tests)
 	@$(PYTHON) -m tests.lanes
 
 lint: install

@@ -25,6 +25,7 @@ _READ_BACK_BYTES = 1024 * 1024
 _SEND_BYTES = 64 * 1024
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 _NO_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
+_BUCKET_MADE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _NO_VERSIONS = frozenset({"NotImplemented", "MethodNotAllowed"})
 
 
@@ -171,8 +172,16 @@ class ObjectStore:
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in _NO_BUCKET:
                     raise
-                self._client.create_bucket(Bucket=self.bucket)
+                self._create_bucket()
         self._has_bucket = True
+
+    def _create_bucket(self) -> None:
+        """Make the bucket, unless another recorder has made it since we looked."""
+        try:
+            self._client.create_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _BUCKET_MADE:
+                raise
 
     def _put_parts(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
         self._drop_unfinished(key)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.recorder.adapters.measure import PART_BYTES
-from tests.integration.recorder.conftest import Objects
+from services.recorder.adapters.s3 import ObjectStore
+from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
 from tests.integration.recorder.lying_store import Fault, LyingStore
 from tests.integration.recorder.test_kills import Node
 from tests.unit.recorder.sounds import cut, frames_of, sound, wav
@@ -37,6 +38,13 @@ def node(tmp_path: Path, objects: Objects, documents_uri: str) -> Node:
     node.add("large", large, large)
     node.add("killed", cut(killed), killed)
     return node
+
+
+def test_a_bucket_that_another_recorder_made_since_it_was_looked_for_is_taken(objects: Objects) -> None:
+    objects.client().create_bucket(Bucket=objects.bucket)
+    store = ObjectStore(objects.endpoint, objects.bucket, ACCESS_KEY, SECRET_KEY, "us-east-1")
+    store._create_bucket()
+    assert store.describe("nothing") is None
 
 
 @pytest.mark.parametrize("fault", list(Fault))

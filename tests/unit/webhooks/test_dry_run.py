@@ -118,6 +118,7 @@ def test_rules_in_force_are_listed(client: FlaskClient) -> None:
             "condition": "",
             "schedule_id": "",
             "to": ["shift"],
+            "words": AGAIN,
         }
     ]
 
