@@ -1,4 +1,4 @@
-"""Runs every test in four lanes side by side: most tests wait for something, so one after the other leaves cores idle.
+"""Runs every test in three lanes side by side: most tests wait for something, so one after the other leaves cores idle.
 
 `make test`, or `python -m tests.lanes`. Each lane writes build/tests/<lane>.txt; it is printed when the lane has ended.
 The status is not zero when a lane's is not.
@@ -17,11 +17,12 @@ OUTPUT = ROOT / "build" / "tests"
 PROGRESS_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 LANES = {
-    "stack": [f"tests/e2e/test_{part}.py" for part in ("demo", "drill", "failover")],
-    # What computes.
-    "parts": ["tests/unit", "tests/fuzz", "tests/simulation", "tests/deploy"],
-    # What waits for stores, a broker and receivers.
-    "stores": [f"tests/integration/{part}" for part in ("recorder", "webhooks", "stats")],
+    "stack": [f"tests/e2e/test_{part}.py" for part in ("call_control", "callbacks", "demo", "drill", "failover")],
+    # What computes, and between it what waits for stores.
+    "parts": [
+        *("tests/unit", "tests/fuzz", "tests/simulation", "tests/deploy"),
+        *("tests/integration/recorder", "tests/integration/webhooks"),
+    ],
 }
 REST = "processes"
 """The lane of every test that no other lane names: nothing is forgotten."""
