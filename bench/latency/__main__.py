@@ -9,9 +9,9 @@ through the whole local stack (listener, Kafka, router, Kafka, listener), everyt
     caller joins, 100 calls/s                    1,959    10.8 ms    31.8 ms
     agent free, 2,000 agents, 1,000 waiting        804     7.7 ms    19.8 ms   met
 
-Four hundred times faster in the large hall than mod_callcenter there (p50 3,164 ms). What nobody waits for must give
-way: as long as it did not (local/stack/part.py), the same hall took 12.4 and 78 ms. In it, of a core: listener and
-router 30 % each, simulated switch and document store 18, broker 15, statistics 13, webhooks 11.
+Four hundred times faster in the large hall than mod_callcenter there (p50 3,164 ms). The same hall took 12.4 and 78 ms
+before what nobody waits for gave way (local/stack/part.py) and before statistics wrote less; not measured apart. In it,
+of a core: listener and router 30 % each, simulated switch and document store 18, broker 15, statistics 13, webhooks 11.
 
 `python -m bench.latency` or `make bench-latency`; LATENCY_SECONDS is the length of each step (20).
 """
