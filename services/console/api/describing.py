@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from services.console.api.access import listed, refuse
 from services.console.api.models import ASKED, LISTED, MOST_LISTED, Model
 from services.console.domain.schema_parts import Schema, count, mapping
-from services.console.domain.shape import faults_of_shape, validator_of
+from services.console.domain.shape import faults_of_shape
 from services.shared.access import Action
+from services.shared.json_schema import validator_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 VERSION: Final[dict[str, Schema]] = {"version": count(1, 999_999_999)}

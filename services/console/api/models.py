@@ -10,7 +10,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 
 from services.console.domain.schema_parts import Schema, mapping, sequence
-from services.console.domain.shape import validator_of
+from services.shared.json_schema import validator_of
 
 LISTED: Final = 100
 MOST_LISTED: Final = 500

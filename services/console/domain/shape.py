@@ -1,7 +1,6 @@
 """What is wrong with the shape of a document: the schema's verdict in sentences for a person."""
 
 import difflib
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.flow_schema import REQUIRED_EXITS
 from services.console.domain.schema import SCHEMA
-from services.console.domain.schema_parts import Schema
+from services.shared.json_schema import validator_of
 
 MAX_FAULTS: Final = 500
 _TYPES: Final = {
@@ -22,11 +21,6 @@ _TYPES: Final = {
 }
 
 
-def validator_of(schema: Schema) -> Draft202012Validator:
-    """Return a validator. A pattern's $ means the end of the text in JSON Schema; Python takes a new line before it."""
-    return Draft202012Validator(_with_python_ends(schema))
-
-
 def faults_of_shape(document: Any, validator: Draft202012Validator | None = None) -> list[Fault]:
     """Return every way in which a document breaks the tenants' schema, or another one; at most MAX_FAULTS."""
     faults: list[Fault] = []
@@ -35,17 +29,6 @@ def faults_of_shape(document: Any, validator: Draft202012Validator | None = None
         if len(faults) >= MAX_FAULTS:
             break
     return sorted(set(faults))
-
-
-def _with_python_ends(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_with_python_ends(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: re.sub(r"\$\Z", r"\\Z", part) if name == "pattern" and isinstance(part, str) else _with_python_ends(part)
-        for name, part in schema.items()
-    }
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 from services.shared.access import Action, permitted_roles
 from services.shared.chassis.admission import Refusal
 from services.shared.chassis.problems import problem
+from services.shared.json_schema import validator_of
 
 Schema = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -97,11 +98,6 @@ class Operation:
     def query_validator(self) -> Draft202012Validator:
         """What checks them, as an object."""
         return validator_of(mapping((), **self.asked))
-
-
-def validator_of(schema: Schema) -> Draft202012Validator:
-    """Return a validator. A pattern's $ means the end of the text in JSON Schema; Python takes a new line before it."""
-    return Draft202012Validator(_with_python_ends(schema))
 
 
 def described(summary: str, action: Action | None, answer: Model | str, **more: Any) -> Callable[[View], View]:
@@ -237,14 +233,3 @@ def _value(name: str, schema: Schema) -> Any:
         return values
     is_number = schema.get("type") == "integer" and re.fullmatch("-?[0-9]{1,18}", values[0], re.ASCII)
     return int(values[0]) if is_number else values[0]
-
-
-def _with_python_ends(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_with_python_ends(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: re.sub(r"\$\Z", r"\\Z", part) if name == "pattern" and isinstance(part, str) else _with_python_ends(part)
-        for name, part in schema.items()
-    }
