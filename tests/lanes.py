@@ -1,35 +1,46 @@
-"""Runs every test in three lanes side by side: most tests wait for something, so one after the other leaves cores idle.
+"""Runs every test in groups, three side by side: most tests wait for something, so one after the other idles cores.
 
-`make test`, or `python -m tests.lanes`. Each lane writes build/tests/<lane>.txt; it is printed when the lane has ended.
-The status is not zero when a lane's is not.
+`make test`, or `python -m tests.lanes`. A group is one pytest run; whoever is free takes the next, the longest first,
+so that all end together. Groups that start whole stacks and measure them run one at a time. Each group writes
+build/tests/<group>.txt, which is printed when it has ended, and <group>.xml with every test's seconds.
+The status is not zero when a group's is not.
 """
 
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "build" / "tests"
+LANES = 3
 PROGRESS_SECONDS = 30.0
 LOOK_SECONDS = 0.5
-LANES = {
-    "stack": [f"tests/e2e/test_{part}.py" for part in ("call_control", "callbacks", "demo", "drill", "failover")],
-    # What computes, and between it what waits for stores.
-    "parts": [
-        *("tests/unit", "tests/fuzz", "tests/simulation", "tests/deploy"),
-        *("tests/integration/recorder", "tests/integration/webhooks"),
-    ],
+REST = "rest"
+# In the order in which they are begun: the longest first.
+STACKS = {
+    "demo": ["tests/e2e/test_demo.py"],
+    "failover": ["tests/e2e/test_failover.py", "tests/e2e/test_drill.py"],
+    "calls": ["tests/e2e/test_call_control.py", "tests/e2e/test_callbacks.py"],
 }
-REST = "processes"
-"""The lane of every test that no other lane names: nothing is forgotten."""
+PARTS = {
+    "recorder": ["tests/integration/recorder"],
+    "unit": ["tests/unit", "tests/fuzz"],
+    "faults": ["tests/e2e", "tests/integration/listener", "tests/integration/esl"],
+    "webhooks": ["tests/integration/webhooks", "tests/integration/outbound"],
+    "stats": ["tests/integration/stats"],
+    "operation": ["tests/deploy", "tests/integration/deploy", "tests/integration/cli", "tests/integration/console"],
+    REST: ["tests"],
+}
+"""A folder stands for what no longer path of another group names: nothing is forgotten, nothing runs twice."""
 
 
 @dataclass(slots=True)
-class Lane:
+class Group:
     """One pytest run on its way."""
 
     name: str
@@ -48,43 +59,81 @@ class Lane:
         return f"{self.name} {found[-1] if found else '0%'}"
 
 
-def begin(name: str, arguments: list[str]) -> Lane:
-    """Start a lane."""
+def arguments(name: str) -> list[str]:
+    """Return pytest's arguments of a group: its paths, without what others name below them."""
+    groups = STACKS | PARTS
+    others = [path for other, paths in groups.items() if other != name for path in paths]
+    below = [path for path in others if any(path.startswith(f"{mine}/") for mine in groups[name])]
+    return [*groups[name], *(f"--ignore={path}" for path in below), f"--junitxml={OUTPUT / name}.xml"]
+
+
+def begin(name: str) -> Group:
+    """Start a group."""
     file = (OUTPUT / f"{name}.txt").open("wb")
-    command = [sys.executable, "-m", "pytest", *arguments]
-    return Lane(name, file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT))  # noqa: S603 - ours
+    command = [sys.executable, "-m", "pytest", *arguments(name)]
+    return Group(name, file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT))  # noqa: S603 - ours
 
 
-def end(lane: Lane) -> int:
-    """Print what an ended lane wrote; return its status."""
-    lane.file.close()
-    print(lane.path.read_text(encoding="utf-8", errors="replace"))  # noqa: T201 - speaks to a person
-    status = lane.process.returncode
+def end(group: Group) -> int:
+    """Print what an ended group wrote; return its status."""
+    group.file.close()
+    print(group.path.read_text(encoding="utf-8", errors="replace"))  # noqa: T201 - speaks to a person
+    status = group.process.returncode
     result = "passed" if not status else f"FAILED with status {status}"
-    print(f"Lane {lane.name} {result} after {time.monotonic() - lane.began:.0f} s.", flush=True)  # noqa: T201
+    print(f"Tests of {group.name} {result} after {time.monotonic() - group.began:.0f} s.", flush=True)  # noqa: T201
     return status
 
 
+class Order:
+    """Who comes next: one group of stacks at a time, the other lanes take parts."""
+
+    def __init__(self) -> None:
+        self._stacks, self._parts = list(STACKS), list(PARTS)
+
+    def following(self, running: list[Group]) -> str | None:
+        """Return the group to begin beside those that run, None when no more may."""
+        if self._stacks and not any(group.name in STACKS for group in running):
+            return self._stacks.pop(0)
+        # A lane is kept for the stacks while there are some.
+        room = LANES - bool(self._stacks)
+        beside = sum(group.name not in STACKS for group in running)
+        return self._parts.pop(0) if self._parts and beside < room else None
+
+
+def ended(running: list[Group]) -> Iterator[Group]:
+    """Wait until groups end, telling now and then how far they are, and yield them until none runs."""
+    told_at = time.monotonic()
+    while running:
+        time.sleep(LOOK_SECONDS)
+        for group in [group for group in running if group.process.poll() is not None]:
+            running.remove(group)
+            yield group
+        if running and time.monotonic() - told_at >= PROGRESS_SECONDS:
+            told_at = time.monotonic()
+            print("Tests: " + ", ".join(group.progress() for group in running), flush=True)  # noqa: T201
+
+
+def fill(running: list[Group], order: Order) -> None:
+    """Begin groups until every lane is taken."""
+    while len(running) < LANES and (name := order.following(running)):
+        running.append(begin(name))
+
+
 def main() -> int:
-    """Run all lanes, show how far they are, and return 1 when one of them failed."""
+    """Run all groups, show how far they are, and return 1 when one of them failed."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    named = [path for paths in LANES.values() for path in paths]
-    running = [begin(name, paths) for name, paths in LANES.items()]
-    running.append(begin(REST, ["tests", *(f"--ignore={path}" for path in named)]))
-    failed, told_at = [], time.monotonic()
+    began, order, failed = time.monotonic(), Order(), []
+    running: list[Group] = []
+    fill(running, order)
     try:
-        while running:
-            time.sleep(LOOK_SECONDS)
-            for lane in [lane for lane in running if lane.process.poll() is not None]:
-                running.remove(lane)
-                if end(lane):
-                    failed.append(lane.name)
-            if running and time.monotonic() - told_at >= PROGRESS_SECONDS:
-                told_at = time.monotonic()
-                print("Tests: " + ", ".join(lane.progress() for lane in running), flush=True)  # noqa: T201
+        for group in ended(running):
+            if end(group):
+                failed.append(group.name)
+            fill(running, order)
     finally:
-        for lane in running:
-            lane.process.terminate()
+        for group in running:
+            group.process.terminate()
+    print(f"All tests took {time.monotonic() - began:.0f} s.")  # noqa: T201
     if failed:
         print(f"Failed: {', '.join(failed)}; all output is in build/tests.")  # noqa: T201
     return 1 if failed else 0

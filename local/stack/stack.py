@@ -56,42 +56,42 @@ class Stack:
         self._killed: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Start everything in order, saying what happens. Raises PartFailed or kafka.BrokerMissing."""
+        """Start everything, what others need first, saying what happens. Raises PartFailed or kafka.BrokerMissing."""
         with _told_plainly():
             self._start_all()
 
     def _start_all(self) -> None:
         self._refuse_taken_ports()
-        for part in infrastructure(self.layout):
-            self.add(part)
+        self.add(*infrastructure(self.layout))
         created = ensure_topics(self.layout.address("kafka"), definitions())
         self.say(f"  topics      {len(created)} created")
-        self.add(switch(self.layout, self.environment, self.scenario))
-        for part in services(self.layout, self.environment):
-            self.add(part)
-        self._add_transcriber()
+        calls = switch(self.layout, self.environment, self.scenario)
+        self.add(calls, *services(self.layout, self.environment), *self._transcriber())
         documents = self._apply_tenants()
         self._wait_for_everything()
         for tenant in documents:
             workday.begin(self.layout, tenant)
         post(self.layout.url("switch", "/begin"), {})
 
-    def add(self, part: Part) -> None:
-        """Start one more part and wait until it is ready. Raises PartFailed."""
+    def add(self, *parts: Part) -> None:
+        """Start more parts, all at once, and wait until each is ready. Raises PartFailed."""
         began = time.monotonic()
-        self.say(f"  {part.name:<11} starting …")
-        self.parts.append(part)
-        part.start()
-        self._write_down()
-        part.wait_until_ready()
-        self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
+        for part in parts:
+            self.say(f"  {part.name:<11} starting …")
+            self.parts.append(part)
+            part.start()
+            self._write_down()
+        for part in parts:
+            part.wait_until_ready()
+            self.say(f"  {part.name:<11} ready after {time.monotonic() - began:.1f} s")
 
-    def _add_transcriber(self) -> None:
+    def _transcriber(self) -> list[Part]:
+        """Return the transcriber, or nothing and say why."""
         part = transcriber(self.layout, self.environment) if self.transcribes else "left out"
-        if isinstance(part, str):
-            self.say(f"  transcriber {part}")
-        else:
-            self.add(part)
+        if isinstance(part, Part):
+            return [part]
+        self.say(f"  transcriber {part}")
+        return []
 
     def watch(self) -> list[str]:
         """Start again what has ended, as a cluster would; return the names."""
