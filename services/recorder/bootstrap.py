@@ -15,8 +15,9 @@ from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.policies import PolicyReader
 from services.recorder.adapters.rclone import Remotes
 from services.recorder.adapters.s3 import ObjectStore
+from services.recorder.api.admission import admission
 from services.recorder.api.keeping import keeping_api
-from services.recorder.api.page import Pages, page_routes
+from services.recorder.api.page import read_pages
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
 from services.recorder.copying import Copier
@@ -37,6 +38,7 @@ from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
@@ -107,12 +109,12 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
     if settings.api_tokens is not None:
-        tokens, pages = _tokens(settings.api_tokens), Pages()
+        tokens, pages = _tokens(settings.api_tokens), read_pages()
         shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us)
         app.register_blueprint(recordings_api(shelf, tokens))
         app.register_blueprint(keeping_api(keeping, tokens, clock.now_us))
         app.register_blueprint(shared_api(shelf, pages))
-        app.register_blueprint(page_routes(pages, tokens))
+        app.register_blueprint(page_routes(admission(tokens), pages))
     return Recorder(dispatcher, scanner, node_events, policies, housekeeper, app, broker, database)
 
 

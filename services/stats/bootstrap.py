@@ -14,6 +14,7 @@ from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
@@ -23,7 +24,7 @@ from services.stats.adapters.mongo import MongoStore
 from services.stats.api.admission import Admission, answer_refusals
 from services.stats.api.calls import call_routes
 from services.stats.api.live import live_routes
-from services.stats.api.page import page_routes
+from services.stats.api.page import read_pages
 from services.stats.api.reports import report_routes
 from services.stats.catalogue import load
 from services.stats.collecting import LiveCollector
@@ -85,7 +86,7 @@ def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> 
     app.register_blueprint(call_routes(admission, store))
     app.register_blueprint(live_routes(admission, parts.board, parts.feed, stopping))
     app.register_blueprint(report_routes(admission, parts.reports, parts.exports, store))
-    app.register_blueprint(page_routes(admission))
+    app.register_blueprint(page_routes(admission, read_pages()))
     return app
 
 

@@ -9,7 +9,8 @@ from services.shared.access import Holders
 from services.shared.chassis.admission import Admission, answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.description import hold_to_description, openapi_routes
-from services.shared.chassis.pages import page_routes
+from services.shared.chassis.page_routes import page_routes
+from services.shared.chassis.pages import Pages
 from services.webhooks import metrics
 from services.webhooks.api.deliveries import Journal, delivery_routes
 from services.webhooks.api.endpoints import endpoint_routes, tenant_routes
@@ -29,6 +30,7 @@ _ABOUT: Final = (
 )
 COOKIE: Final = "ringmaster_webhooks"
 PAGE: Final = Path(__file__).resolve().parent / "page"
+TITLE: Final = {"en": "Webhooks", "uk": "Вебхуки"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +64,4 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
     )
     app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock))
     app.register_blueprint(rule_routes(admission, desk.directory, desk.dry_run))
-    app.register_blueprint(page_routes(admission, PAGE, "webhooks"))
+    app.register_blueprint(page_routes(admission, Pages(PAGE, TITLE, "webhooks")))

@@ -6,8 +6,8 @@ from typing import Final
 from flask import Response, request
 
 from services.shared.access import EVERY_TENANT, Action, Holders, Principal
+from services.shared.chassis.admission import Admission
 from services.shared.chassis.problems import problem
-from services.shared.chassis.tokens import bearer_token
 
 COOKIE: Final = "ringmaster_recordings"
 
@@ -20,15 +20,14 @@ class Asker:
     tenant_id: str
 
 
-def holder_of(tokens: Holders) -> Principal | None:
-    """Return who asks, by bearer token or by the page's cookie; a header counts before a cookie."""
-    header = request.headers.get("Authorization")
-    return tokens.holder(bearer_token(header) if header is not None else request.cookies.get(COOKIE, ""))
+def admission(tokens: Holders) -> Admission:
+    """Return what knows who asks, by bearer token or by the page's cookie."""
+    return Admission(tokens, COOKIE, lambda _why: None)
 
 
 def admit(tokens: Holders, action: Action) -> Asker | Response:
     """Return who asks, or the refusal. The platform's own people name a company."""
-    holder = holder_of(tokens)
+    holder = admission(tokens).holder()
     if holder is None:
         refusal = problem(401, "unauthorized", "A valid bearer token is needed.")
         refusal.headers["WWW-Authenticate"] = "Bearer"

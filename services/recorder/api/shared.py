@@ -8,10 +8,10 @@ from flask import Blueprint, Response
 from services.recorder.adapters.cutting import cut
 from services.recorder.adapters.listeners import Listening, Share
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.page import Pages
 from services.recorder.api.recordings import Shelf, iso, picture
 from services.recorder.api.sound import send_file
 from services.recorder.errors import RecorderError
+from services.shared.chassis.pages import Pages
 from services.shared.chassis.problems import problem
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}

@@ -2,7 +2,6 @@
 
 const ENGLISH = {
   title: "Recordings", skip: "Skip to the recordings", otherLanguage: "Українська", logout: "Sign out",
-  token: "Access token", signIn: "Sign in", unknownToken: "This token is not known here.",
   find: "Find", from: "From", until: "Until", queue: "Queue", agent: "Agent", caller: "Number", callerHint: "or its last digits",
   withSilent: "Also silent ones", clear: "Clear", when: "When", length: "Length", more: "Show more", none: "No recordings found.",
   company: "Company", needCompany: "Which company?", loading: "Loading …", failed: "This did not work: {reason}", refused: "Your access has ended. Sign in again.",
@@ -20,7 +19,6 @@ const ENGLISH = {
 
 const UKRAINIAN = {
   title: "Записи", skip: "Перейти до записів", otherLanguage: "English", logout: "Вийти",
-  token: "Ключ доступу", signIn: "Увійти", unknownToken: "Такого ключа тут не знають.",
   find: "Знайти", from: "Від", until: "До", queue: "Черга", agent: "Оператор", caller: "Номер", callerHint: "або його останні цифри",
   withSilent: "Також беззвучні", clear: "Очистити", when: "Коли", length: "Тривалість", more: "Показати ще", none: "Записів не знайдено.",
   company: "Компанія", needCompany: "Яка компанія?", loading: "Завантаження …", failed: "Не вдалося: {reason}", refused: "Доступ завершено. Увійдіть знову.",

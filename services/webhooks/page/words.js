@@ -2,7 +2,7 @@
 
 const ENGLISH = {
   skip: "Skip to the log", title: "Webhooks", overview: "Overview", logout: "Sign out", otherLanguage: "Українська",
-  token: "Access token", signIn: "Sign in", unknownToken: "This token is not known here.", company: "Company",
+  company: "Company",
   live: "Live", connecting: "Connecting …", away: "No contact: trying again …", refused: "Your access has ended. Sign in again.",
   forbidden: "This token may not see webhooks.", success: "Success", ofTries: "of all tries", delivered: "Delivered",
   failedTries: "failed tries", answerTime: "Time to answer", p50: "median", p99: "99 of 100 within", dead: "Given up",
@@ -31,7 +31,7 @@ const ENGLISH = {
 
 const UKRAINIAN = {
   skip: "Перейти до журналу", title: "Вебхуки", overview: "Огляд", logout: "Вийти", otherLanguage: "English",
-  token: "Ключ доступу", signIn: "Увійти", unknownToken: "Такого ключа тут не знають.", company: "Компанія",
+  company: "Компанія",
   live: "Наживо", connecting: "З’єднання …", away: "Зв’язку немає: пробуємо ще раз …", refused: "Доступ завершено. Увійдіть знову.",
   forbidden: "Цей ключ не дає права бачити вебхуки.", success: "Успішність", ofTries: "від усіх спроб", delivered: "Доставлено",
   failedTries: "невдалих спроб", answerTime: "Час відповіді", p50: "медіана", p99: "99 зі 100 не довше", dead: "Відкинуто",

@@ -20,7 +20,8 @@ from services.recorder.adapters.listeners import Listeners
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.s3 import ObjectStore
-from services.recorder.api.page import Pages, page_routes
+from services.recorder.api.admission import admission
+from services.recorder.api.page import read_pages
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
 from services.recorder.domain.backoff import Stillness
@@ -31,6 +32,7 @@ from services.recorder.ports import World
 from services.recorder.storing import Limits, Storing
 from services.shared.access import tokens_of
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.web import service_app
 from tests.unit.recorder.fakes import MemoryAnnouncements, OnePolicy
 
@@ -46,10 +48,10 @@ def main(given: dict[str, Any]) -> None:
         storing.store(waiting.location)
     for transcript in given["transcripts"]:
         documents.database["transcripts"].insert_one(transcript)
-    shelf, pages = Shelf(documents, store, Listeners(documents.database), Clock().now_us), Pages()
+    shelf, pages = Shelf(documents, store, Listeners(documents.database), Clock().now_us), read_pages()
     tokens = tokens_of(given["tokens"])
     app = service_app("recorder", lambda: (True, ""))
-    for blueprint in (recordings_api(shelf, tokens), shared_api(shelf, pages), page_routes(pages, tokens)):
+    for blueprint in (recordings_api(shelf, tokens), shared_api(shelf, pages), page_routes(admission(tokens), pages)):
         app.register_blueprint(blueprint)
     server = WSGIServer(("127.0.0.1", given["port"]), app, log=None)
     server.start()

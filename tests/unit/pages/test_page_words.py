@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from services.shared.chassis.page_routes import WORDS
+from services.shared.chassis.pages import DOOR, LANGUAGES
 from services.webhooks.waiting import FAILED_FOR_DAYS, SAID_GONE
 
 PAGES = sorted((Path(__file__).resolve().parents[3] / "services").glob("*/page"))
@@ -24,6 +26,13 @@ def test_both_languages_have_every_word_with_the_same_places(folder: Path) -> No
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", ukrainian[key])), key
 
 
+def test_the_door_speaks_both_languages() -> None:
+    assert set(WORDS) == set(LANGUAGES)
+    assert WORDS["en"].keys() == WORDS["uk"].keys()
+    said = set(re.findall(r"words\.(\w+)", (DOOR / "login.html").read_text(encoding="utf-8")))
+    assert said <= WORDS["en"].keys()
+
+
 @EVERY
 def test_every_word_that_the_page_says_is_there(folder: Path) -> None:
     said = {key for page in folder.glob("*.html") for key in re.findall(r'data-text="(\w+)"', page.read_text())}
@@ -31,7 +40,7 @@ def test_every_word_that_the_page_says_is_there(folder: Path) -> None:
     assert said <= words_of(folder, "ENGLISH").keys()
 
 
-@pytest.mark.parametrize("page", [page for folder in PAGES for page in sorted(folder.glob("*.html"))], ids=str)
+@pytest.mark.parametrize("page", [page for folder in [*PAGES, DOOR] for page in sorted(folder.glob("*.html"))], ids=str)
 def test_a_page_has_nothing_inline_and_nothing_from_elsewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"\son\w+=|style=|<style|javascript:|https?://", text)

@@ -15,12 +15,14 @@ from werkzeug.test import TestResponse
 
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.page import Pages, page_routes
+from services.recorder.api.admission import admission
+from services.recorder.api.page import read_pages
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
 from services.recorder.api.sound import asked_range
 from services.recorder.domain.finding import Search
 from services.recorder.errors import DocumentsFailed
+from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import service_app
 from tests.unit.recorder.fakes import MemoryJournal
@@ -117,11 +119,11 @@ def client(tmp_path: Path, library: Library, journal: MemoryJournal, clock: list
     tokens = tmp_path / "tokens.json"
     people = {"boss": ("acme", "supervisor"), "phone": ("acme", "agent"), "root": ("*", "admin")}
     write_tokens(tokens, {**people, "eyes": ("acme", "analyst")})
-    app, holders, pages = service_app("recorder", lambda: (True, "")), TokensFile(tokens), Pages()
+    app, holders, pages = service_app("recorder", lambda: (True, "")), TokensFile(tokens), read_pages()
     shelf = Shelf(library, library, journal, lambda: clock[0])
     app.register_blueprint(recordings_api(shelf, holders))
     app.register_blueprint(shared_api(shelf, pages))
-    app.register_blueprint(page_routes(pages, holders))
+    app.register_blueprint(page_routes(admission(holders), pages))
     return app.test_client()
 
 

@@ -172,7 +172,7 @@ def test_the_form_signs_in_too_and_says_when_the_token_is_unknown(client: FlaskC
     refused = client.post("/login", data={"token": "wrong"})
     assert refused.status_code == 401
     assert "Set-Cookie" not in refused.headers
-    assert 'data-fault="unknown"' in refused.get_data(as_text=True)
+    assert "This token is not known here." in refused.get_data(as_text=True)
     assert client.post("/login", data={"token": "boss"}).status_code == 303
 
 
