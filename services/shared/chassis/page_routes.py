@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 from services.shared.chassis.admission import Admission
+from services.shared.chassis.origin import is_own_navigation
 from services.shared.chassis.pages import HEADERS, Pages, kept, language, moved
 
 SIGNED_IN_SECONDS: Final = 30 * 86_400
@@ -17,12 +18,14 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "token": "Access token",
         "sign_in": "Sign in",
         "unknown": "This token is not known here.",
+        "only_address": "An address that another page may have given does not sign you in. Enter your token.",
         "other_language": "Українська",
     },
     "uk": {
         "token": "Ключ доступу",
         "sign_in": "Увійти",
         "unknown": "Такого ключа тут не знають.",
+        "only_address": "Адреса, яку могла дати інша сторінка, тут не впускає. Введіть свій ключ доступу.",
         "other_language": "English",
     },
 }
@@ -57,7 +60,10 @@ def _add_door(api: Blueprint, admission: Admission, pages: Pages) -> None:
     @api.get("/login")
     def login() -> Response:
         token = request.args.get("token")
-        return _door(pages) if token is None else _sign_in(admission, pages, token)
+        if token is None:
+            return _door(pages)
+        # Else a link of somebody's could sign others in as himself, and see what they do then.
+        return _sign_in(admission, pages, token) if is_own_navigation() else _door(pages, 403, "only_address")
 
     @api.post("/login")
     def login_by_form() -> Response:

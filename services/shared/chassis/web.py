@@ -7,6 +7,7 @@ from gevent import pywsgi
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from werkzeug.exceptions import HTTPException
 
+from services.shared.chassis.origin import refuse_foreign_pages
 from services.shared.chassis.problems import problem
 from services.shared.chassis.supervisor import Supervisor
 
@@ -21,10 +22,11 @@ log = structlog.get_logger()
 def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
     """Make the Flask application that every service has: /healthz, /readyz, /metrics, and errors as problems.
 
-    `ready` answers (is it ready, one sentence why not).
+    `ready` answers (is it ready, one sentence why not). What foreign pages ask for is refused, whatever the route.
     """
     app = Flask(service, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    refuse_foreign_pages(app)
 
     @app.get("/healthz")
     def healthz() -> Response:

@@ -19,6 +19,7 @@ from services.webhooks.application import COOKIE, add_routes
 from services.webhooks.replays import MemoryReplays, Replay, ReplayStore
 from services.webhooks.secret_book import SecretBook
 from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
+from tests.unit.chassis.foreign_pages import assert_foreign_pages_change_nothing
 
 HOLDERS = {
     "boss": ("acme", "supervisor"),
@@ -204,6 +205,10 @@ def test_a_replay_sends_the_past_again_by_type_and_call_and_outlives_a_kill(
 )
 def test_a_replay_that_makes_no_sense_is_refused(house: House, body: Any) -> None:
     assert house.post("/v1/replays", body).status_code == 400
+
+
+def test_a_page_of_another_origin_changes_nothing_and_signs_nobody_in(house: House) -> None:
+    assert_foreign_pages_change_nothing(house.app, (COOKIE, "boss"))
 
 
 def test_a_form_of_another_page_can_ask_for_nothing(house: House) -> None:

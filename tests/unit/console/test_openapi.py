@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from services.console.api.models import MOST_LISTED
 from services.console.domain.live import SeenCall
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted, Event
+from tests.unit.chassis.foreign_pages import assert_foreign_pages_change_nothing
 from tests.unit.console.conftest import ENTRIES, Office
 from tests.unit.console.test_api import ROUTES
 
@@ -52,6 +53,10 @@ def operations(told: Document) -> Iterator[tuple[str, str, Document]]:
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
             yield method.upper(), path, operation
+
+
+def test_a_page_of_another_origin_changes_nothing(office: Office) -> None:
+    assert_foreign_pages_change_nothing(office.client.application)
 
 
 def test_every_route_is_described(office: Office, told: Document) -> None:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.admission import admission
+from services.recorder.api.admission import COOKIE, admission
 from services.recorder.api.page import read_pages
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
@@ -25,6 +25,7 @@ from services.recorder.errors import DocumentsFailed
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import service_app
+from tests.unit.chassis.foreign_pages import SELF_OPENED, assert_foreign_pages_change_nothing
 from tests.unit.recorder.fakes import MemoryJournal
 from tests.unit.recorder.sounds import frames_of, sound, wav
 
@@ -299,10 +300,14 @@ def test_a_share_outside_of_the_recording_is_refused(client: FlaskClient, body: 
     assert share(client, **body).status_code == 400
 
 
+def test_a_page_of_another_origin_changes_nothing_and_signs_nobody_in(client: FlaskClient) -> None:
+    assert_foreign_pages_change_nothing(client.application, (COOKIE, "boss"))
+
+
 def test_the_page_is_for_who_has_a_token_and_the_cookie_opens_the_api(client: FlaskClient) -> None:
     assert client.get("/").headers["Location"] == "/login"
-    assert client.get("/login?token=wrong").status_code == 401
-    answer = client.get("/login?token=boss&lang=uk&tenant=acme")
+    assert client.get("/login?token=wrong", headers=SELF_OPENED).status_code == 401
+    answer = client.get("/login?token=boss&lang=uk&tenant=acme", headers=SELF_OPENED)
     assert answer.headers["Location"] == "/?lang=uk&tenant=acme"
     assert "HttpOnly" in answer.headers["Set-Cookie"]
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]

@@ -12,11 +12,13 @@ from gevent.event import Event as Flag
 from services.shared.access import tokens_of
 from services.shared.chassis.clock import Clock
 from services.stats.adapters.memory import MemoryStore
+from services.stats.api.admission import COOKIE
 from services.stats.bootstrap import Parts, application, build
 from services.stats.domain.call_log import fields_of
 from services.stats.domain.profile import Profile
 from services.stats.feed import MOST_STREAMS_OF_TENANT
 from services.stats.store import StoreUnavailable
+from tests.unit.chassis.foreign_pages import SELF_OPENED, assert_foreign_pages_change_nothing
 from tests.unit.stats.events import answered_call, columns_here
 
 NOW_MS = 1_795_435_200_000
@@ -158,7 +160,7 @@ def test_no_more_streams_than_allowed_are_open_and_one_that_ends_makes_room(hous
 
 def test_a_browser_signs_in_once_and_the_token_is_nowhere_in_the_address_after_it(client: FlaskClient) -> None:
     assert client.get("/").headers["Location"] == "/login"
-    answer = client.get("/login?token=boss&lang=uk&wall")
+    answer = client.get("/login?token=boss&lang=uk&wall", headers=SELF_OPENED)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/?lang=uk&wall=")
     cookie = answer.headers["Set-Cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
@@ -177,19 +179,23 @@ def test_the_form_signs_in_too_and_says_when_the_token_is_unknown(client: FlaskC
 
 
 def test_a_cookie_is_sent_only_encrypted_where_the_page_was_fetched_so(client: FlaskClient) -> None:
-    assert "Secure" not in client.get("/login?token=boss").headers["Set-Cookie"]
-    behind = client.get("/login?token=boss", headers={"X-Forwarded-Proto": "https"})
+    assert "Secure" not in client.get("/login?token=boss", headers=SELF_OPENED).headers["Set-Cookie"]
+    behind = client.get("/login?token=boss", headers={**SELF_OPENED, "X-Forwarded-Proto": "https"})
     assert "Secure" in behind.headers["Set-Cookie"]
 
 
+def test_a_page_of_another_origin_changes_nothing_and_signs_nobody_in(house: House) -> None:
+    assert_foreign_pages_change_nothing(house.app, (COOKIE, "boss"))
+
+
 def test_a_header_counts_before_the_cookie(client: FlaskClient) -> None:
-    client.get("/login?token=boss")
+    client.get("/login?token=boss", headers=SELF_OPENED)
     assert client.get("/v1/live", headers=bearer("wrong")).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/page/live.js", "/page/live.css"])
 def test_every_part_of_the_page_forbids_foreign_and_inline_code(client: FlaskClient, path: str) -> None:
-    client.get("/login?token=boss")
+    client.get("/login?token=boss", headers=SELF_OPENED)
     answer = client.get(path)
     policy = answer.headers["Content-Security-Policy"]
     assert answer.status_code == 200
