@@ -8,15 +8,14 @@ from gevent.event import Event as Flag
 
 from services.console import metrics
 from services.console.adapters.mongo import MongoTenantStore
-from services.console.api.access import Gate, answer_refusals
+from services.console.api.access import Gate
 from services.console.api.agents import agent_routes
 from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
 from services.console.api.campaigns import campaign_routes
-from services.console.api.describing import hold_to_description
+from services.console.api.describing import ABOUT, refuse_query
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
-from services.console.api.openapi import openapi_routes
 from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
 from services.console.desk import Desk
@@ -39,8 +38,11 @@ from services.shared.bus.producer import Producer
 from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
 from services.shared.bus.topics import CALLS, REPLIES, TENANTS
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.description import hold_to_description
 from services.shared.chassis.documents import open_database
+from services.shared.chassis.openapi import openapi_routes
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
@@ -113,7 +115,7 @@ class Console:
         """Return the web application."""
         app, gate = service_app("console", self.ready), Gate(self._outside.tokens)
         answer_refusals(app)
-        hold_to_description(app)
+        hold_to_description(app, refuse_query)
         app.register_blueprint(tenant_routes(gate, self.tenancy))
         app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
@@ -124,7 +126,7 @@ class Console:
         switch = self._outside.switch
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))
-        app.register_blueprint(openapi_routes())
+        app.register_blueprint(openapi_routes(ABOUT))
         return app
 
     def _knows_lines(self) -> bool:

@@ -8,7 +8,8 @@ from gevent.event import Event as Flag
 from services.shared.access import Holders
 from services.shared.chassis.admission import Admission, answer_refusals
 from services.shared.chassis.clock import Clock
-from services.shared.chassis.description import hold_to_description, openapi_routes
+from services.shared.chassis.description import hold_to_description
+from services.shared.chassis.openapi import About, openapi_routes
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.pages import Pages
 from services.webhooks import metrics
@@ -53,7 +54,7 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
     admission = Admission(tokens, COOKIE, lambda why: metrics.DENIED.labels(why).inc())
     answer_refusals(app)
     hold_to_description(app)
-    app.register_blueprint(openapi_routes("Ringmaster webhooks", _ABOUT))
+    app.register_blueprint(openapi_routes(About("Ringmaster webhooks", _ABOUT)))
     journal, clock = desk.journal, desk.clock
     app.register_blueprint(tenant_routes(admission, desk.directory))
     app.register_blueprint(

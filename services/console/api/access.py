@@ -3,33 +3,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from flask import Flask, Response, request
+from flask import Response, request
 
 from services.console import metrics
-from services.console.api.models import Model
 from services.console.domain.fault import Fault
 from services.console.domain.shape import faults_of_shape
 from services.shared.access import Action, Holders, Principal
+from services.shared.chassis.admission import Refusal
+from services.shared.chassis.description import Model
 from services.shared.chassis.problems import problem
 from services.shared.chassis.tokens import bearer_token
 
 _TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-
-
-class Refusal(Exception):
-    """A request ends here with this answer."""
-
-    def __init__(self, answer: Response) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
-
-
-def answer_refusals(app: Flask) -> None:
-    """Let a view raise Refusal."""
-
-    @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return refusal.answer
 
 
 def refuse(status: int, kind: str, detail: str, **extra: object) -> Refusal:

@@ -6,14 +6,14 @@ from flask import Blueprint, Response
 
 from services.console.api.access import Gate, json_answer, read_body, refuse
 from services.console.api.describing import PAGED, asks_router, described
-from services.console.api.models import NOTHING, Model, page, record
+from services.console.api.models import NOTHING, page, record
 from services.console.api.paging import page_of
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live, SeenAgent
-from services.console.domain.schema_parts import Schema, count, mapping
 from services.shared.access import Action, Principal, Role
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AgentStatus,
     DialNumber,
@@ -23,6 +23,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
     Request,
     SetAgentStatus,
 )
+from services.shared.json_schema import Schema, count, mapping
 
 _STATUSES: Final = {
     name.removeprefix("AGENT_STATUS_").lower(): number for name, number in AgentStatus.items() if number

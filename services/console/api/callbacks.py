@@ -8,19 +8,20 @@ from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, read_body, refuse
 from services.console.api.describing import PAGED, asks_router, described
-from services.console.api.models import Model, page, record
+from services.console.api.models import page, record
 from services.console.api.paging import Place, page_of
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.callback_view import CallbackView, SeenCallback
-from services.console.domain.schema_parts import Schema
 from services.shared.access import Action
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     AskCallback,
     CancelCallback,
     Request,
     RescheduleCallback,
 )
+from services.shared.json_schema import Schema
 
 ID_PREFIX: Final = "cb-"
 """A task that is asked for has its request's id with this before it."""

@@ -9,14 +9,15 @@ from services.console.api.access import Gate, json_answer, read_body, refuse
 from services.console.api.agents import may_control
 from services.console.api.controls import CONTROLS
 from services.console.api.describing import PAGED, asks_router, described
-from services.console.api.models import Model, page, record
+from services.console.api.models import page, record
 from services.console.api.paging import page_of
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.live import Live, SeenCall
-from services.console.domain.schema_parts import mapping
 from services.shared.access import Action, Principal
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import Request, SetDisposition
+from services.shared.json_schema import mapping
 
 CALL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _CALLS: Final = page("Calls", "calls", record("Call", SeenCall, call_id={"type": "string"}))

@@ -4,18 +4,19 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, listed, read_body, refuse
-from services.console.api.describing import asks_router, described
-from services.console.api.models import FAULT, NOTHING, Model
+from services.console.api.describing import asks_router, described, text
+from services.console.api.models import FAULT, NOTHING
 from services.console.api.requests import ask_router, request_id_of
 from services.console.desk import Desk, TooManyWaiting
 from services.console.domain.campaign_view import CampaignView
 from services.console.domain.contact_list import MOST_BYTES, ContactList, UnreadableList, read_contacts
 from services.console.domain.directory import Directory
-from services.console.domain.schema_parts import Schema, mapping, sequence
 from services.shared.access import Action, Principal
 from services.shared.bus.errors import BusError
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import AddContacts, Contact, Request, RunCampaign
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Campaign, Pacing, TenantDocument
+from services.shared.json_schema import Schema, mapping, sequence
 
 AT_ONCE: Final = 200
 """Customers in one request to the router."""
@@ -68,7 +69,7 @@ def campaign_routes(gate: Gate, desk: Desk, directory: Directory, view: Campaign
         "Add customers to a campaign: CSV with a heading that names number, and name.",
         Action.MANAGE_CALLBACKS,
         _TAKEN,
-        text="text/csv",
+        body=text("text/csv"),
         fails=frozenset({404, 409, 503}),
         has_key=True,
         may_be_late=True,

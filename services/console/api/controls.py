@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from services.console.api.models import NOTHING, Model
-from services.console.domain.schema_parts import Schema, mapping
+from services.console.api.models import NOTHING
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     CancelConsultation,
     CompleteConsultation,
@@ -21,6 +21,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
     TransferCall,
     WriteToCaller,
 )
+from services.shared.json_schema import Schema, mapping
 
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 _ID: Final[Schema] = {"type": "string", "pattern": ID_PATTERN}

@@ -3,8 +3,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from services.console.api.access import Gate, json_answer, refuse
-from services.console.api.describing import PAGED, VERSION, described
-from services.console.api.models import CHANGES, Model, page
+from services.console.api.describing import PAGED, VERSION, described, document
+from services.console.api.models import CHANGES, page
 from services.console.api.paging import page_of
 from services.console.api.requests import key_id
 from services.console.api.tenants import (
@@ -18,12 +18,13 @@ from services.console.api.tenants import (
 from services.console.domain.fault import Fault
 from services.console.domain.flow_picture import mermaid, svg
 from services.console.domain.flow_schema import FLOWS
-from services.console.domain.schema_parts import mapping
 from services.console.domain.validation import BadDocument
 from services.console.domain.yaml_text import UnreadableText, read_text
 from services.console.store import Version
 from services.console.tenancy import NoSuchVersion, Tenancy
 from services.shared.access import Action
+from services.shared.chassis.description import Model
+from services.shared.json_schema import mapping
 
 Document = dict[str, Any]
 _FLOW: Final = Model("Flow", FLOWS["items"])
@@ -85,7 +86,7 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         return Response(mermaid(_flow(_asked(tenancy, tenant_id), flow_id)), mimetype="text/plain")
 
     @routes.post(f"{_PREFIX}/<flow_id>/diff")
-    @described("What a flow would change.", _READ, CHANGES, body=_FLOW, is_document=True, fails=OF_STORE)
+    @described("What a flow would change.", _READ, CHANGES, body=document(_FLOW), fails=OF_STORE)
     def diff(tenant_id: str, flow_id: str) -> Response:
         gate.require(Action.READ_DOCUMENT, tenant_id)
         found = tenancy.diff(_with_flow(tenancy.version(tenant_id).document, flow_id, _sent(flow_id)))
@@ -97,8 +98,7 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         "Put a flow in force, as a new version of the whole document.",
         Action.CHANGE_DOCUMENT,
         APPLIED,
-        body=_FLOW,
-        is_document=True,
+        body=document(_FLOW),
         may_be_late=True,
         fails=OF_CHANGE,
     )

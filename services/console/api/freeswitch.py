@@ -8,12 +8,12 @@ from flask import Blueprint, Response, request
 from services.console import metrics
 from services.console.api.access import Gate, json_answer, refuse
 from services.console.api.describing import described
-from services.console.api.models import Model
 from services.console.domain.directory import Directory
 from services.console.domain.phone_password import phone_password
-from services.console.domain.schema_parts import mapping
 from services.console.domain.switch_xml import PUBLIC_CONTEXT, line_xml, no_line_xml, not_found_xml, user_xml
 from services.shared.access import Action
+from services.shared.chassis.description import Model
+from services.shared.json_schema import mapping
 
 _TEXT: Final = {"type": "string"}
 _PHONE: Final = Model("Phone", mapping(["user", "domain", "password"], user=_TEXT, domain=_TEXT, password=_TEXT))

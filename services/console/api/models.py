@@ -3,42 +3,16 @@
 OpenAPI 3.1 describes bodies in the JSON Schema (2020-12) that requests are checked with, so nothing is written twice.
 """
 
-from dataclasses import Field, dataclass, fields
-from functools import cached_property
+from dataclasses import Field, fields
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-
-from services.console.domain.schema_parts import Schema, mapping, sequence
-from services.shared.json_schema import validator_of
+from services.shared.chassis.description import Model
+from services.shared.chassis.openapi import PROBLEM as BARE_PROBLEM
+from services.shared.json_schema import Schema, mapping, sequence
 
 LISTED: Final = 100
 MOST_LISTED: Final = 500
 _TYPES: Final[dict[Any, Schema]] = {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}}
-
-
-@dataclass(frozen=True)
-class Model:
-    """A named shape. `parts` are the models that its schema refers to."""
-
-    name: str
-    schema: Schema
-    parts: tuple["Model", ...] = ()
-
-    @property
-    def ref(self) -> Schema:
-        """Return the reference to it in the API's description."""
-        return {"$ref": f"#/components/schemas/{self.name}"}
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether a body that is left out, which counts as {}, can't be right."""
-        return bool(self.schema.get("required") or self.schema.get("minProperties"))
-
-    @cached_property
-    def validator(self) -> Draft202012Validator:
-        """What checks a request's body; for a model without parts."""
-        return validator_of(self.schema)
 
 
 def record(name: str, kind: type, /, **more: Schema) -> Model:
@@ -62,21 +36,10 @@ def _schema_of(each: Field[Any]) -> Schema:
 
 
 FAULT: Final = Model("Fault", mapping(["path", "message"], path={"type": "string"}, message={"type": "string"}))
+_TOLD: Final[Schema] = {"faults": {"type": "array", "items": FAULT.ref}, "request_id": {"type": "string"}}
 PROBLEM: Final = Model(
-    "Problem",
-    {
-        "type": "object",
-        "description": "RFC 9457.",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string", "pattern": "^urn:ringmaster:problem:[a-z0-9-]+$"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"type": "string"},
-            "faults": {"type": "array", "items": FAULT.ref},
-            "request_id": {"type": "string"},
-        },
-    },
+    BARE_PROBLEM.name,
+    BARE_PROBLEM.schema | {"properties": BARE_PROBLEM.schema["properties"] | _TOLD},
     (FAULT,),
 )
 NOTHING: Final = Model("Nothing", mapping([]))

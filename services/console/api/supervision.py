@@ -8,11 +8,11 @@ from services.console.api.access import Gate, read_body, refuse
 from services.console.api.calls import CALL_ID
 from services.console.api.controls import ID_PATTERN
 from services.console.api.describing import asks_router
-from services.console.api.models import NOTHING, Model
+from services.console.api.models import NOTHING
 from services.console.api.requests import ask_router
 from services.console.desk import Desk
-from services.console.domain.schema_parts import mapping
 from services.shared.access import Action, Principal
+from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
     MoveWaitingCall,
     Request,
@@ -21,6 +21,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
     SupervisionMode,
     TakeOverCall,
 )
+from services.shared.json_schema import mapping
 
 _MODES: Final = {
     name.removeprefix("SUPERVISION_MODE_").lower(): number for name, number in SupervisionMode.items() if number

@@ -3,17 +3,18 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from services.console import metrics
-from services.console.api.access import Gate, Refusal, json_answer, listed, refuse
-from services.console.api.describing import PAGED, VERSION, described
-from services.console.api.models import CHANGES, Model, page
+from services.console.api.access import Gate, json_answer, listed, refuse
+from services.console.api.describing import PAGED, VERSION, described, document
+from services.console.api.models import CHANGES, page
 from services.console.api.paging import asked_limit, asked_number, page_of
 from services.console.api.requests import key_id
 from services.console.domain.schema import SCHEMA
-from services.console.domain.schema_parts import Schema, mapping
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.store import StoreUnavailable, Version, VersionTaken
 from services.console.tenancy import Applied, NoSuchVersion, Tenancy, another_tenant
 from services.shared.access import EVERY_TENANT, Action
+from services.shared.chassis.description import Model
+from services.shared.json_schema import Schema, mapping
 
 _TENANT: Final = Model("Tenant", {name: part for name, part in SCHEMA.items() if not name.startswith("$")})
 _SUMMARY: Final[dict[str, Schema]] = {
@@ -78,8 +79,7 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         "Put a document in force, whole or not at all.",
         Action.CHANGE_DOCUMENT,
         APPLIED,
-        body=_TENANT,
-        is_document=True,
+        body=document(_TENANT),
         may_be_late=True,
         fails=OF_CHANGE - {404},
     )
@@ -92,8 +92,7 @@ def tenant_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
         "What a document would change.",
         Action.READ_DOCUMENT,
         CHANGES,
-        body=_TENANT,
-        is_document=True,
+        body=document(_TENANT),
         fails=OF_STORE - {404},
     )
     def diff(tenant_id: str) -> Response:
@@ -171,7 +170,3 @@ def answer_document_errors(routes: Blueprint) -> None:
     @routes.errorhandler(StoreUnavailable)
     def store_unavailable(_error: StoreUnavailable) -> Response:
         return refuse(503, "store-unavailable", "The document store does not answer; nothing was changed.").answer
-
-    @routes.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return refusal.answer

@@ -2,20 +2,9 @@
 
 from typing import Final
 
-from services.console.domain.schema_parts import (
-    E164,
-    ID,
-    LANGUAGE,
-    NEEDS,
-    PRIORITY,
-    SPOKEN,
-    Schema,
-    count,
-    enum_words,
-    mapping,
-    sequence,
-)
+from services.console.domain.schema_parts import E164, ID, LANGUAGE, NEEDS, PRIORITY, SPOKEN, enum_words
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import ConsentMode, VariableType
+from services.shared.json_schema import Schema, count, mapping, sequence
 
 KEYS: Final = "0123456789*#"
 RETURN: Final = "return"

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from services.console.domain.schema_parts import ID, TIME_OF_DAY, Schema, count, mapping, sequence
+from services.console.domain.schema_parts import ID, TIME_OF_DAY
+from services.shared.json_schema import Schema, count, mapping, sequence
 
 _WORD: Final[Schema] = {
     "type": "string",

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from services.console.domain.schema_parts import DOMAIN, E164, ID, WORDS, Schema, count, enum_words, mapping, sequence
+from services.console.domain.schema_parts import DOMAIN, E164, ID, WORDS, enum_words
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import FeedFormat, MailSecurity, RuleKey, RuleMeasure
+from services.shared.json_schema import Schema, count, mapping, sequence
 
 CHANNEL_KINDS: Final = ("telegram", "slack", "email", "sms", "feed", "crm")
 TRIGGERS: Final = ("window", "wait", "kpi")

@@ -14,14 +14,10 @@ from services.console.domain.schema_parts import (
     TENANT_ID,
     TIME_OF_DAY,
     WORDS,
-    Schema,
     enum_words,
 )
 from services.console.domain.schema_parts import NEEDS as _NEEDS
 from services.console.domain.schema_parts import PRIORITY as _PRIORITY
-from services.console.domain.schema_parts import count as _count
-from services.console.domain.schema_parts import mapping as _object
-from services.console.domain.schema_parts import sequence as _list
 from services.console.domain.speech_schema import SCORE_CARDS, SPEECH_RULES, TRANSCRIPTION
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
@@ -32,6 +28,10 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     RecordingMode,
     Strategy,
 )
+from services.shared.json_schema import Schema
+from services.shared.json_schema import count as _count
+from services.shared.json_schema import mapping as _object
+from services.shared.json_schema import sequence as _list
 
 DAY_SECONDS: Final = 86_400
 EVENT_TYPES: Final = tuple(field.name.replace("_", ".", 1) for field in Event.DESCRIPTOR.oneofs_by_name["body"].fields)

@@ -1,8 +1,8 @@
 """What the JSON Schema of a tenant's document is made of."""
 
-from typing import Any, Final
+from typing import Final
 
-Schema = dict[str, Any]
+from services.shared.json_schema import Schema, count, mapping, sequence
 
 
 def enum_words(names: list[str], prefix: str) -> list[str]:
@@ -43,23 +43,6 @@ DOMAIN: Final[Schema] = {
     "pattern": r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
     "description": "a domain name in lower case",
 }
-
-
-def count(least: int, most: int, default: int | None = None) -> Schema:
-    """Return the schema of a whole number."""
-    schema: Schema = {"type": "integer", "minimum": least, "maximum": most}
-    return schema if default is None else schema | {"default": default}
-
-
-def mapping(required: list[str], **properties: Schema) -> Schema:
-    """Return the schema of a mapping that has these fields and no others."""
-    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
-
-
-def sequence(items: Schema, most: int, least: int = 0) -> Schema:
-    """Return the schema of a list."""
-    schema: Schema = {"type": "array", "items": items, "maxItems": most}
-    return schema | {"minItems": least} if least else schema
 
 
 PRIORITY: Final[Schema] = count(-1_000, 1_000, 0)

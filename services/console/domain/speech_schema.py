@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from services.console.domain.schema_parts import ID, LANGUAGE, WORDS, Schema, count, enum_words, mapping, sequence
+from services.console.domain.schema_parts import ID, LANGUAGE, WORDS, enum_words
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     PersonalData,
     Speaker,
@@ -11,6 +11,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     TranscriptionMode,
     TranscriptionSides,
 )
+from services.shared.json_schema import Schema, count, mapping, sequence
 
 Document = dict[str, Any]
 

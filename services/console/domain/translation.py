@@ -5,9 +5,9 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 
 from services.console.domain.schema import SCHEMA
-from services.console.domain.schema_parts import Schema
 from services.console.domain.speech_schema import name_speech_enums
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from services.shared.json_schema import Schema
 
 Document = dict[str, Any]
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from services.shared.chassis.description import TEXT, Model, Schema, count, mapping
+from services.shared.chassis.description import TEXT, Model
+from services.shared.json_schema import Schema, count, mapping
 from services.webhooks.domain.journal import STATES
 
 MOST_LISTED: Final = 200
