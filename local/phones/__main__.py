@@ -54,6 +54,7 @@ def main() -> int:
         options.address,
         options.callers_port,
         options.agents_port,
+        options.office_port,
         options.media_port,
     )
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--switch", default="127.0.0.1", help="FreeSWITCH's SIP address")
     parser.add_argument("--address", default="127.0.0.1", help="the phones' own address")
     parser.add_argument("--most-calls", type=int, default=30, help="callers at one time")
-    for name in ("http", "carrier", "phone", "callers", "agents", "media"):
+    for name in ("http", "carrier", "phone", "callers", "agents", "office", "media"):
         parser.add_argument(f"--{name}-port", type=int, required=True)
     return parser.parse_args()
 

@@ -14,7 +14,7 @@ STOP_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everybody is: the switch, and the addresses of the phones."""
+    """Where everybody is: the switch, and the addresses of the phones; agents' are seen at `office_port`."""
 
     switch_host: str
     carrier_port: int
@@ -22,6 +22,7 @@ class Place:
     local_host: str
     callers_port: int
     agents_port: int
+    office_port: int
     media_port: int
 
 
@@ -107,10 +108,10 @@ def agents(folder: Path, place: Place) -> Sipp:
     return Sipp("agents", "agent.xml", folder, _addresses(place, place.agents_port, place.media_port + 1_000))
 
 
-def registrations(folder: Path, place: Place, phones: int) -> Sipp:
-    """Return one round of registrations of the phones in `phones.csv`."""
+def registrations(folder: Path, place: Place, switch: tuple[str, int], phones: int) -> Sipp:
+    """Return one round of registrations of the phones in `phones.csv`, by way of `switch`."""
     options = [
-        *(f"{place.switch_host}:{place.phone_port}", "-inf", str(folder / "phones.csv")),
+        *(f"{switch[0]}:{switch[1]}", "-inf", str(folder / "phones.csv")),
         *("-m", str(phones), "-r", "20", "-l", "20", "-timeout", "20"),
         *("-i", place.local_host),
     ]

@@ -8,6 +8,7 @@ import yaml
 from gevent.event import Event as Signal
 
 from local.phones import diary, people, sipp, telephone_events, voices
+from local.phones.translator import Translator
 from local.switch.scenario import Scenario
 from local.voices.clips import find_speech
 
@@ -32,6 +33,8 @@ class Stage:
         self._callers = sipp.callers(folder, place, people.calls_per_hour(scenario), most_calls)
         self._agents = sipp.agents(folder, place)
         self._registrations: sipp.Sipp | None = None
+        switch, phones = (place.switch_host, place.phone_port), (place.local_host, place.agents_port)
+        self._translator = Translator(place.local_host, place.office_port, switch, phones)
         self._registered_at = 0.0
         self._began: float | None = None
         self._begin = Signal()
@@ -64,6 +67,7 @@ class Stage:
         for one in (self._callers, self._agents, self._registrations):
             if one is not None:
                 one.stop()
+        self._translator.stop()
 
     def status(self) -> dict[str, Any]:
         """Return how far the play is, with the simulated switch's names."""
@@ -95,9 +99,10 @@ class Stage:
         # A name may hold a byte that is no UTF-8: it goes out as that byte.
         (self._folder / "callers.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
         tenants = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(self._tenants.glob("*.yaml"))]
-        phones = people.phone_rows(tenants, self._secret, self._place.agents_port)
+        phones = people.phone_rows(tenants, self._secret)
         (self._folder / "phones.csv").write_text("\n".join(phones) + "\n", encoding="utf-8")
-        self._registrations = sipp.registrations(self._folder, self._place, len(phones) - 1)
+        self._registrations = sipp.registrations(self._folder, self._place, self._translator.inside, len(phones) - 1)
+        self._translator.start()
         self._agents.start()
 
     def _watch(self) -> None:

@@ -29,7 +29,7 @@ _PORTS = (
     "transcriber",
 )
 # SIPp's ports, UDP but for its control port, which is one higher. They are looked at by nobody else.
-_PHONE_PORTS = {"callers": 20, "agents": 22}
+_PHONE_PORTS = {"callers": 20, "agents": 22, "office": 24}
 # Sound of calls, as offsets too: far from the ports above, and from the object store's.
 _MEDIA_PORTS = {"switch": 2_000, "phones": 3_000}
 DEFAULT_BASE_PORT = 18100

@@ -139,6 +139,7 @@ def phones(layout: Layout, switch: RealSwitch, scenario: Path) -> Part:
         "phone-port": switch.phone_port,
         "callers-port": layout.port("callers"),
         "agents-port": layout.port("agents"),
+        "office-port": layout.port("office"),
         "media-port": layout.media_port("phones"),
     }
     command = [sys.executable, "-m", "local.phones"]

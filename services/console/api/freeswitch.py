@@ -1,8 +1,9 @@
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from flask import Blueprint, Response, request
 
 from services.console import metrics
@@ -10,11 +11,13 @@ from services.console.api.access import Gate, json_answer, refuse
 from services.console.api.describing import described
 from services.console.domain.directory import Directory
 from services.console.domain.phone_password import phone_password
+from services.console.domain.registration import Untrue, contact_of, registration_of
 from services.console.domain.switch_xml import PUBLIC_CONTEXT, line_xml, no_line_xml, not_found_xml, user_xml
 from services.shared.access import Action
 from services.shared.chassis.description import Model
 from services.shared.json_schema import mapping
 
+log = structlog.get_logger()
 _TEXT: Final = {"type": "string"}
 _PHONE: Final = Model("Phone", mapping(["user", "domain", "password"], user=_TEXT, domain=_TEXT, password=_TEXT))
 
@@ -48,11 +51,9 @@ def freeswitch_routes(
     @routes.post("/freeswitch/directory")
     def phones() -> Response:
         prove_switch()
-        phone = directory.phone(request.form.get("user", ""), request.form.get("domain", ""))
-        metrics.DIRECTORY.labels("directory", "found" if phone else "unknown").inc()
-        if phone is None:
-            return _xml(not_found_xml())
-        return _xml(user_xml(phone, phone_password(access.phone_secret, phone.user, phone.domain)))
+        outcome, answer = _entry(directory, request.form, access.phone_secret)
+        metrics.DIRECTORY.labels("directory", outcome).inc()
+        return _xml(answer)
 
     @routes.post("/freeswitch/dialplan")
     def lines() -> Response:
@@ -79,6 +80,20 @@ def freeswitch_routes(
         return json_answer({"user": phone.user, "domain": phone.domain, "password": password})
 
     return routes
+
+
+def _entry(directory: Directory, form: Mapping[str, str], secret: str) -> tuple[str, bytes]:
+    """Return what mod_xml_curl hears of a phone, and the outcome's name."""
+    phone = directory.phone(form.get("user", ""), form.get("domain", ""))
+    if phone is None:
+        return "unknown", not_found_xml()
+    registration = registration_of(form)
+    try:
+        contact = contact_of(phone, registration) if registration else ""
+    except Untrue as error:
+        log.warning("registration_refused", reason=str(error), tenant_id=phone.tenant_id)
+        return "untrue", not_found_xml()
+    return "found", user_xml(phone, phone_password(secret, phone.user, phone.domain), contact)
 
 
 def _xml(body: bytes) -> Response:

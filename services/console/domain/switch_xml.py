@@ -13,15 +13,16 @@ _GUARD: Final = "${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} 
 
 # Looked up by FreeSWITCH itself, as user%domain. ${sofia_contact()} would write what the phone registered into the
 # dial string, where a comma begins another destination: a stolen password would ring up whom it likes.
-# Whether its sound is encrypted is the node's setting (freeswitch/conf/vars.xml); a browser's always is.
-_RUNG: Final = "[rtp_secure_media_outbound=${{phone_srtp}}]sofia/internal/{user}%{domain}"
+# Whether its sound is encrypted is the node's setting (freeswitch/conf/vars.xml); a browser's always is. A phone that
+# answers with another address (302) is one that refuses: mod_sofia would call that address itself, whoever's it is.
+_RUNG: Final = "[rtp_secure_media_outbound=${{phone_srtp}},outbound_redirect_fatal=true]sofia/internal/{user}%{domain}"
 
 # A call's record names its caller by digits only: what a record holds is expanded once more when it is written.
 _PLAIN_CALLER: Final = {"field": "caller_id_number", "expression": r"^(\+?[0-9]{1,20})$", "break": "never"}
 
 
-def user_xml(phone: Phone, password: str) -> bytes:
-    """Return the directory entry of one phone."""
+def user_xml(phone: Phone, password: str, contact: str = "") -> bytes:
+    """Return the directory entry of one phone; `contact` is where it is reached, whatever it says itself."""
     document, section = _document("directory")
     domain = SubElement(section, "domain", name=phone.domain)
     user = SubElement(domain, "user", id=phone.user)
@@ -30,6 +31,8 @@ def user_xml(phone: Phone, password: str) -> bytes:
     SubElement(params, "param", name="dial-string", value=_RUNG.format(user=phone.user, domain=phone.domain))
     variables = SubElement(user, "variables")
     SubElement(variables, "variable", name="user_context", value="agents")
+    if contact:
+        SubElement(variables, "variable", name="sip-force-contact", value=contact)
     return tostring(document)
 
 

@@ -150,7 +150,9 @@ class Telephone:
 
     transport = "UDP"
     contact = ""
-    """What it says its own name is, where that is not the user's."""
+    """What it says its own address is, where that is not the true one."""
+    more = ""
+    """Header lines that it adds to a registration."""
 
     def __init__(self, port: int, own_port: int = 0) -> None:
         self._own_port = own_port
@@ -168,6 +170,9 @@ class Telephone:
     def close(self) -> None:
         self._socket.close()
 
+    def _contact(self, user: str) -> str:
+        return self.contact or f"sip:{user.partition('@')[0]}@{self.here};transport={self.transport.lower()}"
+
     def send(self, method: str, uri: str, user: str, to: str, more: str = "", body: str = "") -> None:
         self.sequence += 1
         lines = [
@@ -178,7 +183,7 @@ class Telephone:
             f"To: <{to}>",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.sequence} {method}",
-            f"Contact: <sip:{self.contact or user.partition('@')[0]}@{self.here};transport={self.transport.lower()}>",
+            f"Contact: <{self._contact(user)}>",
         ]
         text = "\r\n".join(lines) + f"\r\n{more}"
         if body:
@@ -201,10 +206,11 @@ class Telephone:
             pass
         return answer
 
-    def register(self, user: str, domain: str, password: str) -> str:
-        """Return the status line of a registration (RFC 3261 22, RFC 2617)."""
+    def register(self, user: str, domain: str, password: str, to: str = "") -> str:
+        """Return the status line of a registration, his own or that of `to` (RFC 3261 22, RFC 2617)."""
         uri, address = f"sip:{domain}", f"{user}@{domain}"
-        self.send("REGISTER", uri, address, f"sip:{address}", "Expires: 60\r\n")
+        whose, more = f"sip:{to or address}", f"{self.more}Expires: 60\r\n"
+        self.send("REGISTER", uri, address, whose, more)
         challenge = self.final()
         realm, nonce = (re.search(rf'{name}="([^"]*)"', challenge) for name in ("realm", "nonce"))
         if not realm or not nonce:
@@ -213,9 +219,9 @@ class Telephone:
         proof = _md5(f"{a1}:{nonce[1]}:00000001:x:auth:{a2}")
         header = (
             f'Authorization: Digest username="{user}", realm="{realm[1]}", nonce="{nonce[1]}", uri="{uri}", '
-            f'response="{proof}", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"\r\nExpires: 60\r\n'
+            f'response="{proof}", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"\r\n'
         )
-        self.send("REGISTER", uri, address, f"sip:{address}", header)
+        self.send("REGISTER", uri, address, whose, header + more)
         return self.final().partition("\r\n")[0]
 
     def request(self, method: str) -> str:
@@ -233,17 +239,26 @@ class Telephone:
         lines += ["Max-Forwards: 70", f"CSeq: {self.sequence} ACK", *(line.strip() for line in same)]
         self._write(("\r\n".join(lines) + "\r\nContent-Length: 0\r\n\r\n").encode())
 
-    def answer(self, request: str, status: str) -> None:
-        """Answer a request with nothing but a status line and what has to be given back (RFC 3261 8.2.6)."""
+    def answer(self, request: str, status: str, more: str = "", body: str = "") -> None:
+        """Answer a request with a status line, what has to be given back (RFC 3261 8.2.6), and lines of one's own."""
         same = re.findall(r"(?mi)^(?:Via|From|To|Call-ID|CSeq):.*$", request)
-        text = "\r\n".join((f"SIP/2.0 {status}", *(line.strip() for line in same)))
-        self._write(f"{text}\r\nContent-Length: 0\r\n\r\n".encode())
+        lines = (line.strip() + (";tag=phone" if line.lower().startswith("to:") else "") for line in same)
+        text = "\r\n".join((f"SIP/2.0 {status}", *lines))
+        self._write(f"{text}\r\n{more}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def pick_up(self, invitation: str, contact: str) -> None:
+        """Answer a call with sound, from an address that it says is its own."""
+        more = f"Contact: <{contact}>\r\nContent-Type: application/sdp\r\n"
+        self.answer(invitation, "200 OK", more, self._sound())
+
+    def _sound(self) -> str:
+        port = self.here.partition(":")[2]
+        lines = ("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", f"m=audio {port} RTP/AVP 8")
+        return "".join(f"{line}\r\n" for line in lines)
 
     def call(self, number: str) -> None:
-        port = self.here.partition(":")[2]
-        sdp = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
         to = f"sip:{number}@127.0.0.1"
-        self.send("INVITE", to, "+380501112233@127.0.0.1", to, body=sdp)
+        self.send("INVITE", to, "+380501112233@127.0.0.1", to, body=self._sound())
 
 
 class TlsTelephone(Telephone):

@@ -11,6 +11,7 @@ from services.listener.domain.call_records import read_record
 from tests.integration.console.real_node import MARKS, SECRET, Node, Telephone
 
 pytestmark = MARKS
+PASSWORD = phone_password(SECRET, "olena", "acme.example")
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,7 @@ def test_a_number_that_is_nobodys_is_refused_at_once(carrier: Telephone) -> None
 
 
 def test_a_phone_registers_with_its_derived_password_and_is_rung_by_user(node: Node, phone: Telephone) -> None:
-    password = phone_password(SECRET, "olena", "acme.example")
-    assert phone.register("olena", "acme.example", password) == "SIP/2.0 200 OK"
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
     node.wait_for(lambda: "olena" in node.api("show registrations"), "the registration is listed")
     node.api("bgapi originate user/olena@acme.example &park")
     invitation = phone.request("INVITE")
@@ -105,38 +105,97 @@ def test_a_phone_registers_with_its_derived_password_and_is_rung_by_user(node: N
     assert invitation.startswith("INVITE sip:olena@")
 
 
+ELSEWHERE = "sip%3A%2B19005551234%40{trunk}"
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("contact", "more"),
     [
-        "olena,sofia/gateway/default/+19005551234",
-        "olena%2Csofia/gateway/default/+19005551234",
-        "olena|x|sofia/gateway/default/+19005551234",
-        "[a=b]",
-        "${hostname}",
+        ("sip:olena,sofia/gateway/default/+19005551234@{here}", ""),
+        ("sip:olena%2Csofia/gateway/default/+19005551234@{here}", ""),
+        ("sip:olena|x|sofia/gateway/default/+19005551234@{here}", ""),
+        ("sip:[a=b]@{here}", ""),
+        ("sip:${{hostname}}@{here}", ""),
+        ("sip:+19005551234@{trunk}", ""),
+        ("sip:olena@{trunk};transport=udp", ""),
+        ("sip:olena@{here};maddr=127.0.0.1;fs_path=" + ELSEWHERE, ""),
+        ("sip:olena;fs_path=" + ELSEWHERE + "@{here}", ""),
+        ("sip:olena@{here}", "Path: <sip:{trunk};lr>\r\n"),
+        ("sip:olena@192.168.77.7:5060", ""),
     ],
 )
-def test_what_a_phone_registers_as_its_contact_rings_that_phone_and_nobody_else(
-    node: Node, phone: Telephone, trunk: Telephone, name: str
+def test_whatever_a_phone_registers_as_its_address_rings_that_phone_and_nobody_else(
+    node: Node, phone: Telephone, trunk: Telephone, contact: str, more: str
 ) -> None:
-    phone.contact = name
-    password = phone_password(SECRET, "olena", "acme.example")
-    assert phone.register("olena", "acme.example", password) == "SIP/2.0 200 OK"
+    phone.contact, phone.more = (text.format(here=phone.here, trunk=trunk.here) for text in (contact, more))
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
     node.api("bgapi originate user/olena@acme.example &park")
     invitation = phone.request("INVITE")
-    assert invitation.startswith(f"INVITE sip:{name.replace('%2C', ',')}@{phone.here}")
+    assert invitation.startswith(f"INVITE sip:olena@{phone.here}")
     assert "m=audio" in invitation
     assert "RTP/AVP" in invitation
     phone.answer(invitation, "486 Busy Here")
     phone.request("ACK")
+    assert_silent(trunk)
+
+
+def assert_silent(telephone: Telephone) -> None:
     with pytest.raises(TimeoutError):
-        trunk.receive(0.5)
+        telephone.receive(0.5)
+
+
+def test_a_phone_that_serves_several_users_keeps_its_own_name_for_each(node: Node, phone: Telephone) -> None:
+    phone.contact = f"sip:k3x9-a.b_c~1@{phone.here}"
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
+    node.api("bgapi originate user/olena@acme.example &park")
+    invitation = phone.request("INVITE")
+    phone.answer(invitation, "486 Busy Here")
+    assert invitation.startswith(f"INVITE sip:k3x9-a.b_c~1@{phone.here}")
+
+
+def test_a_phone_behind_a_router_is_answered_and_hung_up_where_it_is(node: Node, phone: Telephone) -> None:
+    phone.contact = "sip:olena@192.168.77.7:5060"
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
+    node.api("bgapi originate user/olena@acme.example &park")
+    phone.pick_up(phone.request("INVITE"), phone.contact)
+    phone.request("ACK")
+    node.api("hupall")
+    phone.answer(phone.request("BYE"), "200 OK")
+
+
+@pytest.mark.parametrize("status", ["300 Multiple Choices", "301 Moved Permanently", "302 Moved Temporarily"])
+def test_a_phone_that_answers_with_another_address_is_one_that_refuses(
+    node: Node, phone: Telephone, trunk: Telephone, status: str
+) -> None:
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
+    node.api("bgapi originate user/olena@acme.example &park")
+    phone.answer(phone.request("INVITE"), status, f"Contact: <sip:+19005551234@{trunk.here}>\r\n")
+    phone.request("ACK")
+    assert_silent(trunk)
+    node.wait_for(lambda: "0 total" in node.api("show channels"), "the call is over")
+
+
+def test_a_carrier_that_answers_with_another_address_ends_the_call(
+    node: Node, phone: Telephone, trunk: Telephone
+) -> None:
+    node.api("bgapi originate sofia/gateway/default/+380441112233 &park")
+    trunk.answer(trunk.request("INVITE"), "302 Moved Temporarily", f"Contact: <sip:+19005551234@{phone.here}>\r\n")
+    trunk.request("ACK")
+    assert_silent(phone)
+    node.wait_for(lambda: "0 total" in node.api("show channels"), "the call is over")
+
+
+@pytest.mark.parametrize("to", ["olena@borealis.example", "taras@acme.example", "emma@borealis.example"])
+def test_who_proved_to_be_one_phone_registers_no_other(node: Node, phone: Telephone, to: str) -> None:
+    assert phone.register("olena", "acme.example", PASSWORD, to).startswith("SIP/2.0 403")
+    assert to not in node.api("sofia status profile internal reg")
 
 
 @pytest.mark.parametrize(
     ("user", "domain", "password"),
     [
         ("olena", "acme.example", "wrong"),
-        ("olena", "borealis.example", phone_password(SECRET, "olena", "acme.example")),
+        ("olena", "borealis.example", PASSWORD),
         ("nobody", "acme.example", phone_password(SECRET, "nobody", "acme.example")),
     ],
 )

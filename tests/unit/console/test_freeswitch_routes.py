@@ -1,14 +1,16 @@
 import hashlib
+import re
 from base64 import b64encode
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console.domain.directory import Directory
+from services.console.domain.directory import Directory, Phone
+from services.console.domain.registration import Registration, contact_of
 from services.console.domain.switch_xml import line_xml
 from services.console.domain.translation import to_contract
 from services.console.domain.validation import sound_document
@@ -48,7 +50,9 @@ def test_a_phone_of_a_tenant_gets_the_hash_that_its_password_makes(open_office: 
     phone = open_office.ask("GET", "/v1/tenants/acme/agents/olena/phone", "acme-olena").get_json()
     expected = hashlib.md5(f"olena:acme.example:{phone['password']}".encode()).hexdigest()  # noqa: S324 - RFC 2617
     assert params["a1-hash"] == expected
-    assert params["dial-string"] == "[rtp_secure_media_outbound=${phone_srtp}]sofia/internal/olena%acme.example"
+    assert params["dial-string"] == (
+        "[rtp_secure_media_outbound=${phone_srtp},outbound_redirect_fatal=true]sofia/internal/olena%acme.example"
+    )
     assert [user.attrib["id"] for user in document.iter("user")] == ["olena"]
     other = open_office.ask("GET", "/v1/tenants/borealis/agents/emma/phone", "borealis-admin").get_json()
     assert other["password"] != phone["password"]
@@ -69,6 +73,68 @@ def test_a_phone_of_a_tenant_gets_the_hash_that_its_password_makes(open_office: 
 def test_nobody_else_is_found(open_office: Office, user: str, domain: str) -> None:
     document = ask(open_office, "/freeswitch/directory", user=user, domain=domain)
     assert [result.attrib["status"] for result in document.iter("result")] == ["not found"]
+
+
+REGISTER = {
+    "action": "sip_auth",
+    "sip_auth_method": "REGISTER",
+    "user": "olena",
+    "domain": "acme.example",
+    "sip_to_user": "olena",
+    "sip_to_host": "acme.example",
+    "sip_contact_user": "olena",
+    "sip_contact_host": "192.168.1.7",
+    "sip_via_protocol": "tls",
+    "ip": "203.0.113.7",
+    "client_port": "40001",
+}
+
+
+def forced_contact(document: Element) -> list[str]:
+    return [one.attrib["value"] for one in document.iter("variable") if one.attrib["name"] == "sip-force-contact"]
+
+
+def test_a_phone_is_reached_where_its_registration_comes_from(open_office: Office) -> None:
+    (contact,) = forced_contact(ask(open_office, "/freeswitch/directory", **REGISTER))
+    way = "sip%3Aolena%40203.0.113.7%3A40001%3Btransport%3Dtls"
+    assert contact == f"<sip:olena@203.0.113.7:40001;transport=tls;fs_nat=yes;fs_path={way}>"
+    asked_when_it_is_rung = {"action": "user_call", "user": "olena", "domain": "acme.example"}
+    assert forced_contact(ask(open_office, "/freeswitch/directory", **asked_when_it_is_rung)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sip_to_user": "taras"},
+        {"sip_to_host": "borealis.example"},
+        {"sip_to_host": ""},
+        {"sip_via_protocol": "unknown"},
+        {"ip": "2001:db8::7"},
+        {"ip": ""},
+        {"ip": "203.0.113.7>,<sip:x"},
+        {"client_port": "0"},
+        {"client_port": "65536"},
+        {"client_port": "1;maddr=x"},
+    ],
+)
+def test_a_registration_that_proves_one_thing_and_says_another_finds_no_phone(
+    open_office: Office, change: dict[str, str]
+) -> None:
+    document = ask(open_office, "/freeswitch/directory", **REGISTER | change)
+    assert [result.attrib["status"] for result in document.iter("result")] == ["not found"]
+    assert "a1-hash" not in {param.attrib["name"] for param in document.iter("param")}
+
+
+OLENA = Phone("acme", "olena", "olena", "acme.example")
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_phone_calls_itself_its_calls_go_to_where_it_is(name: str) -> None:
+    contact = contact_of(OLENA, Registration("olena", "acme.example", name, "203.0.113.7", "40001", "udp"))
+    shape = r"<sip:[A-Za-z0-9._~-]+@203\.0\.113\.7:40001;transport=udp;fs_nat=yes;fs_path=([^;,<>]+)>"
+    found = re.fullmatch(shape, contact, re.ASCII)
+    assert found
+    assert unquote(found[1]) == contact[1:].partition(";fs_nat")[0]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gevent import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from local.phones.diary import read_calls, read_ringings, truth
 from local.phones.people import caller_rows, phone_rows
 from local.phones.sipp import Sipp
 from local.phones.telephone_events import KEYS, capture
+from local.phones.translator import Translator
 from local.phones.voices import alaw
 from local.stack.balance import balance
 from local.stack.expected import Due
@@ -66,10 +68,39 @@ def test_each_caller_has_a_number_of_its_own() -> None:
 
 def test_a_phone_proves_itself_with_the_password_of_the_directory() -> None:
     tenants = [{"domain": "acme.example", "agents": [{"phone": "olena"}, {"phone": "taras"}]}]
-    rows = phone_rows(tenants, "secret", 5099)
+    rows = phone_rows(tenants, "secret")
     password = phone_password("secret", "olena", "acme.example")
-    assert rows[1] == f"olena;acme.example;[authentication username=olena password={password}];5099"
+    assert rows[1] == f"olena;acme.example;[authentication username=olena password={password}]"
     assert len(rows) == 3
+
+
+def test_phones_are_seen_at_one_address_and_both_ways_go_through_it() -> None:
+    switch, phones = udp(), udp()
+    translator = Translator("127.0.0.1", free := _free_port(), switch.getsockname(), phones.getsockname())
+    translator.start()
+    registering = udp()
+    registering.sendto(b"REGISTER", translator.inside)
+    assert switch.recvfrom(100) == (b"REGISTER", ("127.0.0.1", free))
+    switch.sendto(b"INVITE", ("127.0.0.1", free))
+    request, door = phones.recvfrom(100)
+    phones.sendto(b"200 OK", door)
+    assert (request, door) == (b"INVITE", translator.inside)
+    assert switch.recvfrom(100) == (b"200 OK", ("127.0.0.1", free))
+    translator.stop()
+    for link in (switch, phones, registering):
+        link.close()
+
+
+def udp() -> socket.socket:
+    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    link.bind(("127.0.0.1", 0))
+    link.settimeout(5)
+    return link
+
+
+def _free_port() -> int:
+    with udp() as link:
+        return int(link.getsockname()[1])
 
 
 def test_a_talk_is_a_phone_that_answered_while_its_caller_was_there() -> None:
