@@ -10,18 +10,26 @@ from services.listener.domain.directory import Directory, TenantEntry, entry_of
 from services.shared.bus.follower import Follower
 from services.shared.bus.tenants import into_documents
 from services.shared.bus.topics import TENANTS
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
 log = structlog.get_logger()
 
 
 class TenantReader:
-    """Follows the compacted topic. `loaded` is set once the directory can be trusted: read to its end, or from disk."""
+    """Follows the compacted topic. `loaded` is set once the directory can be trusted: read to its end, or from disk.
+
+    What the disk says stands until the log is read to its end, and no longer: a tenant that was given up while nobody
+    listened has no record there any more, for compaction takes the one that said so, too.
+    """
 
     def __init__(self, bus: Bus, directory: Directory, path: Path) -> None:
         self._directory = directory
         self._path = path
-        take = into_documents(lambda document: directory.put(entry_of(document)), directory.remove)
-        follower = Follower(lambda: bus.consumer(None, [TENANTS]), take, taken=self._save)
+        self._of_disk: set[str] = set()
+        take = into_documents(self._put, self._remove)
+        follower = Follower(
+            lambda: bus.consumer(None, [TENANTS]), take, taken=self._save, reached=self._forget_unconfirmed
+        )
         self.run = follower.run
         self.loaded = follower.current
 
@@ -30,7 +38,9 @@ class TenantReader:
         try:
             rows = orjson.loads(self._path.read_bytes())
             for row in rows:
-                self._directory.put(TenantEntry(**{**row, "lines": tuple(row["lines"])}))
+                entry = TenantEntry(**{**row, "lines": tuple(row["lines"])})
+                self._directory.put(entry)
+                self._of_disk.add(entry.tenant_id)
         except FileNotFoundError:
             return
         except (ValueError, TypeError, KeyError) as error:
@@ -38,6 +48,24 @@ class TenantReader:
             return
         if self._directory.tenants:
             self.loaded.set()
+
+    def _put(self, document: TenantDocument) -> None:
+        # Who was given up and comes back begins with version 1 again.
+        if document.tenant_id in self._of_disk:
+            self._remove(document.tenant_id)
+        self._directory.put(entry_of(document))
+
+    def _remove(self, tenant_id: str) -> None:
+        self._of_disk.discard(tenant_id)
+        self._directory.remove(tenant_id)
+
+    def _forget_unconfirmed(self) -> None:
+        gone = sorted(self._of_disk)
+        for tenant_id in gone:
+            log.info("tenant_given_up", tenant_id=tenant_id)
+            self._remove(tenant_id)
+        if gone:
+            self._save()
 
     def _save(self) -> None:
         rows = [

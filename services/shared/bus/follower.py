@@ -25,8 +25,9 @@ class Follower:
 
     `connect` makes a reader without a group; it is called until it succeeds, so a service can begin without a broker.
     `take` gets each record, in order of its partition; where it raises DecodeError the record is passed over, and
-    `unreadable` is told. `taken` is called after the records of each fetch. `pause_seconds` go by before a broker that
-    does not answer is asked again.
+    `unreadable` is told. `taken` is called after the records of each fetch, `reached` once, just before `current` is
+    set: what has not come by then is not in the log. `pause_seconds` go by before a broker that does not answer is
+    asked again.
     """
 
     def __init__(
@@ -35,12 +36,15 @@ class Follower:
         take: Callable[[Record], None],
         *,
         taken: Callable[[], None] = _nothing,
+        reached: Callable[[], None] = _nothing,
         unreadable: Callable[[Record], None] | None = None,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._connect = connect
         self._take = take
         self._taken = taken
+        self._reached = reached
+        self._has_reached = False
         self._unreadable = unreadable
         self._pause_seconds = pause_seconds
         self._reader: Reader | None = None
@@ -69,7 +73,9 @@ class Follower:
             self._reader = self._connect()
         if self._backlog is None:
             self._backlog = Backlog(self._reader)
-        if self._backlog.is_read:
+        if self._backlog.is_read and not self._has_reached:
+            self._reached()
+            self._has_reached = True
             self.current.set()
         records = self._backlog.poll(POLL_SECONDS)
         for record in records:
