@@ -18,6 +18,7 @@ from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.pump import Pump
 from services.listener.adapters.runner import Runner
+from services.listener.adapters.sip_route import SipRoute
 from services.listener.adapters.spool import Spool
 from services.listener.adapters.switch_plan import Planner
 from services.listener.adapters.switch_port import Switch
@@ -34,6 +35,8 @@ from services.listener.settings import Settings
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.esl.client import EslClient, Subscription, Target
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Names
 
 OBSERVE_SECONDS = 1.0
 LAST_SECONDS = 5.0
@@ -141,4 +144,5 @@ def _client(settings: Settings, supervisor: Supervisor) -> EslClient:
 
 def _planner(settings: Settings, directory: Directory) -> Planner:
     prompts = PromptLibrary(settings.prompts_dir.rstrip("/"), lambda path: Path(path).is_file(), settings.speech)
-    return Planner(prompts, directory, settings.recordings_dir, settings.gateway)
+    route = SipRoute(AddressGuard.parse(settings.sip_networks), Names())
+    return Planner(prompts, directory, settings.recordings_dir, settings.gateway, route)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.shared.chassis.settings import SettingsError
+from services.shared.outbound.address import AddressGuard, BadNetwork
 
 _MEGABYTE = 1024 * 1024
 _LEAST_SPOOL_BYTES = 4 * _MEGABYTE
@@ -32,6 +33,8 @@ class Settings:
     """Gateway for outside numbers when a command names none."""
     speech: str = "flite|kal"
     """Engine and voice of spoken text."""
+    sip_networks: str = ""
+    """Networks, in CIDR form with commas between, where SIP addresses of flows may lead besides the public internet."""
     call_records: Path | None = None
     """FreeSWITCH's file of call records, Master.csv; without it, calls of which no event was seen stay unknown."""
 
@@ -47,5 +50,9 @@ class Settings:
                 faults.append(f"RINGMASTER_{name} must be an absolute path without blanks")
         if self.spool_max_bytes < _LEAST_SPOOL_BYTES:
             faults.append(f"RINGMASTER_SPOOL_MAX_BYTES must be at least {_LEAST_SPOOL_BYTES}")
+        try:
+            AddressGuard.parse(self.sip_networks)
+        except BadNetwork as error:
+            faults.append(f"RINGMASTER_SIP_NETWORKS: {error}")
         if faults:
             raise SettingsError(faults)

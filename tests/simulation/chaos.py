@@ -30,6 +30,7 @@ from tests.simulation.invariants import Broken, Invariants
 
 START_MS = 1_700_000_000_000
 TENANTS = ("acme", "bolt")
+CAMPAIGNS = ("spring", "summer")
 DRAIN_MS = 3 * 3_600_000
 CALLERS = 40
 """So many numbers call a tenant: the same ones again and again, for places kept and agents remembered."""
@@ -170,7 +171,8 @@ class Day:
     def _go_home(self) -> None:
         """Let everything end that is under way; then agents leave, and the last timers go."""
         for tenant in self.tenants:
-            self._request(tenant, run_campaign=rq.RunCampaign(campaign_id="spring", running=False))
+            for campaign_id in CAMPAIGNS:
+                self._request(tenant, run_campaign=rq.RunCampaign(campaign_id=campaign_id, running=False))
         self.moments.run(self.moments.now_ms + DRAIN_MS)
         for tenant in self.tenants:
             for agent_id in list(tenant.core.state.agents):
@@ -228,6 +230,7 @@ class Day:
         call_id, agent_id = lot.choice(["", *state.calls]), self._agent(tenant)
         document = state.configuration.document if state.configuration else None
         queue_id = lot.choice([queue.queue_id for queue in document.queues]) if document else ""
+        campaign_id = lot.choice(CAMPAIGNS)
         asks: list[dict[str, object]] = [
             {"end_wrap_up": rq.EndWrapUp(agent_id=agent_id)},
             {"extend_wrap_up": rq.ExtendWrapUp(agent_id=agent_id, seconds=10)},
@@ -250,8 +253,8 @@ class Day:
             {"mute_agent": rq.MuteAgent(call_id=call_id, muted=lot.random() < 0.5)},
             {"move_waiting_call": rq.MoveWaitingCall(call_id=call_id, queue_id=queue_id)},
             {"ask_callback": rq.AskCallback(queue_id=queue_id, number="+442071000001")},
-            {"add_contacts": rq.AddContacts(campaign_id="spring", contacts=self._contacts())},
-            {"run_campaign": rq.RunCampaign(campaign_id="spring", running=lot.random() < 0.8)},
+            {"add_contacts": rq.AddContacts(campaign_id=campaign_id, contacts=self._contacts())},
+            {"run_campaign": rq.RunCampaign(campaign_id=campaign_id, running=lot.random() < 0.8)},
         ]
         if state.offers:
             offer = lot.choice(list(state.offers.values()))

@@ -27,6 +27,7 @@ OFFER_ENDS = (
     "offer_lost_race",
     "offer_failed",
 )
+CALLBACK_RESTS = ("callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired")
 AFTER_THE_END = {"recording_stopped", "form_answered"}
 ON_CALL = {ev.AGENT_STATE_TALKING, ev.AGENT_STATE_HOLDING}
 
@@ -60,6 +61,9 @@ class Invariants:
         self.answered: set[str] = set()
         self.waiting: dict[str, str] = {}
         """Caller → queue."""
+        self.campaign_tasks: set[str] = set()
+        self.dialled: set[str] = set()
+        """Customers of campaigns who are called, or were reached and wait."""
         self.sequences: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self._made: list[Event] = []
@@ -194,6 +198,22 @@ class Invariants:
         else:
             self.logged_in.add(chose.agent_id)
 
+    def _task_made(self, event: Event) -> None:
+        if event.callback_requested.reason == "campaign":
+            self.campaign_tasks.add(event.callback_requested.callback_id)
+
+    def _task_dialled(self, event: Event) -> None:
+        """A tenant here has one line, so all its campaigns dial under it."""
+        callback_id, most = event.callback_attempted.callback_id, self._rules.most_dials
+        if callback_id not in self.campaign_tasks:
+            return
+        self.dialled.add(callback_id)
+        if 0 < most < len(self.dialled):
+            raise Broken("a line dials as many customers as it may", f"{len(self.dialled)}, {most} may be")
+
+    def _task_rests(self, event: Event) -> None:
+        self.dialled.discard(getattr(event, event.WhichOneof("body") or "").callback_id)
+
     # -- what holds between agents and callers
 
     def _nobody_waits_in_vain(self, now_ms: int, callers: Iterable[str]) -> None:
@@ -297,5 +317,8 @@ _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {
     "offer_created": Invariants._offered,
     "agent_state_changed": Invariants._agent_moved,
     "agent_status_changed": Invariants._agent_chose,
+    "callback_requested": Invariants._task_made,
+    "callback_attempted": Invariants._task_dialled,
+    **dict.fromkeys(CALLBACK_RESTS, Invariants._task_rests),
     **dict.fromkeys(OFFER_ENDS, Invariants._offer_over),
 }

@@ -78,11 +78,14 @@ class Rules:
         self.queues: dict[str, QueueRules] = {}
         self.by_due: set[str] = set()
         """Who serves a queue that is sla_aware: they compare all their callers so, whoever waits at the moment."""
+        self.most_dials = 0
+        """Customers of campaigns who may be dialled at once under the tenant's one line."""
 
     def take(self, document: tn.TenantDocument) -> None:
         """Let a newer document come into force."""
         if document.version > self.version:
             self.version = document.version
+            self.most_dials = document.lines[0].most_dials
             self.queues = {queue.queue_id: QueueRules(queue, document) for queue in document.queues}
             self.by_due = {name for queue in self.queues.values() if queue.is_by_due for name in queue.places}
 

@@ -42,10 +42,10 @@ def draw(lot: random.Random, tenant_id: str, version: int) -> tn.TenantDocument:
         campaign.pacing = lot.choice([tn.PACING_PREVIEW, tn.PACING_PROGRESSIVE, tn.PACING_PREDICTIVE])
         campaign.most_dials, campaign.abandon_percent = lot.choice([0, 2]), lot.choice([0, 20])
     _add_flow(lot, made, queues, agents)
-    _limit(
-        random.Random(made.SerializeToString(deterministic=True)), made.limits
-    )  # a lot of its own: days stay as they were
     made.lines.add(number=line_of(tenant_id), flow="main")
+    apart = random.Random(made.SerializeToString(deterministic=True))  # a lot of its own: days stay as they were
+    _limit(apart, made.limits)
+    _share_line(apart, made)
     return made
 
 
@@ -57,6 +57,18 @@ def _limit(lot: random.Random, limits: tn.Limits) -> None:
         limits.outbound_spend_per_day = lot.choice([0.0, 5.0, 60.0])
     if lot.random() < 0.1:
         limits.denied_prefixes.append("+4420")
+    if lot.random() < 0.7:
+        limits.allowed_sip_hosts.append("*.example")
+
+
+def _share_line(lot: random.Random, made: tn.TenantDocument) -> None:
+    """Let a second campaign dial under the same line, and the line have a limit."""
+    if made.campaigns and lot.random() < 0.5:
+        summer = made.campaigns.add(
+            campaign_id="summer", queue_id=made.campaigns[0].queue_id, line=made.lines[0].number
+        )
+        summer.pacing = lot.choice([tn.PACING_PREVIEW, tn.PACING_PROGRESSIVE, tn.PACING_PREDICTIVE])
+        made.lines[0].most_dials = lot.choice([0, 1, 2])
 
 
 def _add_agent(lot: random.Random, made: tn.TenantDocument, name: str) -> None:
@@ -158,7 +170,9 @@ def _add_flow(lot: random.Random, made: tn.TenantDocument, queues: list[str], ag
     flow.steps.add(step_id="lookup", lookup=lookup).exits.update({"next": "hear", "failed": f"wait-{queues[0]}"})
     flow.steps.add(step_id="hear", play=tn.PlayStep(prompts=["news"])).exits["next"] = f"wait-{queues[-1]}"
     abroad = tn.ForwardStep(number="+442071000000", ring_timeout_seconds=10)
-    flow.steps.add(step_id="abroad", forward=abroad).exits["failed"] = "leave"
+    flow.steps.add(step_id="abroad", forward=abroad).exits["failed"] = "office"
+    office = tn.ForwardStep(sip="desk@pbx.example:5070", ring_timeout_seconds=10)
+    flow.steps.add(step_id="office", forward=office).exits["failed"] = "leave"
     callback = tn.CallbackStep(queue_id=queues[0], prompts=["call-back"], timeout_ms=3_000)
     flow.steps.add(step_id="again", callback=callback).exits.update({"requested": "bye", "declined": "bye"})
     survey = tn.SurveyStep(survey_id="nps", prompts=["rate"], lowest=1, highest=5, tries=1, timeout_ms=3_000)

@@ -5,10 +5,13 @@ from uuid import uuid4
 
 import pytest
 
+from services.listener.adapters.sip_route import SipRoute
 from services.listener.adapters.switch_plan import Planner
 from services.listener.domain.directory import Directory
 from services.listener.domain.prompts import PromptLibrary
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Names
 from tests.switch.conftest import Bench
 from tests.switch.oracle import EventSocket
 from tests.switch.test_truths import answered, parked_caller
@@ -20,7 +23,9 @@ class Talk:
     def __init__(self, bench: Bench, commands: EventSocket, events: EventSocket) -> None:
         self.commands, self.events = commands, events
         library = PromptLibrary("/prompts", lambda _path: False, "flite|kal")
-        self._planner = Planner(library, Directory(), str(bench.recordings), "carrier")
+        self._planner = Planner(
+            library, Directory(), str(bench.recordings), "carrier", SipRoute(AddressGuard.parse("127.0.0.0/8"), Names())
+        )
         self.customer = parked_caller(bench, events)
         kept = {"hangup_after_bridge": "true"}
         self.agent = answered(bench, commands, events, **kept)
@@ -38,6 +43,13 @@ class Talk:
             frame = self.commands.reply()
             said = frame.body.decode() or frame.headers.get("Reply-Text", "")
             assert not step.required or not said.startswith(("-", "false")), (step.wire, said)
+
+    def originate(self, leg_id: str, sip: str) -> None:
+        """Dial a SIP address."""
+        command = pb.Command(command_id=str(uuid4()), tenant_id="acme", call_id=self.customer, leg_id=leg_id)
+        command.originate_leg.sip = sip
+        self.commands.send(self._planner.originate(command).decode())
+        self.commands.reply()
 
     def bridge(self, leg_id: str, other_id: str, *, parks: bool = False) -> None:
         """Bridge and wait for it."""
@@ -84,6 +96,13 @@ def talk(bench: Bench, commands: EventSocket, events: EventSocket) -> Iterator[T
     made = Talk(bench, commands, events)
     yield made
     made.end()
+
+
+def test_a_sip_address_is_dialled_through_the_very_address_of_its_host(talk: Talk) -> None:
+    leg_id = str(uuid4())
+    talk.originate(leg_id, "answer@localhost:5076")
+    talk.events.event_of(leg_id, "CHANNEL_PARK")
+    talk.bridge(talk.customer, leg_id)
 
 
 def test_two_who_are_parted_wait_parked_and_may_hear_something(talk: Talk) -> None:

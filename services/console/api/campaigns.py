@@ -124,7 +124,7 @@ def _read(campaign: Campaign, document: TenantDocument) -> ContactList:
     if (request.content_length or 0) > MOST_BYTES:
         raise refuse(413, "list-too-big", f"A list has {MOST_BYTES} bytes at most; divide it.")
     try:
-        return read_contacts(request.get_data(), campaign.line, document.limits.allowed_prefixes)
+        return read_contacts(request.get_data(), campaign.line, document.limits)
     except UnreadableList as error:
         raise refuse(422, "no-list", str(error)) from error
 

@@ -7,13 +7,15 @@ that are none, that stand there twice, or that the tenant may not dial.
 import codecs
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import phonenumbers
 
 from services.console.domain.fault import Fault
+from services.shared import destinations
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import Limits
 
 MOST_BYTES: Final = 2_000_000
 MOST_ROWS: Final = 50_000
@@ -23,6 +25,12 @@ MOST_CHARACTERS: Final = 120
 NUMBER, NAME = "number", "name"
 _DELIMITERS: Final = ",;\t"
 _FORMULA: Final = frozenset("=@+-")
+_BANNED: Final = {
+    destinations.ALLOWED: "the number begins with no prefix of limits.allowed_prefixes.",
+    destinations.DENIED: "the number begins with a prefix of limits.denied_prefixes.",
+    destinations.HIGH_RISK: "the number costs much, and begins with no prefix of limits.high_risk_prefixes.",
+    destinations.PRICE: "the number has no price in limits.tariffs, and the day's spend is limited.",
+}
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -49,10 +57,11 @@ class ContactList:
             self.faults.append(Fault(f"line {line}", sentence))
 
 
-def read_contacts(data: bytes, line: str, allowed_prefixes: Collection[str]) -> ContactList:
+def read_contacts(data: bytes, line: str, limits: Limits) -> ContactList:
     """Read a CSV file with a heading: `number`, and `name` if wanted, divided by commas, semicolons or tabs.
 
-    Numbers are read as one dials them in the country of `line`. Raises UnreadableList.
+    Numbers are read as one dials them in the country of `line`; those that the limits forbid are named (SPEC 1.4).
+    Raises UnreadableList.
     """
     text = _text(data)
     rows = _rows(text)
@@ -65,7 +74,7 @@ def read_contacts(data: bytes, line: str, allowed_prefixes: Collection[str]) -> 
             raise UnreadableList(f"The list has more than {MOST_ROWS} rows; divide it.")
         if not any(cell.strip() for cell in cells):
             continue
-        contact = _contact(cells, columns, region, tuple(allowed_prefixes))
+        contact = _contact(cells, columns, region, limits)
         if isinstance(contact, str):
             found.refuse(at, contact)
         elif contact[0] in first:
@@ -113,7 +122,7 @@ def _columns(heading: Sequence[str]) -> dict[str, int]:
 
 
 def _contact(
-    cells: Sequence[str], columns: dict[str, int], region: str | None, allowed: tuple[str, ...]
+    cells: Sequence[str], columns: dict[str, int], region: str | None, limits: Limits
 ) -> tuple[str, str] | str:
     """Return number and name, or the sentence that says what is wrong."""
     if len(cells) <= max(columns.values()):
@@ -125,9 +134,8 @@ def _contact(
     number = _number(written, region)
     if not number:
         return "there is no telephone number in column number."
-    if not number.startswith(allowed):
-        return "the number begins with no prefix of limits.allowed_prefixes."
-    return number, name
+    banned = destinations.ban(limits, number)
+    return _BANNED[banned] if banned else (number, name)
 
 
 def _complaint(written: str, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.console.domain.schema_parts import E164, ID, LANGUAGE, NEEDS, PRIORITY, SPOKEN, enum_words
+from services.console.domain.schema_parts import E164, ID, LANGUAGE, NEEDS, PRIORITY, SIP_ADDRESS, SPOKEN, enum_words
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import ConsentMode, VariableType
 from services.shared.json_schema import Schema, count, mapping, sequence
 
@@ -98,7 +98,8 @@ _TYPES: Final[dict[str, Schema]] = {
     "check_list": mapping(["list_id"], list_id=ID),
     "queue": mapping(["queue_id"], queue_id=ID, priority=PRIORITY, required_skills=NEEDS),
     "agent": mapping(["agent_id"], agent_id=ID, ring_timeout_seconds=_RING, music=ID),
-    "forward": mapping(["number"], number=E164, ring_timeout_seconds=_RING),
+    "forward": mapping([], number=E164, sip=SIP_ADDRESS, ring_timeout_seconds=_RING)
+    | {"oneOf": [{"required": ["number"]}, {"required": ["sip"]}]},
     "callback": mapping(
         ["queue_id", "prompts"],
         queue_id=ID,

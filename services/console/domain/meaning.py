@@ -23,6 +23,8 @@ from services.console.domain.rule_words import faults_of_rules
 from services.console.domain.speech_rules import faults_of_speech
 from services.console.domain.url import complaint_about_url
 from services.console.domain.webhook_wishes import webhook_faults
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import is_high_risk, may_reach
 
 Document = dict[str, Any]
 
@@ -143,8 +145,17 @@ def _outside_numbers(document: Document) -> Iterator[tuple[str, list[str | int]]
     if "fallback_number" in document:
         yield document["fallback_number"], ["fallback_number"]
     for step, at in steps_of(document):
-        if "forward" in step:
+        if "number" in step.get("forward", {}):
             yield step["forward"]["number"], [*at, "forward", "number"]
+
+
+def _sip_addresses(document: Document) -> Iterator[Fault]:
+    """Name the SIP addresses whose hosts the tenant's own limits don't name."""
+    limits = tn.Limits(allowed_sip_hosts=document.get("limits", {}).get("allowed_sip_hosts", ()))
+    for step, at in steps_of(document):
+        address = step.get("forward", {}).get("sip", "")
+        if address and not may_reach(limits, address):
+            yield Fault(path_of([*at, "forward", "sip"]), f"{address} lies on no host of limits.allowed_sip_hosts.")
 
 
 def _destinations(document: Document) -> Iterator[Fault]:
@@ -152,6 +163,7 @@ def _destinations(document: Document) -> Iterator[Fault]:
     limits = document.get("limits", {})
     allowed = tuple(limits.get("allowed_prefixes", ()))
     denied = tuple(limits.get("denied_prefixes", ()))
+    dear = tuple(limits.get("high_risk_prefixes", ()))
     priced = tuple(tariff["prefix"] for tariff in limits.get("tariffs", ()))
     must_have_price = bool(limits.get("outbound_spend_per_day"))
     lines = {line["number"] for line in document["lines"]}
@@ -162,6 +174,11 @@ def _destinations(document: Document) -> Iterator[Fault]:
             yield Fault(path_of(at), f"{number} begins with no prefix of limits.allowed_prefixes.")
         if number.startswith(denied):
             yield Fault(path_of(at), f"{number} begins with a prefix of limits.denied_prefixes.")
+        if is_high_risk(number) and not number.startswith(dear):
+            sentence = (
+                f"{number} is a premium-rate, shared-cost or satellite number; limits.high_risk_prefixes must allow it."
+            )
+            yield Fault(path_of(at), sentence)
         if must_have_price and not number.startswith(priced):
             yield Fault(path_of(at), f"{number} has no price in limits.tariffs, and the day's spend is limited.")
 
@@ -237,6 +254,7 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _flows,
     _numbers,
     _destinations,
+    _sip_addresses,
     _prices,
     _times,
     _addresses,

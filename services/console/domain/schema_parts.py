@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.shared.destinations import HOST_PATTERN, SIP_PATTERN
 from services.shared.json_schema import Schema, count, mapping, sequence
 
 
@@ -42,6 +43,18 @@ DOMAIN: Final[Schema] = {
     "maxLength": 253,
     "pattern": r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
     "description": "a domain name in lower case",
+}
+SIP_ADDRESS: Final[Schema] = {
+    "type": "string",
+    "maxLength": 320,
+    "pattern": f"^{SIP_PATTERN}$",
+    "description": "a SIP address as user@host or user@host:port, without sip:",
+}
+SIP_HOST: Final[Schema] = {
+    "type": "string",
+    "maxLength": 253,
+    "pattern": rf"^(\*\.)?{HOST_PATTERN}$",
+    "description": "a host of SIP addresses, or *.domain for all names below it",
 }
 
 

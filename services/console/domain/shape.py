@@ -7,7 +7,6 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, ValidationError
 
 from services.console.domain.fault import Fault, path_of
-from services.console.domain.flow_schema import REQUIRED_EXITS
 from services.console.domain.schema import SCHEMA
 from services.shared.json_schema import validator_of
 
@@ -38,7 +37,8 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
     elif error.validator == "additionalProperties":
         yield from _unknown(error)
     elif error.validator == "oneOf":
-        yield Fault(path_of(error.absolute_path), "must be exactly one of " + ", ".join(REQUIRED_EXITS) + ".")
+        choices = [choice["required"][0] for choice in _as_any(error.validator_value)]
+        yield Fault(path_of(error.absolute_path), f"must have exactly one of {', '.join(choices)}.")
     else:
         yield Fault(path_of(error.absolute_path), sentence(error) if sentence else f"{error.message[:200]}.")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.listener.adapters.sip_route import SipRoute
 from services.listener.domain.directory import Directory
 from services.listener.domain.headers import (
     CALL_VARIABLE,
@@ -48,6 +49,7 @@ class Planner:
     directory: Directory
     recordings_root: str
     gateway: str
+    sip: SipRoute
 
     def plan(self, command: pb.Command) -> list[Step]:
         """Return the steps of any action but originate, in the order of the wire."""
@@ -58,12 +60,11 @@ class Planner:
         return build(self, command)
 
     def originate(self, command: pb.Command) -> esl.Command:
-        """Return the background originate; the new leg waits parked when it is answered."""
+        """Return the background originate; the new leg waits parked when it is answered.
+
+        A SIP address is resolved first, which may take seconds.
+        """
         action = command.originate_leg
-        if action.WhichOneof("destination") == "phone":
-            endpoint = f"user/{action.phone}"
-        else:
-            endpoint = f"sofia/gateway/{safe_name(action.gateway or self.gateway)}/{action.number}"
         variables = {
             "origination_uuid": command.leg_id,
             "ignore_early_media": "true",
@@ -76,7 +77,16 @@ class Planner:
             variables["origination_caller_id_number"] = action.caller_number
         if action.caller_name:
             variables["origination_caller_id_name"] = _shown(action.caller_name)
-        return esl.originate(endpoint, "park", variables=variables, timeout_seconds=ring_seconds(action))
+        return esl.originate(self._endpoint(action), "park", variables=variables, timeout_seconds=ring_seconds(action))
+
+    def _endpoint(self, action: pb.OriginateLeg) -> str:
+        match action.WhichOneof("destination"):
+            case "phone":
+                return f"user/{action.phone}"
+            case "sip":
+                return self.sip.endpoint(action.sip)
+            case _:
+                return f"sofia/gateway/{safe_name(action.gateway or self.gateway)}/{action.number}"
 
     def recording(self, command: pb.Command, recording_id: str) -> str:
         """Return the file of a recording of this command's call."""

@@ -22,6 +22,8 @@ class Configuration:
         self.version = document.version
         self.lines = {line.number: line.flow for line in document.lines}
         self.line_recording = {line.number: line.recording for line in document.lines if line.HasField("recording")}
+        self.line_dials = {line.number: line.most_dials for line in document.lines if line.most_dials}
+        """Lines of which a limited number of customers may be dialled at once by campaigns."""
         self.queues = {queue.queue_id: queue for queue in document.queues}
         self.agents = {agent.agent_id: agent for agent in document.agents}
         self.flows = {flow.flow_id: flow for flow in document.flows}

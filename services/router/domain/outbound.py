@@ -1,24 +1,15 @@
-"""Which numbers a tenant may dial, how fast its calls may begin, and what they cost (SPEC 1.4).
+"""How fast a tenant's calls may begin, what they cost, and whether one more may be dialled (SPEC 1.4)."""
 
-Nothing is allowed by default. A prefix allows, a denied one takes back; premium-rate, shared-cost and satellite numbers
-must be named apart. Where a day's spend is limited a number without a price is not dialled: its cost is not known.
-"""
-
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.router.domain.callbacks.numbers import is_high_risk
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import ban, tariff_of
 
-ALLOWED = "allowed_prefixes"
-DENIED = "denied_prefixes"
-HIGH_RISK = "high_risk_prefixes"
-PRICE = "tariffs"
 SPEND = "outbound_spend_per_day"
 RATE = "calls_per_second"
 _SECOND_MS = 1_000
@@ -38,19 +29,6 @@ class Refusal:
         """Write it into an event."""
         body = event.limit_exceeded
         body.limit, body.value, body.allowed = self.limit, self.value, self.allowed
-
-
-def ban(limits: tn.Limits, number: str) -> str:
-    """Return the limit by which a number may never be dialled; empty when it may."""
-    if not _begins(number, limits.allowed_prefixes):
-        return ALLOWED
-    if _begins(number, limits.denied_prefixes):
-        return DENIED
-    if is_high_risk(number) and not _begins(number, limits.high_risk_prefixes):
-        return HIGH_RISK
-    if limits.outbound_spend_per_day and _price(limits, number) is None:
-        return PRICE
-    return ""
 
 
 def refusal(turn: Turn, limits: tn.Limits, number: str) -> Refusal | None:
@@ -129,9 +107,9 @@ def _cost(state: TenantState, number: str, lasted_ms: int) -> int:
 
 
 def _price(limits: tn.Limits, number: str) -> int | None:
-    """Return thousandths a minute by the longest prefix that fits."""
-    fitting = [tariff for tariff in limits.tariffs if number.startswith(tariff.prefix)]
-    return _milli(max(fitting, key=lambda tariff: len(tariff.prefix)).price_per_minute) if fitting else None
+    """Return thousandths a minute, None where nobody knows."""
+    tariff = tariff_of(limits, number)
+    return _milli(tariff.price_per_minute) if tariff is not None else None
 
 
 def _milli(amount: float) -> int:
@@ -151,7 +129,3 @@ def _day(state: TenantState) -> int:
 def _limits(state: TenantState) -> tn.Limits:
     configuration = state.configuration
     return configuration.document.limits if configuration else tn.Limits()
-
-
-def _begins(number: str, prefixes: Iterable[str]) -> bool:
-    return any(number.startswith(prefix) for prefix in prefixes)

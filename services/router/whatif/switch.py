@@ -331,7 +331,7 @@ class Switch:
 
     def _originate(self, command: Command) -> None:
         order = command.originate_leg
-        address = order.phone or order.number
+        address = order.phone or order.number or order.sip
         if command.leg_id in self.legs:
             self.result(command, "DUPLICATE_LEG")
             return

@@ -9,13 +9,19 @@ from hypothesis import strategies as st
 
 from services.console.domain import contact_list
 from services.console.domain.contact_list import UnreadableList, read_contacts
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import Limits, Tariff
 
 LINE = "+380441000001"
-ALLOWED = ["+380"]
+LIMITS = Limits(
+    allowed_prefixes=["+380", "+44", "+881"],
+    denied_prefixes=["+38067"],
+    tariffs=[Tariff(prefix="+380", price_per_minute=0.1), Tariff(prefix="+449", price_per_minute=1.0)],
+    outbound_spend_per_day=100.0,
+)
 
 
 def read(text: str | bytes) -> contact_list.ContactList:
-    return read_contacts(text.encode() if isinstance(text, str) else text, LINE, ALLOWED)
+    return read_contacts(text.encode() if isinstance(text, str) else text, LINE, LIMITS)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -36,7 +42,11 @@ def test_a_list_is_read_however_it_was_saved(delimiter: str, encoding: str, endi
         ("12,Client", "no telephone number"),
         (",Client", "no telephone number"),
         ("=1+1,Client", "no telephone number"),
-        ("+12125550123,Client", "no prefix"),
+        ("+12125550123,Client", "no prefix of limits.allowed"),
+        ("0671112233,Client", "a prefix of limits.denied"),
+        ("+449098790000,Client", "costs much"),
+        ("+881612345678,Client", "costs much"),
+        ("+442071000000,Client", "no price"),
         ("0501112233", "fewer cells"),
         ("0501112234,=HYPERLINK(1)", "formula"),
         ("0501112234,@SUM(A1)", "formula"),

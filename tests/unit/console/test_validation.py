@@ -30,6 +30,10 @@ def set_in(document: Document, path: tuple[str | int, ...], value: Any) -> Docum
     return changed
 
 
+def _forward(**where: str) -> Document:
+    return {"step_id": "out", "forward": where, "exits": {"failed": "out"}}
+
+
 BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("tenant_id",), "acme\n", "tenant_id", "lower-case letters"),
     (("tenant_id",), "a/b", "tenant_id", "lower-case letters"),
@@ -165,6 +169,19 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
         "a price already",
     ),
     (("limits", "tariffs"), [{"prefix": "380", "price_per_minute": 1}], "limits.tariffs[0].prefix", "the first digits"),
+    (("fallback_number",), "+380900123456", "fallback_number", "limits.high_risk_prefixes"),
+    (("flows", 0, "steps", 2), _forward(sip="desk@pbx.example"), "flows[0].steps[2].forward.sip", "allowed_sip_hosts"),
+    (("flows", 0, "steps", 2), _forward(sip="desk@"), "flows[0].steps[2].forward.sip", "user@host"),
+    (("flows", 0, "steps", 2), _forward(sip="a@b;maddr=::1"), "flows[0].steps[2].forward.sip", "user@host"),
+    (("flows", 0, "steps", 2), _forward(), "flows[0].steps[2].forward", "exactly one of number, sip"),
+    (
+        ("flows", 0, "steps", 2),
+        _forward(sip="desk@pbx.example", number="+380442000000"),
+        "flows[0].steps[2].forward",
+        "exactly one of number, sip",
+    ),
+    (("limits", "allowed_sip_hosts"), ["*"], "limits.allowed_sip_hosts[0]", "a host of SIP addresses"),
+    (("lines", 0, "most_dials"), -1, "lines[0].most_dials", "at least 0"),
     (("fallback_number",), "+380441000002", "fallback_number", "a line of this tenant"),
 ]
 

@@ -17,6 +17,7 @@ from services.listener.adapters.gate import Gate
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.runner import Runner
+from services.listener.adapters.sip_route import SipRoute
 from services.listener.adapters.spool import Spool
 from services.listener.adapters.switch_plan import Planner
 from services.listener.domain.directory import Directory
@@ -31,6 +32,8 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.recognition_pb2 import RecogniseClip
 from services.shared.esl.client import Reply
 from services.shared.esl.errors import NotSent, OutcomeUnknown
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Names
 from services.shared.testing.memory_bus import MemoryBus
 
 NODE = "node-1"
@@ -110,7 +113,9 @@ class Life:
         self.legs, directory, facts = LegTable(), Directory(), FactBuilder(NODE)
         self.publisher = Publisher(_Bus(bus), Spool(folder / "inputs", 10**7), clock, self.stopping)
         prompts = PromptLibrary("/prompts", lambda _path: True, "flite|kal")
-        planner = Planner(prompts, directory, str(folder / "rec"), "carrier")
+        planner = Planner(
+            prompts, directory, str(folder / "rec"), "carrier", SipRoute(AddressGuard.parse("127.0.0.0/8"), Names())
+        )
         gate = Gate(self.ready, self.stopping, clock)
         answers = Answers(str(folder / "rec"), _Bus(bus), clock)
         runner = Runner(switch, planner, self.legs, gate, lambda _name: None, answers)

@@ -7,19 +7,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.listener.adapters.sip_route import SipRoute
 from services.listener.adapters.switch_plan import Planner
 from services.listener.domain.directory import Directory, TenantEntry, canonical_line
 from services.listener.domain.prompts import PromptLibrary, answer_pattern
 from services.listener.domain.recordings import UnsafeName, recording_of, recording_path
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.esl.errors import UnsafeValue
+from services.shared.outbound.address import AddressGuard
 
 THERE = {"/prompts/acme/uk/hello.wav", "/prompts/default/en/bye.wav", "/prompts/default/uk/bye.wav"}
+
+NAMES = {
+    "pbx.example": ["10.0.0.5", "8.8.4.4"],
+    "six.example": ["2606:4700::1111"],
+    "inner.example": ["127.0.0.1", "::ffff:10.0.0.1", "169.254.169.254"],
+    "127.0.0.1": ["127.0.0.1"],
+}
+"""What the name server says: an inner address among outer ones, IPv6, inner ones only."""
 
 
 def planner() -> Planner:
     directory = Directory()
     directory.put(TenantEntry("acme", 1, (), "acme.example", "uk-UA"))
-    return Planner(PromptLibrary("/prompts", THERE.__contains__, "flite|kal"), directory, "/rec", "carrier")
+    library = PromptLibrary("/prompts", THERE.__contains__, "flite|kal")
+    return Planner(library, directory, "/rec", "carrier", SipRoute(AddressGuard(), _resolve))
+
+
+def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
+    if host not in NAMES:
+        raise OSError(f"no such host: {host}")
+    return [(0, (address, port)) for address in NAMES[host]]
 
 
 def wire(**action: Any) -> list[str]:
@@ -97,6 +115,41 @@ def test_an_originate_carries_whose_it_is_and_its_own_uuid() -> None:
     for pair in ("origination_uuid=new", "originate_timeout=4", "ringmaster_tenant=acme", "ringmaster_call=call"):
         assert pair in line
     assert "${" not in line
+
+
+def _originate_to(sip: str) -> str:
+    command = pb.Command(command_id="c1", tenant_id="acme", call_id="call", leg_id="new")
+    command.originate_leg.sip = sip
+    return planner().originate(command).decode().split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("sip", "endpoint"),
+    [
+        ("desk@pbx.example", "sofia/external/desk@pbx.example;fs_path=sip:8.8.4.4:5060 "),
+        ("+380441@pbx.example:5070", "sofia/external/+380441@pbx.example:5070;fs_path=sip:8.8.4.4:5070 "),
+    ],
+)
+def test_a_sip_address_is_called_at_the_very_address_that_was_judged(sip: str, endpoint: str) -> None:
+    assert endpoint in _originate_to(sip)
+
+
+@pytest.mark.parametrize(
+    "sip",
+    [
+        *(
+            "desk@inner.example",
+            "desk@six.example",
+            "desk@127.0.0.1",
+            "desk@nowhere.example",
+            "desk@pbx.example;maddr=10.0.0.5",
+        ),
+        *("a;fs_path=sip:10.0.0.5@pbx.example", "desk@10.0.0.5@pbx.example", "desk@pbx.example:5060:80", "desk"),
+    ],
+)
+def test_a_sip_address_never_leads_inside(sip: str) -> None:
+    with pytest.raises(UnsafeValue):
+        _originate_to(sip)
 
 
 @given(st.text(max_size=40))

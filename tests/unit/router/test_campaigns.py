@@ -79,6 +79,37 @@ def test_a_line_that_may_dial_one_at_a_time_does() -> None:
     assert [dial.originate_leg.number for dial in dials(log)] == numbers(2)
 
 
+def test_campaigns_that_share_a_line_dial_no_more_than_it_may_together() -> None:
+    made = document(tn.PACING_PROGRESSIVE)
+    made.lines[0].most_dials = 2
+    made.campaigns.add(campaign_id="summer", queue_id="sales", pacing=tn.PACING_PROGRESSIVE, line=LINE)
+    log = Log(made)
+    log.fact("", switch_connected=sw.SwitchConnected())
+    log.ready("olena", "taras", "ivan")
+    assert add(log, numbers(3)).accepted
+    contacts = [rq.Contact(number=f"+38050300000{place}") for place in range(3)]
+    log.request("add-summer", add_contacts=rq.AddContacts(campaign_id="summer", contacts=contacts))
+    run(log)
+    log.request("run-summer", run_campaign=rq.RunCampaign(campaign_id="summer", running=True))
+    log.wait(0.1)
+    assert len(dials(log)) == 2
+    log.hangs_up(dials(log)[0].leg_id, "NO_ANSWER")
+    log.wait(40)
+    live = [dial for dial in dials(log) if dial.leg_id in log.state.legs]
+    assert (len(dials(log)), len(live)) == (3, 2)
+
+
+def test_a_second_attempt_counts_among_those_who_are_dialled() -> None:
+    log = started(tn.PACING_PROGRESSIVE, 2, "olena", "taras", "ivan", most_dials=1)
+    for _ in range(2):
+        log.hangs_up(dials(log)[-1].leg_id, "NO_ANSWER")
+        log.wait(0.1)
+    for _ in range(700):
+        log.wait(1)
+        assert len([dial for dial in dials(log) if dial.leg_id in log.state.legs]) <= 1
+    assert len(dials(log)) > 2
+
+
 def test_the_whole_list_has_its_turn_and_each_customer_his_attempts() -> None:
     log = started(tn.PACING_PROGRESSIVE, 4, "olena")
     for _ in range(60):

@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from services.router.domain import outbound
 from services.router.domain.snapshot import from_snapshot, to_snapshot
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import ban
 from tests.unit.router.world import Log, document
 
 ABROAD = "+442071000000"
@@ -84,7 +84,7 @@ def test_calls_that_agents_begin_count_too() -> None:
 )
 def test_a_number_is_dialled_only_when_every_limit_allows_it(number: str, more: dict[str, Any], limit: str) -> None:
     limits = tn.Limits(**{"allowed_prefixes": ["+44"], **more})
-    assert outbound.ban(limits, number) == limit
+    assert ban(limits, number) == limit
 
 
 def test_a_forward_to_a_denied_number_fails_and_is_told() -> None:

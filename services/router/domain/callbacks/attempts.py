@@ -19,6 +19,7 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import ban
 
 GUARD_MS = 15_000
 """A dial whose end was not told so long after its ring time-out is given up."""
@@ -99,8 +100,7 @@ def _dial_ahead(turn: Turn, task: Callback, queue: tn.Queue) -> None:
     """Dial a customer who will wait in the queue as any caller; one who would be too many rests a moment."""
     run, configuration = turn.state.campaigns[task.campaign_id], turn.state.configuration
     campaign = configuration.campaigns[task.campaign_id] if configuration else tn.Campaign()
-    if task.callback_id not in run.active:  # it rested since its last attempt
-        run.active.append(task.callback_id)
+    _take_turn(turn, task)
     if pacing.ringing(turn, run) >= pacing.rings_wanted(turn, run, campaign):
         planning.plan(turn, task, turn.now_ms + pacing.PACE_MS)
         return
@@ -182,7 +182,7 @@ def _ban(turn: Turn, task: Callback, queue: tn.Queue, policy: Policy) -> str:
         return BLACKLISTED
     if task.number in configuration.lines:
         return OWN_LINE
-    if outbound.ban(document.limits, task.number):
+    if ban(document.limits, task.number):
         return NOT_ALLOWED
     return ""
 
@@ -209,14 +209,12 @@ def _limits(turn: Turn) -> tn.Limits:
 
 
 def _is_held_back(turn: Turn, task: Callback) -> bool:
-    """Whether a task's campaign is paused, or dials as many as its line may."""
+    """Whether a task's campaign is paused, or it or its line dials as many customers as may be."""
     configuration, run = turn.state.configuration, turn.state.campaigns.get(task.campaign_id)
     campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
     if run is None or campaign is None:
         return False
-    others = (turn.state.callbacks[each] for each in run.active if each != task.callback_id)
-    dials = sum(planning.is_dialling(turn, other) for other in others) if campaign.most_dials else 0
-    return not run.is_running or 0 < campaign.most_dials <= dials
+    return not run.is_running or pacing.is_full(turn, run, campaign, task.callback_id)
 
 
 def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
@@ -227,6 +225,13 @@ def _enter(turn: Turn, task: Callback, queue: tn.Queue) -> None:
     widening.widen(turn, call, state.indexes[queue.queue_id])
     waiting.index_call(state, call)
     turn.callers.append(call.call_id)
+
+
+def _take_turn(turn: Turn, task: Callback) -> None:
+    """Count a task among those of its campaign that have the turn, also one that rested since its last attempt."""
+    run = turn.state.campaigns.get(task.campaign_id)
+    if run is not None and task.callback_id not in run.active:
+        run.active.append(task.callback_id)
 
 
 def _new_call(turn: Turn, task: Callback, queue: tn.Queue) -> Call:
@@ -244,6 +249,7 @@ def _new_call(turn: Turn, task: Callback, queue: tn.Queue) -> Call:
     call.joined_ms = call.entered_ms
     call.last_agent_id = remembering.last_agent(state, call, queue)
     task.call_id = call.call_id
+    _take_turn(turn, task)
     outbound.note_begun(turn, _limits(turn))
     state.calls[call.call_id] = call
     state.absent.add(call.call_id)

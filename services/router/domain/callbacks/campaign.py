@@ -86,7 +86,7 @@ def go_on(turn: Turn) -> None:
             pacing.learn(run, is_served=what == planning.REACHED)
         if campaign is not None:
             _judge(turn, run, campaign)
-            _feed(turn, run, campaign)
+            _feed_line(turn, run, campaign)
 
 
 def pace(turn: Turn, campaign_id: str) -> None:
@@ -138,8 +138,21 @@ def _feed(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
         _tell(turn, run, "done", "")
 
 
+def _feed_line(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
+    """Give the next customers their turn, also those of campaigns that waited for the same line."""
+    _feed(turn, run, campaign)
+    configuration = turn.state.configuration
+    if configuration is None or campaign.line not in configuration.line_dials:
+        return
+    for other in pacing.of_line(turn, campaign.line):
+        if other is not run:
+            _feed(turn, other, configuration.campaigns[other.campaign_id])
+
+
 def _has_room(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> bool:
     """Whether one more customer may have the turn."""
+    if pacing.is_line_full(turn, campaign.line):
+        return False
     if pacing.is_predictive(campaign, run):
         under_way = pacing.ringing(turn, run) + pacing.about_to_ring(turn, run)
         is_wanted = under_way < pacing.rings_wanted(turn, run, campaign)

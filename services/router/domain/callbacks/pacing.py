@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 
 from services.router.domain import estimating
+from services.router.domain.callbacks import planning
 from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.turn import Turn
@@ -79,6 +80,32 @@ def ringing(turn: Turn, run: CampaignRun) -> int:
 def about_to_ring(turn: Turn, run: CampaignRun) -> int:
     """Return how many more have the turn and will be dialled."""
     return sum(task.call_id not in turn.state.calls for task in _turns(turn, run))
+
+
+def is_full(turn: Turn, run: CampaignRun, campaign: tn.Campaign, but: str = "") -> bool:
+    """Whether a campaign, or all of its line together, dial as many customers as may be, one task left out."""
+    if 0 < campaign.most_dials <= _dialling(turn, run, but):
+        return True
+    return is_line_full(turn, campaign.line, but)
+
+
+def is_line_full(turn: Turn, line: str, but: str = "") -> bool:
+    """Whether all campaigns of a line together dial as many customers as it may."""
+    configuration = turn.state.configuration
+    most = configuration.line_dials.get(line, 0) if configuration else 0
+    return most > 0 and most <= sum(_dialling(turn, each, but) for each in of_line(turn, line))
+
+
+def of_line(turn: Turn, line: str) -> list[CampaignRun]:
+    """Return the campaigns that dial under a line."""
+    configuration = turn.state.configuration
+    known = configuration.campaigns if configuration else {}
+    runs = turn.state.campaigns.values()
+    return [run for run in runs if run.campaign_id in known and known[run.campaign_id].line == line]
+
+
+def _dialling(turn: Turn, run: CampaignRun, but: str) -> int:
+    return sum(task.callback_id != but and planning.is_dialling(turn, task) for task in _turns(turn, run))
 
 
 def _turns(turn: Turn, run: CampaignRun) -> Iterator[Callback]:

@@ -1,12 +1,12 @@
 """What people and programs ask of callbacks over the API (SPEC 4)."""
 
-from services.router.domain import outbound
 from services.router.domain.callbacks import opening, planning
 from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.task import Callback
 from services.router.domain.configuration import Configuration
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.destinations import ban
 
 ID_PREFIX = "cb-"
 """Before the request's id: whoever asks knows the task's id before the answer."""
@@ -36,7 +36,7 @@ def ask(turn: Turn, request: rq.Request) -> Answer:
 def _fault_of(configuration: Configuration, number: str) -> Answer | None:
     if not number:
         return "not-a-number", "This is not a telephone number; write it as E.164, with + and the country's code."
-    if outbound.ban(configuration.document.limits, number):
+    if ban(configuration.document.limits, number):
         return "not-allowed", "The tenant's limits do not allow calls to this number."
     return None
 

@@ -17,6 +17,7 @@ from services.router.domain.ordering import ANYONE
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import ALLOWED
 
 RING_SECONDS = 30
 BY_TRANSFER = "transfer"
@@ -140,7 +141,7 @@ def dial_refusal(turn: Turn, number: str) -> outbound.Refusal | None:
     """Return why the tenant may not call a number now, None when it may."""
     configuration = turn.state.configuration
     if configuration is None or not _NUMBER.fullmatch(number):
-        return outbound.Refusal(outbound.ALLOWED)
+        return outbound.Refusal(ALLOWED)
     return outbound.refusal(turn, configuration.document.limits, number)
 
 

@@ -6,6 +6,7 @@ from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, LegRole
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.destinations import SIP_HOSTS, may_reach
 
 DEFAULT_FORWARD_SECONDS = 30
 AFTER_TALK = "answered"
@@ -47,26 +48,38 @@ def _agent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
 
 
 def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
-    number = step.forward.number
-    refused = outbound.refusal(turn, configuration_of(turn, call).document.limits, number)
+    forward = step.forward
+    refused = _forbidden(turn, call, forward)
     if refused is not None:
         refused.tell(turn.call_event(call))
-        return "failed", "the number may not be dialled"
+        return "failed", f"the {'SIP address' if forward.sip else 'number'} may not be dialled"
     calls.answer(turn, call)
     calls.to_stage(call, CallStage.FORWARDING)
     turn.command(call, call.call_id).start_music.SetInParent()
-    ring_ms = (step.forward.ring_timeout_seconds or DEFAULT_FORWARD_SECONDS) * 1000
+    ring_ms = (forward.ring_timeout_seconds or DEFAULT_FORWARD_SECONDS) * 1000
     leg_id = turn.new_leg_id()
     command = turn.command(call, leg_id, ring_ms)
-    command.originate_leg.number = number
+    if forward.sip:
+        command.originate_leg.sip = forward.sip
+    else:
+        command.originate_leg.number = forward.number
     command.originate_leg.ring_timeout_ms = ring_ms
     command.originate_leg.caller_number = call.line
     call.other_leg_id = leg_id
     call.goes_on = False
     turn.state.legs[leg_id] = Leg(leg_id, call.call_id, LegRole.OUTSIDE, call.node, command_id=command.command_id)
-    outbound.dialled(turn, leg_id, number)
+    if forward.number:
+        outbound.dialled(turn, leg_id, forward.number)
     turn.set_timer("step", call.call_id, ring_ms)
     return None
+
+
+def _forbidden(turn: Turn, call: Call, forward: tn.ForwardStep) -> outbound.Refusal | None:
+    """Return why a caller may not be sent there; a SIP address costs nothing, so no day's spend is asked."""
+    limits = configuration_of(turn, call).document.limits
+    if forward.sip:
+        return None if may_reach(limits, forward.sip) else outbound.Refusal(SIP_HOSTS)
+    return outbound.refusal(turn, limits, forward.number)
 
 
 KINDS: dict[str, Kind] = {"queue": Kind(_queue), "agent": Kind(_agent), "forward": Kind(_forward)}

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bringmaster/v1/command.proto\x12\rringmaster.v1\"\xaa\n\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x0e\n\x06leg_id\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\x03\x12\x17\n\x0f\x66\x65nce_partition\x18\x07 \x01(\x05\x12\x18\n\x10\x66\x65nce_generation\x18\x08 \x01(\x03\x12,\n\tlease_leg\x18\x14 \x01(\x0b\x32\x17.ringmaster.v1.LeaseLegH\x00\x12.\n\nanswer_leg\x18\x15 \x01(\x0b\x32\x18.ringmaster.v1.AnswerLegH\x00\x12\x30\n\x0bplay_prompt\x18\x16 \x01(\x0b\x32\x19.ringmaster.v1.PlayPromptH\x00\x12\x36\n\x0e\x63ollect_digits\x18\x17 \x01(\x0b\x32\x1c.ringmaster.v1.CollectDigitsH\x00\x12\x30\n\x0bstart_music\x18\x18 \x01(\x0b\x32\x19.ringmaster.v1.StartMusicH\x00\x12\x34\n\rstop_playback\x18\x19 \x01(\x0b\x32\x1b.ringmaster.v1.StopPlaybackH\x00\x12\x34\n\roriginate_leg\x18\x1a \x01(\x0b\x32\x1b.ringmaster.v1.OriginateLegH\x00\x12\x30\n\x0b\x62ridge_legs\x18\x1b \x01(\x0b\x32\x19.ringmaster.v1.BridgeLegsH\x00\x12/\n\x0bhang_up_leg\x18\x1c \x01(\x0b\x32\x18.ringmaster.v1.HangUpLegH\x00\x12*\n\x08hold_leg\x18\x1d \x01(\x0b\x32\x16.ringmaster.v1.HoldLegH\x00\x12.\n\nresume_leg\x18\x1e \x01(\x0b\x32\x18.ringmaster.v1.ResumeLegH\x00\x12\x38\n\x0fstart_recording\x18\x1f \x01(\x0b\x32\x1d.ringmaster.v1.StartRecordingH\x00\x12\x36\n\x0estop_recording\x18  \x01(\x0b\x32\x1c.ringmaster.v1.StopRecordingH\x00\x12\x36\n\x0emask_recording\x18! \x01(\x0b\x32\x1c.ringmaster.v1.MaskRecordingH\x00\x12:\n\x10unmask_recording\x18\" \x01(\x0b\x32\x1e.ringmaster.v1.UnmaskRecordingH\x00\x12\x30\n\x0bsend_digits\x18# \x01(\x0b\x32\x19.ringmaster.v1.SendDigitsH\x00\x12*\n\x08mute_leg\x18$ \x01(\x0b\x32\x16.ringmaster.v1.MuteLegH\x00\x12\x34\n\reavesdrop_leg\x18% \x01(\x0b\x32\x1b.ringmaster.v1.EavesdropLegH\x00\x12\x38\n\x0fjoin_conference\x18& \x01(\x0b\x32\x1d.ringmaster.v1.JoinConferenceH\x00\x12,\n\tpart_legs\x18\' \x01(\x0b\x32\x17.ringmaster.v1.PartLegsH\x00\x12\x34\n\rrecord_answer\x18( \x01(\x0b\x32\x1b.ringmaster.v1.RecordAnswerH\x00\x12:\n\x10recognise_answer\x18) \x01(\x0b\x32\x1e.ringmaster.v1.RecogniseAnswerH\x00\x42\x08\n\x06\x61\x63tion\"\x1b\n\x08LeaseLeg\x12\x0f\n\x07seconds\x18\x01 \x01(\r\"\x0b\n\tAnswerLeg\"l\n\x06Prompt\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x14\n\nsilence_ms\x18\x03 \x01(\rH\x00\x12\x10\n\x06number\x18\x04 \x01(\x03H\x00\x12\x10\n\x08language\x18\n \x01(\tB\x08\n\x06source\"4\n\nPlayPrompt\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\"\xf0\x01\n\rCollectDigits\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\x12.\n\x0finvalid_prompts\x18\x02 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\x12\x12\n\nmin_digits\x18\x03 \x01(\r\x12\x12\n\nmax_digits\x18\x04 \x01(\r\x12\r\n\x05tries\x18\x05 \x01(\r\x12\x12\n\ntimeout_ms\x18\x06 \x01(\r\x12\x18\n\x10\x64igit_timeout_ms\x18\x07 \x01(\r\x12\x13\n\x0bterminators\x18\x08 \x01(\t\x12\r\n\x05valid\x18\t \x03(\t\"M\n\x0cRecordAnswer\x12\x14\n\x0cmost_seconds\x18\x01 \x01(\r\x12\x17\n\x0fsilence_seconds\x18\x02 \x01(\r\x12\x0e\n\x06\x64igits\x18\x03 \x01(\t\"H\n\x0fRecogniseAnswer\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x0f\n\x07phrases\x18\x02 \x03(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\"-\n\nStartMusic\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x0f\n\x07ringing\x18\x02 \x01(\x08\"\x0e\n\x0cStopPlayback\"\x96\x01\n\x0cOriginateLeg\x12\x0f\n\x05phone\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\tH\x00\x12\x0f\n\x07gateway\x18\x03 \x01(\t\x12\x17\n\x0fring_timeout_ms\x18\x04 \x01(\r\x12\x15\n\rcaller_number\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x06 \x01(\tB\r\n\x0b\x64\x65stination\"P\n\nBridgeLegs\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\x12\x12\n\npark_after\x18\x02 \x01(\x08\x12\x18\n\x10park_other_after\x18\x03 \x01(\x08\" \n\x08PartLegs\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"\x1a\n\tHangUpLeg\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\"\t\n\x07HoldLeg\"\x0b\n\tResumeLeg\"U\n\x0eStartRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x15\n\rlimit_seconds\x18\x02 \x01(\r\x12\x16\n\x0ewithout_bridge\x18\x03 \x01(\x08\"%\n\rStopRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"%\n\rMaskRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\'\n\x0fUnmaskRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"\x18\n\x07MuteLeg\x12\r\n\x05muted\x18\x01 \x01(\x08\"Q\n\x0c\x45\x61vesdropLeg\x12\x15\n\rtarget_leg_id\x18\x01 \x01(\t\x12*\n\x04mode\x18\x02 \x01(\x0e\x32\x1c.ringmaster.v1.EavesdropMode\"\'\n\x0eJoinConference\x12\x15\n\rconference_id\x18\x01 \x01(\t\"\x91\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06leg_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12.\n\x07outcome\x18\x04 \x01(\x0e\x32\x1d.ringmaster.v1.CommandOutcome\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x0c\n\x04node\x18\x06 \x01(\t*\x80\x01\n\rEavesdropMode\x12\x1e\n\x1a\x45\x41VESDROP_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45\x41VESDROP_MODE_LISTEN\x10\x01\x12\x1a\n\x16\x45\x41VESDROP_MODE_WHISPER\x10\x02\x12\x18\n\x14\x45\x41VESDROP_MODE_BARGE\x10\x03*\xbd\x01\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMMAND_OUTCOME_DONE\x10\x01\x12\x1a\n\x16\x43OMMAND_OUTCOME_FAILED\x10\x02\x12\x1b\n\x17\x43OMMAND_OUTCOME_EXPIRED\x10\x03\x12\x1a\n\x16\x43OMMAND_OUTCOME_FENCED\x10\x04\x12\x1b\n\x17\x43OMMAND_OUTCOME_UNKNOWN\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bringmaster/v1/command.proto\x12\rringmaster.v1\"\xaa\n\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x0e\n\x06leg_id\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\x03\x12\x17\n\x0f\x66\x65nce_partition\x18\x07 \x01(\x05\x12\x18\n\x10\x66\x65nce_generation\x18\x08 \x01(\x03\x12,\n\tlease_leg\x18\x14 \x01(\x0b\x32\x17.ringmaster.v1.LeaseLegH\x00\x12.\n\nanswer_leg\x18\x15 \x01(\x0b\x32\x18.ringmaster.v1.AnswerLegH\x00\x12\x30\n\x0bplay_prompt\x18\x16 \x01(\x0b\x32\x19.ringmaster.v1.PlayPromptH\x00\x12\x36\n\x0e\x63ollect_digits\x18\x17 \x01(\x0b\x32\x1c.ringmaster.v1.CollectDigitsH\x00\x12\x30\n\x0bstart_music\x18\x18 \x01(\x0b\x32\x19.ringmaster.v1.StartMusicH\x00\x12\x34\n\rstop_playback\x18\x19 \x01(\x0b\x32\x1b.ringmaster.v1.StopPlaybackH\x00\x12\x34\n\roriginate_leg\x18\x1a \x01(\x0b\x32\x1b.ringmaster.v1.OriginateLegH\x00\x12\x30\n\x0b\x62ridge_legs\x18\x1b \x01(\x0b\x32\x19.ringmaster.v1.BridgeLegsH\x00\x12/\n\x0bhang_up_leg\x18\x1c \x01(\x0b\x32\x18.ringmaster.v1.HangUpLegH\x00\x12*\n\x08hold_leg\x18\x1d \x01(\x0b\x32\x16.ringmaster.v1.HoldLegH\x00\x12.\n\nresume_leg\x18\x1e \x01(\x0b\x32\x18.ringmaster.v1.ResumeLegH\x00\x12\x38\n\x0fstart_recording\x18\x1f \x01(\x0b\x32\x1d.ringmaster.v1.StartRecordingH\x00\x12\x36\n\x0estop_recording\x18  \x01(\x0b\x32\x1c.ringmaster.v1.StopRecordingH\x00\x12\x36\n\x0emask_recording\x18! \x01(\x0b\x32\x1c.ringmaster.v1.MaskRecordingH\x00\x12:\n\x10unmask_recording\x18\" \x01(\x0b\x32\x1e.ringmaster.v1.UnmaskRecordingH\x00\x12\x30\n\x0bsend_digits\x18# \x01(\x0b\x32\x19.ringmaster.v1.SendDigitsH\x00\x12*\n\x08mute_leg\x18$ \x01(\x0b\x32\x16.ringmaster.v1.MuteLegH\x00\x12\x34\n\reavesdrop_leg\x18% \x01(\x0b\x32\x1b.ringmaster.v1.EavesdropLegH\x00\x12\x38\n\x0fjoin_conference\x18& \x01(\x0b\x32\x1d.ringmaster.v1.JoinConferenceH\x00\x12,\n\tpart_legs\x18\' \x01(\x0b\x32\x17.ringmaster.v1.PartLegsH\x00\x12\x34\n\rrecord_answer\x18( \x01(\x0b\x32\x1b.ringmaster.v1.RecordAnswerH\x00\x12:\n\x10recognise_answer\x18) \x01(\x0b\x32\x1e.ringmaster.v1.RecogniseAnswerH\x00\x42\x08\n\x06\x61\x63tion\"\x1b\n\x08LeaseLeg\x12\x0f\n\x07seconds\x18\x01 \x01(\r\"\x0b\n\tAnswerLeg\"l\n\x06Prompt\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x14\n\nsilence_ms\x18\x03 \x01(\rH\x00\x12\x10\n\x06number\x18\x04 \x01(\x03H\x00\x12\x10\n\x08language\x18\n \x01(\tB\x08\n\x06source\"4\n\nPlayPrompt\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\"\xf0\x01\n\rCollectDigits\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\x12.\n\x0finvalid_prompts\x18\x02 \x03(\x0b\x32\x15.ringmaster.v1.Prompt\x12\x12\n\nmin_digits\x18\x03 \x01(\r\x12\x12\n\nmax_digits\x18\x04 \x01(\r\x12\r\n\x05tries\x18\x05 \x01(\r\x12\x12\n\ntimeout_ms\x18\x06 \x01(\r\x12\x18\n\x10\x64igit_timeout_ms\x18\x07 \x01(\r\x12\x13\n\x0bterminators\x18\x08 \x01(\t\x12\r\n\x05valid\x18\t \x03(\t\"M\n\x0cRecordAnswer\x12\x14\n\x0cmost_seconds\x18\x01 \x01(\r\x12\x17\n\x0fsilence_seconds\x18\x02 \x01(\r\x12\x0e\n\x06\x64igits\x18\x03 \x01(\t\"H\n\x0fRecogniseAnswer\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x0f\n\x07phrases\x18\x02 \x03(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\"-\n\nStartMusic\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x0f\n\x07ringing\x18\x02 \x01(\x08\"\x0e\n\x0cStopPlayback\"\xa5\x01\n\x0cOriginateLeg\x12\x0f\n\x05phone\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\tH\x00\x12\r\n\x03sip\x18\x07 \x01(\tH\x00\x12\x0f\n\x07gateway\x18\x03 \x01(\t\x12\x17\n\x0fring_timeout_ms\x18\x04 \x01(\r\x12\x15\n\rcaller_number\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x06 \x01(\tB\r\n\x0b\x64\x65stination\"P\n\nBridgeLegs\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\x12\x12\n\npark_after\x18\x02 \x01(\x08\x12\x18\n\x10park_other_after\x18\x03 \x01(\x08\" \n\x08PartLegs\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"\x1a\n\tHangUpLeg\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\"\t\n\x07HoldLeg\"\x0b\n\tResumeLeg\"U\n\x0eStartRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x15\n\rlimit_seconds\x18\x02 \x01(\r\x12\x16\n\x0ewithout_bridge\x18\x03 \x01(\x08\"%\n\rStopRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"%\n\rMaskRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\'\n\x0fUnmaskRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"\x18\n\x07MuteLeg\x12\r\n\x05muted\x18\x01 \x01(\x08\"Q\n\x0c\x45\x61vesdropLeg\x12\x15\n\rtarget_leg_id\x18\x01 \x01(\t\x12*\n\x04mode\x18\x02 \x01(\x0e\x32\x1c.ringmaster.v1.EavesdropMode\"\'\n\x0eJoinConference\x12\x15\n\rconference_id\x18\x01 \x01(\t\"\x91\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06leg_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12.\n\x07outcome\x18\x04 \x01(\x0e\x32\x1d.ringmaster.v1.CommandOutcome\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x0c\n\x04node\x18\x06 \x01(\t*\x80\x01\n\rEavesdropMode\x12\x1e\n\x1a\x45\x41VESDROP_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45\x41VESDROP_MODE_LISTEN\x10\x01\x12\x1a\n\x16\x45\x41VESDROP_MODE_WHISPER\x10\x02\x12\x18\n\x14\x45\x41VESDROP_MODE_BARGE\x10\x03*\xbd\x01\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMMAND_OUTCOME_DONE\x10\x01\x12\x1a\n\x16\x43OMMAND_OUTCOME_FAILED\x10\x02\x12\x1b\n\x17\x43OMMAND_OUTCOME_EXPIRED\x10\x03\x12\x1a\n\x16\x43OMMAND_OUTCOME_FENCED\x10\x04\x12\x1b\n\x17\x43OMMAND_OUTCOME_UNKNOWN\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.command_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EAVESDROPMODE']._serialized_start=2892
-  _globals['_EAVESDROPMODE']._serialized_end=3020
-  _globals['_COMMANDOUTCOME']._serialized_start=3023
-  _globals['_COMMANDOUTCOME']._serialized_end=3212
+  _globals['_EAVESDROPMODE']._serialized_start=2907
+  _globals['_EAVESDROPMODE']._serialized_end=3035
+  _globals['_COMMANDOUTCOME']._serialized_start=3038
+  _globals['_COMMANDOUTCOME']._serialized_end=3227
   _globals['_COMMAND']._serialized_start=47
   _globals['_COMMAND']._serialized_end=1369
   _globals['_LEASELEG']._serialized_start=1371
@@ -56,33 +56,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOPPLAYBACK']._serialized_start=2020
   _globals['_STOPPLAYBACK']._serialized_end=2034
   _globals['_ORIGINATELEG']._serialized_start=2037
-  _globals['_ORIGINATELEG']._serialized_end=2187
-  _globals['_BRIDGELEGS']._serialized_start=2189
-  _globals['_BRIDGELEGS']._serialized_end=2269
-  _globals['_PARTLEGS']._serialized_start=2271
-  _globals['_PARTLEGS']._serialized_end=2303
-  _globals['_HANGUPLEG']._serialized_start=2305
-  _globals['_HANGUPLEG']._serialized_end=2331
-  _globals['_HOLDLEG']._serialized_start=2333
-  _globals['_HOLDLEG']._serialized_end=2342
-  _globals['_RESUMELEG']._serialized_start=2344
-  _globals['_RESUMELEG']._serialized_end=2355
-  _globals['_STARTRECORDING']._serialized_start=2357
-  _globals['_STARTRECORDING']._serialized_end=2442
-  _globals['_STOPRECORDING']._serialized_start=2444
-  _globals['_STOPRECORDING']._serialized_end=2481
-  _globals['_MASKRECORDING']._serialized_start=2483
-  _globals['_MASKRECORDING']._serialized_end=2520
-  _globals['_UNMASKRECORDING']._serialized_start=2522
-  _globals['_UNMASKRECORDING']._serialized_end=2561
-  _globals['_SENDDIGITS']._serialized_start=2563
-  _globals['_SENDDIGITS']._serialized_end=2591
-  _globals['_MUTELEG']._serialized_start=2593
-  _globals['_MUTELEG']._serialized_end=2617
-  _globals['_EAVESDROPLEG']._serialized_start=2619
-  _globals['_EAVESDROPLEG']._serialized_end=2700
-  _globals['_JOINCONFERENCE']._serialized_start=2702
-  _globals['_JOINCONFERENCE']._serialized_end=2741
-  _globals['_COMMANDRESULT']._serialized_start=2744
-  _globals['_COMMANDRESULT']._serialized_end=2889
+  _globals['_ORIGINATELEG']._serialized_end=2202
+  _globals['_BRIDGELEGS']._serialized_start=2204
+  _globals['_BRIDGELEGS']._serialized_end=2284
+  _globals['_PARTLEGS']._serialized_start=2286
+  _globals['_PARTLEGS']._serialized_end=2318
+  _globals['_HANGUPLEG']._serialized_start=2320
+  _globals['_HANGUPLEG']._serialized_end=2346
+  _globals['_HOLDLEG']._serialized_start=2348
+  _globals['_HOLDLEG']._serialized_end=2357
+  _globals['_RESUMELEG']._serialized_start=2359
+  _globals['_RESUMELEG']._serialized_end=2370
+  _globals['_STARTRECORDING']._serialized_start=2372
+  _globals['_STARTRECORDING']._serialized_end=2457
+  _globals['_STOPRECORDING']._serialized_start=2459
+  _globals['_STOPRECORDING']._serialized_end=2496
+  _globals['_MASKRECORDING']._serialized_start=2498
+  _globals['_MASKRECORDING']._serialized_end=2535
+  _globals['_UNMASKRECORDING']._serialized_start=2537
+  _globals['_UNMASKRECORDING']._serialized_end=2576
+  _globals['_SENDDIGITS']._serialized_start=2578
+  _globals['_SENDDIGITS']._serialized_end=2606
+  _globals['_MUTELEG']._serialized_start=2608
+  _globals['_MUTELEG']._serialized_end=2632
+  _globals['_EAVESDROPLEG']._serialized_start=2634
+  _globals['_EAVESDROPLEG']._serialized_end=2715
+  _globals['_JOINCONFERENCE']._serialized_start=2717
+  _globals['_JOINCONFERENCE']._serialized_end=2756
+  _globals['_COMMANDRESULT']._serialized_start=2759
+  _globals['_COMMANDRESULT']._serialized_end=2904
 # @@protoc_insertion_point(module_scope)

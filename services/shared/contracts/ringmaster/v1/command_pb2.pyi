@@ -547,6 +547,7 @@ class OriginateLeg(_message.Message):
 
     PHONE_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
+    SIP_FIELD_NUMBER: _builtins.int
     GATEWAY_FIELD_NUMBER: _builtins.int
     RING_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     CALLER_NUMBER_FIELD_NUMBER: _builtins.int
@@ -555,6 +556,8 @@ class OriginateLeg(_message.Message):
     """An agent's phone: user@domain of its registration."""
     number: _builtins.str
     """A number outside, E.164, through gateway."""
+    sip: _builtins.str
+    """A SIP address outside, user@host or user@host:port; the listener resolves the host and refuses inner addresses."""
     gateway: _builtins.str
     """Gateway for a number; empty = the node's default."""
     ring_timeout_ms: _builtins.int
@@ -568,16 +571,17 @@ class OriginateLeg(_message.Message):
         *,
         phone: _builtins.str = ...,
         number: _builtins.str = ...,
+        sip: _builtins.str = ...,
         gateway: _builtins.str = ...,
         ring_timeout_ms: _builtins.int = ...,
         caller_number: _builtins.str = ...,
         caller_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "number", b"number", "phone", b"phone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "number", b"number", "phone", b"phone", "sip", b"sip"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_name", b"caller_name", "caller_number", b"caller_number", "destination", b"destination", "gateway", b"gateway", "number", b"number", "phone", b"phone", "ring_timeout_ms", b"ring_timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_name", b"caller_name", "caller_number", b"caller_number", "destination", b"destination", "gateway", b"gateway", "number", b"number", "phone", b"phone", "ring_timeout_ms", b"ring_timeout_ms", "sip", b"sip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["phone", "number"]  # noqa: Y015
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["phone", "number", "sip"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 

@@ -787,12 +787,15 @@ class Line(_message.Message):
     FLOW_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     RECORDING_FIELD_NUMBER: _builtins.int
+    MOST_DIALS_FIELD_NUMBER: _builtins.int
     number: _builtins.str
     """E.164 with +."""
     flow: _builtins.str
     """The flow that a call to it starts."""
     label: _builtins.str
     """The company's name for it."""
+    most_dials: _builtins.int
+    """Most customers dialled at once under this line by all campaigns that show it; 0 = no limit of the line's own."""
     @_builtins.property
     def recording(self) -> Global___RecordingPolicy:
         """What is recorded of its calls, in place of the company's policy as a whole; a queue's policy goes before it."""
@@ -804,10 +807,11 @@ class Line(_message.Message):
         flow: _builtins.str = ...,
         label: _builtins.str = ...,
         recording: Global___RecordingPolicy | None = ...,
+        most_dials: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "label", b"label", "number", b"number", "recording", b"recording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "label", b"label", "most_dials", b"most_dials", "number", b"number", "recording", b"recording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -994,7 +998,7 @@ class Campaign(_message.Message):
     line: _builtins.str
     """The tenant's line that customers see, E.164 with +."""
     most_dials: _builtins.int
-    """Most customers dialled at once under this campaign's line; 0 = as many as agents are free."""
+    """Most customers dialled at once by this campaign; 0 = as many as agents are free. Its line may have a limit too."""
     abandon_percent: _builtins.int
     """Progressive and predictive: when more of a hundred reached customers have hung up before an agent talked, it dials as
     preview. Predictive: 0 = 3.
@@ -1905,25 +1909,29 @@ Global___QueueStep: _TypeAlias = QueueStep  # noqa: Y015
 
 @_typing.final
 class ForwardStep(_message.Message):
-    """ForwardStep bridges the caller to an outside number."""
+    """ForwardStep bridges the caller to an outside number or a SIP address, one of them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NUMBER_FIELD_NUMBER: _builtins.int
+    SIP_FIELD_NUMBER: _builtins.int
     RING_TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     number: _builtins.str
     """E.164 with +."""
+    sip: _builtins.str
+    """user@host or user@host:port, whose host limits.allowed_sip_hosts names."""
     ring_timeout_seconds: _builtins.int
     """How long it may ring, seconds."""
     def __init__(
         self,
         *,
         number: _builtins.str = ...,
+        sip: _builtins.str = ...,
         ring_timeout_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "ring_timeout_seconds", b"ring_timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "ring_timeout_seconds", b"ring_timeout_seconds", "sip", b"sip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3253,6 +3261,7 @@ class Limits(_message.Message):
     HIGH_RISK_PREFIXES_FIELD_NUMBER: _builtins.int
     OUTBOUND_SPEND_PER_DAY_FIELD_NUMBER: _builtins.int
     TARIFFS_FIELD_NUMBER: _builtins.int
+    ALLOWED_SIP_HOSTS_FIELD_NUMBER: _builtins.int
     concurrent_calls: _builtins.int
     """Most calls at once; 0 = no limit."""
     calls_per_second: _builtins.int
@@ -3275,6 +3284,10 @@ class Limits(_message.Message):
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tariff]:
         """What calls cost; the longest prefix counts. Where the spend is limited a number without a price is not dialled."""
 
+    @_builtins.property
+    def allowed_sip_hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Hosts that calls may be forwarded to by SIP, exactly as written there, or *.domain for all names below it; none = none."""
+
     def __init__(
         self,
         *,
@@ -3285,10 +3298,11 @@ class Limits(_message.Message):
         high_risk_prefixes: _abc.Iterable[_builtins.str] | None = ...,
         outbound_spend_per_day: _builtins.float = ...,
         tariffs: _abc.Iterable[Global___Tariff] | None = ...,
+        allowed_sip_hosts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_prefixes", b"allowed_prefixes", "calls_per_second", b"calls_per_second", "concurrent_calls", b"concurrent_calls", "denied_prefixes", b"denied_prefixes", "high_risk_prefixes", b"high_risk_prefixes", "outbound_spend_per_day", b"outbound_spend_per_day", "tariffs", b"tariffs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_prefixes", b"allowed_prefixes", "allowed_sip_hosts", b"allowed_sip_hosts", "calls_per_second", b"calls_per_second", "concurrent_calls", b"concurrent_calls", "denied_prefixes", b"denied_prefixes", "high_risk_prefixes", b"high_risk_prefixes", "outbound_spend_per_day", b"outbound_spend_per_day", "tariffs", b"tariffs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
