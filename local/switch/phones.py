@@ -219,7 +219,7 @@ class PhoneBook:
             return self._one_off("external", number, gateway, self._outside) if number else "INVALID_URL"
         if not rest:
             return "INVALID_URL"
-        user, _, host = rest.partition("@")
+        user, _, host = rest.partition(";")[0].partition("@")
         does = user if user in BEHAVIOURS else self._outside.does
         if host.endswith(":5999"):
             does = "broken"

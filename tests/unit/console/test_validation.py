@@ -169,7 +169,7 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
         "a price already",
     ),
     (("limits", "tariffs"), [{"prefix": "380", "price_per_minute": 1}], "limits.tariffs[0].prefix", "the first digits"),
-    (("fallback_number",), "+380900123456", "fallback_number", "limits.high_risk_prefixes"),
+    (("fallback_number",), "+380900212345", "fallback_number", "limits.high_risk_prefixes"),
     (("flows", 0, "steps", 2), _forward(sip="desk@pbx.example"), "flows[0].steps[2].forward.sip", "allowed_sip_hosts"),
     (("flows", 0, "steps", 2), _forward(sip="desk@"), "flows[0].steps[2].forward.sip", "user@host"),
     (("flows", 0, "steps", 2), _forward(sip="a@b;maddr=::1"), "flows[0].steps[2].forward.sip", "user@host"),
