@@ -28,7 +28,8 @@ from bench.report import Row, show
 
 WHO = "mod_callcenter"
 AGENTS, WAITING, CALLS_A_SECOND = 100, 50, 10
-TALK_SECONDS = (2.0, 6.0)
+Span = tuple[float, float]
+TALK_SECONDS: Span = (2.0, 6.0)
 START_SECONDS = 30.0
 _MODULES = ("event_socket", "commands", "dptools", "dialplan_xml", "tone_stream", "loopback", "callcenter")
 _CONFIGURATION = """<document type="freeswitch/xml"><section name="configuration">
@@ -101,6 +102,7 @@ class Link:
 class Hall:
     """What has happened in the queue: who came and who became free when, the waits in seconds, and whose talk ends."""
 
+    talk_seconds: Span
     came: dict[str, float] = field(default_factory=dict)
     free: dict[str, float] = field(default_factory=dict)
     waits: list[tuple[float, str]] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Hall:
         if action == "member-queue-start":
             self.came[member] = now
         elif action == "bridge-agent-start":
-            heappush(self.talks, (now + self.dice.uniform(*TALK_SECONDS), event.get("CC-Agent-UUID", "")))
+            heappush(self.talks, (now + self.dice.uniform(*self.talk_seconds), event.get("CC-Agent-UUID", "")))
         elif action == "bridge-agent-end":
             self.free[agent] = now
         elif action == "member-queue-end":
@@ -167,20 +169,22 @@ def _call(link: Link) -> None:
     link.ask("bgapi originate {null_enable_auto_answer=true}null/caller &callcenter(hall)")
 
 
-def measure(freeswitch: str, *, waiting: int, seconds: float) -> list[tuple[float, str]]:
+def measure(
+    freeswitch: str, *, waiting: int, seconds: float, agents: int = AGENTS, talk_seconds: Span = TALK_SECONDS
+) -> list[tuple[float, str]]:
     """Let callers come: as many as agents and `waiting` more are always there, or (0) some each second.
 
     Returns the waits in seconds, and who waited for whom. Raises RuntimeError when the switch refuses.
     """
-    hall = Hall()
+    hall = Hall(talk_seconds)
     with running(freeswitch) as port:
         commands, events = Link(port), Link(port)
-        _staff(commands, AGENTS)
+        _staff(commands, agents)
         events.ask("event plain CUSTOM callcenter::info")
         Thread(target=_watch, args=(events, hall), daemon=True).start()
         placed, next_call, ends = 0, time.perf_counter(), time.perf_counter() + seconds
         while (now := time.perf_counter()) < ends:
-            if placed - hall.ended < AGENTS + waiting if waiting else now >= next_call:
+            if placed - hall.ended < agents + waiting if waiting else now >= next_call:
                 _call(commands)
                 placed, next_call = placed + 1, now + hall.dice.expovariate(CALLS_A_SECOND)
             elif hall.talks and hall.talks[0][0] <= now:
