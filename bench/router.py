@@ -161,7 +161,7 @@ def measure(agents: int, queues: int, waiting: int, calls: int) -> tuple[float, 
 
 
 def freed(hall: Hall, calls: int) -> list[float]:
-    """Return the seconds from each input that frees an agent to the command that rings the agent for the next caller."""
+    """Return the seconds from each input that frees an agent to the command to ring that agent for the next caller."""
     feeder = Feeder(hall.agents, 1)
     legs = [(f"w{number}", feeder.arrive(f"w{number}", 0)) for number in range(hall.agents + hall.waiting)]
     legs, waits = [(call_id, leg_id) for call_id, leg_id in legs if leg_id], []
