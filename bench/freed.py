@@ -3,7 +3,7 @@
 The same hall for both: so many agents, so many who always wait, one queue, longest idle first. In the core it is the
 input that frees the agent, from its bytes to the command to ring. In mod_callcenter it is `bridge-agent-end` to
 `agent-offering` of the same agent, whom it finds when it looks the next time: its match, and the wait for it. So no
-ratio is given: what our stack adds to the decision (socket, log, log, socket) is measured by bench/latency, beside it too.
+ratio is given: what our stack adds to the decision (socket, log, log, socket) is in bench/latency, beside it too.
 """
 
 from collections.abc import Callable, Iterator

@@ -4,10 +4,11 @@ Nothing of the router is imported here.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from fractions import Fraction
 
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
-TurnInOrder = tuple[float, int, int]
+TurnInOrder = tuple[Fraction, int, int]
 """Lower is first: effective priority, then the time of entry, then its order."""
 
 
@@ -54,7 +55,7 @@ class QueueRules:
     def turn_of(self, now_ms: int, priority: int, entered_ms: int, order: int, *, is_by_due: bool) -> TurnInOrder:
         """Return a caller's place in the order of waiting."""
         queue = self.queue
-        aged = (now_ms - entered_ms) / (queue.ageing_seconds * 1000) if queue.ageing_seconds else 0.0
+        aged = Fraction(now_ms - entered_ms, queue.ageing_seconds * 1000) if queue.ageing_seconds else Fraction(0)
         due_ms = entered_ms + queue.service_level_seconds * 1000 if is_by_due else entered_ms
         return -(queue.priority + priority + aged), due_ms, order
 

@@ -54,25 +54,37 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
     if take is None:
         raise UnreadableInput("the input says nothing that the router knows")
     take(turn, given)
-    matching.settle(turn)
-    while turn.needless or turn.campaigns or turn.deserted or turn.unanswered or turn.unoffered or turn.left_alone:
-        _go_on_with_flows(turn)
-        matching.settle(turn)
+    _settle(turn)
+    while turn.needless or turn.campaigns or turn.deserted:
+        _go_on(turn)
+        _settle(turn)
     calls.purge_ended(turn)
     return Outputs(turn.commands, turn.events, turn.replies, turn.timers, turn.lookups)
 
 
-def _go_on_with_flows(turn: Turn) -> None:
-    """Let the flows of those go on whose wait, offer or talk this decision ended."""
+def _settle(turn: Turn) -> None:
+    """Let flows go on whose offer or talk ended, then match: who comes back into a queue keeps the place before others."""
+    is_quiet = False
+    while not is_quiet:
+        while _go_on_with_a_flow(turn):
+            pass
+        matching.settle(turn)
+        is_quiet = not (turn.unanswered or turn.unoffered or turn.left_alone)
+
+
+def _go_on(turn: Turn) -> None:
+    """Do one thing that follows from this decision: end what is needless, feed a campaign, empty a queue."""
     if turn.needless:
         attempts.drop_needless(turn)
         return
     if turn.campaigns:
         campaign.go_on(turn)
         return
-    if turn.deserted:
-        flow.check_deserted(turn, turn.deserted.pop(0))
-        return
+    flow.check_deserted(turn, turn.deserted.pop(0))
+
+
+def _go_on_with_a_flow(turn: Turn) -> bool:
+    """Let the flow of one caller go on; False when nobody's must."""
     for waited, go_on in (
         (turn.unanswered, handover.unanswered),
         (turn.unoffered, _check_unoffered),
@@ -82,7 +94,8 @@ def _go_on_with_flows(turn: Turn) -> None:
             call = turn.state.calls.get(waited.pop(0))
             if call is not None:
                 go_on(turn, call)
-            return
+            return True
+    return False
 
 
 def _check_unoffered(turn: Turn, call: Call) -> None:

@@ -395,6 +395,21 @@ def test_a_caller_whom_the_flow_leads_back_into_the_queue_keeps_the_time_of_entr
     assert (joined.entered_ms, joined.position) == (entered, 1)
 
 
+def test_a_caller_whom_a_transfer_brings_back_goes_before_those_who_came_later() -> None:
+    """The target who refuses is free in the same moment in which the caller is back in the queue (SPEC 3.3)."""
+    log = _start(tenant(wrap_up_seconds=20))
+    log.queue("c1")
+    log.ready("olena")
+    log.talk("c1")
+    log.ready("taras")
+    log.wait(1)
+    log.request("transfer", transfer_call=rq.TransferCall(call_id="c1", agent_id="taras"))
+    log.queue("c2", "+380509999999")
+    log.hangs_up(log.rings("c1").leg_id, "CALL_REJECTED")
+    assert log.events("offer_created")[-1].call_id == "c1"
+    assert log.state.calls["c2"].is_waiting
+
+
 def test_a_caller_on_a_black_list_of_the_queue_does_not_wait() -> None:
     log = _start(tenant(black_lists=["vip"]))
     log.queue("c1", VIP)
