@@ -63,7 +63,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
 
 
 def _settle(turn: Turn) -> None:
-    """Let flows go on whose offer or talk ended, then match: who comes back into a queue keeps the place before others."""
+    """Let flows go on whose offer or talk ended, then match: whoever comes back into a queue keeps the place there."""
     is_quiet = False
     while not is_quiet:
         while _go_on_with_a_flow(turn):
