@@ -47,7 +47,9 @@ from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryDocuments, Memo
 from tests.unit.recorder.sounds import wav
 from tests.unit.recorder.test_finding import settings
 
-WORKERS = 4
+IN_HAND = 8
+UPLOADS = 4
+"""At once: ours and the peer's."""
 ROUNDS = 5
 SIZES = {"1 MB": (1, 24), "20 MB": (20, 3)}
 WAITING = 10_000
@@ -131,7 +133,7 @@ def ours(root: Path, store: ObjectStore, documents: RecordingDocuments, files: l
     storing = Storing(root, world, Clock(), Limits(0.0, 1024**3, "fs-1"), Stillness())
     waiting = [each.location for each in list_folder(root, WAITING).waiting]
     started = time.perf_counter()
-    Pool(WORKERS).map(storing.store, waiting)
+    Pool(IN_HAND).map(storing.store, waiting)
     return sum(map(len, files)) / (time.perf_counter() - started) / MEGABYTE
 
 
@@ -143,7 +145,7 @@ def bare(store: ObjectStore, files: list[bytes], name: str) -> float:
         client.put_object(Bucket=BUCKET, Key=f"bare/{name}-{number}.wav", Body=files[number])
 
     started = time.perf_counter()
-    Pool(WORKERS).map(put, range(len(files)))
+    Pool(UPLOADS).map(put, range(len(files)))
     return sum(map(len, files)) / (time.perf_counter() - started) / MEGABYTE
 
 
@@ -198,7 +200,7 @@ def waiting_files(folder: Path, rows: list[Row], targets: list[Target]) -> None:
     dispatcher = Dispatcher(storing.store, WAITING, 0.5, 0.5)
     scanner = Scanner(settings(root), storing, dispatcher, Stillness())
     stopping = gevent.event.Event()
-    workers = [gevent.spawn(dispatcher.work, stopping) for _ in range(WORKERS)]
+    workers = [gevent.spawn(dispatcher.work, stopping) for _ in range(IN_HAND)]
     before = resident()
     seen = []
     for _ in range(SCANS):

@@ -152,6 +152,7 @@ def _limits(settings: Settings) -> Limits:
         settings.node,
         settings.recorder_encryption,
         settings.recorder_kms_key_id,
+        uploads_at_once=settings.recorder_uploads,
     )
 
 
@@ -168,8 +169,8 @@ def _check(settings: Settings) -> None:
         faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} is not a folder")
     elif not os.access(settings.recordings_dir, os.R_OK | os.W_OK | os.X_OK):
         faults.append(f"RINGMASTER_RECORDINGS_DIR: {settings.recordings_dir} can't be written by this user")
-    if settings.recorder_workers < 1:
-        faults.append("RINGMASTER_RECORDER_WORKERS must be at least 1")
+    counts = {"WORKERS": settings.recorder_workers, "UPLOADS": settings.recorder_uploads}
+    faults += [f"RINGMASTER_RECORDER_{name} must be at least 1" for name, count in counts.items() if count < 1]
     if settings.recorder_encryption not in ENCRYPTIONS:
         faults.append("RINGMASTER_RECORDER_ENCRYPTION must be empty, AES256 or aws:kms")
     if faults:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.adapters.s3 import Kind
+from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
@@ -20,8 +20,11 @@ class Store(Protocol):
     def describe(self, key: str) -> StoredObject | None:
         """Return what the store says of an object."""
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
-        """Store one object. Returns what the store's answer proves that it holds; None = it has to be asked."""
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
+        """Store one object, each part read when it is sent.
+
+        Returns what the store's answer proves that it holds; None = it has to be asked.
+        """
 
     def read_back(self, key: str) -> str:
         """Fetch an object and return its hex SHA-256."""

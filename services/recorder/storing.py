@@ -8,11 +8,12 @@ from enum import Enum
 from pathlib import Path
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from services.recorder import metrics
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
 from services.recorder.adapters.folder import Quarantine, Stray
-from services.recorder.adapters.measure import KeptSound, Measured, Waveform, measure, parts_of
+from services.recorder.adapters.measure import PART_BYTES, KeptSound, Measured, Waveform, measure
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes, Plan, Plans
 from services.recorder.adapters.payload import Encoder, Payload
@@ -53,6 +54,9 @@ class Limits:
     """How the store encrypts: "", "AES256" (SSE-S3) or "aws:kms" (SSE-KMS)."""
     kms_key_id: str = ""
     """For companies that name no key of their own."""
+    part_bytes: int = PART_BYTES
+    uploads_at_once: int = 4
+    """More recordings may be in hand: while these are sent, the others are read, encoded and documented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,10 @@ class Storing:
         self._stillness = stillness
         self._on_step = on_step
         self._bandwidth = bandwidth or Bandwidth(0)
+        self._slots = BoundedSemaphore(limits.uploads_at_once)
         self._plans = Plans(root)
         self._notes = Notes(root)
-        self._encoder = Encoder(root)
+        self._encoder = Encoder(root, limits.part_bytes)
         self._quarantine = Quarantine(root)
         self._removal = Removal(world.store, world.documents, world.announcements, clock.now_us)
 
@@ -146,35 +151,40 @@ class Storing:
         # The event first: after a kill in between, the file is found again and the same event is sent again.
         self._announcements.failed(location, reason, self._clock.now_us())
         in_thread(self._quarantine.put, location.path, reason)
-        self._forget(location)
+        in_thread(self._forget, location)
+        in_thread(self._encoder.files.forget, location)
         return Outcome.QUARANTINED
 
-    def _forget(self, location: Location) -> None:
-        for kind in (self._plans, self._notes, self._encoder.files):
-            kind.forget(location)
+    def _forget(self, location: Location, payload: Payload | None = None) -> None:
+        self._plans.forget(location)
+        self._notes.forget(location)
+        if payload is not None:
+            payload.forget()
 
     def _run(self, location: Location, file: ClaimedFile) -> None:
         progress = Progress()
+        payload: Payload | None = None
         with ExitStack() as held:
             with self._step(progress, Step.INSPECT):
                 found = self._inspect(location, file)
             if found.known is not None and found.known.deleted_us:
                 self._finish_removal(found.known, file)
             else:
-                document = self._send(progress, held, location, file, found)
+                with self._step(progress, Step.ENCODE):
+                    planned = self._plan(held, location, file, found)
+                payload = planned.payload
+                document = self._send(progress, location, file, found, planned)
                 with self._step(progress, Step.ANNOUNCE):
                     self._announcements.stored(document)
                 if document.silent and found.policy.remove_silent:
                     self._removal.remove(document, SILENT)
                 with self._step(progress, Step.DELETE):
                     file.delete()
-        self._forget(location)
+        in_thread(self._forget, location, payload)
 
     def _send(
-        self, progress: Progress, held: ExitStack, location: Location, file: ClaimedFile, found: _Inspected
+        self, progress: Progress, location: Location, file: ClaimedFile, found: _Inspected, planned: _Planned
     ) -> RecordingDocument:
-        with self._step(progress, Step.ENCODE):
-            planned = self._plan(held, location, file, found)
         drawing = gevent.spawn(self._draw, location, found.measured.waveform)
         try:
             with self._step(progress, Step.UPLOAD):
@@ -216,7 +226,7 @@ class Storing:
         note = self._note(location, file)
         policy = self._policies.of(location.tenant_id, note.line, note.queue_id)
         sound = KeptSound(file, shape)
-        measured = measure(sound, shape)
+        measured = in_thread(measure, sound, shape, self._limits.part_bytes)
         known = self._documents.find(location.recording_id)
         if known and (known.tenant_id, known.call_id) != (location.tenant_id, location.call_id):
             raise Hostile("the recording's id belongs to another call")
@@ -243,7 +253,7 @@ class Storing:
             raise Hostile("the file is larger than a recording may be")
         has_settled = self._has_settled(location, file)
         try:
-            shape = read_shape(file.read(0, HEAD_BYTES), file.size_bytes)
+            shape = read_shape(in_thread(file.read, 0, HEAD_BYTES), file.size_bytes)
         except NotWav as error:
             if not has_settled:
                 raise Unfinished("its header is not written yet") from error
@@ -287,16 +297,16 @@ class Storing:
         stored = None if planned.is_first_try else self._store.describe(planned.plan.key)
         if need_of(planned.payload.digest, stored) is Need.UPLOAD:
             kind = Kind(planned.plan.form.media_type, self._limits.encryption, planned.plan.kms_key_id)
-            stored = self._store.put(planned.plan.key, self._paced(planned.payload), planned.payload.digest, kind)
+            with self._slots:
+                parts = planned.payload.parts(self._limits.part_bytes, self._paced)
+                stored = self._store.put(planned.plan.key, parts, planned.payload.digest, kind)
             metrics.UPLOADED_BYTES.inc(planned.payload.digest.size_bytes)
         return stored
 
-    def _paced(self, payload: Payload) -> Iterator[bytes]:
-        for part in parts_of(payload.content):
-            wait = self._bandwidth.reserve(len(part), time.monotonic())
-            if wait:
-                gevent.sleep(wait)
-            yield part
+    def _paced(self, piece_bytes: int) -> None:
+        wait = self._bandwidth.reserve(piece_bytes, time.monotonic())
+        if wait:
+            gevent.sleep(wait)
 
     def _verify(self, planned: _Planned, answer: StoredObject | None) -> str:
         """Return how the store encrypted it. Raises StoreLied."""

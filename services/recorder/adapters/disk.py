@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import gevent
 
@@ -23,8 +23,18 @@ Result = TypeVar("Result")
 
 def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
     """Run disk work in the hub's thread pool: a slow disk must not stop the other recordings."""
-    result: Result = gevent.get_hub().threadpool.apply(work, arguments)
-    return result
+    result, error = gevent.get_hub().threadpool.apply(_tried, (work, arguments))
+    if error is not None:
+        raise error
+    return cast("Result", result)
+
+
+def _tried(work: Callable[..., Result], arguments: tuple[object, ...]) -> tuple[Result | None, Exception | None]:
+    """Return what it raises too: the pool prints what is raised in it, and who asked may well expect it."""
+    try:
+        return work(*arguments), None
+    except Exception as error:  # noqa: BLE001 - raised again by the one who asked
+        return None, error
 
 
 def look_of(status: os.stat_result) -> Look:
@@ -49,9 +59,9 @@ class ClaimedFile:
         self.modified_seconds = status.st_mtime_ns / 1e9
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes, fewer only at the file's end. Raises FolderFailed."""
+        """Return `size` bytes, fewer only at the file's end; blocks. Raises FolderFailed."""
         try:
-            return in_thread(os.pread, self._descriptor, size, offset)
+            return os.pread(self._descriptor, size, offset)
         except OSError as error:
             raise FolderFailed(f"the file can't be read: {error.strerror}") from error
 

@@ -1,4 +1,4 @@
-"""Sound into FLAC or Opus through PyAV, off the hub's thread. Only samples go in: no decoder sees a hostile file."""
+"""Sound into FLAC or Opus through PyAV; it blocks. Only samples go in: no decoder sees a hostile file."""
 
 import hashlib
 import os
@@ -9,7 +9,6 @@ from typing import Any
 import av
 import numpy as np
 
-from services.recorder.adapters.disk import in_thread
 from services.recorder.adapters.measure import KeptSound
 from services.recorder.domain.form import Form
 from services.recorder.domain.wav import Format, Shape
@@ -37,7 +36,7 @@ class EncodedFile:
 
     def read(self, at: int, size: int) -> bytes:
         """Return exactly so many bytes. Raises EncodingFailed when they are gone."""
-        piece: bytes = in_thread(os.pread, self._file.fileno(), size, at)
+        piece = os.pread(self._file.fileno(), size, at)
         if len(piece) != size:
             raise EncodingFailed("the encoded file became shorter")
         return piece
@@ -72,13 +71,13 @@ def _write(content: KeptSound, shape: Shape, form: Form, draft: Path) -> str:
             at, end, pts = shape.data_offset, shape.data_offset + shape.data_bytes, 0
             while at < end:
                 samples = content.read(at, min(_CHUNK_FRAMES * shape.format.frame_bytes, end - at))
-                in_thread(_encode_some, container, stream, shape.format, samples, pts)
-                in_thread(heard.update, samples)
+                _encode_some(container, stream, shape.format, samples, pts)
+                heard.update(samples)
                 at += len(samples)
                 pts += len(samples) // shape.format.frame_bytes
-            in_thread(_encode_rest, container, stream)
+            _encode_rest(container, stream)
         file.flush()
-        in_thread(os.fsync, file.fileno())
+        os.fsync(file.fileno())
     return heard.hexdigest()
 
 
@@ -110,9 +109,9 @@ def _check(draft: Path, shape: Shape, form: Form, heard: str) -> None:
     """Believe no encoder: FLAC gives back every sample, Opus sound of the same length."""
     wanted = shape.data_bytes // shape.format.frame_bytes
     if form is Form.OPUS:
-        frames = in_thread(_opus_frames, draft, shape.format.sample_rate)
+        frames = _opus_frames(draft, shape.format.sample_rate)
     else:
-        frames, found = in_thread(_flac_frames, draft)
+        frames, found = _flac_frames(draft)
         if found != heard:
             raise EncodingFailed("the encoded sound is not the sound that was encoded")
     if frames != wanted:

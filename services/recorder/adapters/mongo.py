@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
+from services.recorder.adapters.gathering import Gathered
 from services.recorder.adapters.measure import Waveform
 from services.recorder.domain.finding import Search
 from services.recorder.domain.location import Location
-from services.recorder.errors import DocumentsFailed, Hostile
+from services.recorder.errors import DocumentsFailed, Hostile, RecorderError
 from services.shared.chassis.documents import open_database, sentence_of
 
 COLLECTION = "recordings"
@@ -22,6 +23,7 @@ WAVEFORMS = "recording_waveforms"
 BELONGINGS = (WAVEFORMS, "transcripts")
 """Collections whose documents carry a recording's id and go with it."""
 LIST_LIMIT = 200
+_DUPLICATE_KEY = 11000
 NEWEST_FIRST = [("recorded_us", DESCENDING), ("_id", DESCENDING)]
 
 
@@ -74,11 +76,14 @@ class RecordingDocuments:
     def __init__(self, uri: str) -> None:
         self.database: Database[dict[str, Any]] = open_database(uri, "recorder")
         self._has_index = False
+        # A node stores several recordings at once: a question and two writes each are a third of what storing costs.
+        self._find = Gathered(self._find_all)
+        self._write = Gathered(self._write_all)
+        self._draw = Gathered(self._draw_all)
 
     def find(self, recording_id: str) -> RecordingDocument | None:
         """Return a recording's document."""
-        with _as_documents_failed():
-            return document_of(self._recordings().find_one({"_id": recording_id}))
+        return self._find.ask(recording_id)
 
     def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
         """Return a recording of this tenant; another tenant's does not exist."""
@@ -116,35 +121,11 @@ class RecordingDocuments:
 
         Raises Hostile when the id belongs to a recording of another call.
         """
-        fields = asdict(document)
-        fields["recorded_at"] = _moment(document.recorded_us)
-        first = {name: fields.pop(name) for name in FIRST_TRYS} | {"stored_at": _moment(document.stored_us)}
-        first["copies_left"] = list(document.copies)
-        place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
-        for key in ("tenant_id", "call_id"):
-            del fields[key]  # the upsert takes them from the filter
-        with _as_documents_failed():
-            try:
-                row = self._recordings().find_one_and_update(
-                    place, {"$set": fields, "$setOnInsert": first}, upsert=True, return_document=ReturnDocument.AFTER
-                )
-            except DuplicateKeyError as error:
-                raise Hostile("the recording's id belongs to another call") from error
-            kept = document_of(row)
-        if kept is None:
-            raise DocumentsFailed("the document that was written can't be found")
-        return kept
+        return self._write.ask(document)
 
     def draw(self, location: Location, waveform: Waveform) -> None:
         """Keep a recording's picture."""
-        fields = {
-            "tenant_id": location.tenant_id,
-            "column_ms": waveform.column_ms,
-            "channels": waveform.channels,
-            "peaks": waveform.peaks,
-        }
-        with _as_documents_failed():
-            self.database[WAVEFORMS].update_one({"_id": location.recording_id}, {"$set": fields}, upsert=True)
+        self._draw.ask((location, waveform))
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it."""
@@ -172,6 +153,39 @@ class RecordingDocuments:
             row = self.database[WAVEFORMS].find_one({"_id": recording_id})
         return None if row is None else Waveform(row["column_ms"], row["channels"], bytes(row["peaks"]))
 
+    def _find_all(self, ids: list[str]) -> list[RecordingDocument | RecorderError | None]:
+        with _as_documents_failed():
+            rows = {row["_id"]: row for row in self._recordings().find({"_id": {"$in": ids}})}
+        return [document_of(rows.get(recording_id)) for recording_id in ids]
+
+    def _draw_all(self, drawn: list[tuple[Location, Waveform]]) -> list[RecorderError | None]:
+        with _as_documents_failed():
+            self.database[WAVEFORMS].bulk_write([_drawing(*each) for each in drawn], ordered=False)
+        return [None] * len(drawn)
+
+    def _write_all(self, documents: list[RecordingDocument]) -> list[RecordingDocument | RecorderError]:
+        with _as_documents_failed():
+            try:
+                told = self._recordings().bulk_write([_writing(each) for each in documents], ordered=False)
+                made, failed = set(told.upserted_ids or ()), {}
+            except BulkWriteError as error:
+                made = {each["index"] for each in error.details.get("upserted", ())}
+                failed = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
+                if not failed:
+                    raise  # it was written, but not as safely as was asked for
+        former = [each.recording_id for at, each in enumerate(documents) if at not in made and at not in failed]
+        found_again = self._find_all(former) if former else []
+        kept = {each.recording_id: each for each in found_again if isinstance(each, RecordingDocument)}
+        found: list[RecordingDocument | RecorderError] = []
+        for at, document in enumerate(documents):
+            if at in failed:
+                found.append(_not_written(failed[at]))
+            elif at in made:
+                found.append(document)
+            else:
+                found.append(kept.get(document.recording_id) or DocumentsFailed("what was written can't be found"))
+        return found
+
     def _recordings(self) -> "Collection[dict[str, Any]]":
         recordings = self.database[COLLECTION]
         if not self._has_index:
@@ -179,6 +193,33 @@ class RecordingDocuments:
                 recordings.create_index([("tenant_id", ASCENDING), *((name, ASCENDING) for name in fields)])
             self._has_index = True
         return recordings
+
+
+def _writing(document: RecordingDocument) -> UpdateOne:
+    fields = asdict(document)
+    fields["recorded_at"] = _moment(document.recorded_us)
+    first = {name: fields.pop(name) for name in FIRST_TRYS} | {"stored_at": _moment(document.stored_us)}
+    first["copies_left"] = list(document.copies)
+    place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
+    for key in ("tenant_id", "call_id"):
+        del fields[key]  # the upsert takes them from the filter
+    return UpdateOne(place, {"$set": fields, "$setOnInsert": first}, upsert=True)
+
+
+def _drawing(location: Location, waveform: Waveform) -> UpdateOne:
+    fields = {
+        "tenant_id": location.tenant_id,
+        "column_ms": waveform.column_ms,
+        "channels": waveform.channels,
+        "peaks": waveform.peaks,
+    }
+    return UpdateOne({"_id": location.recording_id}, {"$set": fields}, upsert=True)
+
+
+def _not_written(code: int | None) -> RecorderError:
+    if code == _DUPLICATE_KEY:
+        return Hostile("the recording's id belongs to another call")
+    return DocumentsFailed(f"the document store refused a write with code {code}")
 
 
 def _moment(microseconds: int) -> datetime:

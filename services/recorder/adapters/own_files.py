@@ -61,9 +61,9 @@ class _Folder:
                 if time.time() - entry.stat().st_mtime >= older_than_seconds:
                     entry.unlink()
 
-    def _write(self, location: Location, document: dict[str, Any]) -> None:
+    def _write(self, location: Location, document: dict[str, Any], *, outlives_power: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(location), document)
+        write_whole(self.path(location), document, outlives_power=outlives_power)
 
 
 class Plans(_Folder):
@@ -89,7 +89,8 @@ class Plans(_Folder):
     def keep(self, location: Location, plan: Plan) -> bool:
         """Write a plan; False where the disk is full. Raises FolderFailed."""
         try:
-            self._write(location, {**asdict(plan), "form": plan.form.value})
+            # A power cut that takes it costs nothing: the next try plans the same, unless the policy changed meanwhile.
+            self._write(location, {**asdict(plan), "form": plan.form.value}, outlives_power=False)
         except OSError as error:
             if is_full(error):
                 return False
@@ -113,7 +114,7 @@ class Notes(_Folder):
 
     def keep(self, location: Location, note: CallNote) -> None:
         """Write a note. Raises OSError: a full disk costs a recording its beautiful name, not more."""
-        self._write(location, asdict(note))
+        self._write(location, asdict(note), outlives_power=True)  # its event will not come again
 
     def forget_finished(self, older_than_seconds: float = _NOTE_KEPT_SECONDS) -> None:
         """Drop old notes whose recording is not there."""
@@ -147,14 +148,15 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_whole(path: Path, document: dict[str, Any]) -> None:
-    """Write a small file so that a kill leaves all of it or none of it."""
+def write_whole(path: Path, document: dict[str, Any], *, outlives_power: bool = True) -> None:
+    """Write a small file so that a kill leaves all of it or none of it, and so does a power cut if it shall."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as file:
             file.write(orjson.dumps(document))
-            file.flush()
-            os.fsync(file.fileno())
+            if outlives_power:
+                file.flush()
+                os.fsync(file.fileno())
         draft.rename(path)
     except OSError:
         with suppress(OSError):

@@ -1,14 +1,16 @@
 """What is sent of a recording: the sound as it was written, or encoded, as its company's policy wants it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
 
+from services.recorder.adapters.disk import in_thread
 from services.recorder.adapters.encoding import EncodedFile, encode
-from services.recorder.adapters.measure import Content, KeptSound, Measured, digest_of
+from services.recorder.adapters.measure import PIECE_BYTES, Content, KeptSound, Measured, digest_of, ranges
 from services.recorder.adapters.own_files import Encoded, is_full
+from services.recorder.adapters.s3 import Part
 from services.recorder.domain.digest import Digest
 from services.recorder.domain.form import Form, possible_form
 from services.recorder.domain.location import Location
@@ -18,20 +20,51 @@ from services.recorder.errors import EncodingFailed, FolderFailed
 log = structlog.get_logger()
 
 
+class _Part:
+    """A part that is read piece by piece while it is sent, each time from its beginning."""
+
+    def __init__(self, content: Content, at: int, size: int, before_each: Callable[[int], None]) -> None:
+        self._content = content
+        self._at = at
+        self._size = size
+        self._before_each = before_each
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at, size in ranges(self._size, PIECE_BYTES):
+            self._before_each(size)
+            yield in_thread(self._content.read, self._at + at, size)
+
+
 class Payload:
     """The bytes of the object, their fingerprint and their form."""
 
-    def __init__(self, content: Content, digest: Digest, form: Form) -> None:
+    def __init__(self, content: Content, digest: Digest, form: Form, path: Path | None = None) -> None:
         self.content = content
         self.digest = digest
         self.form = form
+        self._path = path
+
+    def parts(self, part_bytes: int, before_each: Callable[[int], None]) -> Iterator[Part]:
+        """Yield what is sent; `before_each` is told how many bytes go next, and may wait."""
+        for at, size in ranges(self.content.size_bytes, part_bytes):
+            yield _Part(self.content, at, size, before_each)
+
+    def forget(self) -> None:
+        """Drop what was encoded; what stays behind goes with `forget_finished`. Blocks."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
 
 
 class Encoder:
     """Encodes beside the recordings; what a killed or failed try has finished is used by the next one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, part_bytes: int) -> None:
         self.files = Encoded(root)
+        self._part_bytes = part_bytes
 
     @contextmanager
     def payload(
@@ -43,13 +76,13 @@ class Encoder:
         wanted is better than none.
         """
         form = possible_form(wanted, shape.format)
-        path = None if form is Form.WAV else self._encoded(location, sound, shape, measured, form)
+        path = None if form is Form.WAV else in_thread(self._encoded, location, sound, shape, measured, form)
         if path is None:
             yield Payload(sound, measured.digest, Form.WAV)
             return
         file = EncodedFile(path)
         try:
-            yield Payload(file, digest_of(file), form)
+            yield Payload(file, in_thread(digest_of, file, self._part_bytes), form, path)
         finally:
             file.close()
 

@@ -5,14 +5,14 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from services.recorder.domain.digest import Digest, StoredObject
-from services.recorder.errors import StoreFailed, StoreLied
+from services.recorder.errors import RecorderError, StoreFailed, StoreLied
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,6 +47,16 @@ class Kind:
         return found
 
 
+class Part(Protocol):
+    """Bytes that are read while they are sent."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all of them. What it raises, `put` raises."""
+
+
 class ObjectStore:
     """One bucket. Every method raises StoreFailed when the store is away, refuses or fails."""
 
@@ -66,7 +76,10 @@ class ObjectStore:
                 # Retries are the dispatcher's: with back-off per recording, and counted.
                 retries={"total_max_attempts": 1},
                 max_pool_connections=32,
-                s3={"addressing_style": "path"},
+                # The signed checksum says of which bytes it is, and the store computes it: a second hash of them all,
+                # here and there, would prove nothing more.
+                s3={"addressing_style": "path", "payload_signing_enabled": False},
+                parameter_validation=False,  # the parameters are ours
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -85,7 +98,7 @@ class ObjectStore:
         encryption = answer.get("ServerSideEncryption") or ""
         return StoredObject(answer["ContentLength"], answer["Metadata"].get("sha256"), checksum, encryption)
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
         """Store one object, in several parts when the digest has several. The store checks each part's SHA-256.
 
         Returns what the store says that it holds, where its answer proves that; None = it has to be asked. Only the
@@ -99,7 +112,7 @@ class ObjectStore:
             answer = self._client.put_object(
                 Bucket=self.bucket,
                 Key=key,
-                Body=next(parts),
+                Body=next(parts),  # type: ignore[arg-type] # the HTTP client sends what is iterated; the stubs know files
                 ChecksumSHA256=digest.checksum,
                 Metadata={"sha256": digest.sha256},
                 **kind.arguments(),  # type: ignore[arg-type] # the stubs know these texts as literals only
@@ -183,7 +196,7 @@ class ObjectStore:
             if error.response.get("Error", {}).get("Code") not in _BUCKET_MADE:
                 raise
 
-    def _put_parts(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> None:
+    def _put_parts(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> None:
         self._drop_unfinished(key)
         upload = self._client.create_multipart_upload(
             Bucket=self.bucket,
@@ -196,7 +209,12 @@ class ObjectStore:
         for number, (part, wanted) in enumerate(zip(parts, digest.parts, strict=True), 1):
             checksum = b64encode(wanted).decode()
             answer = self._client.upload_part(
-                Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=number, Body=part, ChecksumSHA256=checksum
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=part,  # type: ignore[arg-type] # as above
+                ChecksumSHA256=checksum,
             )
             sent.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
         self._client.complete_multipart_upload(
@@ -218,5 +236,10 @@ def _as_store_failed() -> Iterator[None]:
     except ClientError as error:
         details = error.response.get("Error", {})
         raise StoreFailed(f"the object store answered {details.get('Code', 'an error')}") from error
+    except HTTPClientError as error:
+        cause = error.kwargs.get("error")  # the library packs up what a part has raised
+        if isinstance(cause, RecorderError):
+            raise cause from error
+        raise StoreFailed(f"the object store does not answer: {type(error).__name__}") from error
     except (BotoCoreError, OSError) as error:
         raise StoreFailed(f"the object store does not answer: {type(error).__name__}") from error

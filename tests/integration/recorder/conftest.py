@@ -17,6 +17,7 @@ from pymongo.database import Database
 
 from services.shared.chassis.documents import open_database
 from services.shared.testing.waiting import wait_until
+from tests.integration.recorder.nursery import Nursery
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -155,3 +156,11 @@ def database(documents_uri: str) -> Iterator[Database[dict[str, Any]]]:
     opened = open_database(documents_uri, "test")
     yield opened
     opened.client.close()
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Start what forks passes."""
+    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield nursery
+    nursery.close()

@@ -8,7 +8,6 @@ from gevent import monkey
 monkey.patch_all()
 
 # ruff: noqa: E402 - the sockets must be gevent's before anything imports them
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 from services.recorder.adapters.folder import list_folder
 from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
-from services.recorder.adapters.s3 import Kind, ObjectStore
+from services.recorder.adapters.s3 import Kind, ObjectStore, Part
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.form import Form
@@ -42,11 +41,11 @@ class DyingStore(ObjectStore):
 
     dies_at_part = 0
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
         """Store an object, perhaps not to its end."""
         return super().put(key, self._until_death(parts), digest, kind)
 
-    def _until_death(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+    def _until_death(self, parts: Iterator[Part]) -> Iterator[Part]:
         for number, part in enumerate(parts, 1):
             if number == self.dies_at_part:
                 die()
@@ -100,7 +99,7 @@ def main(given: dict[str, Any]) -> None:
             OnePolicy(Policy(form=Form(given.get("form", "wav")))),
         ),
         Clock(),
-        Limits(0.0, 1024**3, "fs-1"),
+        Limits(0.0, 1024**3, "fs-1", part_bytes=given["part_bytes"]),
         Stillness(),
         after,
     )
@@ -111,7 +110,3 @@ def main(given: dict[str, Any]) -> None:
             outcome = error.outcome
         sys.stdout.write(f"{outcome}\n")
     storing.forget_finished()  # what the scanner does at each look
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from services.recorder.adapters.measure import PART_BYTES
 from services.recorder.adapters.s3 import ObjectStore
 from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
 from tests.integration.recorder.lying_store import Fault, LyingStore
-from tests.integration.recorder.test_kills import Node
+from tests.integration.recorder.node import Node, node
+from tests.integration.recorder.nursery import Nursery
 from tests.unit.recorder.sounds import cut, frames_of, sound, wav
 from tests.unit.recorder.test_encoding import decoded
+
+__all__ = ["node"]  # a fixture by import
 
 DISK_BYTES = 1024 * 1024
 HARMLESS = {Fault.NOTHING, Fault.SLOW}
@@ -27,17 +29,6 @@ def way(objects: Objects) -> Iterator[LyingStore]:
     way.open()
     yield way
     way.close()
-
-
-@pytest.fixture
-def node(tmp_path: Path, objects: Objects, documents_uri: str) -> Node:
-    node = Node(tmp_path / "recordings", objects, documents_uri)
-    node.root.mkdir()
-    small, large, killed = wav(sound(3000, seed=1)), wav(sound(2 * PART_BYTES // 4, seed=2)), wav(sound(5000, seed=3))
-    node.add("small", small, small)
-    node.add("large", large, large)
-    node.add("killed", cut(killed), killed)
-    return node
 
 
 def test_a_bucket_that_another_recorder_made_since_it_was_looked_for_is_taken(objects: Objects) -> None:
@@ -106,9 +97,9 @@ def fill(path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["wav", "flac", "opus"])
 def test_a_disk_without_one_free_byte_is_emptied_into_the_store(
-    small_disk: Path, tmp_path: Path, objects: Objects, documents_uri: str, form: str
+    small_disk: Path, tmp_path: Path, objects: Objects, documents_uri: str, nursery: Nursery, form: str
 ) -> None:
-    node = Node(small_disk / "recordings", objects, documents_uri)
+    node = Node(small_disk / "recordings", objects, documents_uri, nursery)
     for number in range(3):
         body = wav(sound(20_000, seed=number))
         node.add(f"rec-{number}", body, body)

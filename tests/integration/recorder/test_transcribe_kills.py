@@ -3,8 +3,6 @@
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -24,10 +22,9 @@ from services.recorder.domain.transcript.transcript import Subject
 from services.recorder.domain.transcript.words import Personal
 from tests.contract.speech_servers import Script, openai_server
 from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
+from tests.integration.recorder.nursery import Nursery, Pass
 from tests.unit.recorder.sounds import wav
 
-ROOT = Path(__file__).parents[3]
-PASS_SECONDS = 90
 SAID = "please leave your message my card is 4111 1111 1111 1111"
 KEPT = "please leave your message my card is [card]"
 
@@ -41,6 +38,7 @@ class Hall:
     database: Database[dict[str, Any]]
     engine: str
     folder: Path
+    nursery: Nursery
 
     def add(self, recording_id: str, tenant_id: str = "acme", content: bytes | None = None) -> None:
         body = recording() if content is None else content
@@ -51,7 +49,7 @@ class Hall:
         subject = Subject(tenant_id, "call-1", recording_id, 4_000, 1_795_399_051_000_000)
         self.jobs.put(Job(subject, source, Wishes(language="en", keeps=frozenset({Personal.PHONE}))), 1)
 
-    def start(self, **more: object) -> "subprocess.Popen[str]":
+    def start(self, **more: object) -> Pass:
         given = {
             "endpoint": self.objects.endpoint,
             "bucket": self.objects.bucket,
@@ -63,13 +61,10 @@ class Hall:
             "told": str(self.folder / "told"),
             **more,
         }
-        command = [sys.executable, "-m", "tests.integration.recorder.transcribe_pass", json.dumps(given)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
+        return self.nursery.start("transcribe_pass", given)
 
     def run(self, **more: object) -> tuple[int, list[str]]:
-        process = self.start(**more)
-        output, _ = process.communicate(timeout=PASS_SECONDS)
-        return process.returncode, output.split()
+        return self.nursery.end(self.start(**more))
 
     @property
     def jobs(self) -> Jobs:
@@ -93,10 +88,12 @@ class Hall:
 
 
 @pytest.fixture
-def hall(tmp_path: Path, objects: Objects, documents_uri: str, database: Database[dict[str, Any]]) -> Iterator[Hall]:
+def hall(
+    tmp_path: Path, objects: Objects, documents_uri: str, database: Database[dict[str, Any]], nursery: Nursery
+) -> Iterator[Hall]:
     objects.client().create_bucket(Bucket=objects.bucket)
     with openai_server(Script(SAID.split())) as base:
-        yield Hall(objects, documents_uri, database, f"openai:{base}#whisper-1", tmp_path)
+        yield Hall(objects, documents_uri, database, f"openai:{base}#whisper-1", tmp_path, nursery)
 
 
 @cache
@@ -145,9 +142,9 @@ def test_two_workers_write_each_recording_down_once(hall: Hall) -> None:
     for number in range(4):
         hall.add(f"rec-{number}")
     both = [hall.start(), hall.start()]
-    outputs = [process.communicate(timeout=PASS_SECONDS)[0].split() for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum(output.count("written") for output in outputs) == 4
+    ends = [hall.nursery.end(each) for each in both]
+    assert [code for code, _ in ends] == [0, 0]
+    assert sum(words.count("written") for _, words in ends) == 4
     assert len(hall.told()) == len(set(hall.told())) == 12
     for number in range(4):
         hall.check_written_once(f"rec-{number}")

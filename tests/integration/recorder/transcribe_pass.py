@@ -8,7 +8,6 @@ from gevent import monkey
 monkey.patch_all()
 
 # ruff: noqa: E402 - the sockets must be gevent's before anything imports them
-import json
 import os
 import signal
 import sys
@@ -93,7 +92,3 @@ def main(given: dict[str, Any]) -> None:
     stopping.set()
     keeper.join()
     scribe.kill()
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -8,7 +8,7 @@ from typing import Any
 from services.recorder.adapters.listeners import Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import FIRST_TRYS, RecordingDocument
-from services.recorder.adapters.s3 import Kind
+from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
@@ -47,9 +47,9 @@ class MemoryStore(Store):
         checksum = _single_checksum(body) if self.computes_checksums else None
         return StoredObject(len(body), self.said[key], checksum, self.kinds[key].encryption if self.encrypts else "")
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
         self._check()
-        body = b"".join(parts)
+        body = b"".join(piece for part in parts for piece in part)
         self.puts.append(key)
         if self.loses:
             return None

@@ -117,7 +117,7 @@ def test_every_length_is_kept_to_the_sample(node: Node, form: Form, frames: int)
 
 
 def test_a_full_disk_costs_the_form_and_not_the_recording(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_args: object) -> None:
+    def full(*_args: object, **_more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(payload, "encode", full)
@@ -132,7 +132,7 @@ def test_a_full_disk_costs_the_form_and_not_the_recording(node: Node, monkeypatc
 def test_a_disk_that_became_full_between_two_tries_leaves_no_object_of_the_first(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_args: object) -> None:
+    def full(*_args: object, **_more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     node.policies.policy = Policy(form=Form.FLAC)

@@ -13,7 +13,7 @@ from services.recorder.adapters.disk import claim
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes
-from services.recorder.adapters.s3 import Kind
+from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location, location_of
 from services.recorder.domain.naming import CallNote
@@ -273,7 +273,7 @@ class WritesMeanwhile(MemoryStore):
 
     path: Path
 
-    def put(self, key: str, parts: Iterator[bytes], digest: Digest, kind: Kind) -> StoredObject | None:
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
         answer = super().put(key, parts, digest, kind)
         with self.path.open("ab") as file:
             file.write(b"more")
