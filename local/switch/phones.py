@@ -216,7 +216,8 @@ class PhoneBook:
         where, _, rest = address.partition("/")
         if where == "gateway":
             gateway, _, number = rest.partition("/")
-            return self._one_off("external", number, gateway, self._outside) if number else "INVALID_URL"
+            through = (("sip_gateway_name", gateway),)
+            return self._one_off("external", number, gateway, self._outside, through) if number else "INVALID_URL"
         if not rest:
             return "INVALID_URL"
         user, _, host = rest.partition(";")[0].partition("@")
@@ -225,10 +226,12 @@ class PhoneBook:
             does = "broken"
         return self._one_off(where, user, host or "127.0.0.1", replace(self._outside, does=does))
 
-    def _one_off(self, profile: str, user: str, host: str, behaviour: Behaviour) -> Destination:
+    def _one_off(
+        self, profile: str, user: str, host: str, behaviour: Behaviour, variables: tuple[tuple[str, str], ...] = ()
+    ) -> Destination:
         """Return a phone that exists for one call."""
         address = f"{user}@{host}"
         name = f"sofia/{profile}/{address}" if profile != "external" else f"sofia/external/{user}"
         phone = Phone(self._switch, name, behaviour, random.Random(self._dice.random()))
-        phone.destination = Destination(name, address, 5080, phone)
+        phone.destination = Destination(name, address, 5080, phone, variables=variables)
         return phone.destination

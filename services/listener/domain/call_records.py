@@ -8,7 +8,7 @@ leg it was bridged with, fallback, caller.
 from dataclasses import dataclass
 
 from services.listener.domain.legs import Leg
-from services.listener.domain.normaliser import Normaliser
+from services.listener.domain.normaliser import Normaliser, tell_side
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 MARK = "ringmaster1"
@@ -83,5 +83,7 @@ class Auditor:
         hung_up.created_us, hung_up.answered_us = record.created_us, record.answered_us
         hung_up.ended_us = record.ended_us
         hung_up.reconciled = True
+        tell_side(hung_up, leg)
+        hung_up.caller_number = record.caller
         self._legs.end(leg)
         return told

@@ -55,6 +55,12 @@ HANGUP = (
     "Caller-Channel-Created-Time",
     "Caller-Channel-Answered-Time",
     "Caller-Channel-Hangup-Time",
+    "Caller-Caller-ID-Number",
+    "variable_sip_gateway_name",
+    "variable_sip_gateway",
+    "variable_sip_network_ip",
+    "Caller-Network-Addr",
+    "variable_sip_call_id",
 )
 
 

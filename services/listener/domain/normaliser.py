@@ -36,8 +36,11 @@ from services.shared.contracts.ringmaster.v1.switch_pb2 import (
     HANGUP_PARTY_UNSPECIFIED,
     CollectOutcome,
     HangupParty,
+    LegHungUp,
 )
 
+_LONGEST = 128
+"""Letters of what a far side wrote: the leg's last fact is no place for more."""
 _MATCHED_WORD = "success"
 _PLAYED_WORD = "FILE PLAYED"
 
@@ -179,6 +182,7 @@ class Normaliser:
         hung_up.created_us = number(values[8])
         hung_up.answered_us = number(values[9])
         hung_up.ended_us = number(values[10])
+        _tell_ways(hung_up, leg, values)
         self.legs.end(leg)
         return (told,)
 
@@ -365,6 +369,27 @@ def _collect_outcome(leg: Leg, result: str, digits: str) -> "CollectOutcome.Valu
     if result == _MATCHED_WORD and digits:
         return COLLECT_OUTCOME_MATCHED
     return COLLECT_OUTCOME_INVALID if leg.has_pressed else COLLECT_OUTCOME_TIMEOUT
+
+
+def _tell_ways(hung_up: LegHungUp, leg: Leg, values: list[str]) -> None:
+    """Tell between whom the leg was and through whom it went.
+
+    A gateway is `sip_gateway_name` of a leg that went out through it and `sip_gateway` of one that came in by its
+    registration (mod_sofia). The destination of an inbound leg may be another extension by now: its line is told.
+    """
+    tell_side(hung_up, leg)
+    if not leg.is_inbound:
+        hung_up.callee = values[3][:_LONGEST]
+    hung_up.caller_number = values[11][:_LONGEST]
+    hung_up.gateway = (values[12] or values[13])[:_LONGEST]
+    hung_up.network_address = (values[14] or values[15])[:_LONGEST]
+    hung_up.sip_call_id = values[16][:_LONGEST]
+
+
+def tell_side(hung_up: LegHungUp, leg: Leg) -> None:
+    """Tell what the table of legs knows, also where the switch told no end."""
+    hung_up.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
+    hung_up.line = leg.line
 
 
 def hangup_party(disposition: str) -> "HangupParty.ValueType":

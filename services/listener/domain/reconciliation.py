@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.listener.domain.legs import Asked, Leg
-from services.listener.domain.normaliser import Normaliser
+from services.listener.domain.normaliser import Normaliser, tell_side
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT
 
@@ -168,6 +168,7 @@ class Reconciler:
         hung_up.cause = cause
         hung_up.created_us, hung_up.answered_us, hung_up.ended_us = leg.created_us, leg.answered_us, now_us
         hung_up.reconciled = True
+        tell_side(hung_up, leg)
         self.legs.end(leg)
         return told
 

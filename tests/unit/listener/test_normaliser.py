@@ -94,6 +94,9 @@ def test_the_fields_of_the_whole_call_are_those_of_its_steps(world: World) -> No
     hung_up = facts["leg_hung_up"].leg_hung_up
     assert (hung_up.cause, hung_up.party) == ("CALL_REJECTED", pb.HANGUP_PARTY_PLATFORM)
     assert hung_up.ended_us == 1795399044783965
+    assert (hung_up.direction, hung_up.line, hung_up.callee) == (pb.DIRECTION_INBOUND, "+1000", "")
+    assert (hung_up.caller_number, hung_up.network_address) == ("+4915112345678", "127.0.0.1")
+    assert hung_up.sip_call_id == created.sip_call_id
     answers = [fact.digits_collected for fact in facts_of(told, CALLER_02) if fact.HasField("digits_collected")]
     assert [(each.command_id, each.digits, each.outcome) for each in answers] == [
         ("pagd-1", "1234", pb.COLLECT_OUTCOME_MATCHED),
@@ -142,6 +145,23 @@ def test_causes_and_sip_statuses_of_failed_legs_are_told(world: World) -> None:
         ("NORMAL_TEMPORARY_FAILURE", 503, pb.HANGUP_PARTY_FAR_END),
         ("NO_ANSWER", 487, pb.HANGUP_PARTY_PLATFORM),
     ]
+
+
+def test_the_end_of_a_leg_that_we_made_says_whom_it_rang_and_through_which_gateway(world: World) -> None:
+    told: list[Input] = []
+    for event in captured("04a-agent-leg-failures.plain"):
+        # A gateway's leg has this variable (mod_sofia); the captures have phones alone.
+        raw = _owned(event).raw.replace(
+            b"\nEvent-Sequence: ", b"\nvariable_sip_gateway_name: carrier\nEvent-Sequence: ", 1
+        )
+        told += world.feed([PlainEvent(raw)])
+    end = next(each.fact.leg_hung_up for each in told if each.fact.HasField("leg_hung_up"))
+    assert (end.direction, end.line, end.gateway) == (pb.DIRECTION_OUTBOUND, "", "carrier")
+    assert end.callee == next(
+        event.get("Caller-Destination-Number")
+        for event in captured("04a-agent-leg-failures.plain")
+        if event.name == "CHANNEL_HANGUP_COMPLETE"
+    )
 
 
 def _owned(event: Event) -> Event:

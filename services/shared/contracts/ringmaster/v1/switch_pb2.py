@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aringmaster/v1/switch.proto\x12\rringmaster.v1\"\xde\n\n\nSwitchFact\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\tcore_uuid\x18\x02 \x01(\t\x12\x17\n\x0fswitch_sequence\x18\x03 \x01(\x04\x12\x14\n\x0cleg_sequence\x18\x04 \x01(\x04\x12\x13\n\x0boccurred_us\x18\x05 \x01(\x03\x12\x0e\n\x06leg_id\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\x30\n\x0bleg_created\x18\x14 \x01(\x0b\x32\x19.ringmaster.v1.LegCreatedH\x00\x12.\n\nleg_parked\x18\x15 \x01(\x0b\x32\x18.ringmaster.v1.LegParkedH\x00\x12\x36\n\x0eleg_progressed\x18\x16 \x01(\x0b\x32\x1c.ringmaster.v1.LegProgressedH\x00\x12\x32\n\x0cleg_answered\x18\x17 \x01(\x0b\x32\x1a.ringmaster.v1.LegAnsweredH\x00\x12\x30\n\x0bleg_bridged\x18\x18 \x01(\x0b\x32\x19.ringmaster.v1.LegBridgedH\x00\x12\x34\n\rleg_unbridged\x18\x19 \x01(\x0b\x32\x1b.ringmaster.v1.LegUnbridgedH\x00\x12*\n\x08leg_held\x18\x1a \x01(\x0b\x32\x16.ringmaster.v1.LegHeldH\x00\x12\x30\n\x0bleg_resumed\x18\x1b \x01(\x0b\x32\x19.ringmaster.v1.LegResumedH\x00\x12/\n\x0bleg_hung_up\x18\x1c \x01(\x0b\x32\x18.ringmaster.v1.LegHungUpH\x00\x12<\n\x11playback_finished\x18\x1d \x01(\x0b\x32\x1f.ringmaster.v1.PlaybackFinishedH\x00\x12:\n\x10\x64igits_collected\x18\x1e \x01(\x0b\x32\x1e.ringmaster.v1.DigitsCollectedH\x00\x12\x34\n\rdigit_pressed\x18\x1f \x01(\x0b\x32\x1b.ringmaster.v1.DigitPressedH\x00\x12\x38\n\x0frecording_began\x18  \x01(\x0b\x32\x1d.ringmaster.v1.RecordingBeganH\x00\x12>\n\x12recording_finished\x18! \x01(\x0b\x32 .ringmaster.v1.RecordingFinishedH\x00\x12\x33\n\rleg_fell_back\x18\" \x01(\x0b\x32\x1a.ringmaster.v1.LegFellBackH\x00\x12\x38\n\x0f\x61nswer_recorded\x18# \x01(\x0b\x32\x1d.ringmaster.v1.AnswerRecordedH\x00\x12:\n\x10phone_registered\x18( \x01(\x0b\x32\x1e.ringmaster.v1.PhoneRegisteredH\x00\x12>\n\x12phone_unregistered\x18) \x01(\x0b\x32 .ringmaster.v1.PhoneUnregisteredH\x00\x12:\n\x10switch_connected\x18\x32 \x01(\x0b\x32\x1e.ringmaster.v1.SwitchConnectedH\x00\x12@\n\x13switch_disconnected\x18\x33 \x01(\x0b\x32!.ringmaster.v1.SwitchDisconnectedH\x00\x12:\n\x10switch_restarted\x18\x34 \x01(\x0b\x32\x1e.ringmaster.v1.SwitchRestartedH\x00\x12.\n\nswitch_gap\x18\x35 \x01(\x0b\x32\x18.ringmaster.v1.SwitchGapH\x00\x42\x06\n\x04\x66\x61\x63t\"\xc9\x01\n\nLegCreated\x12+\n\tdirection\x18\x01 \x01(\x0e\x32\x18.ringmaster.v1.Direction\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x15\n\rcaller_number\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x04 \x01(\t\x12\x12\n\ncommand_id\x18\x05 \x01(\t\x12\x13\n\x0bsip_call_id\x18\x06 \x01(\t\x12\x17\n\x0fnetwork_address\x18\x07 \x01(\t\x12\x12\n\nreconciled\x18\x08 \x01(\x08\"\x19\n\tLegParked\x12\x0c\n\x04line\x18\x01 \x01(\t\"$\n\rLegProgressed\x12\x13\n\x0b\x65\x61rly_media\x18\x01 \x01(\x08\"\r\n\x0bLegAnswered\"\"\n\nLegBridged\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"$\n\x0cLegUnbridged\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"\t\n\x07LegHeld\"\x0c\n\nLegResumed\"\xa8\x01\n\tLegHungUp\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\x12\x12\n\nsip_status\x18\x02 \x01(\r\x12)\n\x05party\x18\x03 \x01(\x0e\x32\x1a.ringmaster.v1.HangupParty\x12\x12\n\ncreated_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x61nswered_us\x18\x05 \x01(\x03\x12\x10\n\x08\x65nded_us\x18\x06 \x01(\x03\x12\x12\n\nreconciled\x18\x07 \x01(\x08\"H\n\x10PlaybackFinished\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\tcompleted\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"e\n\x0f\x44igitsCollected\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igits\x18\x02 \x01(\t\x12.\n\x07outcome\x18\x03 \x01(\x0e\x32\x1d.ringmaster.v1.CollectOutcome\"$\n\x0e\x41nswerRecorded\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\x1d\n\x0c\x44igitPressed\x12\r\n\x05\x64igit\x18\x01 \x01(\t\"4\n\x0eRecordingBegan\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"L\n\x11RecordingFinished\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x04\"\x1b\n\x0bLegFellBack\x12\x0c\n\x04line\x18\x01 \x01(\t\"O\n\x0fPhoneRegistered\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x17\n\x0f\x65xpires_seconds\x18\x02 \x01(\r\x12\x12\n\nuser_agent\x18\x03 \x01(\t\"5\n\x11PhoneUnregistered\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07\x65xpired\x18\x02 \x01(\x08\"\"\n\x0fSwitchConnected\x12\x0f\n\x07version\x18\x01 \x01(\t\"$\n\x12SwitchDisconnected\x12\x0e\n\x06reason\x18\x01 \x01(\t\"+\n\x0fSwitchRestarted\x12\x18\n\x10\x66ormer_core_uuid\x18\x01 \x01(\t\">\n\tSwitchGap\x12\x0f\n\x07\x66rom_us\x18\x01 \x01(\x03\x12\x10\n\x08until_us\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02*`\n\x0bHangupParty\x12\x1c\n\x18HANGUP_PARTY_UNSPECIFIED\x10\x00\x12\x18\n\x14HANGUP_PARTY_FAR_END\x10\x01\x12\x19\n\x15HANGUP_PARTY_PLATFORM\x10\x02*\x88\x01\n\x0e\x43ollectOutcome\x12\x1f\n\x1b\x43OLLECT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OLLECT_OUTCOME_MATCHED\x10\x01\x12\x1b\n\x17\x43OLLECT_OUTCOME_TIMEOUT\x10\x02\x12\x1b\n\x17\x43OLLECT_OUTCOME_INVALID\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aringmaster/v1/switch.proto\x12\rringmaster.v1\"\xde\n\n\nSwitchFact\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\tcore_uuid\x18\x02 \x01(\t\x12\x17\n\x0fswitch_sequence\x18\x03 \x01(\x04\x12\x14\n\x0cleg_sequence\x18\x04 \x01(\x04\x12\x13\n\x0boccurred_us\x18\x05 \x01(\x03\x12\x0e\n\x06leg_id\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\x30\n\x0bleg_created\x18\x14 \x01(\x0b\x32\x19.ringmaster.v1.LegCreatedH\x00\x12.\n\nleg_parked\x18\x15 \x01(\x0b\x32\x18.ringmaster.v1.LegParkedH\x00\x12\x36\n\x0eleg_progressed\x18\x16 \x01(\x0b\x32\x1c.ringmaster.v1.LegProgressedH\x00\x12\x32\n\x0cleg_answered\x18\x17 \x01(\x0b\x32\x1a.ringmaster.v1.LegAnsweredH\x00\x12\x30\n\x0bleg_bridged\x18\x18 \x01(\x0b\x32\x19.ringmaster.v1.LegBridgedH\x00\x12\x34\n\rleg_unbridged\x18\x19 \x01(\x0b\x32\x1b.ringmaster.v1.LegUnbridgedH\x00\x12*\n\x08leg_held\x18\x1a \x01(\x0b\x32\x16.ringmaster.v1.LegHeldH\x00\x12\x30\n\x0bleg_resumed\x18\x1b \x01(\x0b\x32\x19.ringmaster.v1.LegResumedH\x00\x12/\n\x0bleg_hung_up\x18\x1c \x01(\x0b\x32\x18.ringmaster.v1.LegHungUpH\x00\x12<\n\x11playback_finished\x18\x1d \x01(\x0b\x32\x1f.ringmaster.v1.PlaybackFinishedH\x00\x12:\n\x10\x64igits_collected\x18\x1e \x01(\x0b\x32\x1e.ringmaster.v1.DigitsCollectedH\x00\x12\x34\n\rdigit_pressed\x18\x1f \x01(\x0b\x32\x1b.ringmaster.v1.DigitPressedH\x00\x12\x38\n\x0frecording_began\x18  \x01(\x0b\x32\x1d.ringmaster.v1.RecordingBeganH\x00\x12>\n\x12recording_finished\x18! \x01(\x0b\x32 .ringmaster.v1.RecordingFinishedH\x00\x12\x33\n\rleg_fell_back\x18\" \x01(\x0b\x32\x1a.ringmaster.v1.LegFellBackH\x00\x12\x38\n\x0f\x61nswer_recorded\x18# \x01(\x0b\x32\x1d.ringmaster.v1.AnswerRecordedH\x00\x12:\n\x10phone_registered\x18( \x01(\x0b\x32\x1e.ringmaster.v1.PhoneRegisteredH\x00\x12>\n\x12phone_unregistered\x18) \x01(\x0b\x32 .ringmaster.v1.PhoneUnregisteredH\x00\x12:\n\x10switch_connected\x18\x32 \x01(\x0b\x32\x1e.ringmaster.v1.SwitchConnectedH\x00\x12@\n\x13switch_disconnected\x18\x33 \x01(\x0b\x32!.ringmaster.v1.SwitchDisconnectedH\x00\x12:\n\x10switch_restarted\x18\x34 \x01(\x0b\x32\x1e.ringmaster.v1.SwitchRestartedH\x00\x12.\n\nswitch_gap\x18\x35 \x01(\x0b\x32\x18.ringmaster.v1.SwitchGapH\x00\x42\x06\n\x04\x66\x61\x63t\"\xc9\x01\n\nLegCreated\x12+\n\tdirection\x18\x01 \x01(\x0e\x32\x18.ringmaster.v1.Direction\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x15\n\rcaller_number\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x04 \x01(\t\x12\x12\n\ncommand_id\x18\x05 \x01(\t\x12\x13\n\x0bsip_call_id\x18\x06 \x01(\t\x12\x17\n\x0fnetwork_address\x18\x07 \x01(\t\x12\x12\n\nreconciled\x18\x08 \x01(\x08\"\x19\n\tLegParked\x12\x0c\n\x04line\x18\x01 \x01(\t\"$\n\rLegProgressed\x12\x13\n\x0b\x65\x61rly_media\x18\x01 \x01(\x08\"\r\n\x0bLegAnswered\"\"\n\nLegBridged\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"$\n\x0cLegUnbridged\x12\x14\n\x0cother_leg_id\x18\x01 \x01(\t\"\t\n\x07LegHeld\"\x0c\n\nLegResumed\"\xc9\x02\n\tLegHungUp\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\x12\x12\n\nsip_status\x18\x02 \x01(\r\x12)\n\x05party\x18\x03 \x01(\x0e\x32\x1a.ringmaster.v1.HangupParty\x12\x12\n\ncreated_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x61nswered_us\x18\x05 \x01(\x03\x12\x10\n\x08\x65nded_us\x18\x06 \x01(\x03\x12\x12\n\nreconciled\x18\x07 \x01(\x08\x12+\n\tdirection\x18\x08 \x01(\x0e\x32\x18.ringmaster.v1.Direction\x12\x0c\n\x04line\x18\t \x01(\t\x12\x15\n\rcaller_number\x18\n \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x0b \x01(\t\x12\x0f\n\x07gateway\x18\x0c \x01(\t\x12\x17\n\x0fnetwork_address\x18\r \x01(\t\x12\x13\n\x0bsip_call_id\x18\x0e \x01(\t\"H\n\x10PlaybackFinished\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\tcompleted\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"e\n\x0f\x44igitsCollected\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igits\x18\x02 \x01(\t\x12.\n\x07outcome\x18\x03 \x01(\x0e\x32\x1d.ringmaster.v1.CollectOutcome\"$\n\x0e\x41nswerRecorded\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\x1d\n\x0c\x44igitPressed\x12\r\n\x05\x64igit\x18\x01 \x01(\t\"4\n\x0eRecordingBegan\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"L\n\x11RecordingFinished\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x04\"\x1b\n\x0bLegFellBack\x12\x0c\n\x04line\x18\x01 \x01(\t\"O\n\x0fPhoneRegistered\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x17\n\x0f\x65xpires_seconds\x18\x02 \x01(\r\x12\x12\n\nuser_agent\x18\x03 \x01(\t\"5\n\x11PhoneUnregistered\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07\x65xpired\x18\x02 \x01(\x08\"\"\n\x0fSwitchConnected\x12\x0f\n\x07version\x18\x01 \x01(\t\"$\n\x12SwitchDisconnected\x12\x0e\n\x06reason\x18\x01 \x01(\t\"+\n\x0fSwitchRestarted\x12\x18\n\x10\x66ormer_core_uuid\x18\x01 \x01(\t\">\n\tSwitchGap\x12\x0f\n\x07\x66rom_us\x18\x01 \x01(\x03\x12\x10\n\x08until_us\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02*`\n\x0bHangupParty\x12\x1c\n\x18HANGUP_PARTY_UNSPECIFIED\x10\x00\x12\x18\n\x14HANGUP_PARTY_FAR_END\x10\x01\x12\x19\n\x15HANGUP_PARTY_PLATFORM\x10\x02*\x88\x01\n\x0e\x43ollectOutcome\x12\x1f\n\x1b\x43OLLECT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OLLECT_OUTCOME_MATCHED\x10\x01\x12\x1b\n\x17\x43OLLECT_OUTCOME_TIMEOUT\x10\x02\x12\x1b\n\x17\x43OLLECT_OUTCOME_INVALID\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.switch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIRECTION']._serialized_start=2702
-  _globals['_DIRECTION']._serialized_end=2787
-  _globals['_HANGUPPARTY']._serialized_start=2789
-  _globals['_HANGUPPARTY']._serialized_end=2885
-  _globals['_COLLECTOUTCOME']._serialized_start=2888
-  _globals['_COLLECTOUTCOME']._serialized_end=3024
+  _globals['_DIRECTION']._serialized_start=2863
+  _globals['_DIRECTION']._serialized_end=2948
+  _globals['_HANGUPPARTY']._serialized_start=2950
+  _globals['_HANGUPPARTY']._serialized_end=3046
+  _globals['_COLLECTOUTCOME']._serialized_start=3049
+  _globals['_COLLECTOUTCOME']._serialized_end=3185
   _globals['_SWITCHFACT']._serialized_start=46
   _globals['_SWITCHFACT']._serialized_end=1420
   _globals['_LEGCREATED']._serialized_start=1423
@@ -56,31 +56,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEGRESUMED']._serialized_start=1791
   _globals['_LEGRESUMED']._serialized_end=1803
   _globals['_LEGHUNGUP']._serialized_start=1806
-  _globals['_LEGHUNGUP']._serialized_end=1974
-  _globals['_PLAYBACKFINISHED']._serialized_start=1976
-  _globals['_PLAYBACKFINISHED']._serialized_end=2048
-  _globals['_DIGITSCOLLECTED']._serialized_start=2050
-  _globals['_DIGITSCOLLECTED']._serialized_end=2151
-  _globals['_ANSWERRECORDED']._serialized_start=2153
-  _globals['_ANSWERRECORDED']._serialized_end=2189
-  _globals['_DIGITPRESSED']._serialized_start=2191
-  _globals['_DIGITPRESSED']._serialized_end=2220
-  _globals['_RECORDINGBEGAN']._serialized_start=2222
-  _globals['_RECORDINGBEGAN']._serialized_end=2274
-  _globals['_RECORDINGFINISHED']._serialized_start=2276
-  _globals['_RECORDINGFINISHED']._serialized_end=2352
-  _globals['_LEGFELLBACK']._serialized_start=2354
-  _globals['_LEGFELLBACK']._serialized_end=2381
-  _globals['_PHONEREGISTERED']._serialized_start=2383
-  _globals['_PHONEREGISTERED']._serialized_end=2462
-  _globals['_PHONEUNREGISTERED']._serialized_start=2464
-  _globals['_PHONEUNREGISTERED']._serialized_end=2517
-  _globals['_SWITCHCONNECTED']._serialized_start=2519
-  _globals['_SWITCHCONNECTED']._serialized_end=2553
-  _globals['_SWITCHDISCONNECTED']._serialized_start=2555
-  _globals['_SWITCHDISCONNECTED']._serialized_end=2591
-  _globals['_SWITCHRESTARTED']._serialized_start=2593
-  _globals['_SWITCHRESTARTED']._serialized_end=2636
-  _globals['_SWITCHGAP']._serialized_start=2638
-  _globals['_SWITCHGAP']._serialized_end=2700
+  _globals['_LEGHUNGUP']._serialized_end=2135
+  _globals['_PLAYBACKFINISHED']._serialized_start=2137
+  _globals['_PLAYBACKFINISHED']._serialized_end=2209
+  _globals['_DIGITSCOLLECTED']._serialized_start=2211
+  _globals['_DIGITSCOLLECTED']._serialized_end=2312
+  _globals['_ANSWERRECORDED']._serialized_start=2314
+  _globals['_ANSWERRECORDED']._serialized_end=2350
+  _globals['_DIGITPRESSED']._serialized_start=2352
+  _globals['_DIGITPRESSED']._serialized_end=2381
+  _globals['_RECORDINGBEGAN']._serialized_start=2383
+  _globals['_RECORDINGBEGAN']._serialized_end=2435
+  _globals['_RECORDINGFINISHED']._serialized_start=2437
+  _globals['_RECORDINGFINISHED']._serialized_end=2513
+  _globals['_LEGFELLBACK']._serialized_start=2515
+  _globals['_LEGFELLBACK']._serialized_end=2542
+  _globals['_PHONEREGISTERED']._serialized_start=2544
+  _globals['_PHONEREGISTERED']._serialized_end=2623
+  _globals['_PHONEUNREGISTERED']._serialized_start=2625
+  _globals['_PHONEUNREGISTERED']._serialized_end=2678
+  _globals['_SWITCHCONNECTED']._serialized_start=2680
+  _globals['_SWITCHCONNECTED']._serialized_end=2714
+  _globals['_SWITCHDISCONNECTED']._serialized_start=2716
+  _globals['_SWITCHDISCONNECTED']._serialized_end=2752
+  _globals['_SWITCHRESTARTED']._serialized_start=2754
+  _globals['_SWITCHRESTARTED']._serialized_end=2797
+  _globals['_SWITCHGAP']._serialized_start=2799
+  _globals['_SWITCHGAP']._serialized_end=2861
 # @@protoc_insertion_point(module_scope)

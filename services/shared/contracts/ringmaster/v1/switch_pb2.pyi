@@ -479,6 +479,13 @@ class LegHungUp(_message.Message):
     ANSWERED_US_FIELD_NUMBER: _builtins.int
     ENDED_US_FIELD_NUMBER: _builtins.int
     RECONCILED_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    CALLER_NUMBER_FIELD_NUMBER: _builtins.int
+    CALLEE_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    NETWORK_ADDRESS_FIELD_NUMBER: _builtins.int
+    SIP_CALL_ID_FIELD_NUMBER: _builtins.int
     cause: _builtins.str
     """FreeSWITCH's hang-up cause, for example NORMAL_CLEARING. A phone can choose it by a Reason header."""
     sip_status: _builtins.int
@@ -493,6 +500,22 @@ class LegHungUp(_message.Message):
     """When it ended."""
     reconciled: _builtins.bool
     """True when the listener derived it (the channel was missing after a gap): the moment is an estimate."""
+    direction: Global___Direction.ValueType
+    """Who made the leg; like all that follows told again here, so that one fact says the whole of a leg. Empty where the
+    switch did not tell the end itself.
+    """
+    line: _builtins.str
+    """The line that was dialled, E.164 with +, for inbound legs."""
+    caller_number: _builtins.str
+    """Caller's number as the network gave it: data, never a key."""
+    callee: _builtins.str
+    """Legs that we made: whom they rang, a number or the user of a phone."""
+    gateway: _builtins.str
+    """The gateway of FreeSWITCH that the leg came or went through; empty for a phone, and for a carrier known by address."""
+    network_address: _builtins.str
+    """The far side's address, as the SIP messages came from it."""
+    sip_call_id: _builtins.str
+    """SIP Call-ID, to find the leg in a carrier's trace."""
     def __init__(
         self,
         *,
@@ -503,10 +526,17 @@ class LegHungUp(_message.Message):
         answered_us: _builtins.int = ...,
         ended_us: _builtins.int = ...,
         reconciled: _builtins.bool = ...,
+        direction: Global___Direction.ValueType = ...,
+        line: _builtins.str = ...,
+        caller_number: _builtins.str = ...,
+        callee: _builtins.str = ...,
+        gateway: _builtins.str = ...,
+        network_address: _builtins.str = ...,
+        sip_call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_us", b"answered_us", "cause", b"cause", "created_us", b"created_us", "ended_us", b"ended_us", "party", b"party", "reconciled", b"reconciled", "sip_status", b"sip_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_us", b"answered_us", "callee", b"callee", "caller_number", b"caller_number", "cause", b"cause", "created_us", b"created_us", "direction", b"direction", "ended_us", b"ended_us", "gateway", b"gateway", "line", b"line", "network_address", b"network_address", "party", b"party", "reconciled", b"reconciled", "sip_call_id", b"sip_call_id", "sip_status", b"sip_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
