@@ -12,7 +12,7 @@ from services.shared.access import Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
-from services.shared.bus.topics import CALLS, TENANTS
+from services.shared.bus.topics import CALLS, INPUTS, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.supervisor import Supervisor
@@ -32,6 +32,8 @@ from services.stats.domain.board import Board
 from services.stats.exporting import Exports
 from services.stats.feed import Feed
 from services.stats.following import Events, profiles
+from services.stats.legs import GATHER_MS as GATHER_LEGS_MS
+from services.stats.legs import Legs
 from services.stats.mailing import Mailing, MailServer
 from services.stats.mirroring import Mirror
 from services.stats.norms import Norms
@@ -56,6 +58,7 @@ class Parts:
     feed: Feed
     writer: Writer
     events: Events
+    legs: Legs
     reports: Reports
     exports: Exports
     mirror: Mirror
@@ -75,7 +78,7 @@ def build(
     events = Events(board, store, writer, clock, snapshot_seconds, feed.notify)
     mirror = Mirror(store, columns, retention_days)
     reports = Reports(load(), columns, mirror, board, clock)
-    return Parts(board, feed, writer, events, reports, Exports(reports, columns), mirror)
+    return Parts(board, feed, writer, events, Legs(board, writer), reports, Exports(reports, columns), mirror)
 
 
 def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
@@ -109,6 +112,15 @@ def run(settings: Settings, clock: Clock) -> int:
         on_assigned=lambda places: events.assigned(list(places)),
         on_revoked=lambda places: events.revoked(list(places)),
     )
+    inputs = Consumer(
+        bootstrap,
+        "stats-legs",
+        [INPUTS],
+        "stats-legs",
+        gather_ms=GATHER_LEGS_MS,
+        on_assigned=lambda places: parts.legs.assigned(list(places)),
+        on_revoked=lambda places: parts.legs.revoked(list(places)),
+    )
     tenants = Consumer(bootstrap, None, [TENANTS], "stats-tenants")
     known = profiles(lambda: tenants, parts.board, parts.feed.notify)
     REGISTRY.register(LiveCollector(parts.board, clock.now_ms))
@@ -121,6 +133,7 @@ def run(settings: Settings, clock: Clock) -> int:
     supervisor.spawn("mailing", mailing.run, supervisor.stopping)
     supervisor.spawn("profiles", known.run, supervisor.stopping)
     supervisor.spawn("events", events.run, supervisor.stopping, calls, known.current)
+    supervisor.spawn("legs", parts.legs.run, supervisor.stopping, inputs)
     log.info("stats_started", http_port=settings.http_port)
     return supervisor.run()
 

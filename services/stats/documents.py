@@ -1,10 +1,15 @@
-"""What one event writes into the documents: the call log's fields, its trace, and the facts that reports come from."""
+"""What one event writes into the documents: the call log's fields, its trace, and the facts that reports come from.
+
+The same for the last fact of a leg, which comes from the tenant's log of inputs.
+"""
 
 from datetime import UTC, datetime
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.stats.domain.call_log import fields_of
-from services.stats.domain.facts.kept import CALLS, Fields, change_of
+from services.stats.domain.facts.kept import CALLS, Change, Fields, change_of
+from services.stats.domain.facts.legs import change_of_leg
 from services.stats.store import RETAINED_FROM, REVISION, RISING, CallFields, FactFields
 
 
@@ -22,8 +27,22 @@ def add_to(event: Event, revision: int, calls: CallFields, facts: FactFields) ->
         key = (event.tenant_id, change.key)
         calls[key] = merged(calls.get(key, {}), own)
     else:
-        place = (change.collection, event.tenant_id, change.key)
-        facts[place] = merged(facts.get(place, {}), own)
+        _add(facts, event.tenant_id, change, own)
+
+
+def add_leg_to(given: Input, revision: int, facts: FactFields) -> None:
+    """Add the fields of a leg's last fact; any other input has none. `revision` is the offset after it in its log."""
+    change = change_of_leg(given.fact) if given.HasField("fact") else None
+    if change is None:
+        return
+    ((_, fact),) = change.fields.items()
+    moment = datetime.fromtimestamp(fact["t"] / 1000, UTC)
+    _add(facts, given.tenant_id, change, {**change.fields, REVISION: revision, RETAINED_FROM: moment})
+
+
+def _add(facts: FactFields, tenant_id: str, change: Change, own: Fields) -> None:
+    place = (change.collection, tenant_id, change.key)
+    facts[place] = merged(facts.get(place, {}), own)
 
 
 def merged(fields: Fields, more: Fields) -> Fields:

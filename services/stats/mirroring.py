@@ -10,11 +10,12 @@ from gevent.event import Event as Flag
 from services.stats import metrics
 from services.stats.adapters.columns import Columns
 from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
+from services.stats.domain.facts.legs import LEGS, rows_of_legs
 from services.stats.domain.facts.others import rows_of
 from services.stats.domain.facts.rows import Rows, rows_of_call
 from services.stats.store import Store, StoreUnavailable
 
-COLLECTIONS: Final = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
+COLLECTIONS: Final = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS, LEGS)
 BATCH: Final = 500
 # How often tables are brought up to date when nobody asks: who asks then waits for little.
 FOLLOW_SECONDS: Final = 5.0
@@ -76,15 +77,16 @@ class Mirror:
     def _update(self, tenant_id: str) -> StoreUnavailable | None:
         """Read on to the mark; return what the store lacks, for whoever still waits."""
         try:
-            mark = self._store.mark(tenant_id)
+            marks = {each: self._store.mark(tenant_id, each) for each in (CALLS, LEGS)}
+            mark_of = {each: marks.get(each, marks[CALLS]) for each in COLLECTIONS}
             known = {each: threaded(self._columns.revision, tenant_id, each) for each in COLLECTIONS}
-            if mark < max(known.values()):
+            if any(mark_of[each] < known[each] for each in COLLECTIONS):
                 # The documents were rebuilt, or are of another log: nothing that we know counts.
                 threaded(self._columns.clear, tenant_id)
                 known = dict.fromkeys(COLLECTIONS, 0)
             for collection, revision in known.items():
-                if revision < mark:
-                    self._read(tenant_id, collection, revision, mark)
+                if revision < mark_of[collection]:
+                    self._read(tenant_id, collection, revision, mark_of[collection])
         except StoreUnavailable as error:
             return error
         return None
@@ -110,6 +112,8 @@ class Mirror:
 def _rows(collection: str, document: dict[str, Any]) -> Rows:
     if collection == CALLS:
         return rows_of_call(document["call_id"], document.get("facts", {}))
+    if collection == LEGS:
+        return rows_of_legs(document)
     rows = rows_of(collection, document)
     for row in rows.get("happenings", []):
         row["event_id"] = document["key"]

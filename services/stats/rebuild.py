@@ -2,7 +2,8 @@
 
 Stop the service before, or it keeps writing beside it. Each event sets what it always sets, so the documents come out
 equal; live numbers begin from the log too when the service starts again. Documents are deleted first where the log
-still has everything of them: what is older than the log is kept as it is. Killed half way: run it again.
+still has everything of them: what is older than the log is kept as it is. Legs come from a log of their own, with a
+beginning of its own. Killed half way: run it again.
 """
 
 from gevent import monkey
@@ -12,24 +13,26 @@ monkey.patch_all()
 import argparse  # noqa: E402 - the patch comes first
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from datetime import UTC, datetime, timedelta  # noqa: E402
 
+from services.shared.bus.backlog import Backlog  # noqa: E402
 from services.shared.bus.consumer import Consumer  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.bus.ports import Reader  # noqa: E402
-from services.shared.bus.topics import CALLS  # noqa: E402
+from services.shared.bus.record import Record  # noqa: E402
+from services.shared.bus.topics import CALLS, INPUTS  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event  # noqa: E402
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input  # noqa: E402
 from services.stats.adapters.mongo import MongoStore  # noqa: E402
-from services.stats.documents import add_to  # noqa: E402
-from services.stats.store import CallFields, FactFields, Store, StoreUnavailable  # noqa: E402
+from services.stats.documents import add_leg_to, add_to  # noqa: E402
+from services.stats.store import CallFields, FactFields, Since, Store, StoreUnavailable  # noqa: E402
 
 POLL_SECONDS = 1.0
 BATCH = 2_000
-MOST_SILENT = 15
-"""Readings in a row that bring nothing: the rest of the log is gone."""
+Add = Callable[[Record, CallFields, FactFields], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +44,63 @@ class Settings:
     stats_retention_days: int = 1_100
 
 
-def rebuild(store: Store, reader: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
-    """Delete and write anew; return how many events there were. Raises StoreUnavailable, BusUnavailable."""
+def rebuild(store: Store, events: Reader, inputs: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
+    """Delete and write anew; return how many records there were. Raises StoreUnavailable, BusUnavailable."""
     store.prepare()
-    ends = {place: reader.end_offset(*place) for place in reader.assignment()}
-    store.forget_facts(tenant_id, _whole_since(reader, ends))
-    for place in ends:
-        reader.seek(*place, 0)
-    positions = dict.fromkeys(ends, 0)
+    store.forget_facts(tenant_id, _whole_since(events), _whole_since(inputs))
+    count = _write(store, events, _add_event, tenant_id, lambda number: say(f"{number} events read"))
+    return count + _write(store, inputs, _add_input, tenant_id, lambda number: say(f"{number} inputs read for legs"))
+
+
+def _write(store: Store, reader: Reader, add: Add, tenant_id: str | None, say: Callable[[int], None]) -> int:
+    """Write what a log tells; return how many of its records there were."""
     calls: CallFields = {}
     facts: FactFields = {}
     count = 0
-    silent = 0
-    while silent < MOST_SILENT and any(positions[place] < end for place, end in ends.items()):
-        records = reader.poll(POLL_SECONDS)
-        silent = 0 if records else silent + 1
+    for records in _log(reader):
         for record in records:
-            positions[record.topic, record.partition] = record.offset + 1
             if tenant_id in (None, record.key):
-                add_to(Event.FromString(record.value), record.offset + 1, calls, facts)
+                add(record, calls, facts)
                 count += 1
         if len(calls) + len(facts) >= BATCH:
             store.write(calls, facts)
             calls, facts = {}, {}
-            say(f"{count} events, {sum(positions.values())} of {sum(ends.values())} records read")
+            say(count)
     store.write(calls, facts)
     return count
 
 
-def _whole_since(reader: Reader, ends: dict[tuple[str, int], int]) -> datetime | None:
-    """Return from when on the log has everything, a day after its oldest event; None where it was never cut."""
-    oldest: dict[tuple[str, int], tuple[int, datetime]] = {}
-    wanted = {place for place, end in ends.items() if end}
-    for place in wanted:
-        reader.seek(*place, 0)
-    silent = 0
-    while oldest.keys() < wanted and silent < MOST_SILENT:
-        records = reader.poll(POLL_SECONDS)
-        silent = 0 if records else silent + 1
+def _add_event(record: Record, calls: CallFields, facts: FactFields) -> None:
+    add_to(Event.FromString(record.value), record.offset + 1, calls, facts)
+
+
+def _add_input(record: Record, _calls: CallFields, facts: FactFields) -> None:
+    add_leg_to(Input.FromString(record.value), record.offset + 1, facts)
+
+
+def _log(reader: Reader) -> Iterator[list[Record]]:
+    """Return everything that a log has now, from its beginning (ADR 22)."""
+    for place in reader.assignment():
+        reader.seek(*place, reader.offset_at(*place, 0))
+    backlog = Backlog(reader)
+    while not backlog.is_read:
+        yield backlog.poll(POLL_SECONDS)
+
+
+def _whole_since(reader: Reader) -> Since:
+    """Return from when on a log has everything, a day after its oldest record; None where it was never cut."""
+    cut = {place for place in reader.assignment() if reader.offset_at(*place, 0) > 0}
+    oldest: dict[tuple[str, int], int] = {}
+    for records in _log(reader) if cut else ():
         for record in records:
-            event = Event.FromString(record.value)
-            moment = event.time.ToDatetime(tzinfo=UTC)
-            oldest.setdefault((record.topic, record.partition), (record.offset, moment))
-    if all(offset == 0 for offset, _ in oldest.values()):
+            oldest.setdefault((record.topic, record.partition), record.timestamp_ms)
+        if oldest.keys() >= cut:
+            break
+    if not cut:
         return None
-    return max(moment for _, moment in oldest.values()) + timedelta(days=1)
+    if not oldest:
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(max(oldest.values()) / 1000, UTC) + timedelta(days=1)
 
 
 def main() -> int:
@@ -96,12 +111,12 @@ def main() -> int:
     try:
         settings = read_settings(Settings, os.environ)
         store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
-        reader = Consumer(settings.kafka_bootstrap, None, [CALLS], "stats-rebuild")
-        count = rebuild(store, reader, asked.tenant, lambda words: print(words, file=sys.stderr))  # noqa: T201
+        events, inputs = (Consumer(settings.kafka_bootstrap, None, [each], "stats-rebuild") for each in (CALLS, INPUTS))
+        count = rebuild(store, events, inputs, asked.tenant, lambda words: print(words, file=sys.stderr))  # noqa: T201
     except (SettingsError, StoreUnavailable, BusUnavailable) as error:
         print(f"not rebuilt: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    print(f"rebuilt from {count} events")  # noqa: T201 - a command's answer
+    print(f"rebuilt from {count} records")  # noqa: T201 - a command's answer
     return 0
 
 

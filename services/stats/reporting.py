@@ -15,7 +15,7 @@ from services.stats.adapters.columns import Columns, QueryStopped, Running
 from services.stats.domain.board import Board
 from services.stats.domain.reports import answer, calendar, staffing
 from services.stats.domain.reports.dictionary import Dictionary
-from services.stats.domain.reports.query import BadQuery, Query, cell_of, query_of
+from services.stats.domain.reports.query import BadQuery, Query, cell_of, query_of, sources_of
 from services.stats.domain.reports.sql import Compiler, Profiled, Statement
 from services.stats.mirroring import Mirror, threaded
 from services.stats.store import StoreUnavailable
@@ -32,6 +32,8 @@ MOST_OF_TENANT: Final = 2
 WAIT_SECONDS: Final = 5.0
 MOST_GAPS: Final = 100
 STAFFING: Final = "staffing"
+CATCHING_UP: Final = "catching_up"
+LEGS: Final = "legs"
 _T = TypeVar("_T")
 
 
@@ -131,7 +133,7 @@ class Reports:
     def refresh(self, tenant_id: str) -> str:
         """Bring the tables up to date; return a word for what they still lack, empty for nothing."""
         try:
-            return "" if self._mirror.update(tenant_id, FRESH_SECONDS) else "catching_up"
+            return "" if self._mirror.update(tenant_id, FRESH_SECONDS) else CATCHING_UP
         except StoreUnavailable:
             return "documents_away"
 
@@ -201,7 +203,8 @@ class Reports:
         )
         gaps = self._fetch(tenant_id, Statement(text, {}, []))
         marks = [{"kind": "switch_gap", "node": n, "from_ms": start, "until_ms": end} for n, start, end in gaps]
-        words = [word for word in (lacks, self._board.trouble) if word]
+        lags = "" if self._board.are_legs_whole or LEGS not in sources_of(self.dictionary, query) else CATCHING_UP
+        words = [word for word in (lacks, self._board.trouble, lags) if word]
         marks += [
             {"kind": word, "node": "", "from_ms": query.from_ms, "until_ms": None} for word in dict.fromkeys(words)
         ]

@@ -3,16 +3,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.stats.domain.facts.kept import CALLS
+from services.stats.domain.facts.legs import LEGS
+
 # Fields to set, by (tenant, call).
 CallFields = dict[tuple[str, str], dict[str, Any]]
 # The same for the other documents, by (collection, tenant, key).
 FactFields = dict[tuple[str, str, str], dict[str, Any]]
+Since = datetime | None
 REVISION = "rev"
 """The field that says after which event of the log a document changed last."""
+LEGS_REVISION = "legs_rev"
+"""The same of a tenant's mark for legs: they come from another log, whose offsets are others."""
 RETAINED_FROM = "last_at"
 """The field that a document's retention counts from: the moment of its newest event."""
 RISING = (REVISION, RETAINED_FROM)
 """Fields that never go back."""
+
+
+def mark_of(collection: str) -> str:
+    """Return the field of a tenant's mark that counts the log of a collection."""
+    return LEGS_REVISION if collection == LEGS else REVISION
 
 
 class StoreUnavailable(Exception):
@@ -45,8 +56,8 @@ class Store(Protocol):
     def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
         """Set fields of documents, then each tenant's mark; to set them again changes nothing."""
 
-    def mark(self, tenant_id: str) -> int:
-        """Return the revision up to which all documents of a tenant are written."""
+    def mark(self, tenant_id: str, collection: str = CALLS) -> int:
+        """Return the revision up to which all documents of a collection are written, of its own log."""
 
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a revision above `after`, the lowest first; each has `key` (or `call_id`) and `rev`."""
@@ -57,8 +68,11 @@ class Store(Protocol):
     def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
         """Return the own documents of a kind, each with its `key`, the last 500 by `at_ms`, the newest first."""
 
-    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
-        """Delete what can be rebuilt: documents whose last word came since then, marks and snapshots."""
+    def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
+        """Delete what can be rebuilt: documents whose last word came since then, marks and snapshots.
+
+        Legs have a moment of their own, as they have a log of their own; None is the beginning of time.
+        """
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""

@@ -30,6 +30,7 @@ CHUNK_ROWS: Final = 2_000
 SLACK_MS: Final = 2 * 86_400_000
 # How rows of the other tables are told apart; they are few a day, and each is written once or seldom.
 KEYS: Final = {
+    "legs": ("leg_id",),
     "callbacks": ("callback_id",),
     "attempts": ("callback_id",),
     "agent_states": ("agent_id", "sequence"),

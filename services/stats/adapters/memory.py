@@ -1,9 +1,9 @@
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.kept import CALLS
+from services.stats.domain.facts.legs import LEGS
 from services.stats.store import (
     RETAINED_FROM,
     REVISION,
@@ -11,7 +11,9 @@ from services.stats.store import (
     CallFields,
     FactFields,
     PartitionSnapshot,
+    Since,
     TenantSnapshot,
+    mark_of,
 )
 
 _INNER = ("facts", *RISING)
@@ -24,7 +26,7 @@ class MemoryStore:
         self.calls: dict[tuple[str, str], dict[str, Any]] = {}
         self.facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.own: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self._marks: dict[str, int] = {}
+        self._marks: dict[tuple[str, str], int] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._offsets: dict[int, int] = {}
 
@@ -35,14 +37,14 @@ class MemoryStore:
         """Set fields of documents; `a.b` sets b within a."""
         for (tenant_id, call_id), fields in calls.items():
             call = self.calls.setdefault((tenant_id, call_id), {"tenant_id": tenant_id, "call_id": call_id})
-            self._set(call, fields)
+            self._set(call, fields, CALLS)
         for (collection, tenant_id, key), fields in (facts or {}).items():
             own = {"tenant_id": tenant_id, "key": key}
-            self._set(self.facts.setdefault((collection, tenant_id, key), own), fields)
+            self._set(self.facts.setdefault((collection, tenant_id, key), own), fields, collection)
 
-    def mark(self, tenant_id: str) -> int:
+    def mark(self, tenant_id: str, collection: str = CALLS) -> int:
         """Return up to which revision everything is written."""
-        return self._marks.get(tenant_id, 0)
+        return self._marks.get((tenant_id, mark_of(collection)), 0)
 
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a higher revision."""
@@ -60,20 +62,24 @@ class MemoryStore:
         found = [dict(each) for (name, owner, _), each in self.own.items() if (name, owner) == (kind, tenant_id)]
         return sorted(found, key=lambda each: -each.get("at_ms", 0))[:500]
 
-    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
+    def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
         """Delete what can be rebuilt."""
 
-        def is_kept(owner: str, document: dict[str, Any]) -> bool:
-            is_old = since is not None and document.get(RETAINED_FROM, since) < since
+        def is_kept(owner: str, document: dict[str, Any], after: Since) -> bool:
+            is_old = after is not None and document.get(RETAINED_FROM, after) < after
             return tenant_id not in (None, owner) or is_old
 
-        self.calls = {key: each for key, each in self.calls.items() if is_kept(key[0], each)}
-        self.facts = {key: each for key, each in self.facts.items() if is_kept(key[1], each)}
-        self._marks = {key: each for key, each in self._marks.items() if tenant_id not in (None, key)}
+        self.calls = {key: each for key, each in self.calls.items() if is_kept(key[0], each, since)}
+        self.facts = {
+            key: each
+            for key, each in self.facts.items()
+            if is_kept(key[1], each, legs_since if key[0] == LEGS else since)
+        }
+        self._marks = {key: each for key, each in self._marks.items() if tenant_id not in (None, key[0])}
         self._tenants = {key: each for key, each in self._tenants.items() if tenant_id not in (None, key[1])}
         self._offsets = {}
 
-    def _set(self, document: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _set(self, document: dict[str, Any], fields: dict[str, Any], collection: str) -> None:
         for name, value in fields.items():
             outer, _, inner = name.partition(".")
             if inner:
@@ -83,8 +89,8 @@ class MemoryStore:
             else:
                 document[name] = value
         if REVISION in fields:
-            tenant_id = document["tenant_id"]
-            self._marks[tenant_id] = max(self._marks.get(tenant_id, 0), fields[REVISION])
+            place = (document["tenant_id"], mark_of(collection))
+            self._marks[place] = max(self._marks.get(place, 0), fields[REVISION])
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""

@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateOne
@@ -9,6 +8,7 @@ from pymongo.errors import PyMongoError
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
+from services.stats.domain.facts.legs import LEGS
 from services.stats.store import (
     RETAINED_FROM,
     REVISION,
@@ -16,14 +16,18 @@ from services.stats.store import (
     CallFields,
     FactFields,
     PartitionSnapshot,
+    Since,
     StoreUnavailable,
     TenantSnapshot,
+    mark_of,
 )
 
 STATES = "stats_states"
 PARTITIONS = "stats_partitions"
 MARKS = "stats_marks"
-COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS)
+COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS, LEGS)
+Marks = dict[tuple[str, str], int]
+"""Revision by tenant and field of its mark."""
 READ_BATCH = 500
 WRITE_BATCH = 500
 """Documents in one request: a second at a thousand upserts a second, far from the ten seconds that an answer may take.
@@ -66,20 +70,21 @@ class MongoStore:
 
     def write(self, calls: CallFields, facts: FactFields | None = None) -> None:
         """Set fields of documents, then each tenant's mark."""
-        marks: dict[str, int] = {}
+        marks: Marks = {}
         changes: dict[str, list[UpdateOne]] = {}
         for (tenant_id, call_id), fields in calls.items():
             own = {**fields, "tenant_id": tenant_id, "call_id": call_id}
-            changes.setdefault(CALLS, []).append(_change(f"{tenant_id}/{call_id}", own, marks))
+            changes.setdefault(CALLS, []).append(_change(f"{tenant_id}/{call_id}", own, REVISION, marks))
         for (collection, tenant_id, key), fields in (facts or {}).items():
             own = {**fields, "tenant_id": tenant_id, "key": key}
-            changes.setdefault(collection, []).append(_change(f"{tenant_id}/{key}", own, marks))
+            change = _change(f"{tenant_id}/{key}", own, mark_of(collection), marks)
+            changes.setdefault(collection, []).append(change)
         with _as_unavailable():
             for collection, updates in changes.items():
                 self._write(collection, updates)
             wanted = [
-                UpdateOne({"_id": tenant_id}, {"$max": {REVISION: revision}}, upsert=True)
-                for tenant_id, revision in marks.items()
+                UpdateOne({"_id": tenant_id}, {"$max": {name: revision}}, upsert=True)
+                for (tenant_id, name), revision in marks.items()
             ]
             self._write(MARKS, wanted)
 
@@ -87,11 +92,11 @@ class MongoStore:
         for start in range(0, len(updates), WRITE_BATCH):
             self._database[collection].bulk_write(updates[start : start + WRITE_BATCH], ordered=False)
 
-    def mark(self, tenant_id: str) -> int:
+    def mark(self, tenant_id: str, collection: str = CALLS) -> int:
         """Return up to which revision everything is written."""
         with _as_unavailable():
-            found = self._database[MARKS].find_one({"_id": tenant_id})
-        return int(found[REVISION]) if found else 0
+            found = self._database[MARKS].find_one({"_id": tenant_id}) or {}
+        return int(found.get(mark_of(collection), 0))
 
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a higher revision."""
@@ -111,12 +116,13 @@ class MongoStore:
             found = self._database[f"stats_{kind}"].find({"tenant_id": tenant_id}, {"_id": 0})
             return list(found.sort("at_ms", -1).limit(MOST_KEPT))
 
-    def forget_facts(self, tenant_id: str | None, since: datetime | None = None) -> None:
+    def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
         """Delete what can be rebuilt."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            young = {} if since is None else {RETAINED_FROM: {"$gte": since}}
             for name in COLLECTIONS:
+                after = legs_since if name == LEGS else since
+                young = {} if after is None else {RETAINED_FROM: {"$gte": after}}
                 self._database[name].delete_many({**own, **young})
             self._states.delete_many(own)
             self._database[MARKS].delete_many({} if tenant_id is None else {"_id": tenant_id})
@@ -188,12 +194,12 @@ class MongoStore:
             )
 
 
-def _change(key: str, fields: dict[str, Any], marks: dict[str, int]) -> UpdateOne:
+def _change(key: str, fields: dict[str, Any], mark: str, marks: Marks) -> UpdateOne:
     """Return the upsert of a document; its revision and the moment that its retention counts from never go back."""
     highest = {name: fields.pop(name) for name in RISING if name in fields}
     if REVISION in highest:
-        tenant_id = fields["tenant_id"]
-        marks[tenant_id] = max(marks.get(tenant_id, 0), highest[REVISION])
+        place = (fields["tenant_id"], mark)
+        marks[place] = max(marks.get(place, 0), highest[REVISION])
     change: dict[str, Any] = {"$set": fields}
     if highest:
         change["$max"] = highest

@@ -16,6 +16,8 @@ class Board:
         self._profiles: dict[str, Profile] = {}
         self._versions: dict[str, int] = {}
         self.trouble = ""
+        self.are_legs_whole = True
+        """Whether the documents of legs have all that was told when the service began."""
 
     def version(self, tenant_id: str) -> int:
         """Return a number that rises with each change of a tenant's numbers."""

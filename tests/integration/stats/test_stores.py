@@ -120,6 +120,16 @@ def test_a_document_store_that_is_away_is_named_as_such() -> None:
     store.close()
 
 
+def test_legs_are_marked_by_their_own_log_and_forgotten_from_their_own_moment(store: Store, tenant: str) -> None:
+    old = {"facts.l1": {"leg_id": "l1"}, "rev": 400, "last_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    store.write({}, {("legs", tenant, "1"): old, ("callbacks", tenant, "b1"): {**old, "rev": 7}})
+    assert (store.mark(tenant), store.mark(tenant, "callbacks"), store.mark(tenant, "legs")) == (7, 7, 400)
+    store.forget_facts(tenant, None, datetime(2026, 1, 2, tzinfo=UTC))
+    assert (store.mark(tenant), store.mark(tenant, "legs")) == (0, 0)
+    assert list(store.changed(tenant, "callbacks", 0)) == []
+    assert [each["key"] for each in store.changed(tenant, "legs", 0)] == ["1"]
+
+
 def test_what_changed_since_is_read_by_revision_and_what_was_deleted_is_gone(store: Store, tenant: str) -> None:
     assert store.mark(tenant) == 0
     call = {"facts.00001": {"k": "call_started", "t": 1}, "rev": 7, "last_at": datetime(2026, 1, 1, tzinfo=UTC)}

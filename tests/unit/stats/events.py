@@ -7,6 +7,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.stats.adapters.columns import Columns
 
 TENANT = "acme"
@@ -82,3 +84,15 @@ def abandoned_call(call_id: str, at_ms: int, wait_ms: int, queue_id: str = "sale
 def state(agent_id: str, time_ms: int, sequence: int, now: "ev.AgentState.ValueType") -> ev.Event:
     """Return that an agent's state changed."""
     return event(time_ms, sequence, agent_state_changed=ev.AgentStateChanged(agent_id=agent_id, state=now))
+
+
+def leg_over(
+    leg_id: str, created_ms: int, ring_ms: int, billed_ms: int | None, call_id: str = "", **over: Any
+) -> Input:
+    """Return a leg's last fact; `billed_ms` None: nobody answered."""
+    answered_ms = 0 if billed_ms is None else created_ms + ring_ms
+    ended_ms = created_ms + ring_ms + (billed_ms or 0)
+    body = sw.LegHungUp(created_us=created_ms * 1000, answered_us=answered_ms * 1000, ended_us=ended_ms * 1000)
+    body.MergeFrom(sw.LegHungUp(**({"cause": "NORMAL_CLEARING", "direction": sw.DIRECTION_INBOUND} | over)))
+    fact = sw.SwitchFact(node="fs-1", leg_id=leg_id, call_id=call_id, occurred_us=ended_ms * 1000, leg_hung_up=body)
+    return Input(tenant_id=TENANT, fact=fact)

@@ -13,10 +13,11 @@ from gevent.event import Event as Flag
 from services.shared.access import tokens_of
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.stats.adapters.columns import Columns
 from services.stats.adapters.memory import MemoryStore
 from services.stats.bootstrap import application, build
-from services.stats.documents import add_to
+from services.stats.documents import add_leg_to, add_to
 from services.stats.domain.profile import Profile
 from services.stats.store import CallFields, FactFields
 
@@ -38,7 +39,7 @@ class House:
         clock = Clock(wall=lambda: self.now_ms / 1000)
         self.parts = build(self.store, clock, 3600.0, self.columns)
         self.parts.board.put_profile(profile.tenant_id, profile)
-        self._offset = 0
+        self._offset = self._inputs = 0
         document = {
             sha256(token.encode()).hexdigest(): {"tenant": tenant, "role": role, "actor": token}
             for token, (tenant, role) in HOLDERS.items()
@@ -56,6 +57,14 @@ class House:
                 self.store.write(calls, facts)
                 calls, facts = {}, {}
         self.store.write(calls, facts)
+
+    def tell_legs(self, inputs: Iterable[Input]) -> None:
+        """Write the last facts of legs as their follower does."""
+        facts: FactFields = {}
+        for given in inputs:
+            self._inputs += 1
+            add_leg_to(given, self._inputs, facts)
+        self.store.write({}, facts)
 
     def client(self) -> FlaskClient:
         return self.app.test_client()

@@ -57,9 +57,13 @@ def change_of(event: ev.Event) -> Change | None:
 
 def _of_agent(event: ev.Event, fact: Fields) -> Change:
     """Return the fact in its time's document, by agent and sequence: a repeat has the same time, so the same place."""
-    agent_id = fact["agent_id"].replace("%", "%25").replace(".", "%2e").replace("$", "%24")
-    place = f"{FACTS}.{agent_id}:{event.sequence:010}"
+    place = f"{FACTS}.{escaped(fact['agent_id'])}:{event.sequence:010}"
     return Change(AGENT_FACTS, f"{fact['t'] // AGENTS_TOGETHER_MS:013}", {place: fact})
+
+
+def escaped(name: str) -> str:
+    """Return a name that is one field of a document, whatever is written in it."""
+    return name.replace("%", "%25").replace(".", "%2e").replace("$", "%24")
 
 
 def _place(event: ev.Event, fact: Fields) -> Fields:
@@ -70,7 +74,7 @@ def _place(event: ev.Event, fact: Fields) -> Fields:
     return {f"{FACTS}.x{sha256(event.event_id.encode()).hexdigest()[:16]}": fact}
 
 
-def _word(enum: Any, value: int) -> str:
+def word(enum: Any, value: int) -> str:
     """Return a value's word, CALL_EXIT_ABANDONED as `abandoned`; a value newer than this code is `unspecified`."""
     prefix = enum.Name(0).removesuffix("UNSPECIFIED")
     name = enum.Name(value) if value in enum.values() else enum.Name(0)
@@ -97,7 +101,7 @@ def _started(body: ev.CallStarted) -> Fields:
 
 def _ended(body: ev.CallEnded) -> Fields:
     return {
-        "exit": _word(ev.CallExit, body.exit),
+        "exit": word(ev.CallExit, body.exit),
         "line": body.line,
         "client": body.caller.number,
         "client_name": body.caller.name,
@@ -109,7 +113,7 @@ def _ended(body: ev.CallEnded) -> Fields:
         "talk_ms": body.talk_ms,
         "hold_ms": body.hold_ms,
         "hangup_cause": body.hangup_cause,
-        "hangup_party": _word(HangupParty, body.hangup_party),
+        "hangup_party": word(HangupParty, body.hangup_party),
         "disposition": body.disposition,
         "callback_id": body.callback_id,
         "direction": "outbound" if body.callback_id or body.direction == DIRECTION_OUTBOUND else "inbound",
@@ -119,7 +123,7 @@ def _ended(body: ev.CallEnded) -> Fields:
 def _queue_left(body: ev.QueueLeft) -> Fields:
     return {
         "queue_id": body.queue_id,
-        "exit": _word(ev.QueueExit, body.exit),
+        "exit": word(ev.QueueExit, body.exit),
         "wait_ms": body.wait_ms,
         "agent_id": body.agent_id,
         "in_time": body.within_service_level,
@@ -141,8 +145,8 @@ def _created(body: ev.OfferCreated) -> Fields:
 def _state(body: ev.AgentStateChanged) -> Fields:
     return {
         "agent_id": body.agent_id,
-        "state": _word(ev.AgentState, body.state),
-        "former_state": _word(ev.AgentState, body.former_state),
+        "state": word(ev.AgentState, body.state),
+        "former_state": word(ev.AgentState, body.former_state),
         "former_ms": body.former_ms,
         "queue_id": body.queue_id,
     }
@@ -151,8 +155,8 @@ def _state(body: ev.AgentStateChanged) -> Fields:
 def _status(body: ev.AgentStatusChanged) -> Fields:
     return {
         "agent_id": body.agent_id,
-        "status": _word(AgentStatus, body.status),
-        "former_status": _word(AgentStatus, body.former_status),
+        "status": word(AgentStatus, body.status),
+        "former_status": word(AgentStatus, body.former_status),
         "reason": body.reason,
         "actor": body.actor,
     }

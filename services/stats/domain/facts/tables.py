@@ -46,6 +46,11 @@ TABLES: Final[dict[str, dict[str, str]]] = {
     ),
     "matches": _columns(f"{_CALL} recording_id queue_id agent_id rule_id speaker", "started_ms at_ms offset_ms"),
     "ratings": _columns(f"{_CALL} queue_id agent_id form_id field answer", "started_ms at_ms", "", "score"),
+    "legs": _columns(
+        "leg_id call_id direction role line client callee provider node hangup_cause hangup_party sip_call_id",
+        "at_ms answered_ms ended_ms ring_ms billed_ms sip_status",
+        "answered reconciled",
+    ),
     "callbacks": _columns(
         "callback_id queue_id client line reason outcome cause agent_id", "at_ms ended_ms attempts", "keeps_place"
     ),

@@ -1,0 +1,160 @@
+"""Legs: from a tenant's log of inputs into documents and reports, through kills and rebuilds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event as Flag
+
+from services.shared.bus.events import publish_event
+from services.shared.bus.topics import CALLS, INPUTS, partition_of
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.testing.memory_bus import MemoryBus
+from services.stats.adapters.memory import MemoryStore
+from services.stats.domain.board import Board
+from services.stats.domain.facts.legs import change_of_leg
+from services.stats.domain.profile import Profile
+from services.stats.legs import Legs
+from services.stats.rebuild import rebuild
+from services.stats.writing import Writer
+from tests.unit.stats.events import TENANT, answered_call, leg_over
+from tests.unit.stats.report_house import House
+
+NOW_MS = 1_795_435_200_000
+AT = NOW_MS - 3_600_000
+IN, OUT = sw.DIRECTION_INBOUND, sw.DIRECTION_OUTBOUND
+TOLD = [
+    leg_over("c1", AT, 1_000, 60_000, caller_number="+380501", line="+380441", network_address="192.0.2.7"),
+    leg_over("a1", AT + 5_000, 4_000, 52_000, "c1", direction=OUT, callee="olena", network_address="198.51.100.9"),
+    leg_over("a2", AT + 1_000, 20_000, None, "c1", direction=OUT, callee="taras", cause="USER_BUSY", sip_status=486),
+    leg_over("c2", AT, 9_000, 30_000, "c2", direction=OUT, callee="+380502", gateway="kyivstar", network_address="x"),
+    leg_over("c3", AT, 3_000, None, "c3", direction=OUT, callee="+380503", gateway="kyivstar", sip_status=503,
+             cause="NETWORK_OUT_OF_ORDER"),
+    leg_over("o1", AT, 2_000, 10_000, "c1", direction=OUT, callee="+380504", gateway="vega"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House(NOW_MS, Profile(TENANT, "Acme", "Europe/Kyiv"))
+    yield house
+    house.columns.close()
+
+
+def by(house: House, report: str, *groups: str, **options: Any) -> dict[Any, dict[str, Any]]:
+    rows = house.run(report, groups=list(groups), **options)["rows"]
+    return {tuple(row["cell"].values()): row["values"] for row in rows}
+
+
+def test_providers_are_gateways_and_where_there_is_none_addresses_of_callers(house: House) -> None:
+    house.tell_legs(TOLD)
+    found = by(house, "providers", "provider", "direction")
+    assert found.keys() == {("192.0.2.7", "inbound"), ("kyivstar", "outbound"), ("vega", "outbound")}
+    kyivstar = found["kyivstar", "outbound"]
+    wanted = {"legs": 2, "legs_answered": 1, "leg_asr": 0.5, "leg_ner": 0.5, "legs_refused": 1, "leg_dur": 30}
+    assert kyivstar | wanted | {"leg_acd": 30, "leg_ring": 9} == kyivstar
+
+
+def test_sip_statuses_are_counted_by_whose_leg_it_was(house: House) -> None:
+    house.tell_legs(TOLD)
+    found = by(house, "sip_codes", "sip_status", "leg_role")
+    assert {key: row["legs"] for key, row in found.items()} == {
+        (0, "customer"): 2,
+        (0, "agent"): 1,
+        (0, "outside"): 1,
+        (486, "agent"): 1,
+        (503, "customer"): 1,
+    }
+
+
+def test_a_leg_is_one_row_however_often_and_in_whatever_order_it_is_told(house: House) -> None:
+    for _ in range(2):
+        house.tell_legs(reversed(TOLD))
+        rows = house.run("leg_log")["rows"]
+        assert sorted(row["values"]["call"] for row in rows) == ["c1", "c1", "c1", "c1", "c2", "c3"]
+    busy = next(row["values"] for row in rows if row["values"]["sip_status"] == 486)
+    assert busy | {"leg_role": "agent", "callee": "taras", "ring": 20.0, "billed": 0.0, "provider": ""} == busy
+
+
+def test_calls_and_legs_come_from_two_logs_and_neither_hides_the_other(house: House) -> None:
+    house.tell(answered_call("c1", AT, 4_000, 60_000))  # five events: the other log's offsets are lower
+    assert house.run("inbound")["totals"]["calls_in"] == 1
+    house.tell_legs(TOLD[:1])
+    assert house.run("providers")["totals"]["legs"] == 1
+    house.tell_legs(TOLD[1:])
+    house.tell(answered_call("c9", AT, 4_000, 60_000))
+    assert house.run("sip_codes")["totals"]["legs"] == len(TOLD)
+    assert house.run("inbound")["totals"]["calls_in"] == 2
+
+
+def test_other_inputs_and_hostile_ids_are_no_field_of_a_document() -> None:
+    assert change_of_leg(sw.SwitchFact(leg_id="x", leg_answered=sw.LegAnswered())) is None
+    assert change_of_leg(sw.SwitchFact(leg_hung_up=sw.LegHungUp())) is None
+    hostile = change_of_leg(leg_over("a.b$c%d", AT, 0, None).fact)
+    assert hostile is not None
+    assert [name.count(".") for name in hostile.fields] == [1]
+
+
+class Follower:
+    """One life of the follower."""
+
+    def __init__(self, bus: MemoryBus, store: MemoryStore) -> None:
+        self.board, self.writer = Board(), Writer(store, 0.0)
+        self.legs = Legs(self.board, self.writer)
+        reader = bus.consumer("stats-legs", [INPUTS], on_assigned=lambda places: self.legs.assigned(list(places)))
+        stopping = Flag()
+        self._greenlets = [
+            gevent.spawn(self.writer.run, stopping),
+            gevent.spawn(self.legs.run, stopping, reader),
+        ]
+
+    def kill(self) -> None:
+        gevent.killall(self._greenlets)
+
+
+def told(bus: MemoryBus, inputs: list[Input]) -> None:
+    for given in inputs:
+        bus.producer().send(INPUTS, TENANT, given.SerializeToString(), timestamp_ms=AT)
+
+
+def legs_of(store: MemoryStore) -> set[str]:
+    documents = [each for (name, _, _), each in store.facts.items() if name == "legs"]
+    return {fact["leg_id"] for each in documents for fact in each["facts"].values()}
+
+
+@pytest.mark.parametrize("cut", range(len(TOLD) + 1))
+def test_a_kill_at_any_leg_loses_none(cut: int) -> None:
+    bus, store = MemoryBus(), MemoryStore()
+    first = Follower(bus, store)
+    told(bus, TOLD[:cut])
+    with gevent.Timeout(10):
+        while len(legs_of(store)) < cut:
+            gevent.sleep(0.002)
+    first.kill()
+    told(bus, TOLD[max(0, cut - 1) :])
+    bus.producer().send(INPUTS, TENANT, b"\xff\xff", timestamp_ms=AT)
+    second = Follower(bus, store)
+    with gevent.Timeout(10):
+        while not (second.legs.is_current and second.board.are_legs_whole and len(legs_of(store)) == len(TOLD)):
+            gevent.sleep(0.002)
+    second.kill()
+
+
+def test_documents_rebuilt_from_both_logs_are_the_same_and_older_ones_are_kept() -> None:
+    bus, store = MemoryBus(), MemoryStore()
+    for event in answered_call("c1", AT, 4_000, 60_000):
+        publish_event(bus.producer(), event)
+    told(bus, TOLD)
+    readers = [lambda topic=topic: bus.consumer(None, [topic]) for topic in (CALLS, INPUTS)]
+    assert rebuild(store, readers[0](), readers[1](), None, lambda _: None) == 5 + len(TOLD)
+    before = (dict(store.calls), dict(store.facts))
+    assert legs_of(store) == {"c1", "a1", "a2", "c2", "c3", "o1"}
+    rebuild(store, readers[0](), readers[1](), TENANT, lambda _: None)
+    assert (store.calls, store.facts) == before
+    # Retention takes the whole log of inputs away: what is in the documents stays.
+    place = (INPUTS, partition_of(TENANT, bus.partitions))
+    bus.begins[place] = len(bus.logs[place])
+    rebuild(store, readers[0](), readers[1](), TENANT, lambda _: None)
+    assert (store.calls, store.facts) == before
