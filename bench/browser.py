@@ -3,9 +3,9 @@
 An event's way: producer, broker, live numbers, server-sent event, page, the browser's next painting. The peer is a page
 that asks each second, as wallboards without a stream do; the limit is the wait for more that a frame may have (0.25 s).
 
-    300 events, two cores shared with a load of 8       p50         p99
-    asking each second                               543 ms    1,054 ms
-    ringmaster                                       114 ms      301 ms    target 500
+    300 events, alone on two cores                      p50         p99
+    asking each second                               539 ms    1,004 ms
+    ringmaster                                       109 ms      271 ms    target 500
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Makes the reports that are mailed: the question, the comparison, the chart, the letter, its files."""
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from html import escape
 from typing import Any, Final
@@ -60,12 +60,11 @@ class Raporty:
     def make(self, tenant_id: str, name: str, schedule: Schedule, run: Due) -> Made:
         """Return the letter. Raises what a report raises."""
         query = self._reports.query(tenant_id, schedule.report, raport.options(schedule, run) | {"limit": 1_000})
+        query = replace(query, compares=not query.report.is_list)
         now = self._reports.run(tenant_id, query)
-        before = (
-            self._reports.run(tenant_id, query.before()) if not query.report.is_list else {"rows": [], "totals": {}}
-        )
+        before = now.get("before", {"totals": {}})
         columns = self._reports.columns(query)
-        picture = chart.png(_chart(query, columns, now, before)) if not query.report.is_list else b""
+        picture = chart.png(_chart(query, columns, now)) if not query.report.is_list else b""
         files, left_out = self._files(tenant_id, schedule, query)
         words = _WORDS[query.language]
         notes = [] if all(m["kind"] == "not_over" for m in now["completeness"]["marks"]) else [words["gap"]]
@@ -110,17 +109,13 @@ def letter(made: Made, sender: str, recipient: str, message_id: str) -> EmailMes
     return mail
 
 
-def _chart(query: Query, columns: list[Column], now: dict[str, Any], before: dict[str, Any]) -> chart.Chart:
+def _chart(query: Query, columns: list[Column], now: dict[str, Any]) -> chart.Chart:
     metric = next(column for column in columns if column.role == "metric")
     places = [column for column in columns if column.role == "group"]
-    # Days and hours of two periods have nothing in common but their place; queues and agents have their names.
-    by_place = any(column.unit == "time" for column in places)
-    former = {_key(row, number, by_place=by_place): row for number, row in enumerate(before["rows"])}
     bars = []
-    for number, row in enumerate(now["rows"][: chart.MOST_BARS]):
-        other = former.get(_key(row, number, by_place=by_place))
+    for row in now["rows"][: chart.MOST_BARS]:
         label = " ".join(_label(column, row["values"][column.id]) for column in places) or now["name"]
-        bars.append((label, row["values"][metric.id], other["values"][metric.id] if other else None))
+        bars.append((label, row["values"][metric.id], row["before"][metric.id] if row["before"] else None))
     numbers = [value for _, *values in bars for value in values if isinstance(value, int | float)]
     top = max(numbers, default=0)
     words = _WORDS[query.language]
@@ -131,10 +126,6 @@ def _chart(query: Query, columns: list[Column], now: dict[str, Any], before: dic
 def _label(column: Column, value: Any) -> str:
     """Return a group's word below its bar: of a moment, month and day and time."""
     return str(value)[5:16].replace("T", " ") if column.id in CLOCK_MS else str(value)
-
-
-def _key(row: dict[str, Any], number: int, *, by_place: bool) -> Any:
-    return number if by_place else tuple(row["cell"].values())
 
 
 def _totals(query: Query, columns: list[Column], now: dict[str, Any], before: dict[str, Any]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from services.shared.chassis.clock import Clock
 from services.stats import metrics
 from services.stats.adapters.columns import Columns, QueryStopped, Running
 from services.stats.domain.board import Board
-from services.stats.domain.reports import answer, calendar, staffing
+from services.stats.domain.reports import answer, calendar, comparing, staffing
 from services.stats.domain.reports.dictionary import Dictionary
 from services.stats.domain.reports.query import BadQuery, Query, cell_of, query_of, sources_of
 from services.stats.domain.reports.sql import Compiler, Profiled, Statement
@@ -34,6 +34,7 @@ MOST_GAPS: Final = 100
 STAFFING: Final = "staffing"
 CATCHING_UP: Final = "catching_up"
 LEGS: Final = "legs"
+_WHEN: Final = frozenset({"from", "until", "from_ms", "until_ms"})
 _T = TypeVar("_T")
 
 
@@ -75,7 +76,22 @@ class Reports:
         found = self._page(query, columns, rows) | {"completeness": self._completeness(tenant_id, query, lacks)}
         if not query.report.is_list and with_totals:
             found["totals"] = self.totals(tenant_id, query)
+        if query.compares:
+            self._compare(tenant_id, query, columns, found)
         return found
+
+    def _compare(self, tenant_id: str, query: Query, columns: list[answer.Column], found: dict[str, Any]) -> None:
+        """Put what was in the period before beside each row, and beside the whole."""
+        former = query.before()
+        cells = [comparing.former_cell(query, former, row["cell"]) for row in found["rows"] if "cell" in row]
+        statement = self._compiler(tenant_id, former).count_of(cells)
+        raw = _staffed(former, self._fetch(tenant_id, statement))
+        rows = [answer.row_of(columns, each, former.zone) for each in raw]
+        for row, values in zip(found["rows"], comparing.former_values(query, former, found["rows"], rows), strict=True):
+            row["before"] = values
+        head = {name: value for name, value in head_of(former).items() if name in _WHEN}
+        lacks = {"completeness": self._completeness(tenant_id, former, "")}
+        found["before"] = head | lacks | {"totals": self.totals(tenant_id, former)}
 
     def totals(self, tenant_id: str, query: Query) -> dict[str, Any]:
         """Return the metrics of the whole, computed like any row: never a sum or a mean of the rows."""

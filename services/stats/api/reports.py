@@ -67,6 +67,8 @@ def report_routes(admission: Admission, reports: Reports, exports: Exports, stor
         if kind not in FORMATS:
             raise BadQuery("unknown-format", "format", f"The format is one of {', '.join(FORMATS)}.")
         query = reports.query(tenant_id, report_id, asked_of_request())
+        if query.compares:
+            raise BadQuery("bad-compare", "compare", "A file has one period; ask for the one before by its own dates.")
         headers = {
             "Cache-Control": "no-store",
             "Content-Disposition": f'attachment; filename="{file_name(query, kind)}"',

@@ -35,7 +35,7 @@ PERIODS: Final = (
 _OPTIONS: Final = frozenset(
     {"period", "from", "until", "tz", "groups", "metrics", "filters", "exclude", "order", "limit", "offset", "lang"}
     | {"threshold_seconds", "fcr_hours", "resolved", "unresolved", "tariff", "cell", "metric"}
-    | {"agents", "target_percent", "patience_seconds"}
+    | {"agents", "target_percent", "patience_seconds", "compare"}
 )
 
 
@@ -73,19 +73,35 @@ class Query:
     agents: int | None = None
     target_percent: int = 80
     patience_seconds: int = 120
+    compares: bool = False
+    """Whether each value is wanted beside that of the period before."""
 
     def before(self) -> "Query":
-        """Return the same question about the period before, equally many local days long, else equally long."""
+        """Return the same question about the period before.
+
+        Whole months are compared with as many months, other whole local days with as many days, else it is as long.
+        """
         start, end = self._local(self.from_ms), self._local(self.until_ms)
-        days = (end.date() - start.date()).days
-        if days and start.timetz() == end.timetz() == start.timetz().replace(hour=0, minute=0, second=0, microsecond=0):
-            former = calendar.midnight_ms(start.date() - timedelta(days=days), self.zone)
-        else:
-            former = self.from_ms - (self.until_ms - self.from_ms)
-        return replace(self, from_ms=former, until_ms=self.from_ms)
+        days, months = (end.date() - start.date()).days, _month(end) - _month(start)
+        former = self.from_ms - (self.until_ms - self.from_ms)
+        if days and _is_midnight(start) and _is_midnight(end):
+            first = start.date() - timedelta(days=days)
+            if start.day == end.day == 1:
+                year, month = divmod(_month(start) - months, 12)
+                first = date(year, month + 1, 1)
+            former = calendar.midnight_ms(first, self.zone)
+        return replace(self, from_ms=former, until_ms=self.from_ms, compares=False)
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)
+
+
+def _is_midnight(at: datetime) -> bool:
+    return (at.hour, at.minute, at.second, at.microsecond) == (0, 0, 0, 0)
+
+
+def _month(at: datetime) -> int:
+    return at.year * 12 + at.month - 1
 
 
 def query_of(dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], now_ms: int, time_zone: str) -> Query:
@@ -125,6 +141,7 @@ def query_of(dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], n
         _number(asked, "agents", 0, 0, 5_000) if "agents" in asked else None,
         _number(asked, "target_percent", 80, 1, 99),
         _number(asked, "patience_seconds", 120, 1, 86_400),
+        _compares(asked, report),
     )
     _check_sources(dictionary, query)
     return query
@@ -317,6 +334,15 @@ def _tariff(asked: Mapping[str, Any]) -> tuple[int, int, int]:
             "bad-tariff", "tariff", "A tariff is XX/YY/ZZ in whole seconds, for example 5/60/1; ZZ is not 0."
         )
     return int(match[1]), int(match[2]), int(match[3])
+
+
+def _compares(asked: Mapping[str, Any], report: Report) -> bool:
+    text = _text(asked, "compare")
+    if text not in ("", "before"):
+        raise BadQuery("bad-compare", "compare", "A report is compared with the period before: compare=before.")
+    if text and report.is_list:
+        raise BadQuery("bad-compare", "compare", f"Report {report.id} lists rows; there is nothing to compare.")
+    return bool(text)
 
 
 def _language(asked: Mapping[str, Any]) -> str:

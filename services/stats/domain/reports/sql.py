@@ -48,6 +48,21 @@ class Compiler:
         text = f"{self._joined()} select {names} from joined{order}{paged}"
         return Statement(text, self._values, [*query.groups, *query.metrics, "row_total"])
 
+    def count_of(self, cells: list[dict[str, Any]]) -> Statement:
+        """Return the rows of these cells alone, each told by the keys of all groups."""
+        query = self._query
+        names = [*query.groups, *query.metrics, "row_total"]
+        if not query.groups:
+            return self.count(limit=None)
+        matches = [
+            " and ".join(f"{_quoted(name)} is not distinct from {self._bind(key)}" for name, key in cell.items())
+            for cell in cells
+        ]
+        chosen = ", ".join([*map(_quoted, query.groups), *self._formulas(), "0 as row_total"])
+        where = " or ".join(f"({each})" for each in matches) or "false"
+        text = f"{self._joined()} select {chosen} from joined where {where}"
+        return Statement(text, self._values, names)
+
     def rows(self, *, limit: int | None, offset: int = 0) -> Statement:
         """Return rows of the report's source."""
         report = self._query.report
