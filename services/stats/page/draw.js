@@ -143,12 +143,12 @@ function levelLine(quarters, x, y) {
   return [make("path", { d: path || "M0 0", class: "level-line" }), ...dots];
 }
 
-/** Draw one bar a row: [{value, name, text}], with a scale at the left and as many names as there is room for. */
+/** Draw one bar a row: [{value, before, name, text}], a line at what was before where that is known, with a scale at the left and as many names as there is room for. */
 export function columns(svg, bars, shown, label) {
   const width = svg.clientWidth || 640, height = svg.clientHeight || 200;
   const letter = parseFloat(getComputedStyle(svg).fontSize) * 0.75;
   const left = 5 * letter, top = letter, bottom = 2 * letter, room = (width - left) / bars.length;
-  const most = Math.max(...bars.map((bar) => bar.value)) || 1;
+  const most = Math.max(...bars.flatMap((bar) => [bar.value, bar.before ?? 0])) || 1;
   const y = (value) => top + (height - top - bottom) * (1 - value / most);
   const pieces = [];
   for (const share of [0, 0.5, 1]) {
@@ -162,6 +162,10 @@ export function columns(svg, bars, shown, label) {
     const piece = make("rect", { x: x.toFixed(1), y: y(bar.value).toFixed(1), width: Math.min(WIDEST_BAR, Math.max(1, room - 2)).toFixed(1), height: Math.max(0, y(0) - y(bar.value)).toFixed(1), class: "bar-of" });
     piece.append(make("title", {}, `${bar.name}: ${bar.text}`));
     pieces.push(piece);
+    if (typeof bar.before === "number") {
+      const at = y(bar.before).toFixed(1), wide = Math.min(WIDEST_BAR, Math.max(1, room - 2));
+      pieces.push(make("line", { x1: x.toFixed(1), x2: (x + wide).toFixed(1), y1: at, y2: at, class: "before-of" }));
+    }
     if (i % every === 0) {
       const letters = Math.max(3, Math.floor((every * room) / (0.62 * letter)) - 1);
       const name = bar.name.length > letters ? `${bar.name.slice(0, letters - 1)}…` : bar.name;

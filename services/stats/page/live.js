@@ -90,6 +90,13 @@ function makeQueueRow() {
   const meter = element("span", "meter");
   meter.append(element("i"));
   level.append(element("b"), meter);
+  return labelled(row, "queue-rows");
+}
+
+/** Name each cell as its column is named: on a phone a row is a card, without a head above it. */
+function labelled(row, body) {
+  const heads = $(body).closest("table").tHead.rows[0].cells;
+  for (const [place, cell] of [...row.cells].entries()) cell.dataset.label = heads[place].textContent;
   return row;
 }
 
@@ -153,7 +160,7 @@ function makeCallRow() {
   head.scope = "row";
   head.append(element("span", "name"), element("small"));
   row.append(head, element("td"), element("td"), element("td", "number"));
-  return row;
+  return labelled(row, "call-rows");
 }
 
 /** On a wall everybody reads: there a number keeps its last digits only, and a name is not shown. */

@@ -1,6 +1,7 @@
 // The report builder's form: what can be asked, what is asked, and the same as an address that can be sent to somebody.
 
 import { $, element } from "./dom.js";
+import { offerOptions, prepareOptions, readOptions, writeOptions } from "./options.js";
 import { language, say } from "./words.js";
 
 const PERIODS = ["today", "yesterday", "this_week", "last_week", "this_month", "last_month", "last_7_days", "last_30_days"];
@@ -30,6 +31,7 @@ export function prepare(found, parameters) {
   $("period").addEventListener("change", showDates);
   $("metrics").addEventListener("change", () => offer(chosen("groups"), chosen("metrics")));
   $("add-filter").addEventListener("click", () => addFilter().querySelector("select").focus());
+  prepareOptions();
   read(parameters);
 }
 
@@ -53,6 +55,7 @@ export function read(parameters) {
   $("filters").replaceChildren();
   choose(list("groups", report().groups), list("metrics", report().metrics));
   for (const filter of parameters.getAll("filter")) addFilter(...splitOnce(filter));
+  readOptions(parameters);
 }
 
 function splitOnce(text) {
@@ -75,6 +78,7 @@ export function asked() {
     const [group, value] = row.querySelectorAll("select, input");
     if (value.value) parameters.append("filter", `${group.value}:${value.value}`);
   }
+  writeOptions(parameters);
   return parameters;
 }
 
@@ -94,6 +98,7 @@ function choose(groups, metrics) {
 function offer(groups, metrics) {
   const metricSources = catalogue.metrics.filter((each) => metrics.includes(each.id)).flatMap((each) => each.sources);
   const sources = new Set(report().kind === "list" ? report().sources : metricSources);
+  offerOptions(report().kind, sources, metrics);
   const fits = (group) => [...sources].every((source) => group.sources.includes(source));
   fill("groups", catalogue.groups.filter((group) => fits(group) || groups.includes(group.id)), groups);
   const near = new Set([...report().sources, ...sources]);

@@ -3,7 +3,7 @@
 import { $, chooseTenant, element, elsewhere, write } from "./dom.js";
 import { columns as drawColumns } from "./draw.js";
 import { asked, formats, groupName, prepare, read } from "./question.js";
-import { fillHead, fillRows, shown, wordsOfCell } from "./tables.js";
+import { changed, fillHead, fillRows, shown, wordsOfCell } from "./tables.js";
 import { clockTime, count, language, say, writeWords } from "./words.js";
 
 const PAGE = 100;
@@ -66,6 +66,7 @@ function show(answer) {
   write($("result-title"), answer.name);
   document.title = `${answer.name} · ${tenant.name || "Ringmaster"}`;
   write($("result-period"), `${shown(answer.from, "moment")} – ${shown(answer.until, "moment")} · ${answer.tz}`);
+  if (answer.before) $("result-period").append(` · ${say("comparedWith", { from: shown(answer.before.from, "moment"), until: shown(answer.before.until, "moment") })}`);
   showMarks(answer);
   showTotals(answer);
   fillHead($("columns"), answer.columns, order, (next) => go({ nextOrder: next }));
@@ -77,9 +78,10 @@ function show(answer) {
   showChart(answer);
 }
 
-function showMarks({ completeness, tz }) {
+function showMarks({ completeness, before, tz }) {
   const at = (ms) => (ms ? `${new Intl.DateTimeFormat(language, { dateStyle: "short", timeZone: tz }).format(ms)} ${clockTime(ms, tz, true)}` : "…");
-  const told = completeness.marks.map((mark) => say(mark.kind, { node: mark.node, from: at(mark.from_ms), until: at(mark.until_ms) }));
+  const marks = [...completeness.marks, ...(before?.completeness.marks ?? [])];
+  const told = marks.map((mark) => say(mark.kind, { node: mark.node, from: at(mark.from_ms), until: at(mark.until_ms) }));
   $("marks").hidden = !told.length;
   write($("marks"), [...new Set(told)].join(" "));
 }
@@ -88,7 +90,9 @@ function showTotals(answer) {
   const metrics = answer.totals ? answer.columns.filter((column) => column.role === "metric") : [];
   $("totals").replaceChildren(...metrics.map((column) => {
     const pair = element("div");
-    pair.append(element("dt", "", column.name), element("dd", "", shown(answer.totals[column.id], column.unit)));
+    const value = element("dd", "", shown(answer.totals[column.id], column.unit));
+    if (answer.before) value.append(changed(answer.totals[column.id], answer.before.totals[column.id], column));
+    pair.append(element("dt", "", column.name), value);
     return pair;
   }));
 }
@@ -106,6 +110,7 @@ function showPages(prefix, answer, turn) {
 
 function showExports() {
   const [path, parameters] = question();
+  parameters.delete("compare"); // a file has one period
   parameters.set("lang", language);
   if (tenant.id) parameters.set("tenant", tenant.id);
   $("exports").setAttribute("aria-label", say("exports"));
@@ -125,13 +130,18 @@ function showChart(answer) {
   const isDrawn = Boolean(group && metric && rows.length > 1);
   $("chart").toggleAttribute("hidden", !isDrawn);
   if (!isDrawn) return;
-  const bars = rows.map((row) => ({ value: row.values[metric.id], name: wordsOfCell(answer.columns, row), text: shown(row.values[metric.id], metric.unit) }));
+  const bars = rows.map((row) => {
+    const value = row.values[metric.id], before = row.before?.[metric.id] ?? null;
+    const text = shown(value, metric.unit) + (answer.before ? ` (${say("beforeIt", { value: shown(before, metric.unit) })})` : "");
+    return { value, before, name: wordsOfCell(answer.columns, row), text };
+  });
   drawColumns($("chart"), bars, (value) => shown(value, metric.unit), say("chartOf", { metric: metric.name, group: groupName(group.id) }));
 }
 
 async function openDrill(answer, row, column, from) {
   const [path, parameters] = question();
   parameters.delete("order");
+  parameters.delete("compare");
   parameters.set("limit", PAGE);
   parameters.set("offset", from);
   const body = { cell: row.cell ?? {}, metric: column.id };

@@ -1,7 +1,7 @@
 // Answers of the reports' API as tables. Every cell is text; a number leads to the calls behind it.
 
 import { element } from "./dom.js";
-import { count, duration, exactPercent, say } from "./words.js";
+import { count, duration, exactPercent, points, say } from "./words.js";
 
 const NUMBERS = new Set(["count", "number", "ratio", "seconds", "bytes"]);
 
@@ -52,11 +52,24 @@ export function fillRows(body, columns, rows, onCell, onCall) {
       if (opens) cell.append(opening(text, () => onCell(row, column)));
       else if (column.id === "call" && value && onCall) cell.append(opening(text, () => onCall(String(value))));
       else cell.textContent = text;
+      if (column.role === "metric" && "before" in row) cell.append(changed(value, row.before?.[column.id] ?? null, column));
       if (text.length > LONG) cell.title = text;
       return cell;
     }));
     return line;
   }));
+}
+
+/** Return by how much a value is above or below that of the period before, with the former value under the pointer. */
+export function changed(value, before, column) {
+  const both = typeof value === "number" && typeof before === "number";
+  const mark = element("small", "change");
+  mark.title = say("beforeIt", { value: shown(before, column.unit) });
+  if (!both) mark.textContent = typeof value === "number" ? say("nothingBefore") : typeof before === "number" ? mark.title : "";
+  else if (value === before) mark.textContent = "=";
+  else if (column.unit === "ratio") mark.textContent = `${value > before ? "▴" : "▾"} ${points(Math.abs(value - before))}`;
+  else mark.textContent = `${value > before ? "▴" : "▾"} ${before ? exactPercent(Math.abs(value - before) / Math.abs(before)) : shown(Math.abs(value), column.unit)}`;
+  return mark;
 }
 
 function opening(text, open) {

@@ -36,7 +36,12 @@ const ENGLISH = {
   allOfIt: "the whole", ordered: "sorted, {way}", up: "rising", down: "falling", yes: "yes", no: "no", empty: "–",
   not_over: "The period is not over yet.", documents_away: "The document store is away: the newest facts may be missing.",
   failed: "The report could not be made: {why}", noAnswer: "No answer; try again.", whyTitle: "Why call {call} went where it went",
-  chartOf: "{metric} by {group}",
+  chartOf: "{metric} by {group}", options: "Options", compare: "Beside the period before", comparedWith: "beside {from} – {until}",
+  beforeIt: "before: {value}", nothingBefore: "new", points: "{value} points",
+  option_tz: "Time zone", option_threshold_seconds: "Threshold of the service level, seconds",
+  option_fcr_hours: "FCR: no repeat in so many hours", option_resolved: "FCR: these outcomes mean solved",
+  option_unresolved: "FCR: these outcomes mean not solved", option_tariff: "Tariff XX/YY/ZZ, seconds: free / first / step",
+  option_agents: "With so many agents", option_target_percent: "Goal: per cent in time", option_patience_seconds: "Patience of callers, seconds",
 };
 
 const UKRAINIAN = {
@@ -76,7 +81,12 @@ const UKRAINIAN = {
   allOfIt: "усе", ordered: "впорядковано, {way}", up: "за зростанням", down: "за спаданням", yes: "так", no: "ні", empty: "–",
   not_over: "Період ще не закінчився.", documents_away: "Сховище документів недоступне: найновіших фактів може бракувати.",
   failed: "Звіт не вдалося зробити: {why}", noAnswer: "Відповіді немає; спробуйте ще раз.", whyTitle: "Чому дзвінок {call} пішов саме так",
-  chartOf: "{metric}: {group}",
+  chartOf: "{metric}: {group}", options: "Параметри", compare: "Порівняти з попереднім періодом", comparedWith: "поруч із {from} – {until}",
+  beforeIt: "до того: {value}", nothingBefore: "нове", points: "{value} в. п.",
+  option_tz: "Часовий пояс", option_threshold_seconds: "Поріг рівня сервісу, секунди",
+  option_fcr_hours: "FCR: без повтору стільки годин", option_resolved: "FCR: підсумки, що означають «вирішено»",
+  option_unresolved: "FCR: підсумки, що означають «не вирішено»", option_tariff: "Тариф XX/YY/ZZ, секунди: безкоштовно / перші / крок",
+  option_agents: "Зі стількома агентами", option_target_percent: "Ціль: відсоток вчасно", option_patience_seconds: "Терпіння клієнтів, секунди",
 };
 
 export const language = document.documentElement.lang === "uk" ? "uk" : "en";
@@ -98,6 +108,11 @@ const exactPercents = new Intl.NumberFormat(language, { style: "percent", maximu
 
 export const count = (value) => numbers.format(value);
 export const percent = (ratio) => (ratio === null || ratio === undefined ? "–" : percents.format(ratio));
+
+const tenths = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+
+/** Return a difference of two ratios in percentage points. */
+export const points = (difference) => say("points", { value: tenths.format(100 * difference) });
 
 export const exactPercent = (ratio) => exactPercents.format(ratio);
 
