@@ -93,6 +93,7 @@ def leg_over(
     answered_ms = 0 if billed_ms is None else created_ms + ring_ms
     ended_ms = created_ms + ring_ms + (billed_ms or 0)
     body = sw.LegHungUp(created_us=created_ms * 1000, answered_us=answered_ms * 1000, ended_us=ended_ms * 1000)
-    body.MergeFrom(sw.LegHungUp(**({"cause": "NORMAL_CLEARING", "direction": sw.DIRECTION_INBOUND} | over)))
+    usual: dict[str, Any] = {"cause": "NORMAL_CLEARING", "direction": sw.DIRECTION_INBOUND}
+    body.MergeFrom(sw.LegHungUp(**(usual | over)))
     fact = sw.SwitchFact(node="fs-1", leg_id=leg_id, call_id=call_id, occurred_us=ended_ms * 1000, leg_hung_up=body)
     return Input(tenant_id=TENANT, fact=fact)

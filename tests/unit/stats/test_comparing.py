@@ -92,7 +92,13 @@ def test_rows_of_another_page_are_found_among_many(house: House) -> None:
         for at_ms, twice in ((day, False), (former, True)):
             for copy in range(1 + twice):
                 house.tell(answered_call(f"m{number}-{at_ms}-{copy}", at_ms, 1_000, 1_000, f"q{number:02}"))
-    period = {"from": "2026-08-11", "until": "2026-08-12", "compare": "before", "limit": 3, "offset": 20}
+    period: dict[str, Any] = {
+        "from": "2026-08-11",
+        "until": "2026-08-12",
+        "compare": "before",
+        "limit": 3,
+        "offset": 20,
+    }
     found = house.run("summary", groups=["queue"], metrics=["answered"], order="queue", **period)
     assert answered(found["rows"], "queue") == {f"q{number}": (1, 2) for number in (20, 21, 22)}
 
