@@ -23,7 +23,7 @@ class Command:
 COMMANDS: Final = {
     "tenants": Command("services.console.cli", "companies: validate, diff, apply, history, rollback, schema"),
     "calls": Command("services.cli.calls", "calls: tail what happens, why one went where it went"),
-    "replay": Command("services.router.whatif.cli", "a company's day once more, under another strategy or document"),
+    "whatif": Command("services.router.whatif.cli", "a company's day once more, under another strategy or document"),
     "connector": Command("services.webhooks.connectors.cli", "connectors to CRMs, as data: new, check, list"),
     "topics": Command("services.cli.topics", "Kafka's topics: create, check"),
     "doctor": Command("services.cli.doctor", "ask every dependency, and say what is wrong"),

@@ -1,6 +1,7 @@
 """What-ifs against days whose other outcome is known beforehand."""
 
 import random
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from google.protobuf import json_format
 
 from services.router.domain.decide import Outputs
-from services.router.whatif.asking import NothingToPlay, Period, compare, table
+from services.router.whatif.asking import NothingToPlay, Period, compare, shadow, table
 from services.router.whatif.changes import BadChange, as_it_was, other_strategy
 from services.router.whatif.cli import run
 from services.router.whatif.core import Core
@@ -229,6 +230,15 @@ def test_the_command_reads_a_saved_log_and_tells_the_same_as_table_and_as_json(
     )
 
 
+def test_a_log_that_grows_is_compared_anew_and_says_the_same_as_the_whole_one() -> None:
+    whole = levels()
+    parts = [whole[:1], whole[1:9], [], whole[9:]]
+    found = list(islice(shadow(TENANT, lambda: parts.pop(0), all_levels, DAY), 4))
+    assert "no call" in str(found[0])
+    assert found[1] == found[2] == compare(TENANT, whole[:9], all_levels, DAY)
+    assert found[3] == compare(TENANT, whole, all_levels, DAY)
+
+
 def test_callers_outside_the_period_are_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log"
     write_log(log, levels())
@@ -237,7 +247,16 @@ def test_callers_outside_the_period_are_not_counted(tmp_path: Path, capsys: pyte
     assert orjson.loads(capsys.readouterr().out)["was"]["all"]["callers"] == 1
 
 
-@pytest.mark.parametrize("more", [["--strategy", "fastest"], ["--document", "/nowhere"], ["--strategy", "random"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--strategy", "fastest"],
+        ["--document", "/nowhere"],
+        ["--strategy", "random"],
+        ["--strategy", "random", "--follow", "5"],
+        ["--strategy", "random", "--follow", "5", "--log", "/nowhere"],
+    ],
+)
 def test_what_can_not_be_asked_is_refused_in_one_sentence(
     more: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

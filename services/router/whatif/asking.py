@@ -1,6 +1,6 @@
 """The question: what would have been different? One log, two plays, one comparison."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,24 @@ def compare(tenant_id: str, inputs: Iterable[Logged], change: Change, period: Pe
         "played": played.figures(),
         "changed": changed.figures(),
     }
+
+
+def shadow(
+    tenant_id: str, news: Callable[[], Iterable[Logged]], change: Change, period: Period
+) -> Iterator[dict[str, Any] | str]:
+    """Yield the comparison over all that `news` has brought so far, each time that the next one is asked for.
+
+    The live stream beside a document that is not in force: nothing is decided for anybody. Where there is nothing to
+    play yet a sentence comes instead. All of the log is played each time, since the figures of everybody depend on
+    everybody before.
+    """
+    known: list[Logged] = []
+    while True:
+        known += news()
+        try:
+            yield compare(tenant_id, known, change, period)
+        except NothingToPlay as error:
+            yield str(error)
 
 
 def table(found: dict[str, Any]) -> str:
