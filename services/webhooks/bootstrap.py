@@ -65,7 +65,7 @@ from services.webhooks.matcher import Matcher
 from services.webhooks.notices import Notices
 from services.webhooks.redelivery import Redelivery
 from services.webhooks.replays import Replays, ReplayStore
-from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
+from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler, Tenure
 from services.webhooks.rule_runner import RuleRunner
 from services.webhooks.secret_book import SecretBook
 from services.webhooks.settings import Settings
@@ -115,6 +115,8 @@ class Parts:
     outside: Outside
     ladder: Ladder
     clock: Clock
+    name: str = "webhooks"
+    """The same after a restart, another one for each process side by side."""
     concurrency: int = 8
     queue_limit: int = 512
     lease_seconds: float = LEASE_SECONDS
@@ -185,7 +187,7 @@ class Webhooks:
             self._lanes,
             hand_over,
             parts.clock,
-            parts.lease_seconds,
+            Tenure(parts.name, parts.lease_seconds),
             order=order,
             health=self.health,
         )
@@ -338,6 +340,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
         outside,
         Ladder.parse(settings.webhook_ladder),
         clock,
+        settings.webhooks_name,
         settings.webhook_concurrency,
         settings.webhook_queue_limit,
         tenant_concurrency=settings.webhook_tenant_concurrency,

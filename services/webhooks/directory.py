@@ -1,7 +1,10 @@
+from collections.abc import Iterable
+
 import structlog
 from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
+from services.shared.bus.backlog import Backlog
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
@@ -120,16 +123,20 @@ class Directory:
 
     def _follow(self) -> None:
         asked = list(self._waiting)
-        ends = {place: self._reader.end_offset(*place) for place in self._reader.assignment()} if asked else {}
-        for record in self._reader.poll(0.0 if asked else POLL_SECONDS):
-            self._take(record)
-        while any(self._positions.get(place, 0) < end for place, end in ends.items()):
-            for record in self._reader.poll(POLL_SECONDS):
-                self._take(record)
+        if asked:
+            backlog = Backlog(self._reader, positions=self._positions)
+            while not backlog.is_read:
+                self._take_all(backlog.poll(POLL_SECONDS))
+        else:
+            self._take_all(self._reader.poll(POLL_SECONDS))
         for caught_up in asked:
             self._waiting.remove(caught_up)
             caught_up.set()
         self.is_current = self.is_current or bool(asked)
+
+    def _take_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._take(record)
 
     def _take(self, record: Record) -> None:
         self._positions[record.topic, record.partition] = record.offset + 1

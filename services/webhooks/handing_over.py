@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import gevent
 import structlog
 from gevent.event import Event as Flag
 
@@ -100,7 +101,8 @@ class Gathering:
     def run(self, stopping: Flag) -> None:
         """Write what comes until stopped; what is left then is for `flush`."""
         while not stopping.is_set():
-            if self._came.wait(PAUSE_SECONDS):
+            gevent.wait([self._came, stopping], count=1)
+            if self._came.is_set():
                 self.flush()
 
     def flush(self) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 
+from services.shared.bus.backlog import Backlog
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import CALLS, partition_of
@@ -20,12 +21,11 @@ class History:
         All records before the first one are older than that. Raises BusUnavailable.
         """
         with _Alone(self._open(), place) as reader:
-            end = reader.end_offset(*place)
             start = 0
             if until > 0:
-                last = next(_read(reader, place, until - 1, end), None)
+                last = next(_read(reader, place, until - 1), None)
                 start = until if last is None else reader.offset_at(*place, last.timestamp_ms - reach_ms)
-            yield from _read(reader, place, min(start, until), end)
+            yield from _read(reader, place, min(start, until))
 
     def since(self, tenant_id: str, since_ms: int) -> Iterator[Record]:
         """Yield a tenant's records from a moment up to the log's present end. Raises BusUnavailable."""
@@ -34,9 +34,7 @@ class History:
         place = (CALLS, partition_of(tenant_id, partitions))
         with _Alone(reader, place):
             start = reader.offset_at(*place, since_ms)
-            yield from (
-                record for record in _read(reader, place, start, reader.end_offset(*place)) if record.key == tenant_id
-            )
+            yield from (record for record in _read(reader, place, start) if record.key == tenant_id)
 
 
 class _Alone:
@@ -55,14 +53,9 @@ class _Alone:
         self._reader.close()
 
 
-def _read(reader: Reader, place: Place, start: int, end: int) -> Iterator[Record]:
-    if start >= end:
-        return
+def _read(reader: Reader, place: Place, start: int) -> Iterator[Record]:
+    """Yield what is there from an offset on, and what comes while it is read."""
+    backlog = Backlog(reader, [place], {place: start})
     reader.seek(*place, start)
-    while True:
-        for record in reader.poll(POLL_SECONDS):
-            if record.offset >= end:
-                return
-            yield record
-            if record.offset == end - 1:
-                return
+    while not backlog.is_read:
+        yield from backlog.poll(POLL_SECONDS)

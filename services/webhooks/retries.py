@@ -1,4 +1,5 @@
 import time
+from dataclasses import dataclass
 
 import structlog
 from gevent.event import Event as Flag
@@ -17,7 +18,7 @@ from services.webhooks.first_tries import DIVERTED_MS
 from services.webhooks.handing_over import HandOver, Keeping
 from services.webhooks.health import Health
 from services.webhooks.lanes import Job, Lanes
-from services.webhooks.waiting import Due, StoreUnavailable, WaitingRoom
+from services.webhooks.waiting import Due, Lease, StoreUnavailable, WaitingRoom
 
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
@@ -26,11 +27,24 @@ LOOK_SECONDS = 0.1
 LOOK_LIMIT = 200
 # How often the number of those that wait is asked for, seconds.
 COUNT_SECONDS = 1.0
-# A delivery that was taken and never settled comes due again after this time, seconds of real time. Longer than a queue
-# and a try should last together; what lasts longer is sent twice.
+# A delivery that was taken and never settled comes due again after this time, seconds of real time: where the process
+# that took it never comes back under its name. Longer than a queue and a try should last together; what lasts longer is
+# sent twice.
 LEASE_SECONDS = 60.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """As whom this process takes deliveries, and for how long."""
+
+    holder: str
+    seconds: float = LEASE_SECONDS
+
+    def from_now(self, now_ms: int, speed: float) -> Lease:
+        """Return a lease that begins now, in platform time."""
+        return Lease(self.holder, now_ms, now_ms + int(self.seconds * 1000 * speed))
 
 
 class RetryKeeper:
@@ -65,7 +79,7 @@ class RetryScheduler:
         lanes: Lanes,
         hand_over: HandOver,
         clock: Clock,
-        lease_seconds: float,
+        tenure: Tenure,
         *,
         order: CallOrder,
         health: Health,
@@ -73,16 +87,18 @@ class RetryScheduler:
         self._room = room
         self._lanes = lanes
         self._clock = clock
-        self._lease_seconds = lease_seconds
+        self._tenure = tenure
         self._origin = _FromRoom(room, hand_over, order)
         self._health = health
         self._counted_at = 0.0
 
     def run(self, stopping: Flag) -> None:
         """Look for due deliveries until stopped."""
+        is_begun = False
         while not stopping.is_set():
             pause = LOOK_SECONDS
             try:
+                is_begun = is_begun or self._take_back()
                 self._start_due(stopping)
                 self._count()
             except StoreUnavailable as error:
@@ -90,6 +106,13 @@ class RetryScheduler:
                 log.warning("waiting_room_unreadable", reason=str(error))
                 pause = PAUSE_SECONDS
             stopping.wait(pause)
+
+    def _take_back(self) -> bool:
+        """Let come due what a former process of this name held when it was killed."""
+        freed = self._room.let_go(self._tenure.from_now(self._clock.now_ms(), self._clock.speed))
+        if freed:
+            log.info("claims_of_former_process_freed", deliveries=freed)
+        return True
 
     def _start_due(self, stopping: Flag) -> None:
         """Start what is due, oldest first, of each endpoint as much as its queue has room for.
@@ -124,8 +147,8 @@ class RetryScheduler:
         return min(room, 1) if self._health.is_half_open(key) else room
 
     def _start(self, chosen: list[Due], now_ms: int) -> None:
-        until_ms = now_ms + int(self._lease_seconds * 1000 * self._clock.speed)
-        for delivery in self._room.claim(chosen, now_ms, until_ms) if chosen else ():
+        lease = self._tenure.from_now(now_ms, self._clock.speed)
+        for delivery in self._room.claim(chosen, lease) if chosen else ():
             if not self._lanes.offer(Job(delivery, self._origin)):
                 # Its lane filled up meanwhile. Due at once it would come back in each round and hold up its neighbours.
                 delivery.due_ms = now_ms + DIVERTED_MS

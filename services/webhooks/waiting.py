@@ -32,6 +32,16 @@ class Due:
     endpoint: EndpointKey
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who takes deliveries, when, and until when they are its own."""
+
+    holder: str
+    """The process' name, the same after a restart."""
+    now_ms: int
+    until_ms: int
+
+
 class WaitingRoom(Protocol):
     """Where deliveries wait for their next try; outlives the process. All times are platform time, milliseconds."""
 
@@ -44,10 +54,18 @@ class WaitingRoom(Protocol):
         Raises StoreUnavailable.
         """
 
-    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
-        """Take what of these is still due, in the order of `due`; nobody else gets it before `until_ms`.
+    def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
+        """Take what of these is still due, in the order of `due`; nobody else gets it before the lease's end.
 
         What is neither removed nor put off until then comes due again. Raises StoreUnavailable.
+        """
+
+    def let_go(self, lease: Lease) -> int:
+        """Let come due what a holder took before and never settled, and what waits behind such; return how much.
+
+        It is for a process that begins: what it held when it was killed would rest until the lease's end else. Of what
+        waits behind another that looks once more which nobody may have called: a kill falls between any two writes.
+        `lease` is one as of now. Raises StoreUnavailable.
         """
 
     def put_off(self, delivery: Delivery) -> None:
@@ -120,7 +138,8 @@ class MemoryWaitingRoom:
     def __init__(self) -> None:
         self._waiting: dict[str, Delivery] = {}
         self._behind: set[str] = set()
-        self._claimed: set[str] = set()
+        self._claimed: dict[str, tuple[str, int]] = {}
+        """Who has taken a delivery, and when it was due."""
 
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries."""
@@ -135,28 +154,40 @@ class MemoryWaitingRoom:
         due = [Due(name, endpoint_of(one)) for _, _, name, one in found]
         return [one for one in due if one.endpoint not in without][:limit]
 
-    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
+    def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
         """Take what is still due."""
         due = [
             (one.due_ms, one.position, name_of(one), one) for each in chosen if (one := self._waiting.get(each.name))
         ]
-        taken = [(_copy(one), one) for due_ms, _, _, one in sorted(due) if due_ms <= now_ms]
-        for _, one in taken:
-            one.due_ms = until_ms
-            self._claimed.add(name_of(one))
+        taken = [(_copy(one), one) for due_ms, _, _, one in sorted(due) if due_ms <= lease.now_ms]
+        for copy, one in taken:
+            one.due_ms = lease.until_ms
+            self._claimed[name_of(one)] = lease.holder, copy.due_ms
         return [copy for copy, _ in taken]
+
+    def let_go(self, lease: Lease) -> int:
+        """Let come due what was never settled."""
+        freed = [
+            one
+            for name, one in self._waiting.items()
+            if lease.now_ms < one.due_ms <= lease.until_ms
+            and (self._claimed.get(name, ("", 0))[0] == lease.holder or name in self._behind)
+        ]
+        for one in freed:
+            one.due_ms = self._claimed.pop(name_of(one), ("", lease.now_ms))[1]
+        return len(freed)
 
     def put_off(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting[name_of(delivery)] = _copy(delivery)
         self._behind.discard(name_of(delivery))
-        self._claimed.discard(name_of(delivery))
+        self._claimed.pop(name_of(delivery), None)
 
     def put_behind(self, delivery: Delivery) -> None:
         """Keep the new state."""
         self._waiting[name_of(delivery)] = _copy(delivery)
         self._behind.add(name_of(delivery))
-        self._claimed.discard(name_of(delivery))
+        self._claimed.pop(name_of(delivery), None)
 
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""

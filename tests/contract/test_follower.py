@@ -148,6 +148,21 @@ def test_a_backlog_of_one_partition_does_not_wait_for_the_others(bus: Bus) -> No
     assert [each.offset for each in found] == list(range(ends[place]))
 
 
+def test_what_was_read_before_is_not_waited_for(bus: Bus) -> None:
+    topic = bus.own_topic()
+    _send(bus, topic, range(120))
+    reader, positions = bus.reader(None, [topic]), dict[tuple[str, int], int]()
+    first, later = Backlog(reader, positions=positions), list[Record]()
+    while not first.is_read:
+        positions |= {(each.topic, each.partition): each.offset + 1 for each in first.poll(0.1)}
+    assert Backlog(reader, positions=positions).is_read
+    _send(bus, topic, range(120, 125))
+    again = Backlog(reader, positions=positions)
+    while not again.is_read:
+        later += again.poll(0.1)
+    assert sorted(int(each.value) for each in later) == list(range(120, 125))
+
+
 def test_a_record_that_cannot_be_read_is_told_and_passed_over(bus: Bus) -> None:
     topic, taken, told = bus.own_topic(), [], []
     _send(bus, topic, range(10))

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 from services.shared.chassis.documents import sentence_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.waiting import SAID_GONE, Due, Gone, StoreUnavailable, chain_of, endpoint_of, name_of
+from services.webhooks.waiting import SAID_GONE, Due, Gone, Lease, StoreUnavailable, chain_of, endpoint_of, name_of
 
 Document = dict[str, Any]
 
@@ -65,20 +65,29 @@ class MongoWaitingRoom:
         return [Due(one["_id"], EndpointKey(one["endpoint"])) for one in found]
 
     @guarded
-    def claim(self, chosen: Collection[Due], now_ms: int, until_ms: int) -> list[Delivery]:
+    def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
         """Take what is still due: all in one write, which leaves on each the mark of who took it and when it was due.
 
         One at a time a hundred took a tenth of a second, in which nobody else's retry began.
         """
         names, mark = [one.name for one in chosen], uuid4().hex
-        still_due = {"_id": {"$in": names}, "due_ms": {"$lte": now_ms}}
-        taken: list[Document] = [{"$set": {"claim": mark, "claimed_ms": "$due_ms", "due_ms": until_ms}}]
-        if not self._waiting.update_many(still_due, taken).modified_count:
+        still_due = {"_id": {"$in": names}, "due_ms": {"$lte": lease.now_ms}}
+        taken = {"claim": mark, "holder": lease.holder, "claimed_ms": "$due_ms", "due_ms": lease.until_ms}
+        if not self._waiting.update_many(still_due, [{"$set": taken}]).modified_count:
             return []
         wanted = {"delivery": 1, "claimed_ms": 1, "position": 1}
         found = self._waiting.find({"_id": {"$in": names}, "claim": mark}, wanted)
         in_order = sorted(found, key=lambda one: (int(one["claimed_ms"]), int(one["position"])))
         return [Delivery.FromString(one["delivery"]) for one in in_order]
+
+    @guarded
+    def let_go(self, lease: Lease) -> int:
+        """Let come due what was never settled: a look at what is due within a lease, and one write."""
+        own: Document = {"$or": [{"holder": lease.holder}, {"behind": True}]}
+        within = {"due_ms": {"$gt": lease.now_ms, "$lte": lease.until_ms}}
+        was_due = {"$cond": [{"$ne": ["$claim", ""]}, "$claimed_ms", lease.now_ms]}
+        freed = [{"$set": {"due_ms": was_due, "claim": "", "holder": ""}}]
+        return int(self._waiting.update_many(within | own, freed).modified_count)
 
     @guarded
     def put_off(self, delivery: Delivery) -> None:
@@ -201,5 +210,6 @@ def _document(delivery: Delivery) -> Document:
         "position": delivery.position,
         "behind": False,
         "claim": "",
+        "holder": "",
         "delivery": delivery.SerializeToString(),
     }

@@ -179,6 +179,7 @@ class Service:
     def stop(self) -> None:
         """End the process politely."""
         self.supervisor.stop()
+        self.bus.changed.set()  # a poll that waits for records ends with it
         gevent.joinall(list(self.supervisor._greenlets), timeout=10)
         gevent.killall(list(self.supervisor._greenlets), timeout=1)
 

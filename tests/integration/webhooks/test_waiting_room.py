@@ -15,6 +15,7 @@ from services.webhooks.health import FailingEndpoints, MemoryFailingEndpoints
 from services.webhooks.waiting import (
     Gone,
     GoneEndpoints,
+    Lease,
     MemoryGoneEndpoints,
     MemoryWaitingRoom,
     StoreUnavailable,
@@ -50,8 +51,10 @@ def delivery(name: str, due_ms: int, endpoint_id: str = "crm", attempts: int = 1
     )
 
 
-def claim(room: WaitingRoom, now_ms: int, until_ms: int, limit: int, without: list[EndpointKey]) -> list[Delivery]:
-    return room.claim(room.due(now_ms, limit, without), now_ms, until_ms)
+def claim(
+    room: WaitingRoom, now_ms: int, until_ms: int, limit: int, without: list[EndpointKey], holder: str = "webhooks-0"
+) -> list[Delivery]:
+    return room.claim(room.due(now_ms, limit, without), Lease(holder, now_ms, until_ms))
 
 
 def names(found: list[Delivery]) -> list[str]:
@@ -71,6 +74,38 @@ def test_what_was_claimed_and_never_settled_comes_due_again(room: WaitingRoom) -
     room.put([delivery("one", 10)])
     claim(room, 50, 1000, 10, [])
     assert names(claim(room, 1000, 2000, 10, [])) == ["one"]
+
+
+def test_who_comes_back_after_a_kill_finds_due_what_it_had_taken_and_nobody_elses(room: WaitingRoom) -> None:
+    room.put([delivery("second", 20), delivery("first", 10), delivery("rests", 500)])
+    claim(room, 20, 1000, 10, [])
+    room.put([delivery("theirs", 10)])
+    claim(room, 20, 1000, 10, [], "webhooks-1")
+    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 2
+    assert names(claim(room, 30, 1030, 10, [])) == ["first", "second"]
+    assert names(claim(room, 500, 1500, 10, [])) == ["rests"]
+    assert names(claim(room, 1000, 2000, 10, [])) == ["theirs"]
+
+
+def test_what_was_settled_before_a_kill_is_not_touched_by_who_comes_back(room: WaitingRoom) -> None:
+    room.put([delivery("ended", 10), delivery("failed", 10)])
+    claim(room, 20, 1000, 10, [])
+    room.remove(delivery("ended", 10))
+    room.put_off(delivery("failed", 700, attempts=2))
+    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 0
+    assert claim(room, 699, 1000, 10, []) == []
+    assert claim(room, 700, 1700, 10, [])[0].attempts == 2
+
+
+def test_who_waits_behind_one_that_was_taken_looks_again_after_a_kill(room: WaitingRoom) -> None:
+    """The one ahead had ended, and the kill fell before the next one was called."""
+    room.put([of_call(1, 10)])
+    claim(room, 20, 1000, 10, [])
+    room.put_behind(of_call(2, 1000))
+    room.put([delivery("rests", 900)])
+    room.remove(of_call(1, 0))
+    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 1
+    assert names(claim(room, 30, 1030, 10, [])) == ["evt-call-1-2"]
 
 
 def test_a_delivery_that_is_put_off_keeps_its_new_state(room: WaitingRoom) -> None:
@@ -148,7 +183,7 @@ def test_the_next_of_a_call_is_called_unless_it_waits_for_its_own_time(room: Wai
 def test_one_that_was_tried_and_waits_behind_another_is_called_when_that_has_ended(room: WaitingRoom) -> None:
     """Its due time may be the end of the other's lease, a minute away."""
     room.put([of_call(2, 10, attempts=1)])
-    room.claim(room.due(20, 10, []), 20, 60_000)
+    claim(room, 20, 60_000, 10, [])
     behind = of_call(2, 60_000, attempts=1)
     room.put_behind(behind)
     room.call_next(of_call(1, 0), 100)

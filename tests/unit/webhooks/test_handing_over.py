@@ -53,3 +53,12 @@ def test_what_could_not_be_written_before_the_end_counts_as_nothing() -> None:
     gathering.add(delivery("slow"), lambda: kept.append("kept"))
     gathering.flush()
     assert kept == []
+
+
+def test_who_waits_for_deliveries_ends_when_the_service_stops() -> None:
+    stopping = Flag()
+    writer = gevent.spawn(Gathering(Writes(), stopping).run, stopping)
+    gevent.idle()
+    stopping.set()
+    gevent.idle()
+    assert writer.dead
