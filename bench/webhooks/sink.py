@@ -1,8 +1,8 @@
 """Receivers of webhooks in one process: an epoll loop that answers at once, and counts.
 
 `python -m bench.webhooks.sink`. It prints its ports as JSON, {"good": …, "hung": …}; `GET /figures` on the good one
-tells what came since the last time it was asked: the milliseconds from each event to its arrival. An event's id says
-when it happened: `e<nanoseconds>-…`.
+tells what came since the last time it was asked: the milliseconds from each event to its arrival, and how many notices
+of endpoints' troubles. An event's id says when it happened: `e<nanoseconds>-…`.
 """
 
 import json
@@ -29,6 +29,7 @@ class Sink:
         self.unread: dict[int, bytes] = {}
         self.silent: set[int] = set()
         self.lags: list[float] = []
+        self.notices = 0
         for server in (self.good, self.hung):
             server.setblocking(_AT_ONCE)
             self.poll.register(server, select.EPOLLIN)
@@ -83,14 +84,17 @@ class Sink:
                 self._tell(number)
             else:
                 moment = _MOMENT.search(data, 0, end + 2)
-                self.lags.append((time.time_ns() - int(moment[1])) / 1e6 if moment else 0.0)
+                if moment:
+                    self.lags.append((time.time_ns() - int(moment[1])) / 1e6)
+                else:
+                    self.notices += 1
                 self.open[number].send(OK)
             data = data[whole:]
         return data
 
     def _tell(self, number: int) -> None:
-        lags, self.lags = self.lags, []
-        body = json.dumps(lags).encode()
+        body = json.dumps({"lags": self.lags, "notices": self.notices}).encode()
+        self.lags, self.notices = [], 0
         connection = self.open[number]
         connection.setblocking(not _AT_ONCE)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))

@@ -146,7 +146,7 @@ class Webhooks:
         hand_over = HandOver(sender, parts.clock, stopping)
         order = CallOrder(parts.stores.room, self._keeps_order, parts.clock, stopping, self._chain)
         keep = Keeping(parts.stores.room, stopping)
-        notices = Notices(self.directory, hand_over, parts.clock)
+        notices = Notices(self.directory, hand_over, keep, parts.clock)
         self.health = Health(parts.stores.failing, notices.tell, parts.clock, parts.disable_after_ms, parts.breaker)
         self._engine = Engine(
             parts.library,
