@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import gevent
@@ -47,6 +48,36 @@ V6 = [
     *("fc00::1", "fd00::1", "fd00:ec2::254", "fd20:ce::254", "fdff::1", "fe80::1", "fe80::a9fe:a9fe", "febf::1"),
     *("fec0::1", "ff01::1", "ff02::1", "ff02::fb", "ff05::2", "ff0e::1", "2606:4700::5efe:127.0.0.1"),
     *("2606:4700::200:5efe:10.0.0.1", "2a00:1450::5efe:a9fe:a9fe"),
+]
+
+
+def disguises(text: str) -> list[str]:
+    """Return what an IPv4 address is called by every way to write, carry or translate it in IPv6."""
+    number = int(IPv4Address(text))
+    teredo = 0x20010000_41379E8C_0000F227_00000000 | (number ^ 0xFFFFFFFF)  # RFC 4380: the client's address, inverted
+    site = 0x0064FF9B_00010000_00000000_00000000
+    return [
+        str(IPv6Address(form))
+        for form in (
+            number,  # compatible, RFC 4291
+            0xFFFF_00000000 | number,  # mapped
+            0xFFFF_0000_00000000 | number,  # translated, RFC 7915
+            0x0064FF9B << 96 | number,  # NAT64, RFC 6052
+            site | number,  # NAT64 of one's own, RFC 8215, by a prefix of 96 bits
+            site | (number >> 16) << 64 | (number & 0xFFFF) << 40,  # and of 48 bits
+            0x2002 << 112 | number << 80 | 1,  # 6to4, RFC 3056
+            0x20010000 << 96 | number << 64 | 1,  # Teredo: the server
+            teredo,
+            0xFE80 << 112 | 0x5EFE << 32 | number,  # ISATAP, RFC 5214
+            0x2606_4700 << 96 | 0x0200_5EFE << 32 | number,
+        )
+    ]
+
+
+DISGUISED = [
+    form
+    for text in ("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0")
+    for form in disguises(text)
 ]
 TRICKS = [
     # An address in other clothes.
@@ -142,7 +173,7 @@ QUICK = Limits(connect_seconds=0.05, total_seconds=0.6)
 URLS = [
     *(f"http://{address}:9/" for address in V4),
     *(f"https://{address}/" for address in V4[::4]),
-    *(f"http://[{address}]:9/" for address in V6),
+    *(f"http://[{address}]:9/" for address in [*V6, *DISGUISED]),
     *TRICKS,
 ]
 
@@ -186,16 +217,37 @@ def test_a_name_that_changes_between_looks_is_judged_by_what_is_connected_to(con
     assert set(connected) <= {PUBLIC}
 
 
-def test_a_redirect_to_a_forbidden_address_is_an_answer_and_nothing_more(connected: list[str]) -> None:
-    answer = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n\r\n"
-    server = StreamServer(("127.0.0.1", 0), lambda far, _address: (far.recv(9999), far.sendall(answer)))
+LOCATIONS = (
+    "http://169.254.169.254/latest/",
+    "http://[::ffff:10.0.0.1]/",
+    "//127.0.0.1:9/",
+    "/elsewhere",
+    "gopher://127.0.0.1:6379/_FLUSHALL",
+    "http://crm.example@127.0.0.2/",
+)
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_nothing_more(status: int, location: str, connected: list[str]) -> None:
+    answer = (
+        f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nRefresh: 0;url={location}\r\nContent-Length: 0\r\n\r\n"
+    )
+    asked: list[bytes] = []
+
+    def serve(far: Any, _address: object) -> None:
+        asked.append(far.recv(9999))
+        far.sendall(answer.encode())
+
+    server = StreamServer(("127.0.0.1", 0), serve)
     server.start()
     guard = AddressGuard.parse("127.0.0.1/32")
     found = ask(f"http://127.0.0.1:{server.server_port}/", Outside(guard, QUICK))
     server.stop()
     assert isinstance(found, Answer)
-    assert found.status == 302
+    assert found.status == status
     assert set(connected) == {"127.0.0.1"}
+    assert len(asked) == 1
 
 
 def test_networks_of_the_platform_itself_are_forbidden_though_public(connected: list[str]) -> None:

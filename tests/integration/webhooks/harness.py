@@ -132,8 +132,8 @@ class Service:
         self.library: dict[str, Connector] = {}
         self.steps, self.tokens = MemorySteps(), MemoryTokenStore()
         self.folder = folder
-        self._ladder = ladder
-        self._allow = allow
+        self.ladder = ladder
+        self.allow = allow
         self.supervisor = Supervisor()
         self.webhooks: Webhooks | None = None
 
@@ -144,9 +144,9 @@ class Service:
         """Start a new process on what the former one left."""
         self.supervisor = Supervisor()
         self.secrets = SecretBook(SecretsFile(self.secrets_path), self.made_secrets)
-        outside = Outside.with_certificates(AddressGuard.parse(self._allow), Limits(**limits), self.ca_file)
+        outside = Outside.with_certificates(AddressGuard.parse(self.allow), Limits(**limits), self.ca_file)
         stores = Stores(self.room, self.gone, self.log, self.failing, self.replays, self.steps, self.tokens)
-        ladder = Ladder.parse(self._ladder)
+        ladder = Ladder.parse(self.ladder)
         parts = Parts(
             self.bus,
             stores,
