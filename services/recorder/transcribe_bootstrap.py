@@ -8,6 +8,7 @@ from gevent.event import Event as Flag
 
 from services.recorder import metrics
 from services.recorder.adapters.jobs import Jobs
+from services.recorder.adapters.listeners import Listeners
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.adapters.s3 import ObjectStore
 from services.recorder.adapters.scribes import Scribe, ScribeSettings
@@ -82,7 +83,8 @@ def build(settings: TranscribeSettings, clock: Clock) -> Transcriber:
     watches = (watch_broker(settings.kafka_bootstrap), watch_documents(database))
     app = service_app("recorder", lambda: _readiness(worker, watches))
     if settings.api_tokens is not None:
-        app.register_blueprint(transcripts_api(Shelf(transcripts, recordings, jobs), _tokens(settings.api_tokens)))
+        shelf = Shelf(transcripts, recordings, jobs, Listeners(database), clock.now_us)
+        app.register_blueprint(transcripts_api(shelf, _tokens(settings.api_tokens)))
     return Transcriber(tenants, intake, worker, clips, jobs, app, watches)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pymongo import DESCENDING
+from pymongo import DESCENDING, UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -21,7 +21,7 @@ _LIST_LIMIT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Somebody did something with a recording: listened, downloaded, linked, read, shared."""
+    """Somebody did something with a recording: listened, downloaded, linked, read, found, exported, shared."""
 
     tenant_id: str
     recording_id: str
@@ -53,20 +53,13 @@ class Listeners:
 
     def note(self, done: Listening) -> None:
         """Keep it before anything is heard: what can't be kept is not given."""
-        window = done.at_us // _TOGETHER_US
-        text = f"{done.tenant_id}\n{done.recording_id}\n{done.actor}\n{done.role}\n{done.what}\n{window}"
-        first = {
-            "tenant_id": done.tenant_id,
-            "recording_id": done.recording_id,
-            "actor": done.actor,
-            "role": done.role,
-            "what": done.what,
-            "first_us": done.at_us,
-        }
-        change = {"$setOnInsert": first, "$max": {"last_us": done.at_us}, "$inc": {"requests": 1}}
-        with as_documents_failed():
-            key = hashlib.sha256(text.encode()).hexdigest()
-            self._access().update_one({"_id": key}, change, upsert=True)
+        self.note_all([done])
+
+    def note_all(self, done: list[Listening]) -> None:
+        """Keep several at once, before anything is given."""
+        if done:
+            with as_documents_failed():
+                self._access().bulk_write([_line(each) for each in done], ordered=False)
 
     def of_recording(self, tenant_id: str, recording_id: str) -> list[dict[str, Any]]:
         """Return who did what with a recording, newest first, at most 500 lines."""
@@ -102,6 +95,21 @@ class Listeners:
             self._database[SHARES].create_index("secret", unique=True)
             self._has_index = True
         return access
+
+
+def _line(done: Listening) -> UpdateOne:
+    window = done.at_us // _TOGETHER_US
+    text = f"{done.tenant_id}\n{done.recording_id}\n{done.actor}\n{done.role}\n{done.what}\n{window}"
+    first = {
+        "tenant_id": done.tenant_id,
+        "recording_id": done.recording_id,
+        "actor": done.actor,
+        "role": done.role,
+        "what": done.what,
+        "first_us": done.at_us,
+    }
+    change = {"$setOnInsert": first, "$max": {"last_us": done.at_us}, "$inc": {"requests": 1}}
+    return UpdateOne({"_id": hashlib.sha256(text.encode()).hexdigest()}, change, upsert=True)
 
 
 def _share(row: dict[str, Any]) -> Share:

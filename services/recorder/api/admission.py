@@ -38,9 +38,3 @@ def admit(tokens: Holders, action: Action) -> Asker | Response:
     if not holder.may(action, tenant_id):
         return problem(403, "forbidden", f"This role may not {action.value}.")
     return Asker(holder, tenant_id)
-
-
-def admitted(tokens: Holders) -> str | Response:
-    """Return the company whose talks are asked for, or the refusal."""
-    asker = admit(tokens, Action.LISTEN)
-    return asker if isinstance(asker, Response) else asker.tenant_id

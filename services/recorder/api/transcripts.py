@@ -1,4 +1,7 @@
-"""/v1/transcripts: what was said, as JSON, subtitles or a vCon; found by its words. A tenant sees its own alone."""
+"""/v1/transcripts: what was said, as JSON, subtitles or a vCon; found by its words. A tenant sees its own alone.
+
+Who was given what was said is noted first, beside who listened (adapters/listeners.py).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +10,15 @@ from typing import Any, Final, Protocol
 import orjson
 from flask import Blueprint, Response, request
 
+from services.recorder.adapters.listeners import Listening
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.admission import admitted
+from services.recorder.api.admission import Asker, admit
 from services.recorder.domain.analytics.searching import BadQuery, places_in, read_query, to_documents
 from services.recorder.domain.transcript.formats import to_srt, to_webvtt
 from services.recorder.domain.transcript.transcript import from_document
 from services.recorder.domain.transcript.vcon import Sound, vcon_of
 from services.recorder.errors import RecorderError
-from services.shared.access import Holders
+from services.shared.access import Action, Holders
 from services.shared.chassis.problems import problem
 
 _MAX_ID: Final = 80
@@ -58,6 +62,13 @@ class Progress(Protocol):
         """Try one again that was given up."""
 
 
+class Journal(Protocol):
+    """Who read what."""
+
+    def note_all(self, done: list[Listening]) -> None:
+        """Keep that somebody was given what was said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """Where answers come from."""
@@ -65,6 +76,8 @@ class Shelf:
     transcripts: Transcripts
     recordings: Recordings
     progress: Progress
+    journal: Journal
+    now_us: Callable[[], int]
 
 
 def transcripts_api(shelf: Shelf, tokens: Holders) -> Blueprint:
@@ -82,62 +95,64 @@ def transcripts_api(shelf: Shelf, tokens: Holders) -> Blueprint:
 
 def _admitting(answer: Callable[..., Response], shelf: Shelf, tokens: Holders) -> Callable[..., Response]:
     def route(**ids: str) -> Response:
-        tenant_id = admitted(tokens)
-        return tenant_id if isinstance(tenant_id, Response) else answer(shelf, tenant_id, **ids)
+        asker = admit(tokens, Action.LISTEN)
+        return asker if isinstance(asker, Response) else answer(shelf, asker, **ids)
 
     return route
 
 
-def _of_call(shelf: Shelf, tenant_id: str) -> Response:
+def _of_call(shelf: Shelf, asker: Asker) -> Response:
     call_id = request.args.get("call_id", "")
     if not 0 < len(call_id) <= _MAX_ID:
         return problem(400, "bad-request", "The parameter call_id is needed; /v1/transcripts/search finds words.")
-    return _json({"transcripts": [_public(document) for document in shelf.transcripts.of_call(tenant_id, call_id)]})
+    found = shelf.transcripts.of_call(asker.tenant_id, call_id)
+    _note(shelf, asker, "read", found)
+    return _json({"transcripts": [_public(document) for document in found]})
 
 
-def _search(shelf: Shelf, tenant_id: str) -> Response:
+def _search(shelf: Shelf, asker: Asker) -> Response:
     try:
         query = read_query(request.args.get("q", ""))
         before, limit = _before(request.args.get("before", "")), _limit(request.args.get("limit", ""))
     except (BadQuery, ValueError) as error:
         return problem(400, "bad-request", str(error)[:200])
-    found = shelf.transcripts.search(tenant_id, query.groups, before, limit)
-    results = [
-        {**_summary(document), "places": to_documents(places)}
-        for document in found
-        if (places := places_in(from_document(document), query))
-    ]
+    found = shelf.transcripts.search(asker.tenant_id, query.groups, before, limit)
+    shown = [(each, places) for each in found if (places := places_in(from_document(each), query))]
+    _note(shelf, asker, "found", [document for document, _ in shown])
+    results = [{**_summary(document), "places": to_documents(places)} for document, places in shown]
     last = found[-1] if len(found) == limit else None
     return _json({"results": results, "next": f"{last['recorded_us']}.{last['recording_id']}" if last else None})
 
 
-def _one(shelf: Shelf, tenant_id: str, recording_id: str) -> Response:
+def _one(shelf: Shelf, asker: Asker, recording_id: str) -> Response:
     name, _, form = recording_id.rpartition(".")
     if form in _FORMS and name:
-        return _written(shelf.transcripts.find_for(tenant_id, name), form)
-    document = shelf.transcripts.find_for(tenant_id, recording_id)
+        return _written(shelf, asker, name, form)
+    document = shelf.transcripts.find_for(asker.tenant_id, recording_id)
     if document is not None:
+        _note(shelf, asker, "read", [document])
         return _json(_public(document))
-    state = shelf.progress.state(tenant_id, recording_id)
+    state = shelf.progress.state(asker.tenant_id, recording_id)
     if state is None:
         return problem(404, "not-found", "There is no such transcript, and none is being made.")
     return _json({"recording_id": recording_id, "progress": dict(state)}, 202)
 
 
-def _retry(shelf: Shelf, tenant_id: str, recording_id: str) -> Response:
-    if not shelf.progress.revive(tenant_id, recording_id):
+def _retry(shelf: Shelf, asker: Asker, recording_id: str) -> Response:
+    if not shelf.progress.revive(asker.tenant_id, recording_id):
         return problem(404, "not-found", "There is no transcription of that recording that was given up.")
-    state = shelf.progress.state(tenant_id, recording_id) or {}
+    state = shelf.progress.state(asker.tenant_id, recording_id) or {}
     return _json({"recording_id": recording_id, "progress": dict(state)}, 202)
 
 
-def _vcon(shelf: Shelf, tenant_id: str, call_id: str) -> Response:
-    sounds = [_sound(document) for document in shelf.recordings.of_call(tenant_id, call_id)]
+def _vcon(shelf: Shelf, asker: Asker, call_id: str) -> Response:
+    sounds = [_sound(document) for document in shelf.recordings.of_call(asker.tenant_id, call_id)]
     if not sounds:
         return problem(404, "not-found", "There is no recording of such a call.")
-    documents = shelf.transcripts.of_call(tenant_id, call_id)
+    documents = shelf.transcripts.of_call(asker.tenant_id, call_id)
+    _note(shelf, asker, "exported", documents)
     made_us = max((document["made_us"] for document in documents), default=sounds[-1].recorded_us)
-    body = vcon_of(call_id, tenant_id, sounds, documents, made_us)
+    body = vcon_of(call_id, asker.tenant_id, sounds, documents, made_us)
     return Response(orjson.dumps(body), mimetype="application/vcon+json", headers=_NO_STORE)
 
 
@@ -151,12 +166,25 @@ _ROUTES: Final = (
 _FORMS: Final = {"vtt": (to_webvtt, "text/vtt"), "srt": (to_srt, "application/x-subrip")}
 
 
-def _written(document: Document | None, form: str) -> Response:
+def _written(shelf: Shelf, asker: Asker, recording_id: str, form: str) -> Response:
+    document = shelf.transcripts.find_for(asker.tenant_id, recording_id)
     if document is None:
         return problem(404, "not-found", "There is no such transcript.")
+    _note(shelf, asker, "downloaded", [document])
     write, media_type = _FORMS[form]
     text = write(from_document(document))
     return Response(text.encode(), content_type=f"{media_type}; charset=utf-8", headers=_NO_STORE)
+
+
+def _note(shelf: Shelf, asker: Asker, what: str, documents: list[Document]) -> None:
+    """Keep who is given what was said, before it is given. Raises DocumentsFailed: what can't be noted is not given."""
+    who, now_us = asker.principal, shelf.now_us()
+    shelf.journal.note_all(
+        [
+            Listening(asker.tenant_id, document["recording_id"], who.actor, who.role.value, what, now_us)
+            for document in documents
+        ]
+    )
 
 
 def _public(document: Document) -> Document:

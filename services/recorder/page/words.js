@@ -13,7 +13,7 @@ const ENGLISH = {
   setFrom: "Begin here", setTo: "End here", shareMade: "Whoever has this address hears {length}, until {time}:", copy: "Copy", copied: "Copied",
   whoListened: "Who listened", times: "{count} ×", nobody: "Nobody yet.", hold: "Hold", release: "End the hold",
   choose: "Choose a recording to hear it.", keys: "Space plays, ← and → jump 10 seconds, ↑ and ↓ choose, , and . change the speed.",
-  listened: "listened", downloaded: "downloaded", linked: "took a link", read: "read", shared: "shared", holding: "held", released: "released",
+  listened: "listened", downloaded: "downloaded", linked: "took a link", read: "read", found: "found by a word", exported: "exported", shared: "shared", holding: "held", released: "released",
   sharedTitle: "A part of a recorded call", sharedGone: "This part is not shared, or not any more.", expires: "This address works until {time}.",
 };
 
@@ -30,7 +30,7 @@ const UKRAINIAN = {
   setFrom: "Початок тут", setTo: "Кінець тут", shareMade: "Хто має цю адресу, чує {length}, до {time}:", copy: "Копіювати", copied: "Скопійовано",
   whoListened: "Хто слухав", times: "{count} ×", nobody: "Ще ніхто.", hold: "Утримати", release: "Зняти утримання",
   choose: "Оберіть запис, щоб почути його.", keys: "Пробіл — слухати, ← та → — на 10 секунд, ↑ та ↓ — обрати, , та . — швидкість.",
-  listened: "слухав", downloaded: "завантажив", linked: "узяв посилання", read: "читав", shared: "поділився", holding: "утримав", released: "зняв утримання",
+  listened: "слухав", downloaded: "завантажив", linked: "узяв посилання", read: "читав", found: "знайшов за словом", exported: "вивантажив", shared: "поділився", holding: "утримав", released: "зняв утримання",
   sharedTitle: "Частина записаної розмови", sharedGone: "Цією частиною не діляться або вже не діляться.", expires: "Ця адреса діє до {time}.",
 };
 

@@ -159,9 +159,12 @@ class MemoryJournal:
     is_away: bool = False
 
     def note(self, done: Listening) -> None:
+        self.note_all([done])
+
+    def note_all(self, done: list[Listening]) -> None:
         if self.is_away:
             raise DocumentsFailed("the document store is away")
-        self.done.append(done)
+        self.done += done
 
     def of_recording(self, tenant_id: str, recording_id: str) -> list[dict[str, Any]]:
         return [

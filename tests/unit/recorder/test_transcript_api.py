@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from services.recorder.adapters.listeners import Listening
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.api.transcripts import Shelf, transcripts_api
 from services.recorder.domain.analytics.analysis import Analyst
@@ -13,6 +14,7 @@ from services.recorder.domain.transcript.transcript import to_document
 from services.shared.access import tokens_of
 from services.shared.chassis.web import service_app
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
+from tests.unit.recorder.fakes import MemoryJournal
 from tests.unit.recorder.transcripts import play
 
 Document = dict[str, Any]
@@ -84,14 +86,20 @@ def recording() -> RecordingDocument:
 
 
 @pytest.fixture
-def client() -> FlaskClient:
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def client(journal: MemoryJournal) -> FlaskClient:
     analyst, tenant = Analyst(), TenantDocument()
     document = to_document(TALK) | {"terms": analyst.terms(TALK), "made_us": 1_795_399_099_000_000}
     document["analysis"] = analyst.analyse(TALK, tenant)
     memory = Memory({"rec-1": document}, {"rec-2": {"state": "running", "done_ms": 5, "speech_ms": 9}})
     app = service_app("recorder", lambda: (True, ""))
     tokens = tokens_of({hashlib.sha256(name.encode()).hexdigest(): entry for name, entry in TOKENS.items()})
-    app.register_blueprint(transcripts_api(Shelf(memory, Sounds([recording()]), memory), tokens))
+    shelf = Shelf(memory, Sounds([recording()]), memory, journal, lambda: 7)
+    app.register_blueprint(transcripts_api(shelf, tokens))
     return app.test_client()
 
 
@@ -142,6 +150,35 @@ def test_a_talk_is_found_with_the_place_to_play(client: FlaskClient) -> None:
     (result,) = ask(client, "/search?q=orders").json["results"]
     assert (result["recording_id"], result["places"][0]["at_ms"]) == ("rec-1", 2_900)
     assert ask(client, "/search?q=refund").json["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("/rec-1", "read"),
+        ("?call_id=call-1", "read"),
+        ("/search?q=order", "found"),
+        ("/rec-1.vtt", "downloaded"),
+        ("/calls/call-1/vcon", "exported"),
+    ],
+)
+def test_who_is_given_what_was_said_is_noted_first(
+    client: FlaskClient, journal: MemoryJournal, path: str, what: str
+) -> None:
+    assert ask(client, path).status_code == 200
+    assert journal.done == [Listening("acme", "rec-1", "acme-supervisor", "supervisor", what, 7)]
+    journal.is_away = True
+    answer = ask(client, path)
+    assert answer.status_code == 503
+    assert "order" not in answer.text
+
+
+def test_who_is_given_nothing_is_not_noted(client: FlaskClient, journal: MemoryJournal) -> None:
+    for path in ("/rec-2", "/rec-3", "/rec-9.vtt", "/search?q=refund", "?call_id=call-9"):
+        ask(client, path)
+    ask(client, "/rec-1", "other-boss")
+    ask(client, "/rec-1", "acme-agent")
+    assert journal.done == []
 
 
 @pytest.mark.parametrize("query", ["", "?q=", "?q=a&limit=0", "?q=a&limit=99", "?q=a&before=x", "?q=" + "a" * 300])
