@@ -3,18 +3,18 @@
 First whole call lives on one core, inputs a second; then matching alone (bench/matching.py), decisions a second, its
 growth from 10 to 10,000 agents, and how many times a matcher is slower that looks through everybody.
 
-    whole call lives, 2,000 agents, 1,000 waiting     42,200 inputs/s a core     target 20,000
+    whole call lives, 2,000 agents, 1,000 waiting     45,300 inputs/s a core     target 20,000 (the least size: 39,200)
     matching                      agent freed           caller joins
-          10 agents, 10 waiting   370,000/s, p99 5 µs   590,000/s, p99 3 µs
-         100                      385,000         6     535,000         3
-       1,000                      244,000        10     433,000         3
-      10,000                      218,000         7     265,000         5
-    both at 10,000                240,000 decisions/s (target 200,000), 128 x a plain scan (80), growth 1.9 (4.0)
+          10 agents, 10 waiting   371,000/s, p99 5 µs   627,000/s, p99 3 µs
+         100                      356,000         5     568,000         4
+       1,000                      251,000         6     390,000         4
+      10,000                      196,000         8     242,000         7
+    both at 10,000                217,000 decisions/s (target 200,000), 122 x a plain scan (80), growth 2.2 (4.0)
 
 Last the same hall in the core and in mod_callcenter, where FREESWITCH_BIN has it (bench/freed.py), agent free -> ring:
 
-    100 agents, 50 waiting     core p50 0.08, p99 0.15 ms     mod_callcenter p50 594, p99 1,072 ms
-    500 agents, 200 waiting         0.08      0.12                               776      1,799
+    100 agents, 50 waiting     core p50 0.08, p99 0.15 ms     mod_callcenter p50 621, p99 1,096 ms
+    500 agents, 200 waiting         0.08      0.13                               839      2,044
 """
 
 import math
