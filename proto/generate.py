@@ -1,4 +1,7 @@
-"""Write what follows from proto/: generated code and the AsyncAPI document. `--check` only says what is out of date."""
+"""Write what follows from proto/: generated code, the AsyncAPI document and the catalogue of events.
+
+`--check` only says what is out of date.
+"""
 
 import subprocess
 import sys
@@ -7,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTO = ROOT / "proto"
 CONTRACTS = ROOT / "services" / "shared" / "contracts"
 ASYNCAPI = PROTO / "asyncapi.yaml"
+EVENTS = ROOT / "docs" / "events.md"
 
 
 def generate(target: Path) -> None:
@@ -89,7 +94,8 @@ def stale() -> list[str]:
         generate(fresh)
         wanted = {path.relative_to(fresh): path.read_bytes() for path in fresh.rglob("*.py*")}
     differing = [str(name) for name, text in wanted.items() if _bytes(CONTRACTS / name) != text]
-    return differing + ([ASYNCAPI.name] if _bytes(ASYNCAPI) != asyncapi().encode() else [])
+    documents = ((ASYNCAPI, asyncapi()), (EVENTS, catalogue()))
+    return differing + [path.name for path, text in documents if _bytes(path) != text.encode()]
 
 
 def _bytes(path: Path) -> bytes:
@@ -104,6 +110,7 @@ def main() -> int:
         return 1 if differing else 0
     generate(CONTRACTS)
     ASYNCAPI.write_text(asyncapi(), encoding="utf-8")
+    EVENTS.write_text(catalogue(), encoding="utf-8")
     return 0
 
 
