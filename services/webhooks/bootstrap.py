@@ -194,7 +194,9 @@ class Webhooks:
         self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
         self._dry_run = DryRun(history, parts.clock)
-        self._replays = Replays(parts.stores.replays, history.since, self.directory, hand_over, parts.clock)
+        self._replays = Replays(
+            parts.stores.replays, parts.stores.log.states, history.since, self.directory, hand_over, parts.clock
+        )
         listeners = (
             Matcher(sender, self.directory, parts.clock),
             RuleRunner(sender, self.directory, history, parts.clock),

@@ -16,8 +16,10 @@ from services.webhooks.waiting import StoreUnavailable, WaitingRoom, name_of
 T = TypeVar("T")
 
 PAUSE_SECONDS = 1.0
-# A delivery behind another looks again after this time by itself; as a rule the other's end calls it sooner.
-BEHIND_MS = 2_000
+# A delivery behind another looks again after this time by itself; the other's end calls it sooner, and a process that
+# comes back after a kill lets all look. With two seconds, a hundred that waited behind one that failed took so many of
+# the single turns which an endpoint has while it is probed that the one which could have gone came seldom.
+BEHIND_MS = 30_000
 
 log = structlog.get_logger()
 

@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -50,6 +50,8 @@ class Replay:
     """The moment of the last event that was looked at; a replay that is taken up again begins there."""
     error: str = ""
     asked_ms: int = 0
+    failed_only: bool = False
+    """Only what was given up, of what the delivery log still knows."""
 
     def wants(self, event: Event, kind: str) -> bool:
         """Whether an event is part of it."""
@@ -105,6 +107,9 @@ class MemoryReplays:
 
 Past = Callable[[str, int], Iterator[Record]]
 """A tenant's events from a moment on."""
+States = Callable[[str, Sequence[str]], dict[str, str]]
+"""What the log says of a tenant's deliveries. Raises StoreUnavailable."""
+GIVEN_UP = "dead"
 
 
 @dataclass(slots=True)
@@ -112,6 +117,7 @@ class Replays:
     """Runs replays one after another: events are matched anew, and have the ids that they had."""
 
     store: ReplayStore
+    states: States
     past: Past
     directory: Directory
     hand_over: HandOver
@@ -160,6 +166,9 @@ class Replays:
 
     def _send(self, replay: Replay, batch: list[Delivery], reached_ms: int) -> Replay:
         """Hand a batch over, then say so: after a kill in between it is sent twice, with the same ids."""
+        if replay.failed_only and batch:
+            states = self.states(replay.tenant_id, [one.delivery_id for one in batch])
+            batch = [one for one in batch if states.get(one.delivery_id) == GIVEN_UP]
         if batch and not self.hand_over.to(DELIVERIES, *batch):
             raise BusUnavailable("the service stops")
         metrics.REPLAYED.labels(replay.tenant_id).inc(len(batch))

@@ -63,8 +63,8 @@ class WaitingRoom(Protocol):
     def let_go(self, lease: Lease) -> int:
         """Let come due what a holder took before and never settled, and what waits behind such; return how much.
 
-        It is for a process that begins: what it held when it was killed would rest until the lease's end else. Of what
-        waits behind another that looks once more which nobody may have called: a kill falls between any two writes.
+        It is for a process that begins: what it held when it was killed would rest until the lease's end else. What was
+        never tried waits behind another as a rule, and nobody may have called it: a kill falls between any two writes.
         `lease` is one as of now. Raises StoreUnavailable.
         """
 
@@ -171,7 +171,7 @@ class MemoryWaitingRoom:
             one
             for name, one in self._waiting.items()
             if lease.now_ms < one.due_ms <= lease.until_ms
-            and (self._claimed.get(name, ("", 0))[0] == lease.holder or name in self._behind)
+            and (self._claimed.get(name, ("", 0))[0] == lease.holder or name in self._behind or not one.attempts)
         ]
         for one in freed:
             one.due_ms = self._claimed.pop(name_of(one), ("", lease.now_ms))[1]

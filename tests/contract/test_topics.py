@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,15 @@ def test_a_topic_says_who_owns_writes_and_reads_it(name: str) -> None:
 def test_the_contract_has_every_public_event_of_the_specification() -> None:
     fields = event_pb2.Event.DESCRIPTOR.oneofs_by_name["body"].fields
     assert {field.name.replace("_", ".", 1) for field in fields} == set(PUBLIC_EVENTS)
+
+
+def test_whoever_tells_public_events_is_known_as_their_producer() -> None:
+    """A cluster's rights are made of these lists: who is missing in them may not write."""
+    services = PROTO.parent / "services"
+    telling = {
+        path.relative_to(services).parts[0]
+        for path in services.glob("*/**/*.py")
+        if re.search(r"\bpublish_event\(|\bsend(_many)?\(\s*CALLS\b", path.read_text(encoding="utf-8"))
+    } - {"shared"}
+    assert telling <= set(DOCUMENTS["calls"]["producers"])
+    assert {"recorder", "webhooks", "stats"} <= telling

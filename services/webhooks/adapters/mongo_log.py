@@ -1,5 +1,5 @@
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,6 +87,13 @@ class MongoLogStore:
             {"_id": f"{tenant_id}/{delivery_id}", "tenant_id": tenant_id}, {"_id": 0, "written_at": 0}
         )
         return found
+
+    @guarded
+    def states(self, tenant_id: str, delivery_ids: Sequence[str]) -> dict[str, str]:
+        """Return what became of deliveries."""
+        names = [f"{tenant_id}/{one}" for one in delivery_ids]
+        found = self._deliveries.find({"_id": {"$in": names}}, {"_id": 0, "delivery_id": 1, "state": 1})
+        return {one["delivery_id"]: one["state"] for one in found}
 
     @guarded
     def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:

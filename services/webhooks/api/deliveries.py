@@ -1,6 +1,6 @@
 """The delivery log: what was sent where, how each try ended, and sending it again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -41,6 +41,9 @@ class Journal(Protocol):
 
     def one(self, tenant_id: str, delivery_id: str) -> dict[str, Any] | None:
         """Return one with its tries. Raises StoreUnavailable."""
+
+    def states(self, tenant_id: str, delivery_ids: Sequence[str]) -> dict[str, str]:
+        """Return the states of those deliveries that are known. Raises StoreUnavailable."""
 
     def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:
         """Return figures by endpoint and minute. Raises StoreUnavailable."""

@@ -148,6 +148,7 @@ _REPLAY: Final = mapping(
     reached_ms=_MOMENT,
     error=TEXT,
     asked_ms=_MOMENT,
+    failed_only=_FLAG,
 )
 REPLAY: Final = Model("Replay", _REPLAY)
 REPLAYS: Final = Model("Replays", mapping(replays=_list_of(_REPLAY)))
@@ -160,6 +161,7 @@ WANTED_REPLAY: Final = Model(
         until_ms=_ASKED_MOMENT,
         event_types=_list_of(_SHORT) | {"maxItems": MOST_TYPES},
         call_id=_SHORT,
+        failed_only=_FLAG | {"description": "Only what was given up: the receiver gets nothing twice."},
     ),
 )
 

@@ -59,6 +59,7 @@ def replay_routes(admission: Admission, store: ReplayStore, directory: Directory
             tuple(body.get("event_types", ())),
             body.get("call_id", ""),
             asked_ms=now_ms,
+            failed_only=body.get("failed_only", False),
         )
         store.add(replay)
         return json_answer(_told(replay), 202)

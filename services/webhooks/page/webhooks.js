@@ -243,6 +243,7 @@ async function replay(event) {
   if (form.until.value) body.until_ms = new Date(form.until.value).getTime();
   if (form.type.value.trim()) body.event_types = form.type.value.trim().split(/[\s,]+/);
   if (form.call.value.trim()) body.call_id = form.call.value.trim();
+  if (form.failed.checked) body.failed_only = true;
   try {
     await call("/v1/replays", { method: "POST", body });
     $("replayed").textContent = say("replayed");

@@ -4,7 +4,7 @@ import base64
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,13 @@ class MemoryLogStore:
     def one(self, tenant_id: str, delivery_id: str) -> dict[str, Any] | None:
         raise NotImplementedError
 
+    def states(self, tenant_id: str, delivery_ids: Sequence[str]) -> dict[str, str]:
+        raise NotImplementedError
+
     def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:
         raise NotImplementedError
 
-    def states(self) -> dict[str, str]:
+    def last_states(self) -> dict[str, str]:
         return {entry.delivery_id: entry.state for entry in self.entries}
 
 

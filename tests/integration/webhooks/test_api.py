@@ -189,6 +189,21 @@ def test_a_replay_sends_the_past_again_by_type_and_call_and_outlives_a_kill(
     assert house.get("/v1/replays", "rival")["replays"] == []
 
 
+def test_only_what_was_given_up_is_sent_again_where_that_is_asked_for(house: House, receiver: LocalReceiver) -> None:
+    receiver.behave(status=500, times=-1)
+    house.service.publish(*(call_started(number) for number in range(3)))
+    wait_until(lambda: len(house.deliveries("state=dead")) == 3)
+    receiver.behave()
+    house.service.publish(*(call_started(number) for number in range(3, 9)))
+    wait_until(lambda: receiver.ledger.received == 6)
+    wait_until(lambda: len(house.deliveries("state=delivered")) == 6)
+    house.post("/v1/replays", {"endpoint_id": "crm", "since_ms": 0, "failed_only": True})
+    wait_until(lambda: receiver.ledger.received == 9)
+    assert sorted(receiver.ids()[6:]) == [f"evt-acme-{number}.crm" for number in range(3)]
+    wait_until(lambda: house.get("/v1/replays")["replays"][0]["state"] == "done")
+    assert (house.get("/v1/replays")["replays"][0]["sent"], receiver.ledger.received) == (3, 9)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -68,7 +68,7 @@ def test_a_message_holds_as_many_as_are_wished_in_the_logs_order(service: Servic
     assert first_id.startswith("b-")
     event = first["data"]["events"][0]["event"]
     assert (event["type"], event["data"]["call_id"]) == ("call.started", "call-0")
-    wait_until(lambda: len(service.log.states()) == 25)
+    wait_until(lambda: len(service.log.last_states()) == 25)
     entry = service.log.entries[0]
     assert (entry.delivery_id, entry.state, entry.message_id) == ("evt-acme-0.crm", "delivered", first_id)
 
@@ -93,7 +93,7 @@ def test_a_message_that_fails_stays_as_it_is_over_all_its_tries(service: Service
     asked = [request["HTTP_WEBHOOK_ID"] for request in receiver.requests]
     assert len(asked) == 7
     assert len(set(asked)) == 3
-    wait_until(lambda: set(service.log.states().values()) == {"delivered"})
+    wait_until(lambda: set(service.log.last_states().values()) == {"delivered"})
 
 
 def test_where_order_is_asked_for_a_failed_message_holds_back_what_comes_after_it(
@@ -149,8 +149,8 @@ def test_a_message_that_is_given_up_lies_whole_among_the_dead_letters(service: S
     dead = Delivery.FromString(service.bus.records(DELIVERIES_DEAD)[0].value)
     assert [one.delivery_id for one in dead.members] == ids(range(5))
     assert b'"id":"evt-acme-4.crm"' in dead.payload
-    wait_until(lambda: set(service.log.states().values()) == {"dead"})
-    assert len(service.log.states()) == 5
+    wait_until(lambda: set(service.log.last_states().values()) == {"dead"})
+    assert len(service.log.last_states()) == 5
     assert service.webhooks is not None
     assert service.webhooks.redelivery.again(dead)
     wait_until(lambda: receiver.sizes() == [5])

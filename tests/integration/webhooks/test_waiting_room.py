@@ -101,11 +101,11 @@ def test_who_waits_behind_one_that_was_taken_looks_again_after_a_kill(room: Wait
     """The one ahead had ended, and the kill fell before the next one was called."""
     room.put([of_call(1, 10)])
     claim(room, 20, 1000, 10, [])
-    room.put_behind(of_call(2, 1000))
-    room.put([delivery("rests", 900)])
+    room.put_behind(of_call(2, 1000, attempts=1))
+    room.put([delivery("rests", 900), of_call(3, 1000)])
     room.remove(of_call(1, 0))
-    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 1
-    assert names(claim(room, 30, 1030, 10, [])) == ["evt-call-1-2"]
+    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 2
+    assert names(claim(room, 30, 1030, 10, [])) == ["evt-call-1-2", "evt-call-1-3"]
 
 
 def test_a_delivery_that_is_put_off_keeps_its_new_state(room: WaitingRoom) -> None:
