@@ -107,7 +107,7 @@ def test_nobody_without_a_token_sees_the_page_and_the_form_lets_one_in(eye: Eye,
     assert eye.do("address") == f"{running.url}/login"
     eye.do("fill", selector="#token", value="wrong")
     eye.do("press", selector="#token", key="Enter")
-    eye.do("see", selector="#fault:visible", ms=5_000)
+    eye.do("see", selector="[role=alert]:visible", ms=5_000)
     eye.do("fill", selector="#token", value=running.token)
     eye.do("press", selector="#token", key="Enter")
     eye.do("see", selector="#contact[data-state=live]", ms=10_000)
