@@ -97,6 +97,11 @@ class RecordingDocuments:
             rows = self._recordings().find(search.query(tenant_id)).sort(NEWEST_FIRST).limit(search.limit)
             return [document for document in map(document_of, rows) if document is not None]
 
+    def companies(self) -> list[str]:
+        """Return the companies that have recordings, by name."""
+        with _as_documents_failed():
+            return sorted(self._recordings().distinct("tenant_id"))
+
     def hold(self, tenant_id: str, recording_id: str, *, held: bool) -> bool:
         """Put a recording under a legal hold or end that; False where there is no such recording."""
         place = {"_id": recording_id, "tenant_id": tenant_id, "deleted_us": {"$in": [0, None]}}

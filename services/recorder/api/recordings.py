@@ -13,11 +13,11 @@ from services.recorder.adapters.cutting import LONGEST_CUT_MS
 from services.recorder.adapters.listeners import Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
-from services.recorder.api.admission import Asker, admit
+from services.recorder.api.admission import Asker, admission, admit
 from services.recorder.api.sound import send_sound
 from services.recorder.domain.finding import BadSearch, Search, read_search
 from services.recorder.errors import RecorderError
-from services.shared.access import Action, Holders
+from services.shared.access import EVERY_TENANT, Action, Holders
 from services.shared.chassis.problems import problem
 
 _HOUR_US: Final = 3_600 * 1_000_000
@@ -35,6 +35,9 @@ class Documents(Protocol):
 
     def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
         """Return this tenant's recordings that are looked for."""
+
+    def companies(self) -> list[str]:
+        """Return the companies that have recordings, by name."""
 
     def waveform(self, recording_id: str) -> Waveform | None:
         """Return a recording's picture."""
@@ -99,6 +102,14 @@ def recordings_api(shelf: Shelf, tokens: Holders) -> Blueprint:
     def search() -> Response:
         asker = admit(tokens, Action.LISTEN)
         return asker if isinstance(asker, Response) else _search(shelf, asker)
+
+    @api.get("/companies")
+    def companies() -> Response:
+        holder = admission(tokens).holder()
+        if holder is not None and holder.tenant == EVERY_TENANT and holder.may(Action.LISTEN, EVERY_TENANT):
+            return _json({"companies": shelf.documents.companies()})
+        asker = admit(tokens, Action.LISTEN)
+        return asker if isinstance(asker, Response) else _json({"companies": [asker.tenant_id]})
 
     for rule, method, action, answer in _ROUTES:
         view = _of_one(shelf, tokens, action, answer)

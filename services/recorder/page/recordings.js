@@ -6,6 +6,7 @@ import { duration, language, moment, say, writeWords } from "./words.js";
 const $ = (id) => document.getElementById(id);
 const address = new URL(location.href);
 const form = $("search");
+const LAST_COMPANY = "ringmaster-recordings-company";
 let rows = [], following = null, chosen = null, words = [], heardWord = null, part = [null, null], asked = 0;
 
 function element(name, className, text) {
@@ -49,16 +50,24 @@ async function find(more = false) {
     rows = more ? rows.concat(answer.recordings) : answer.recordings;
     following = answer.next;
     notice("");
-    $("company").hidden = !form.elements.tenant.value;
   } catch (error) {
-    if (error.status === 400 && !form.elements.tenant.value) {
-      $("company").hidden = false;
-      notice(say("needCompany"));
-      form.elements.tenant.focus();
-    } else notice(say("failed", { reason: error.message }));
+    notice(say("failed", { reason: error.message }));
     return;
   }
   list();
+}
+
+/** Offer the companies that one may listen to; the one of the last time first, so that nobody is asked before he sees. */
+async function companies() {
+  const wished = address.searchParams.get("tenant") ?? localStorage.getItem(LAST_COMPANY);
+  try {
+    const names = (await ask("/companies")).companies;
+    if (wished && !names.includes(wished) && address.searchParams.has("tenant")) names.push(wished);
+    form.elements.tenant.replaceChildren(...names.map((name) => new Option(name, name, name === wished, name === wished)));
+    $("company").hidden = names.length < 2;
+  } catch (error) {
+    notice(say("failed", { reason: error.message }));
+  }
 }
 
 function list() {
@@ -83,6 +92,14 @@ function row(recording) {
   made.append(names, marks, when);
   made.addEventListener("click", () => choose(recording));
   return made;
+}
+
+/** Close what is heard: it belongs to another company. */
+function leave() {
+  player.audio.pause();
+  chosen = null;
+  $("choose").hidden = false;
+  $("player").hidden = true;
 }
 
 const player = new Player($("player"), heard);
@@ -225,6 +242,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
+form.elements.tenant.addEventListener("change", () => { localStorage.setItem(LAST_COMPANY, form.elements.tenant.value); leave(); find(); });
 form.addEventListener("reset", () => setTimeout(find));
 $("more").addEventListener("click", () => find(true));
 $("set-from").addEventListener("click", () => setPart([player.nowMs, part[1]]));
@@ -244,5 +262,5 @@ const other = new URL(location.href);
 other.searchParams.set("lang", language === "uk" ? "en" : "uk");
 $("language").href = other;
 form.elements.caller.placeholder = say("callerHint");
-form.elements.tenant.value = address.searchParams.get("tenant") ?? "";
+await companies();
 find();

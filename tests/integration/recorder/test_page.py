@@ -36,8 +36,8 @@ def transcript() -> dict[str, Any]:
 
 @pytest.fixture
 def url(tmp_path: Path, objects: Objects, documents_uri: str) -> Iterator[str]:
-    for number in (1, 2):
-        path = tmp_path / "recordings" / "acme" / f"call-{number}" / f"rec-{number}.wav"
+    for number, tenant in ((1, "acme"), (2, "acme"), (3, "borealis")):
+        path = tmp_path / "recordings" / tenant / f"call-{number}" / f"rec-{number}.wav"
         path.parent.mkdir(parents=True)
         path.write_bytes(wav(talk(SECONDS).tobytes()))
         os.utime(path, (1_795_392_000 + number, 1_795_392_000 + number))
@@ -54,7 +54,10 @@ def url(tmp_path: Path, objects: Objects, documents_uri: str) -> Iterator[str]:
         "queue_id": "sales",
         "agent_id": HOSTILE,
         "transcripts": [transcript()],
-        "tokens": {hashlib.sha256(b"boss").hexdigest(): {"tenant": "acme", "role": "supervisor", "actor": "olha"}},
+        "tokens": {
+            hashlib.sha256(b"boss").hexdigest(): {"tenant": "acme", "role": "supervisor", "actor": "olha"},
+            hashlib.sha256(b"root").hexdigest(): {"tenant": "*", "role": "admin", "actor": "petro"},
+        },
     }
     command = [sys.executable, "-m", "tests.integration.recorder.page_server", json.dumps(given)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
@@ -104,6 +107,19 @@ def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> N
     eye.do("see", selector="#listeners b", ms=WITHIN_MS)
     assert set(eye.do("texts", selector="#listeners b")) == {"olha"}
     assert eye.do("count", selector="img[src=x]") == 0
+    assert eye.do("faults") == []
+
+
+def test_the_platforms_own_people_see_recordings_at_once_and_choose_among_companies(eye: Eye, url: str) -> None:
+    eye.do("open", url=f"{url}/login?token=root&lang=en")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+    assert eye.do("texts", selector="[name=tenant] option") == ["acme", "borealis"]
+    choose(eye, 1)
+    eye.do("press", selector="[name=tenant]", key="ArrowDown")
+    eye.do("see", selector="#choose:not([hidden])", ms=WITHIN_MS)
+    eye.do("see", selector=".row:only-child", ms=WITHIN_MS)
+    eye.do("open", url=f"{url}/?lang=en")
+    eye.do("see", selector=".row:only-child", ms=WITHIN_MS)
     assert eye.do("faults") == []
 
 

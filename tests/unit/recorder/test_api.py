@@ -68,6 +68,9 @@ class Library:
         row = self.rows.get(recording_id)
         return row if row and row.tenant_id == tenant_id else None
 
+    def companies(self) -> list[str]:
+        return sorted({row.tenant_id for row in self.rows.values()})
+
     def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
         self.asked.append(search)
         return [row for row in self.rows.values() if row.tenant_id == tenant_id][: search.limit]
@@ -149,6 +152,13 @@ def test_another_tenants_recording_does_not_exist(client: FlaskClient) -> None:
 def test_the_platforms_own_people_name_the_tenant(client: FlaskClient) -> None:
     assert client.get("/v1/recordings/rec-2", headers=bearer("root")).status_code == 400
     assert client.get("/v1/recordings/rec-2?tenant=rival", headers=bearer("root")).status_code == 200
+
+
+def test_one_is_told_of_the_companies_that_one_may_listen_to(client: FlaskClient) -> None:
+    told = {who: client.get("/v1/recordings/companies", headers=bearer(who)) for who in ("root", "boss", "phone", "x")}
+    assert told["root"].get_json() == {"companies": ["acme", "rival"]}
+    assert told["boss"].get_json() == {"companies": ["acme"]}
+    assert (told["phone"].status_code, told["x"].status_code) == (403, 401)
 
 
 @pytest.mark.parametrize("headers", [{}, bearer("wrong"), bearer(""), {"Authorization": "Basic boss"}])
