@@ -61,3 +61,17 @@ def test_a_refused_connection_keeps_no_socket(monkeypatch: pytest.MonkeyPatch) -
 def test_an_address_without_a_port_is_named() -> None:
     with pytest.raises(BusUnavailable, match="'broker' is not the host:port"):
         Producer("broker", "test")
+
+
+@pytest.mark.kafka
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts the descriptors that Linux shows")
+def test_topics_that_are_not_there_yet_cost_no_descriptors(kafka_bootstrap: str) -> None:
+    def ask() -> None:
+        with pytest.raises(BusUnavailable, match=r"topics test\.nothing do not exist"):
+            Consumer(kafka_bootstrap, None, ["test.nothing"], "test")
+
+    ask()
+    before = _descriptors()
+    for _ in range(5):
+        ask()
+    assert _descriptors() <= before

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from services.router.domain.turn import Lookup
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import People
-from services.router.whatif.switch import Switch, SwitchLeg
+from services.router.whatif.switch import Switch
+from services.router.whatif.telling import SwitchLeg
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input

@@ -1,17 +1,12 @@
 """Encrypted signalling on a real FreeSWITCH (freeswitch/conf/tls/on.xml): desk phones over TLS, browsers over WSS."""
 
-import datetime as dt
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from services.console.domain.phone_password import phone_password
+from tests.certificates import own_certificate
 from tests.integration.console.conftest import free_port
 from tests.integration.console.real_node import MARKS, SECRET, BrowserTelephone, Node, TlsTelephone
 
@@ -20,20 +15,7 @@ pytestmark = MARKS
 
 def write_certificates(folder: Path) -> None:
     """Write what the chart's Secret holds: agent.pem and wss.pem with certificate and key, cafile.pem."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = built.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    chain, secret = own_certificate()
     for file in ("agent.pem", "wss.pem"):
         (folder / file).write_bytes(chain + secret)
     (folder / "cafile.pem").write_bytes(chain)

@@ -1,8 +1,6 @@
 """A broker that takes nobody in the clear, and nobody without a password: Kafka itself, SASL_SSL with SCRAM-SHA-512."""
 
-import datetime as dt
 import gc
-import ipaddress
 import socket
 import subprocess
 import warnings
@@ -11,10 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from local.broker import kafka
 from services.cli.topics import definitions
@@ -25,6 +19,7 @@ from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS
 from services.shared.chassis.watch import Away, ask_broker
 from services.shared.testing.waiting import wait_until
+from tests.certificates import own_certificate
 
 USER, PASSWORD = "voice-router", "one-of-these-tests"
 pytestmark = pytest.mark.kafka
@@ -40,20 +35,7 @@ class Guarded:
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Write an authority's certificate, and a key store (key and chain in PEM) for 127.0.0.1."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = built.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    chain, secret = own_certificate()
     ca_file, store = folder / "ca.crt", folder / "store.pem"
     ca_file.write_bytes(chain)
     store.write_bytes(secret + chain)

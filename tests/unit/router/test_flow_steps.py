@@ -1,72 +1,14 @@
 """Each type of step by what a caller would notice and what the events tell (SPEC 2.1, 2.3)."""
 
-from typing import Any
-
-import orjson
 import pytest
 
-from services.router.domain import flow
 from services.router.domain.errors import UnreadableFlow
-from services.router.domain.snapshot import from_snapshot, to_snapshot
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
-from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.unit.router.flow_log import ends, entered, heard, left, log_of, played, step, told
 from tests.unit.router.world import TENANT, Log, document
-
-TEXT, NUMBER, FLAG = tn.VARIABLE_TYPE_TEXT, tn.VARIABLE_TYPE_NUMBER, tn.VARIABLE_TYPE_FLAG
-VARIABLES = [
-    tn.Variable(name="account", type=TEXT),
-    tn.Variable(name="score", type=NUMBER, initial="3"),
-    tn.Variable(name="vip", type=FLAG),
-]
-
-
-def step(step_id: str, exits: dict[str, str] | None = None, **kind: Any) -> tn.Step:
-    return tn.Step(step_id=step_id, exits=exits or {}, **kind)
-
-
-def told(step_id: str, name: str) -> tn.Step:
-    """Return a step by whose prompt a test sees where a call went."""
-    return step(step_id, {"next": "return"}, play=tn.PlayStep(prompts=[name]))
-
-
-def log_of(*steps: tn.Step, more: tuple[tn.Flow, ...] = (), **fields: Any) -> Log:
-    tenant = document()
-    del tenant.flows[:]
-    tenant.flows.append(tn.Flow(flow_id="main", start=steps[0].step_id, steps=steps, variables=VARIABLES))
-    tenant.flows.extend(more)
-    tenant.MergeFrom(tn.TenantDocument(**fields))
-    return Log(tenant)
-
-
-def left(log: Log, step_id: str) -> tuple[str, str]:
-    bodies = [event.flow_step_left for event in log.events("flow_step_left")]
-    body = [body for body in bodies if body.step_id == step_id][-1]
-    return body.exit, body.why
-
-
-def played(log: Log, *, completed: bool = True, call_id: str = "c1") -> None:
-    command = log.last_command("play_prompt", call_id)
-    log.fact(call_id, playback_finished=sw.PlaybackFinished(command_id=command.command_id, completed=completed))
-
-
-def entered(log: Log, digits: str, call_id: str = "c1") -> None:
-    log.press(call_id, digits)
-
-
-def heard(log: Log) -> list[str]:
-    return [
-        prompt.name or prompt.text for command in log.commands("play_prompt") for prompt in command.play_prompt.prompts
-    ]
-
-
-def ends(log: Log) -> int:
-    log.hangs_up("c1")
-    assert log.state.timers == {}
-    assert not log.state.calls
-    return log.events("call_ended")[-1].call_ended.exit
 
 
 def test_say_speaks_its_text_with_the_variables_of_the_call() -> None:
@@ -197,113 +139,6 @@ def test_a_document_with_a_condition_that_can_not_be_read_is_refused_whole(condi
     assert log.state.version == 1
 
 
-def with_agent(**exits: str) -> Log:
-    return log_of(
-        step("taras", {"unavailable": "sorry", **exits}, agent=tn.AgentStep(agent_id="taras", ring_timeout_seconds=10)),
-        told("sorry", "sorry"),
-        step(
-            "rate",
-            {"next": "thanks", "skipped": "return"},
-            survey=tn.SurveyStep(survey_id="nps", prompts=["rate"], lowest=1, highest=5),
-        ),
-        told("thanks", "thanks"),
-    )
-
-
-def test_agent_rings_the_one_who_is_named_and_nobody_else() -> None:
-    log = with_agent()
-    log.ready("olena", "taras")
-    log.arrive("c1")
-    offer = log.events("offer_created")[-1].offer_created
-    assert (offer.agent_id, offer.queue_id, offer.strategy) == ("taras", "", "named_agent")
-    originate = log.talk("c1")
-    assert originate.originate_leg.phone == "phone-taras@acme.example"
-    assert log.events("call_answered")[-1].call_answered.agent_id == "taras"
-    assert not log.events("queue_left")
-    log.hangs_up(originate.leg_id)
-    assert ends(log) == ev.CALL_EXIT_ANSWERED
-
-
-@pytest.mark.parametrize("how", ["is_offline", "rings_out", "refuses", "can_not_be_reached", "bridge_fails"])
-def test_agent_who_does_not_take_the_call_lets_the_flow_go_on(how: str) -> None:
-    log = with_agent()
-    log.ready(*(["olena"] if how == "is_offline" else ["olena", "taras"]))
-    log.arrive("c1")
-    if how == "rings_out":
-        log.rings("c1")
-        log.wait(11)
-    elif how == "refuses":
-        log.hangs_up(log.rings("c1").leg_id, "CALL_REJECTED")
-    elif how == "can_not_be_reached":
-        log.refused(log.last_command("originate_leg", "c1"), "USER_NOT_REGISTERED")
-    elif how == "bridge_fails":
-        leg_id = log.rings("c1").leg_id
-        log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
-        log.refused(log.last_command("bridge_legs", "c1"))
-    assert heard(log) == ["sorry"]
-    assert left(log, "taras")[0] == "unavailable"
-    assert [event.offer_created.agent_id for event in log.events("offer_created")] == ["taras"] * (how != "is_offline")
-
-
-def test_a_caller_who_gives_up_while_a_named_agent_rings_frees_the_agent() -> None:
-    log = with_agent()
-    log.ready("taras")
-    log.arrive("c1")
-    leg_id = log.rings("c1").leg_id
-    log.hangs_up("c1")
-    log.hangs_up(leg_id, "ORIGINATOR_CANCEL")
-    assert log.events("agent_state_changed")[-1].agent_state_changed.state == ev.AGENT_STATE_IDLE
-    assert heard(log) == []
-
-
-@pytest.mark.parametrize("parked_first", [True, False])
-def test_after_the_talk_the_caller_stays_for_the_survey_and_the_rating_names_the_agent(*, parked_first: bool) -> None:
-    log = with_agent(answered="rate")
-    log.ready("taras")
-    log.arrive("c1")
-    leg_id = log.talk("c1").leg_id
-    assert log.last_command("bridge_legs").bridge_legs.park_after
-    log.wait(20)
-    log.fact("c1", leg_unbridged=sw.LegUnbridged(other_leg_id=leg_id))
-    if parked_first:
-        log.fact("c1", leg_parked=sw.LegParked())
-        log.hangs_up(leg_id)
-    else:
-        log.hangs_up(leg_id)
-        log.fact("c1", leg_parked=sw.LegParked())
-    assert log.last_command("lease_leg").lease_leg.seconds > 0
-    assert list(log.last_command("collect_digits").collect_digits.valid) == ["1", "2", "3", "4", "5"]
-    entered(log, "5")
-    answered = log.events("form_answered")[-1].form_answered
-    assert (answered.form_id, answered.agent_id, dict(answered.answers)) == ("nps", "taras", {"rating": "5"})
-    played(log)
-    assert not [command for command in log.commands("hang_up_leg") if command.leg_id == "c1"][:-1]
-    log.wait(15)
-    assert ends(log) == ev.CALL_EXIT_ANSWERED
-    assert log.events("call_ended")[-1].call_ended.talk_ms == 20_000
-
-
-def test_a_caller_whom_the_switch_does_not_give_back_after_the_talk_is_not_left_in_silence() -> None:
-    log = with_agent(answered="rate")
-    log.ready("taras")
-    log.arrive("c1")
-    log.hangs_up(log.talk("c1").leg_id)
-    log.wait(6)
-    assert log.last_command("hang_up_leg").leg_id == "c1"
-
-
-def test_a_caller_who_hangs_up_first_is_not_asked() -> None:
-    log = with_agent(answered="rate")
-    log.ready("taras")
-    log.arrive("c1")
-    leg_id = log.talk("c1").leg_id
-    log.hangs_up("c1")
-    log.hangs_up(leg_id)
-    assert not log.commands("collect_digits")
-    log.wait(15)
-    assert log.state.timers == {}
-
-
 def leaving_a_message() -> Log:
     log = log_of(
         step("mail", {"next": "thanks"}, voicemail=tn.VoicemailStep(prompts=["greet"], max_seconds=30, end_digit="#")),
@@ -425,74 +260,6 @@ def test_a_call_goes_on_in_the_document_that_it_started_with() -> None:
     entered(log, "1234")
     assert heard(log) == ["yes"]
     assert log.state.calls["c1"].version == 1
-
-
-def asking_the_crm(**more: Any) -> Log:
-    wish = tn.LookupStep(
-        url="https://crm.example/of/{caller}?n={caller_name}",
-        timeout_ms=2_000,
-        results=[tn.LookupResult(path="id", variable="account"), tn.LookupResult(path="s.0", variable="score")],
-        **more,
-    )
-    log = log_of(
-        step("look", {"next": "hear", "failed": "sorry"}, lookup=wish), told("hear", "on"), told("sorry", "sorry")
-    )
-    log.arrive("c1")
-    return log
-
-
-def brought(log: Log, **found: Any) -> None:
-    lookup_id = log.state.calls["c1"].step_phase
-    request = rq.Request(actor="system", take_lookup=rq.TakeLookup(call_id="c1", lookup_id=lookup_id, **found))
-    assert not log.feed(Input(tenant_id=TENANT, request=request)).replies
-
-
-def test_lookup_asks_once_with_values_that_stay_one_piece_of_the_url() -> None:
-    log = asking_the_crm()
-    lookups = [lookup for out in log.outputs for lookup in out.lookups]
-    assert [lookup.url for lookup in lookups] == ["https://crm.example/of/%2B380501112233?n=Client"]
-    assert flow.pending(log.state) == lookups
-    brought(log, status=200, duration_ms=35, values={"account": "A7", "score": "12"})
-    assert heard(log) == ["on"]
-    assert log.state.calls["c1"].variables == {"account": "A7", "score": 12}
-    assert left(log, "look") == ("next", "it answered 200 in 35 ms, with 2 values to keep")
-    assert flow.pending(log.state) == []
-
-
-@pytest.mark.parametrize("how", ["fault", "too_late"])
-def test_lookup_without_an_answer_takes_its_fallback(how: str) -> None:
-    log = asking_the_crm()
-    if how == "fault":
-        brought(log, fault="the address is not public", duration_ms=3)
-    else:
-        log.wait(3)
-    assert heard(log) == ["sorry"]
-    assert left(log, "look")[0] == "failed"
-
-
-def test_an_answer_that_comes_again_or_too_late_changes_nothing() -> None:
-    log = asking_the_crm()
-    late = rq.TakeLookup(call_id="c1", lookup_id=log.state.calls["c1"].step_phase, values={"score": "9"})
-    log.wait(3)
-    out = log.feed(Input(tenant_id=TENANT, request=rq.Request(actor="system", take_lookup=late)))
-    assert (out.events, out.commands) == ([], [])
-    late.call_id = "gone"
-    log.feed(Input(tenant_id=TENANT, request=rq.Request(actor="system", take_lookup=late)))
-    assert log.state.calls["c1"].variables["score"] == 3
-
-
-def test_values_that_do_not_fit_leave_their_variables() -> None:
-    log = asking_the_crm(fields={"who": "{caller}", "is": 'a "{vars.score}"'})
-    assert log.outputs[-1].lookups[0].body == b'{"is": "a \\"3\\"", "who": "+380501112233"}'
-    brought(log, status=200, values={"score": "many"})
-    assert log.state.calls["c1"].variables == {"score": 3}
-    assert heard(log) == ["on"]
-
-
-def test_a_pending_lookup_outlives_a_snapshot() -> None:
-    log = asking_the_crm()
-    resumed = from_snapshot(orjson.loads(orjson.dumps(to_snapshot(log.state))))
-    assert flow.pending(resumed) == flow.pending(log.state) != []
 
 
 def offering_a_callback(caller: str = "+380501112233") -> Log:

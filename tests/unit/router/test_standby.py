@@ -1,6 +1,8 @@
 """A copy of what another router decides: whoever takes over from it sends what he would have sent from a snapshot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import gevent
 import pytest
@@ -60,6 +62,36 @@ def _offset_of(standby: Standby) -> int:
     return copy.partition.next_offset if copy else -1
 
 
+@dataclass(frozen=True)
+class _Scene:
+    bus: TestBus
+    snapshots: _Snapshots
+    standby: Standby
+    inputs: int
+
+    def wait_for_copy(self, offset: int) -> None:
+        wait_until(lambda: _offset_of(self.standby) == offset, "the copy")
+
+    def takes_over(self) -> bool:
+        """Whether a successor goes on from the copy."""
+        loads = self.snapshots.loads
+        _run(_successor(self.bus, self.snapshots, self.standby))
+        return self.snapshots.loads == loads
+
+
+@contextmanager
+def _copied(committed: int | None = None) -> Iterator[_Scene]:
+    """Let a copy follow the story, of which so many inputs are committed; all of them where nothing is said."""
+    log, bus, snapshots = _story(), TestBus(), _Snapshots()
+    _put_all(bus, log)
+    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs) if committed is None else committed
+    standby = _following(bus, snapshots)
+    try:
+        yield _Scene(bus, snapshots, standby, len(log.inputs))
+    finally:
+        standby.close()
+
+
 def _successor(bus: TestBus, snapshots: MemorySnapshots, standby: Standby) -> Session:
     session = _session(bus, snapshots)
     session._standby = standby
@@ -97,15 +129,11 @@ def test_a_kill_at_any_send_repeats_at_most_where_a_copy_is_gone_on_from(snapsho
 
 
 def test_a_copy_knows_nothing_whose_outputs_may_be_unsent() -> None:
-    log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = 5
-    standby = _following(bus, snapshots)
-    wait_until(lambda: _offset_of(standby) == 5, "the copy")
-    for _ in range(20):
-        gevent.sleep(0.001)
-    assert _offset_of(standby) == 5
-    standby.close()
+    with _copied(committed=5) as scene:
+        scene.wait_for_copy(5)
+        for _ in range(20):
+            gevent.sleep(0.001)
+        assert _offset_of(scene.standby) == 5
 
 
 def test_timers_of_a_copy_fire_only_once_it_is_taken_over() -> None:
@@ -122,22 +150,14 @@ def test_timers_of_a_copy_fire_only_once_it_is_taken_over() -> None:
     standby.close()
 
 
-def _takes_over(bus: TestBus, snapshots: _Snapshots, standby: Standby) -> bool:
-    """Return whether a successor went on from the copy."""
-    loads = snapshots.loads
-    _run(_successor(bus, snapshots, standby))
-    return snapshots.loads == loads
-
-
-def test_what_another_core_decided_is_not_gone_on_from() -> None:
-    log, bus, snapshots = _story(), TestBus(), _Snapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = 5
-    standby = _following(bus, snapshots)
-    wait_until(lambda: _offset_of(standby) == 5, "the copy")
-    snapshots.save_place(0, 3, "another core")
-    assert not _takes_over(bus, snapshots, standby)
-    standby.close()
+@pytest.mark.parametrize(("next_offset", "core"), [(3, "another core"), (7, core_identity())])
+def test_what_another_core_decided_and_what_is_behind_the_snapshot_is_not_gone_on_from(
+    next_offset: int, core: str
+) -> None:
+    with _copied(committed=5) as scene:
+        scene.wait_for_copy(5)
+        scene.snapshots.save_place(0, next_offset, core)
+        assert not scene.takes_over()
 
 
 def test_a_partition_of_another_core_is_not_followed_until_ours_has_it() -> None:
@@ -152,28 +172,13 @@ def test_a_partition_of_another_core_is_not_followed_until_ours_has_it() -> None
     standby.close()
 
 
-def test_a_copy_that_is_behind_the_snapshot_is_not_gone_on_from() -> None:
-    log, bus, snapshots = _story(), TestBus(), _Snapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = 5
-    standby = _following(bus, snapshots)
-    wait_until(lambda: _offset_of(standby) == 5, "the copy")
-    snapshots.save_place(0, 7, core_identity())
-    assert not _takes_over(bus, snapshots, standby)
-    standby.close()
-
-
 def test_a_copy_on_which_the_core_fails_is_built_again_without_that_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs)
     monkeypatch.setattr(partition_module, "decide", _failing_at(9))
-    standby = _following(bus, snapshots)
-    gevent.sleep(0.05)
-    assert _offset_of(standby) < len(log.inputs)
-    snapshots.skip(0, 9, "a fault of ours")
-    wait_until(lambda: _offset_of(standby) == len(log.inputs), "the copy")
-    standby.close()
+    with _copied() as scene:
+        gevent.sleep(0.05)
+        assert _offset_of(scene.standby) < scene.inputs
+        scene.snapshots.skip(0, 9, "a fault of ours")
+        scene.wait_for_copy(scene.inputs)
 
 
 def _failing_at(offset: int) -> Callable[[TenantState, Position, int, Input], Outputs]:
@@ -186,27 +191,19 @@ def _failing_at(offset: int) -> Callable[[TenantState, Position, int, Input], Ou
 
 
 def test_what_is_not_wanted_any_more_is_forgotten() -> None:
-    log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = 5
-    standby = _following(bus, snapshots)
-    wait_until(lambda: _offset_of(standby) == 5, "the copy")
-    standby.follow(frozenset())
-    assert standby.take(0) is None
-    standby.follow(frozenset({0}))
-    wait_until(lambda: _offset_of(standby) == 5, "the copy again")
-    standby.close()
+    with _copied(committed=5) as scene:
+        scene.wait_for_copy(5)
+        scene.standby.follow(frozenset())
+        assert scene.standby.take(0) is None
+        scene.standby.follow(frozenset({0}))
+        scene.wait_for_copy(5)
 
 
 def test_a_router_is_warm_once_its_copies_know_what_is_committed() -> None:
-    log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
-    _put_all(bus, log)
-    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs)
-    standby = _following(bus, snapshots)
-    assert not standby.is_warm()
-    wait_until(standby.is_warm, "the copy")
-    assert _offset_of(standby) == len(log.inputs)
-    standby.close()
+    with _copied() as scene:
+        assert not scene.standby.is_warm()
+        wait_until(scene.standby.is_warm, "the copy")
+        assert _offset_of(scene.standby) == scene.inputs
 
 
 def test_what_cannot_be_followed_is_not_waited_for() -> None:

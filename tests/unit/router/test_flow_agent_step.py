@@ -1,0 +1,116 @@
+"""A step that rings one agent by name, and the rating after the talk (SPEC 2.1)."""
+
+import pytest
+
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from tests.unit.router.flow_log import ends, entered, heard, left, log_of, played, step, told
+from tests.unit.router.world import Log
+
+
+def with_agent(**exits: str) -> Log:
+    return log_of(
+        step("taras", {"unavailable": "sorry", **exits}, agent=tn.AgentStep(agent_id="taras", ring_timeout_seconds=10)),
+        told("sorry", "sorry"),
+        step(
+            "rate",
+            {"next": "thanks", "skipped": "return"},
+            survey=tn.SurveyStep(survey_id="nps", prompts=["rate"], lowest=1, highest=5),
+        ),
+        told("thanks", "thanks"),
+    )
+
+
+def test_agent_rings_the_one_who_is_named_and_nobody_else() -> None:
+    log = with_agent()
+    log.ready("olena", "taras")
+    log.arrive("c1")
+    offer = log.events("offer_created")[-1].offer_created
+    assert (offer.agent_id, offer.queue_id, offer.strategy) == ("taras", "", "named_agent")
+    originate = log.talk("c1")
+    assert originate.originate_leg.phone == "phone-taras@acme.example"
+    assert log.events("call_answered")[-1].call_answered.agent_id == "taras"
+    assert not log.events("queue_left")
+    log.hangs_up(originate.leg_id)
+    assert ends(log) == ev.CALL_EXIT_ANSWERED
+
+
+@pytest.mark.parametrize("how", ["is_offline", "rings_out", "refuses", "can_not_be_reached", "bridge_fails"])
+def test_agent_who_does_not_take_the_call_lets_the_flow_go_on(how: str) -> None:
+    log = with_agent()
+    log.ready(*(["olena"] if how == "is_offline" else ["olena", "taras"]))
+    log.arrive("c1")
+    if how == "rings_out":
+        log.rings("c1")
+        log.wait(11)
+    elif how == "refuses":
+        log.hangs_up(log.rings("c1").leg_id, "CALL_REJECTED")
+    elif how == "can_not_be_reached":
+        log.refused(log.last_command("originate_leg", "c1"), "USER_NOT_REGISTERED")
+    elif how == "bridge_fails":
+        leg_id = log.rings("c1").leg_id
+        log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
+        log.refused(log.last_command("bridge_legs", "c1"))
+    assert heard(log) == ["sorry"]
+    assert left(log, "taras")[0] == "unavailable"
+    assert [event.offer_created.agent_id for event in log.events("offer_created")] == ["taras"] * (how != "is_offline")
+
+
+def test_a_caller_who_gives_up_while_a_named_agent_rings_frees_the_agent() -> None:
+    log = with_agent()
+    log.ready("taras")
+    log.arrive("c1")
+    leg_id = log.rings("c1").leg_id
+    log.hangs_up("c1")
+    log.hangs_up(leg_id, "ORIGINATOR_CANCEL")
+    assert log.events("agent_state_changed")[-1].agent_state_changed.state == ev.AGENT_STATE_IDLE
+    assert heard(log) == []
+
+
+@pytest.mark.parametrize("parked_first", [True, False])
+def test_after_the_talk_the_caller_stays_for_the_survey_and_the_rating_names_the_agent(*, parked_first: bool) -> None:
+    log = with_agent(answered="rate")
+    log.ready("taras")
+    log.arrive("c1")
+    leg_id = log.talk("c1").leg_id
+    assert log.last_command("bridge_legs").bridge_legs.park_after
+    log.wait(20)
+    log.fact("c1", leg_unbridged=sw.LegUnbridged(other_leg_id=leg_id))
+    if parked_first:
+        log.fact("c1", leg_parked=sw.LegParked())
+        log.hangs_up(leg_id)
+    else:
+        log.hangs_up(leg_id)
+        log.fact("c1", leg_parked=sw.LegParked())
+    assert log.last_command("lease_leg").lease_leg.seconds > 0
+    assert list(log.last_command("collect_digits").collect_digits.valid) == ["1", "2", "3", "4", "5"]
+    entered(log, "5")
+    answered = log.events("form_answered")[-1].form_answered
+    assert (answered.form_id, answered.agent_id, dict(answered.answers)) == ("nps", "taras", {"rating": "5"})
+    played(log)
+    assert not [command for command in log.commands("hang_up_leg") if command.leg_id == "c1"][:-1]
+    log.wait(15)
+    assert ends(log) == ev.CALL_EXIT_ANSWERED
+    assert log.events("call_ended")[-1].call_ended.talk_ms == 20_000
+
+
+def test_a_caller_whom_the_switch_does_not_give_back_after_the_talk_is_not_left_in_silence() -> None:
+    log = with_agent(answered="rate")
+    log.ready("taras")
+    log.arrive("c1")
+    log.hangs_up(log.talk("c1").leg_id)
+    log.wait(6)
+    assert log.last_command("hang_up_leg").leg_id == "c1"
+
+
+def test_a_caller_who_hangs_up_first_is_not_asked() -> None:
+    log = with_agent(answered="rate")
+    log.ready("taras")
+    log.arrive("c1")
+    leg_id = log.talk("c1").leg_id
+    log.hangs_up("c1")
+    log.hangs_up(leg_id)
+    assert not log.commands("collect_digits")
+    log.wait(15)
+    assert log.state.timers == {}
