@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -233,10 +233,11 @@ def _is_ours(pid: int) -> bool:
 
 
 def _end(pid: int, patience_seconds: float) -> None:
-    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience_seconds
-    while _is_ours(pid):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            return
-        time.sleep(0.1)
+    with suppress(ProcessLookupError):  # it ended between the look and the signal
+        os.kill(pid, signal.SIGTERM)
+        while _is_ours(pid):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                return
+            time.sleep(0.1)

@@ -88,8 +88,13 @@ def _log(reader: Reader) -> Iterator[list[Record]]:
 
 
 def _whole_since(reader: Reader) -> Since:
-    """Return from when on a log has everything, a day after its oldest record; None where it was never cut."""
+    """Return from when on a log has everything, a day after its oldest record; None where it was never cut.
+
+    Where nothing is left of a partition, its newest record may have gone a moment ago: then that is from now on.
+    """
     cut = {place for place in reader.assignment() if reader.offset_at(*place, 0) > 0}
+    if any(reader.offset_at(*place, 0) == reader.end_offset(*place) for place in cut):
+        return datetime.now(UTC)
     oldest: dict[tuple[str, int], int] = {}
     for records in _log(reader) if cut else ():
         for record in records:
@@ -98,7 +103,7 @@ def _whole_since(reader: Reader) -> Since:
             break
     if not cut:
         return None
-    if not oldest:
+    if not oldest:  # all of it went while it was read
         return datetime.now(UTC)
     return datetime.fromtimestamp(max(oldest.values()) / 1000, UTC) + timedelta(days=1)
 

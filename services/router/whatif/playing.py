@@ -10,8 +10,9 @@ from services.router.whatif.core import Core
 from services.router.whatif.history import History, Visit
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import Answer, Reaction, Talk
-from services.router.whatif.switch import Switch, SwitchLeg
+from services.router.whatif.switch import Switch
 from services.router.whatif.tally import Tally
+from services.router.whatif.telling import SwitchLeg
 from services.shared.contracts.ringmaster.v1.command_pb2 import CollectDigits
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument

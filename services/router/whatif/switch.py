@@ -5,13 +5,11 @@ socket are left out. Nothing happens by itself: people say what phones and calle
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from services.router.domain.turn import Lookup
-from services.router.whatif.core import Core
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import People, Reaction
-from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.router.whatif.telling import SwitchLeg, Telling
 from services.shared.contracts.ringmaster.v1 import recognition_pb2 as rc
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.command_pb2 import CollectDigits, Command
@@ -22,41 +20,13 @@ FIRST_GUARD_MS = 5_000
 NO_SUCH_LEG = "NO_SUCH_LEG"
 
 
-@dataclass(slots=True)
-class SwitchLeg:
-    """One channel."""
-
-    leg_id: str
-    tenant_id: str
-    call_id: str
-    address: str = ""
-    """Phone or number that was called; empty = a caller."""
-    is_answered: bool = False
-    other: "SwitchLeg | None" = None
-    parks_after: bool = False
-    guard_ms: int = 0
-    """When the switch helps itself; 0 = never."""
-    sound: str = ""
-    """Command of the prompt or question that runs."""
-    has_waited: bool = False
-    listeners: dict[str, None] = field(default_factory=dict)
-    """Legs that listen to this one, and end with it."""
-    recordings: dict[str, int] = field(default_factory=dict)
-    """Recording → since when it writes; 0 = not yet."""
-
-
-class Switch:
-    """One node for all tenants. `delay_ms` lies between an order and what it does, and before each fact."""
+class Switch(Telling):
+    """One node for all tenants."""
 
     def __init__(self, moments: Moments, people: People, node: str = "fs1", *, tells_results: bool = True) -> None:
-        self.moments = moments
+        super().__init__(moments, node, tells_results=tells_results)
         self.people = people
-        self.node = node
-        self.core_uuid = f"{node}-1"
-        self.cores: dict[str, Core] = {}
         self.legs: dict[str, SwitchLeg] = {}
-        self._tells_results = tells_results
-        self._sequence = 0
 
     # -- what the core orders
 
@@ -134,28 +104,6 @@ class Switch:
         else:
             given.fact.phone_unregistered.address = address
         self.deliver(tenant_id, given)
-
-    # -- the way to the core, for subclasses that disturb it
-
-    def publish(self, leg: SwitchLeg, given: Input) -> None:
-        """Bring a leg's fact to its tenant's core."""
-        self.deliver(leg.tenant_id, given)
-
-    def deliver(self, tenant_id: str, given: Input) -> None:
-        """Put an input into a tenant's log, behind what happens at this moment already."""
-        self.moments.after(0, self.cores[tenant_id].feed, given)
-
-    def result(self, command: Command, cause: str, outcome: "cm.CommandOutcome.ValueType | None" = None) -> None:
-        """Tell what became of a command: done without a cause, failed with one."""
-        if not self._tells_results and not cause:
-            return
-        given = Input()
-        given.tenant_id = command.tenant_id
-        told = given.command_result
-        told.command_id, told.leg_id, told.call_id = command.command_id, command.leg_id, command.call_id
-        told.outcome = outcome or (cm.COMMAND_OUTCOME_FAILED if cause else cm.COMMAND_OUTCOME_DONE)
-        told.cause, told.node = cause, self.node
-        self.deliver(command.tenant_id, given)
 
     # -- actions; each returns the cause of its failure, empty when it is done
 
@@ -367,31 +315,7 @@ class Switch:
             self._tell(leg, "leg_parked")
             self.result(command, "")
 
-    # -- small parts
-
-    def _fact_of(self, tenant_id: str) -> Input:
-        given = Input()
-        given.tenant_id = tenant_id
-        self._sequence += 1
-        fact = given.fact
-        fact.node, fact.core_uuid, fact.switch_sequence = self.node, self.core_uuid, self._sequence
-        fact.occurred_us = self.moments.now_ms * 1000
-        return given
-
-    def _fact(self, leg: SwitchLeg) -> Input:
-        given = self._fact_of(leg.tenant_id)
-        given.fact.leg_id = leg.leg_id
-        if leg.address:
-            given.fact.call_id = leg.call_id
-        return given
-
-    def _tell(self, leg: SwitchLeg, kind: str, other: SwitchLeg | None = None) -> None:
-        given = self._fact(leg)
-        body = getattr(given.fact, kind)
-        body.SetInParent()
-        if other is not None:
-            body.other_leg_id = other.leg_id
-        self.publish(leg, given)
+    # -- guards and sounds
 
     def _guard(self, leg: SwitchLeg, lasts_ms: int) -> None:
         leg.guard_ms = self.moments.now_ms + lasts_ms if lasts_ms else 0
@@ -410,32 +334,6 @@ class Switch:
         if leg.sound:
             self._tell_played(leg, leg.sound, completed=False)
             leg.sound = ""
-
-    def _tell_played(self, leg: SwitchLeg, command_id: str, *, completed: bool) -> None:
-        given = self._fact(leg)
-        given.fact.playback_finished.command_id = command_id
-        given.fact.playback_finished.completed = completed
-        self.publish(leg, given)
-
-    def _begin_recording(self, leg: SwitchLeg, recording_id: str) -> None:
-        leg.recordings[recording_id] = self.moments.now_ms
-        given = self._fact(leg)
-        given.fact.recording_began.recording_id = recording_id
-        given.fact.recording_began.path = f"{leg.tenant_id}/{leg.call_id}/{recording_id}.wav"
-        self.publish(leg, given)
-
-    def _stop_recordings(self, leg: SwitchLeg) -> None:
-        for recording_id, began_ms in leg.recordings.items():
-            self._tell_recorded(leg, recording_id, began_ms)
-        leg.recordings.clear()
-
-    def _tell_recorded(self, leg: SwitchLeg, recording_id: str, began_ms: int) -> None:
-        given = self._fact(leg)
-        told = given.fact.recording_finished
-        told.recording_id = recording_id
-        told.path = f"{leg.tenant_id}/{leg.call_id}/{recording_id}.wav"
-        told.duration_ms = self.moments.now_ms - began_ms if began_ms else 0
-        self.publish(leg, given)
 
 
 _ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {

@@ -89,7 +89,7 @@ class Consumer:
             self._kafka.subscribe(topics, listener=_Listener(on_assigned, on_revoked))
 
     def poll(self, timeout_seconds: float) -> list[Record]:
-        """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out."""
+        """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out. Raises BusUnavailable."""
         if self._gather_until:
             gevent.sleep(min(timeout_seconds, max(0.0, self._gather_until - monotonic())))
         with _as_unavailable("the broker does not answer"):
@@ -209,10 +209,19 @@ class Consumer:
             coordinator.request_rejoin()
 
     def _assign_all(self, topics: list[str]) -> None:
-        places = [TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)]
+        try:
+            self._kafka.assign(self._every_place(topics))
+        except BusUnavailable:
+            # Who is refused tries again every second, and each try would leave a client and its sockets behind.
+            self._kafka.close(autocommit=False)
+            raise
+
+    def _every_place(self, topics: list[str]) -> list[Any]:
+        with _as_unavailable(f"topics {', '.join(topics)} can't be looked up"):
+            places = [TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)]
         if not places:
             raise BusUnavailable(f"topics {', '.join(topics)} do not exist")
-        self._kafka.assign(places)
+        return places
 
 
 @contextmanager

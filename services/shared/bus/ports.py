@@ -56,7 +56,7 @@ class Reader(Protocol):
     """What can read records: the consumer, or its twin in memory."""
 
     def poll(self, timeout_seconds: float) -> list[Record]:
-        """Return the next records or none after the time-out."""
+        """Return the next records or none after the time-out. Raises BusUnavailable."""
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Say that everything before these offsets has had its effect."""
