@@ -15,7 +15,8 @@ from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from tests.unit.router.test_machine import Routing, WatchedLog, enriched
+from tests.unit.router.test_machine import Routing
+from tests.unit.router.watched import WatchedLog, enriched
 from tests.unit.router.world import LINE, TENANT, document
 
 if TYPE_CHECKING:
