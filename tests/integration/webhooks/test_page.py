@@ -83,6 +83,29 @@ def test_rules_are_seen_changed_and_tried_on_the_past_and_nothing_is_sent(
     assert eye.do("faults") == []
 
 
+def test_only_what_was_given_up_is_sent_again_from_the_page(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    receiver.behave(status=500, times=-1)
+    house.service.publish(call_started(1))
+    wait_until(lambda: house.deliveries("state=dead") == ["evt-acme-1.crm"])
+    receiver.behave()
+    house.service.publish(call_started(2))
+    wait_until(lambda: house.deliveries("state=delivered") == ["evt-acme-2.crm"])
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector=".endpoint", ms=WITHIN_MS)
+    eye.do("press", selector="#endpoints .endpoint:first-child button:nth-of-type(2)", key="Enter")
+    eye.do("see", selector="#replay[open]", ms=WITHIN_MS)
+    eye.do("press", selector="#replay-form [name=failed]", key="Space")
+    eye.do("press", selector="#replay-form button.main", key="Enter")
+    eye.do("wait_text", selector="#replayed", text="Починається.", ms=WITHIN_MS)
+    wait_until(lambda: receiver.ledger.received == 2)
+    assert receiver.ids() == ["evt-acme-2.crm", "evt-acme-1.crm"]
+    eye.do("size", width=PHONE, height=844)
+    assert eye.do("width") <= PHONE
+    assert eye.do("faults") == []
+
+
 def test_who_may_only_look_gets_no_buttons_and_a_stranger_the_door(eye: Eye, house: House, url: str) -> None:
     eye.do("open", url=f"{url}/")
     assert eye.do("address").startswith(f"{url}/login")
