@@ -22,6 +22,8 @@ from services.stats.domain.windows import KEPT_MS, CallBook, Trend
 TREND_MINUTES: Final = 60
 # An ended call is remembered so long after the newest event; a late event within it still finds its call.
 LATE_MS: Final = 15 * 60_000
+# A call of which nobody has told anything for a day is over, and its end was lost: it is not "in progress" for ever.
+SILENT_MS: Final = 24 * 3_600_000
 # How far an event's clock may be ahead of ours before it stops moving time here.
 SKEW_MS: Final = 60_000
 MOST_CALLS: Final = 50_000
@@ -210,6 +212,7 @@ class TenantLive:
     def _forget(self, now_ms: int) -> None:
         while self.ended and self.ended[0][0] < self.newest_ms - LATE_MS:
             self._forget_ended()
+        self._end_silent()
         for ledger in [*self._busy_ledgers(), *self._quiet_ledgers()]:
             ledger.advance(now_ms)
             ledger.book.forget_before(now_ms - KEPT_MS)
@@ -217,6 +220,14 @@ class TenantLive:
             book.forget_before(now_ms - KEPT_MS)
         for agent in self.agents.values():
             agent.shift.forget_before(now_ms - KEPT_MS)
+
+    def _end_silent(self) -> None:
+        """End what is silent for too long, and say so; where its end is told after all, it is counted then."""
+        before_ms = self.newest_ms - SILENT_MS
+        for call_id in [name for name, call in self.open_calls.items() if call.since_ms < before_ms]:
+            self.to_stage(call_id, self.calls[call_id], self.newest_ms, Stage.ENDED, "")
+            heapq.heappush(self.ended, (self.newest_ms, call_id))
+            self.dropped_calls += 1
 
     def _forget_ended(self) -> None:
         ended_ms, call_id = heapq.heappop(self.ended)

@@ -72,7 +72,7 @@ def _read_call(live: TenantLive, call_id: str, row: list[Any]) -> None:
     call = live.calls[call_id] = SeenCall(int(seen, 16), sequence, Stage(stage), queue_id, ended_ms, is_counted)
     call.since_ms, call.line, call.agent_id, call.caller = since_ms, line, agent_id, (caller[0], caller[1])
     if call.stage is Stage.ENDED:
-        live.ended.append((ended_ms, call_id))
+        live.ended.append((ended_ms or since_ms, call_id))
         return
     live.stages[call.stage] += 1
     live.open_calls[call_id] = call

@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 
-const NAMES = ["tz", "threshold_seconds", "fcr_hours", "resolved", "unresolved", "tariff", "agents", "target_percent", "patience_seconds"];
+const NAMES = ["tz", "threshold_seconds", "fcr_hours", "fcr_queues", "resolved", "unresolved", "tariff", "agents", "target_percent", "patience_seconds"];
 
 /** Fill the list of time zones that this browser knows; any other may be typed. */
 export function prepareOptions() {

@@ -39,7 +39,7 @@ const ENGLISH = {
   chartOf: "{metric} by {group}", options: "Options", compare: "Beside the period before", comparedWith: "beside {from} – {until}",
   beforeIt: "before: {value}", nothingBefore: "new", points: "{value} points",
   option_tz: "Time zone", option_threshold_seconds: "Threshold of the service level, seconds",
-  option_fcr_hours: "FCR: no repeat in so many hours", option_resolved: "FCR: these outcomes mean solved",
+  option_fcr_hours: "FCR: no repeat in so many hours", option_fcr_queues: "FCR: queues that count as one", option_resolved: "FCR: these outcomes mean solved",
   option_unresolved: "FCR: these outcomes mean not solved", option_tariff: "Tariff XX/YY/ZZ, seconds: free / first / step",
   option_agents: "With so many agents", option_target_percent: "Goal: per cent in time", option_patience_seconds: "Patience of callers, seconds",
 };
@@ -84,7 +84,7 @@ const UKRAINIAN = {
   chartOf: "{metric}: {group}", options: "Параметри", compare: "Порівняти з попереднім періодом", comparedWith: "поруч із {from} – {until}",
   beforeIt: "до того: {value}", nothingBefore: "нове", points: "{value} в. п.",
   option_tz: "Часовий пояс", option_threshold_seconds: "Поріг рівня сервісу, секунди",
-  option_fcr_hours: "FCR: без повтору стільки годин", option_resolved: "FCR: підсумки, що означають «вирішено»",
+  option_fcr_hours: "FCR: без повтору стільки годин", option_fcr_queues: "FCR: черги, що рахуються як одна", option_resolved: "FCR: підсумки, що означають «вирішено»",
   option_unresolved: "FCR: підсумки, що означають «не вирішено»", option_tariff: "Тариф XX/YY/ZZ, секунди: безкоштовно / перші / крок",
   option_agents: "Зі стількома агентами", option_target_percent: "Ціль: відсоток вчасно", option_patience_seconds: "Терпіння клієнтів, секунди",
 };

@@ -23,6 +23,8 @@ COLLECT = """() => {
   const note = (shown) => requestAnimationFrame(() => window.seen.push([shown.detail.lastEventMs ?? 0, Date.now()]));
   addEventListener("ringmaster:shown", note);
 }"""
+# How much of an element lies beyond its edge, pixels: what must be scrolled for.
+HIDDEN_WIDTH = "(selector) => { const it = document.querySelector(selector); return it.scrollWidth - it.clientWidth }"
 # Where a policy forbids something the browser says so here; a fault of a script too.
 FAULTS: list[str] = []
 
@@ -74,6 +76,7 @@ def serve(page: Page, folder: Path) -> None:
         "back": lambda: page.go_back() and page.url,
         "reload": lambda: page.reload() and page.url,
         "press": page.press,
+        "hidden_width": lambda selector: page.evaluate(HIDDEN_WIDTH, selector),
         "width": lambda: page.evaluate("document.documentElement.scrollWidth"),
         "background": lambda: page.evaluate("getComputedStyle(document.body).backgroundColor"),
         "picture": lambda name: str(page.screenshot(path=folder / name, full_page=True) and folder / name),

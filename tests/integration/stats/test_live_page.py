@@ -65,12 +65,16 @@ def test_each_event_is_on_the_page_within_a_second_and_nothing_goes_wrong(
     assert eye.do("faults") == []
 
 
-def test_what_somebody_named_is_shown_as_text_and_fits_in_every_size(eye: Eye, running: Stats) -> None:
+def test_what_somebody_named_is_shown_as_text_and_fits_in_every_size(eye: Eye, running: Stats, floor: Floor) -> None:
     open_page(eye, running)
-    for width, height in ((390, 844), (900, 1100), (1440, 900), (1920, 1080)):
+    floor.tell(event(now_ms(), 1, "c1", floor.tenant, call_started=ev.CallStarted()))
+    eye.do("see", selector="#call-rows th", ms=10_000)
+    for width, height in ((390, 844), (900, 1100), (1190, 900), (1300, 900), (1440, 900), (1920, 1080)):
         eye.do("size", width=width, height=height)
         eye.do("see", selector=".person b", ms=WITHIN_MS)
         assert eye.do("width") <= width
+        assert eye.do("hidden_width", selector="#queues .scroll") == 0
+        assert eye.do("hidden_width", selector="#calls-now .scroll") == 0
     assert eye.do("texts", selector=".person b") == [HOSTILE]
     assert HOSTILE in eye.do("text", selector="#tenant")
     assert eye.do("count", selector="img[src=x]") == 0

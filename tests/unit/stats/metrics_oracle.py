@@ -37,12 +37,23 @@ class Oracle:
         self.wraps: list[Record] = []
         self.spans: list[Record] = []
         self.callbacks: list[Record] = []
+        self.attempts: list[Record] = []
+        self.steps: list[Record] = []
+        self.choices: list[Record] = []
+        self.recordings: list[Record] = []
+        self.matches: list[Record] = []
+        self.answers: list[Record] = []
+        self.words: list[Record] = []
+        self.joins: list[Record] = []
+        self.happened: list[Record] = []
         for subject, story in stories.items():
             story.sort(key=lambda event: event.sequence)
             if subject.startswith("agent:"):
                 self._agent(subject.removeprefix("agent:"), story)
             elif subject.startswith("callback:"):
                 self._callback(story)
+            elif subject.startswith(("queue:", "switch:", "tenant")):
+                self.happened += [{"at": ms(e), "kind": dotted(e), "subject": subject} for e in story]
             else:
                 self._call(story)
 
@@ -76,14 +87,23 @@ class Oracle:
             self.stays.append(record)
         self._talks_of(story, start.call_started.line)
         self._offers_of(story)
+        self._flow_of(story)
+        self._recorded(story)
+        self._rated(story)
 
     def _talks_of(self, story: list[ev.Event], line: str) -> None:
         talk: Record | None = None
+        held_from = 0
         for event in story:
+            if event.HasField("call_held"):
+                held_from = ms(event)
             if event.HasField("call_resumed") and talk:
                 talk["hold"] += event.call_resumed.held_ms / 1000
+                held_from = 0
             is_over = event.HasField("call_ended") or event.HasField("call_transferred")
             if is_over and talk:
+                talk["hold"] += (ms(event) - held_from) / 1000 if held_from else 0
+                held_from = 0
                 talk["length"] = (ms(event) - talk["at"]) / 1000
                 self.talks.append(talk)
                 talk = None
@@ -106,6 +126,59 @@ class Oracle:
                 record = {"at": ms(made[body.offer_id]), "how": name.removeprefix("offer_"), "agent": body.agent_id}
                 self.offers.append(record | {"queue": body.queue_id, "ring": getattr(body, "ring_ms", 0) / 1000})
 
+    def _flow_of(self, story: list[ev.Event]) -> None:
+        """Steps with their time; one that was never left is one in which the call ended."""
+        entered = {e.flow_step_entered.step_id: e for e in story if e.HasField("flow_step_entered")}
+        left = {e.flow_step_left.step_id: e for e in story if e.HasField("flow_step_left")}
+        for step, event in entered.items():
+            spent = left[step].flow_step_left.duration_ms / 1000 if step in left else 0.0
+            way = left[step].flow_step_left.exit if step in left else ""
+            self.steps.append({"at": ms(event), "step": step, "exit": way, "spent": spent, "call": event.call_id})
+        for event in story:
+            if event.HasField("ivr_choice"):
+                chosen = event.ivr_choice
+                self.choices.append({"at": ms(event), "choice": chosen.choice, "tries": chosen.tries})
+            if event.HasField("queue_joined"):
+                self.joins.append({"at": ms(event), "queue": event.queue_joined.queue_id})
+
+    def _recorded(self, story: list[ev.Event]) -> None:
+        started = [e for e in story if e.HasField("recording_started")]
+        for begin in started:
+            its = begin.recording_started.recording_id
+            rec: Record = {"at": ms(begin), "agent": begin.recording_started.agent_id, "how": "", "bytes": 0}
+            rec |= {"queue": begin.recording_started.queue_id, "sound": 0.0, "quiet": False, "text": "", "words": 0}
+            rec |= {"sure": 0.0, "language": ""}
+            for event in story:
+                body = getattr(event, event.WhichOneof("body") or "")
+                if getattr(body, "recording_id", "") != its:
+                    continue
+                if event.HasField("recording_stored"):
+                    rec |= {"how": rec["how"] or "kept", "bytes": body.size_bytes, "quiet": body.silent}
+                    rec["sound"] = body.duration_ms / 1000
+                elif event.HasField("recording_failed") and body.final:
+                    rec["how"] = rec["how"] or "lost"
+                elif event.HasField("recording_deleted"):
+                    rec["how"] = "deleted"
+                elif event.HasField("transcript_completed"):
+                    rec |= {"text": "made", "words": body.words, "sure": body.confidence, "language": body.language}
+                elif event.HasField("transcript_failed"):
+                    rec["text"] = rec["text"] or "failed"
+                elif event.HasField("analysis_rule_matched"):
+                    self.matches.append({"at": ms(event), "rule": body.rule_id, "call": event.call_id})
+            self.recordings.append(rec)
+        self.calls[-1]["kept"] = bool(self.recordings) and any(
+            r["how"] == "kept" for r in self.recordings[len(self.recordings) - len(started) :]
+        )
+
+    def _rated(self, story: list[ev.Event]) -> None:
+        self.calls[-1]["rated"] = False
+        for event in story:
+            if event.HasField("form_answered"):
+                for field, answer in event.form_answered.answers.items():
+                    score = int(answer) if answer in map(str, range(100_000)) else None
+                    self.answers.append({"at": ms(event), "field": field, "score": score})
+                    self.calls[-1]["rated"] |= field == "rating" and score is not None
+
     def _agent(self, agent: str, story: list[ev.Event]) -> None:
         changes = [event for event in story if event.HasField("agent_state_changed")]
         for event, following in zip(changes, [*changes[1:], None], strict=True):
@@ -113,6 +186,8 @@ class Oracle:
             end = ms(following) if following else min(self.now_ms, self.until_ms)
             self.spans.append({"agent": agent, "state": state, "from": ms(event), "until": end})
         for event in story:
+            if event.HasField("agent_status_changed"):
+                self.words.append({"at": ms(event), "agent": agent, "reason": event.agent_status_changed.reason})
             if event.HasField("agent_wrapup_ended"):
                 body = event.agent_wrapup_ended
                 self.wraps.append(
@@ -123,6 +198,14 @@ class Oracle:
         asked = story[0]
         record = {"at": ms(asked), "queue": asked.callback_requested.queue_id, "how": "open", "took": 0.0}
         for event in story:
+            if event.HasField("callback_attempted"):
+                tried = event.callback_attempted
+                won = any(
+                    e.HasField("callback_succeeded") and e.callback_succeeded.attempt == tried.attempt for e in story
+                )
+                self.attempts.append({"at": ms(event), "queue": tried.queue_id, "won": won})
+            if event.HasField("callback_cancelled"):
+                record["how"] = "cancelled"
             if event.HasField("callback_succeeded"):
                 record |= {"how": "reached", "took": (ms(event) - ms(asked)) / 1000}
             elif event.HasField("callback_expired") or (
@@ -163,14 +246,16 @@ class Oracle:
         }
         return by_time[name]() if name in by_time else record[name]
 
-    def first_calls(self, hours: int) -> list[Record]:
-        """FCR of SPEC 8.2: first calls of a client on a queue, each with whether it was repeated in N hours."""
+    def first_calls(self, hours: int, together: tuple[str, ...] = ()) -> list[Record]:
+        """FCR of SPEC 8.2: first calls of a client on a queue group, each with whether it was repeated in N hours."""
+
+        def group(call: Record) -> str:
+            return "together" if call["queue"] in together else str(call["queue"])
+
         found = []
         inbound = [call for call in self.calls if call["is_in"] and call["client"] and call["queue"]]
         for call in inbound:
-            same = [
-                c for c in inbound if (c["client"], c["queue"]) == (call["client"], call["queue"]) and c is not call
-            ]
+            same = [c for c in inbound if (c["client"], group(c)) == (call["client"], group(call)) and c is not call]
             reach = hours * 3_600_000
             if not any(0 <= call["at"] - other["at"] <= reach for other in same):
                 is_repeated = any(0 < other["at"] - call["at"] <= reach for other in same)
@@ -178,6 +263,10 @@ class Oracle:
                     {**call, "is_resolved": {"resolved": True, "unresolved": False}.get(call["word"], not is_repeated)}
                 )
         return found
+
+
+def dotted(event: ev.Event) -> str:
+    return (event.WhichOneof("body") or "").replace("_", ".", 1)
 
 
 def ms(event: ev.Event) -> int:
@@ -198,7 +287,10 @@ def of_stays(stays: list[Record]) -> dict[str, float | None]:
     return {
         "offered": len(stays),
         "answered": a,
+        "answered_in_time": a_t,
         "abandoned": b,
+        "abandoned_in_time": b_t,
+        "exit_keys": sum(s["exit"] == ev.QUEUE_EXIT_EXIT_KEY for s in stays),
         "short_abandoned": b_s,
         "flow_out": len(stays) - a - b,
         "abandon_rate": share(b, len(stays)),
@@ -242,6 +334,9 @@ def of_calls(calls: list[Record]) -> dict[str, float | None]:
         "asr": share(len(talked), len(over)),
         "ner": share(len(talked) + len(failed), len(over)),
         "clients": len(set(known)),
+        "in_flow": sum(c["exit"] in ("FLOW_ABANDONED", "FLOW_ENDED") for c in calls),
+        "recorded_share": share(sum(c["kept"] for c in calls), len(talked)),
+        "rated_share": share(sum(c["rated"] for c in calls), len(talked)),
         "calls_per_client": share(len(known), len(set(known))),
         "tariffed": sum(tariffed(c["billed"]) for c in talked),
     }
@@ -262,6 +357,9 @@ def of_talks(talks: list[Record], wraps: list[Record]) -> dict[str, float | None
         "handled": len(talks),
         "talk_time": spoken - held,
         "hold_time": held,
+        "hold_share": share(sum(t["hold"] > 0 for t in talks), len(talks)),
+        "longest_talk": max((t["length"] for t in talks), default=None),
+        "mean_wrap_up": share(wrapped, len(wraps)),
         "mean_talk": share(spoken, len(talks)),
         "wrap_ups": len(wraps),
         "wrap_up_time": wrapped,
@@ -279,6 +377,11 @@ def of_spans(spans: list[Record]) -> dict[str, float | None]:
         "handle_time": handle,
         "idle_time": idle,
         "away_time": time_in("AWAY"),
+        "ringing_time": time_in("RINGING", "RESERVED"),
+        "state_talking_time": time_in("TALKING"),
+        "state_holding_time": time_in("HOLDING"),
+        "state_wrap_up_time": time_in("WRAP_UP"),
+        "unreachable_time": time_in("UNREACHABLE"),
         "logged_in_time": logged_in,
         "occupancy": share(handle, handle + idle),
         "utilisation": share(handle, logged_in),
@@ -298,6 +401,7 @@ def of_offers(offers: list[Record]) -> dict[str, float | None]:
         "offers_rejected": how("rejected"),
         "offers_cancelled": how("cancelled"),
         "offers_failed": how("failed"),
+        "offers_lost": how("lost_race"),
         "acceptance": share(len(won), len(won) + how("missed") + how("rejected")),
         "mean_ring": share(sum(won), len(won)),
     }
@@ -310,6 +414,7 @@ def of_callbacks(callbacks: list[Record]) -> dict[str, float | None]:
         "callbacks": len(callbacks),
         "callbacks_done": len(reached),
         "callbacks_lost": lost,
+        "callbacks_cancelled": sum(c["how"] == "cancelled" for c in callbacks),
         "callbacks_open": sum(c["how"] == "open" for c in callbacks),
         "callback_success": share(len(reached), len(reached) + lost),
         "callback_delay": share(sum(reached), len(reached)),
@@ -322,3 +427,67 @@ def of_transfers(transfers: list[Record]) -> dict[str, float | None]:
 
 def of_firsts(firsts: list[Record]) -> dict[str, float | None]:
     return {"first_calls": len(firsts), "fcr": share(sum(f["is_resolved"] for f in firsts), len(firsts))}
+
+
+def of_joins(joins: list[Record]) -> dict[str, float | None]:
+    return {"joined": len(joins)}
+
+
+def of_steps(steps: list[Record]) -> dict[str, float | None]:
+    left = [s["spent"] for s in steps if s["exit"]]
+    return {
+        "steps": len(steps),
+        "step_calls": len({s["call"] for s in steps}),
+        "mean_step": share(sum(left), len(left)),
+        "hung_up_in_step": share(len(steps) - len(left), len(steps)),
+    }
+
+
+def of_choices(choices: list[Record]) -> dict[str, float | None]:
+    return {"choices": len(choices), "mean_tries": share(sum(c["tries"] for c in choices), len(choices))}
+
+
+def of_recordings(recordings: list[Record]) -> dict[str, float | None]:
+    made = [r for r in recordings if r["text"] == "made"]
+    return {
+        "recordings": len(recordings),
+        "recordings_stored": sum(r["how"] == "kept" for r in recordings),
+        "recordings_failed": sum(r["how"] == "lost" for r in recordings),
+        "recordings_silent": sum(r["quiet"] for r in recordings),
+        "recorded_time": sum(r["sound"] for r in recordings),
+        "recorded_bytes": sum(r["bytes"] for r in recordings),
+        "transcripts": len(made),
+        "transcripts_failed": sum(r["text"] == "failed" for r in recordings),
+        "words": sum(r["words"] for r in made),
+        "confidence": share(sum(r["sure"] for r in made), len(made)),
+    }
+
+
+def of_matches(matches: list[Record]) -> dict[str, float | None]:
+    return {"matches": len(matches), "matched_calls": len({m["call"] for m in matches})}
+
+
+def of_answers(answers: list[Record]) -> dict[str, float | None]:
+    scores = [a["score"] for a in answers if a["score"] is not None]
+    return {
+        "answers": len(answers),
+        "mean_score": fmean(scores) if scores else None,
+        "score_low": min(scores, default=None),
+        "score_high": max(scores, default=None),
+    }
+
+
+def of_words(words: list[Record]) -> dict[str, float | None]:
+    return {"status_changes": len(words)}
+
+
+def of_attempts(attempts: list[Record]) -> dict[str, float | None]:
+    return {"attempts": len(attempts), "attempt_success": share(sum(a["won"] for a in attempts), len(attempts))}
+
+
+def of_happened(happened: list[Record]) -> dict[str, float | None]:
+    return {
+        "happenings": len(happened),
+        "violations": sum(h["kind"] == "kpi.violated" for h in happened),
+        "recoveries": sum(h["kind"] == "kpi.recovered" for h in happened),
+    }

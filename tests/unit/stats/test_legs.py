@@ -1,7 +1,10 @@
 """Legs: from a tenant's log of inputs into documents and reports, through kills and rebuilds."""
 
+import random
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import gevent
 import pytest
@@ -87,6 +90,61 @@ def test_calls_and_legs_come_from_two_logs_and_neither_hides_the_other(house: Ho
     house.tell(answered_call("c9", AT, 4_000, 60_000))
     assert house.run("sip_codes")["totals"]["legs"] == len(TOLD)
     assert house.run("inbound")["totals"]["calls_in"] == 2
+
+
+def generated(count: int, seed: int) -> list[Input]:
+    dice = random.Random(seed)
+    found = []
+    for number in range(count):
+        at, is_in = NOW_MS - dice.randrange(5 * 86_400_000), dice.random() < 0.5
+        over: dict[str, Any] = {"cause": dice.choice(CAUSES), "sip_status": dice.choice((0, 200, 404, 486, 503))}
+        over |= {"direction": IN, "network_address": dice.choice(("192.0.2.7", "2001:db8::7"))} if is_in else {
+            "direction": OUT, "gateway": dice.choice(("", "kyivstar", "vega")),
+        }  # fmt: skip
+        call = "" if is_in else dice.choice((f"l{number}", "c1"))
+        billed = dice.choice((None, dice.randrange(600_000)))
+        found.append(leg_over(f"l{number}", at, dice.randrange(40_000), billed, call, **over))
+    return found
+
+
+CAUSES = ("NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "NETWORK_OUT_OF_ORDER", "LOSE_RACE", "UNALLOCATED_NUMBER")
+PERSONS = {"NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "LOSE_RACE"}
+
+
+def oracle(legs: list[Input]) -> dict[str, float | None]:
+    """Count by looking at everything, from SPEC 8.2's ASR (E.411), NER (E.425), DUR, ACD."""
+    ends = [leg.fact.leg_hung_up for leg in legs]
+    answered = [end for end in ends if end.answered_us]
+    by_people = [end for end in ends if not end.answered_us and end.cause in PERSONS]
+    dur = sum(end.ended_us - end.answered_us for end in answered) / 1e6
+    ring = sum(end.answered_us - end.created_us for end in answered) / 1e6
+    return {
+        "legs": len(ends),
+        "legs_answered": len(answered),
+        "legs_refused": sum(end.sip_status >= 400 for end in ends),
+        "leg_asr": len(answered) / len(ends),
+        "leg_ner": (len(answered) + len(by_people)) / len(ends),
+        "leg_dur": dur,
+        "leg_acd": dur / len(answered) if answered else None,
+        "leg_ring": ring / len(answered) if answered else None,
+    }
+
+
+def test_every_metric_of_legs_agrees_with_an_oracle_over_days_of_legs_told_badly(house: House) -> None:
+    legs, dice = generated(700, 3), random.Random(4)
+    badly = [leg for leg in legs for _ in range(2 if dice.random() < 0.2 else 1)]
+    dice.shuffle(badly)
+    for start in range(0, len(badly), 100):
+        house.tell_legs(badly[start : start + 100])
+        house.run("sip_codes", period="today")
+    days: dict[str, list[Input]] = {}
+    for leg in legs:
+        at = datetime.fromtimestamp(leg.fact.leg_hung_up.created_us / 1e6, ZoneInfo("Europe/Kyiv"))
+        days.setdefault(at.date().isoformat(), []).append(leg)
+    found = by(house, "sip_codes", "day", metrics=list(oracle(legs)), period="last_30_days")
+    found |= by(house, "sip_codes", "day", metrics=list(oracle(legs)), period="today")
+    shown = {values["day"]: {name: values[name] for name in oracle(legs)} for values in found.values()}
+    assert shown == {day: pytest.approx(oracle(own), rel=1e-5, abs=1e-3) for day, own in days.items()}
 
 
 def test_other_inputs_and_hostile_ids_are_no_field_of_a_document() -> None:

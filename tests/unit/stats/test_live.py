@@ -314,3 +314,19 @@ def test_the_estimate_is_what_the_newest_caller_was_told_until_it_is_old_or_some
     gone = [event(NOON_MS - 5_000, 3, each, call_ended=ended(ev.CALL_EXIT_ABANDONED, NOON_MS)) for each in "ab"]
     free = state("olena", NOON_MS - 1_000, 1, ev.AGENT_STATE_IDLE)
     assert estimate([*events, *gone, free]) == 0
+
+
+def test_a_call_whose_end_was_lost_is_not_in_progress_for_ever_and_its_late_end_is_counted_once() -> None:
+    lost, began = answered_call("lost", NOON_MS, 5_000, 60_000), NOON_MS + 25 * 3_600_000
+    live = fold(lost[:4])
+    live.advance(began)
+    live.fold(event(began, 1, "next", call_started=ev.CallStarted(line=LINE)), PROFILE)
+    live.advance(began + 120_000)
+    shown = view(live, began + 120_000)
+    assert (shown["calls"]["in_progress"], shown["completeness"]["dropped_calls"]) == (1, 1)
+    again = from_document(to_document(live))
+    assert again is not None
+    assert view(again, began + 120_000) == shown
+    assert live.fold(lost[4], PROFILE) is Outcome.TAKEN
+    assert live.fold(lost[4], PROFILE) is Outcome.REPEATED
+    assert view(live, began + 120_000)["calls"]["in_progress"] == 1

@@ -65,6 +65,15 @@ CASES = [
     ("callbacks", [*TIMES, ["queue"]], simple(oracle.of_callbacks, lambda it: it.callbacks)),
     ("transfers", [*TIMES, ["agent"]], simple(oracle.of_transfers, lambda it: it.transfers)),
     ("fcr", [*TIMES, ["queue"]], simple(oracle.of_firsts, lambda it: it.first_calls(72))),
+    ("queue_intervals", [*TIMES, ["queue"]], simple(oracle.of_joins, lambda it: it.joins)),
+    ("ivr_steps", [*TIMES, ["step", "exit"]], simple(oracle.of_steps, lambda it: it.steps)),
+    ("ivr_choices", [*TIMES, ["choice"]], simple(oracle.of_choices, lambda it: it.choices)),
+    ("recordings", [*TIMES, ["queue", "agent"]], simple(oracle.of_recordings, lambda it: it.recordings)),
+    ("rules", [*TIMES, ["rule"]], simple(oracle.of_matches, lambda it: it.matches)),
+    ("surveys", [*TIMES, ["field"]], simple(oracle.of_answers, lambda it: it.answers)),
+    ("agent_reasons", [*TIMES, ["agent", "reason"]], simple(oracle.of_words, lambda it: it.words)),
+    ("callback_attempts", [*TIMES, ["queue"]], simple(oracle.of_attempts, lambda it: it.attempts)),
+    ("kpi", [*TIMES, ["kind", "subject"]], simple(oracle.of_happened, lambda it: it.happened)),
 ]
 
 
@@ -117,6 +126,33 @@ def all_rows(house: House, report: str, **options: Any) -> list[dict[str, Any]]:
         rows += [row["values"] for row in page["rows"]]
         offset = page["next_offset"]
     return rows
+
+
+def test_first_calls_of_queues_that_count_as_one_agree_with_the_oracle(told: tuple[House, Week, int, int]) -> None:
+    house, week, from_ms, until_ms = told
+    it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
+    wanted = oracle.of_firsts([c for c in it.first_calls(24, ("sales", "night")) if from_ms <= c["at"] < until_ms])
+    period: dict[str, Any] = {"from": from_ms, "until": until_ms, "fcr_hours": 24, "fcr_queues": "sales+night"}
+    shown = house.run("fcr", groups=[], metrics=sorted(wanted), **period, **OPTIONS)
+    assert differences(shown["totals"], wanted) == {}
+
+
+def test_the_first_and_the_last_moment_at_work_agree_with_the_oracle(told: tuple[House, Week, int, int]) -> None:
+    house, week, from_ms, until_ms = told
+    it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
+    at_work = [span for span in it.cut() if span["state"] != "OFFLINE"]
+    wanted = {
+        key: (moment(min(s["at"] for s in spans)), moment(max(s["at"] + s["length"] * 1000 for s in spans)))
+        for key, spans in it.groups(at_work, ["agent", "day"]).items()
+    }
+    period: dict[str, Any] = {"from": from_ms, "until": until_ms}
+    shown = all_rows(house, "working_time", groups=["agent", "day"], metrics=["first_in", "last_out"], **period)
+    found = {(row["agent"], row["day"]): (row["first_in"], row["last_out"]) for row in shown if row["first_in"]}
+    assert found == wanted
+
+
+def moment(at_ms: float) -> str:
+    return datetime.fromtimestamp(int(at_ms) / 1000, ZoneInfo(ZONE)).isoformat(timespec="seconds")
 
 
 def test_the_totals_of_a_report_are_the_metrics_of_the_whole(told: tuple[House, Week, int, int]) -> None:

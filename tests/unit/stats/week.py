@@ -38,6 +38,8 @@ class Week:
             self._agent(agent)
         for number in range(calls // 10):
             self._callback(f"b{number}")
+        for number in range(calls // 50):
+            self._norm(number)
 
     def told_badly(self) -> list[ev.Event]:
         """Return the events as a log after trouble may hold them: some twice, calls out of order, some a day late."""
@@ -71,7 +73,7 @@ class Week:
         )
         self._tell(at, call_id, call_id, call_started=body)
         over: dict[str, Any] = {"line": line, "caller": party, "direction": direction}
-        at = self._step(call_id, at)
+        at = self._step(call_id, at, hangs_up=dice.random() < 0.05)
         if dice.random() < 0.12:
             self._end(call_id, at, started, ev.CALL_EXIT_FLOW_ABANDONED, over)
             return
@@ -87,10 +89,12 @@ class Week:
         else:
             self._end(call_id, at, started, _CALL_EXITS[queue_exit], over)
 
-    def _step(self, call_id: str, at: int) -> int:
+    def _step(self, call_id: str, at: int, *, hangs_up: bool) -> int:
         names: dict[str, Any] = {"flow_id": "main", "step_id": "menu", "step_type": "menu"}
         spent = self._dice.randrange(20_000)
         self._tell(at, call_id, call_id, flow_step_entered=ev.FlowStepEntered(**names))
+        if hangs_up:
+            return at + spent
         choice = self._dice.choice(("1", "2", "timeout"))
         body = ev.IvrChoice(flow_id="main", step_id="menu", choice=choice, tries=self._dice.randrange(1, 4))
         self._tell(at + spent, call_id, call_id, ivr_choice=body)
@@ -102,7 +106,7 @@ class Week:
         dice = self._dice
         self._tell(at, call_id, call_id, queue_joined=ev.QueueJoined(queue_id=queue, estimated_wait_ms=15_000))
         wait = int(dice.expovariate(1 / 25_000))
-        queue_exit = dice.choices(_EXITS, (70, 14, 4, 3, 2, 4, 3))[0]
+        queue_exit = dice.choices(_EXITS, (68, 14, 4, 3, 2, 4, 3, 2))[0]
         agent = dice.choice(AGENTS) if queue_exit == ev.QUEUE_EXIT_ANSWERED else ""
         self._offers(call_id, at, wait, queue, agent)
         left = ev.QueueLeft(
@@ -122,7 +126,13 @@ class Week:
         dice = self._dice
         for number in range(dice.randrange(3)):
             self._offer(
-                call_id, f"{call_id}/{at}/{number}", at, at + wait // 2, queue, dice.choice(AGENTS), dice.randrange(4)
+                call_id,
+                f"{call_id}/{at}/{number}",
+                at,
+                at + wait // 2,
+                queue,
+                dice.choice(AGENTS),
+                dice.choice((0, 1, 2, 3, 5)),
             )
         if winner:
             self._offer(call_id, f"{call_id}/{at}/won", at, at + wait, queue, winner, 4)
@@ -136,6 +146,7 @@ class Week:
             {"offer_cancelled": ev.OfferCancelled(reason="moved", **whose)},
             {"offer_failed": ev.OfferFailed(cause="USER_NOT_REGISTERED", **whose)},
             {"offer_accepted": ev.OfferAccepted(ring_ms=end - at, **whose)},
+            {"offer_lost_race": ev.OfferLostRace(winner_agent_id="olena", **whose)},
         ]
         self._tell(end, call_id, call_id, **bodies[how])
 
@@ -144,13 +155,22 @@ class Week:
         agent, answered, held, talked = over["agent_id"], at, 0, 0
         body = ev.CallAnswered(queue_id=queue, agent_id=agent, wait_ms=over["wait_ms"])
         self._tell(at, call_id, call_id, call_answered=body)
+        recording = f"{call_id}-r" if dice.random() < 0.5 else ""
+        if recording:
+            begun = ev.RecordingStarted(recording_id=recording, agent_id=agent, queue_id=queue)
+            self._tell(at, call_id, call_id, recording_started=begun)
         for _ in range(1 + (dice.random() < 0.15)):
             talk = int(dice.lognormvariate(11.5, 0.7))
             if dice.random() < 0.2:
                 hold = talk // 3
                 self._tell(at + hold, call_id, call_id, call_held=ev.CallHeld(agent_id=agent))
-                self._tell(at + 2 * hold, call_id, call_id, call_resumed=ev.CallResumed(agent_id=agent, held_ms=hold))
-                held += hold
+                # Whoever transfers or hangs up while the customer holds ends the hold without a word of its own.
+                if dice.random() < 0.7:
+                    resumed = ev.CallResumed(agent_id=agent, held_ms=hold)
+                    self._tell(at + 2 * hold, call_id, call_id, call_resumed=resumed)
+                    held += hold
+                else:
+                    held += talk - hold
             at, talked = at + talk, talked + talk
             if dice.random() < 0.3:
                 break
@@ -163,6 +183,46 @@ class Week:
             at, talked = at + talk, talked + talk
         over |= {"agent_id": agent, "talk_ms": talked, "hold_ms": held}
         self._end(call_id, at, started, ev.CALL_EXIT_ANSWERED, over, answered)
+        if recording:
+            self._recorded(call_id, recording, at, talked)
+        if dice.random() < 0.2:
+            answers = {"rating": str(dice.randrange(1, 6)), "why": dice.choice(("", "12", "nobody listens", "٣"))}
+            form = ev.FormAnswered(form_id="survey", agent_id=agent, answers=answers)
+            self._tell(at + 30_000, call_id, call_id, form_answered=form)
+
+    def _recorded(self, call_id: str, recording: str, at: int, talked: int) -> None:
+        """Tell what became of a recording: kept, kept after a failed try, lost for good, deleted; then its text."""
+        dice, its = self._dice, {"recording_id": recording}
+        if dice.random() < 0.2:
+            failed = ev.RecordingFailed(reason="away", final=dice.random() < 0.4, **its)
+            self._tell(at + 1_000, call_id, call_id, recording_failed=failed)
+            if failed.final:
+                return
+        silent = dice.random() < 0.05
+        stored = ev.RecordingStored(duration_ms=talked, size_bytes=dice.randrange(10**6), silent=silent, **its)
+        self._tell(at + 5_000, call_id, call_id, recording_stored=stored)
+        if dice.random() < 0.1:
+            untold = ev.TranscriptFailed(reason="no model", **its)
+            self._tell(at + 60_000, call_id, call_id, transcript_failed=untold)
+        if dice.random() < 0.7:
+            text = ev.TranscriptCompleted(language="uk", engine="small", words=dice.randrange(500), **its)
+            text.confidence = dice.random()
+            self._tell(at + 90_000, call_id, call_id, transcript_completed=text)
+            for _ in range(dice.randrange(3)):
+                match = ev.AnalysisRuleMatched(rule_id=dice.choice(("swearing", "greeting")), speaker="agent", **its)
+                self._tell(at + 91_000, call_id, call_id, analysis_rule_matched=match)
+        if dice.random() < 0.1:
+            gone = ev.RecordingDeleted(reason="erasure", **its)
+            self._tell(at + 3 * HOUR, call_id, call_id, recording_deleted=gone)
+
+    def _norm(self, number: int) -> None:
+        at, whose = self._from_ms + self._dice.randrange(self._until_ms - self._from_ms), {"kpi_id": f"k{number % 3}"}
+        subject = f"queue:{QUEUES[number % 3]}"
+        violated = ev.KpiViolated(subject=subject, value=0.5, norm=0.8, **whose)
+        self._tell(at, subject, kpi_violated=violated)
+        if self._dice.random() < 0.6:
+            recovered = ev.KpiRecovered(subject=subject, value=0.9, norm=0.8, **whose)
+            self._tell(at + self._dice.randrange(HOUR), subject, kpi_recovered=recovered)
 
     def _end(self, call_id: str, at: int, started: int, how: int, over: dict[str, Any], answered: int = 0) -> None:
         dice = self._dice
@@ -214,6 +274,9 @@ class Week:
                 return
         if dice.random() < 0.5:
             self._tell(at + HOUR, subject, callback_expired=ev.CallbackExpired(**whose))
+        elif dice.random() < 0.3:
+            gone = ev.CallbackCancelled(reason="got through", **whose)
+            self._tell(at + HOUR, subject, callback_cancelled=gone)
 
 
 _EXITS = (
@@ -224,6 +287,7 @@ _EXITS = (
     ev.QUEUE_EXIT_NO_AGENT,
     ev.QUEUE_EXIT_OVERFLOW,
     ev.QUEUE_EXIT_CALLBACK,
+    ev.QUEUE_EXIT_EXIT_KEY,
 )
 _CALL_EXITS: dict[int, int] = {
     ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,
@@ -231,6 +295,7 @@ _CALL_EXITS: dict[int, int] = {
     ev.QUEUE_EXIT_TIMEOUT: ev.CALL_EXIT_TIMEOUT,
     ev.QUEUE_EXIT_NO_AGENT: ev.CALL_EXIT_NO_AGENT,
     ev.QUEUE_EXIT_CALLBACK: ev.CALL_EXIT_CALLBACK,
+    ev.QUEUE_EXIT_EXIT_KEY: ev.CALL_EXIT_FLOW_ENDED,
 }
 _STATES = (
     ev.AGENT_STATE_OFFLINE,
@@ -240,4 +305,6 @@ _STATES = (
     ev.AGENT_STATE_HOLDING,
     ev.AGENT_STATE_WRAP_UP,
     ev.AGENT_STATE_AWAY,
+    ev.AGENT_STATE_UNREACHABLE,
+    ev.AGENT_STATE_RESERVED,
 )

@@ -133,16 +133,20 @@ def _offers(story: list[Fact]) -> Iterator[Row]:
 def _talks(story: list[Fact]) -> Iterator[Row]:
     """Return one row a talk of an agent. The end of the call tells the whole of a call with one talk."""
     talk: Row | None = None
-    held_ms = 0
+    held_ms = held_from_ms = 0
     talks = 0
     for fact in story:
-        if talk is not None and fact["k"] == "call_resumed":
-            held_ms += fact["held_ms"]
+        if fact["k"] == "call_held":
+            held_from_ms = fact["t"]
+        elif talk is not None and fact["k"] == "call_resumed":
+            held_ms, held_from_ms = held_ms + fact["held_ms"], 0
         if fact["k"] not in _ENDS_TALK:
             continue
         if talk is not None:
-            yield _closed(talk, fact, held_ms, is_only=talks == 1)
-            talk, held_ms = None, 0
+            # A hold that nobody ended, because the talk ended in it, lasted until then.
+            open_ms = max(0, fact["t"] - held_from_ms) if held_from_ms else 0
+            yield _closed(talk, fact, held_ms + open_ms, is_only=talks == 1)
+        talk, held_ms, held_from_ms = None, 0, 0
         if fact["k"] == "call_answered":
             talks += 1
             talk = {"queue_id": fact["queue_id"], "agent_id": fact["agent_id"], "from_ms": fact["t"]}

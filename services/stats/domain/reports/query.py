@@ -34,7 +34,7 @@ PERIODS: Final = (
 )
 _OPTIONS: Final = frozenset(
     {"period", "from", "until", "tz", "groups", "metrics", "filters", "exclude", "order", "limit", "offset", "lang"}
-    | {"threshold_seconds", "fcr_hours", "resolved", "unresolved", "tariff", "cell", "metric"}
+    | {"threshold_seconds", "fcr_hours", "fcr_queues", "resolved", "unresolved", "tariff", "cell", "metric"}
     | {"agents", "target_percent", "patience_seconds", "compare"}
 )
 
@@ -73,6 +73,8 @@ class Query:
     agents: int | None = None
     target_percent: int = 80
     patience_seconds: int = 120
+    fcr_queues: tuple[tuple[str, ...], ...] = ()
+    """Queues that count as one where a client calls again."""
     compares: bool = False
     """Whether each value is wanted beside that of the period before."""
 
@@ -141,6 +143,7 @@ def query_of(dictionary: Dictionary, report_id: str, asked: Mapping[str, Any], n
         _number(asked, "agents", 0, 0, 5_000) if "agents" in asked else None,
         _number(asked, "target_percent", 80, 1, 99),
         _number(asked, "patience_seconds", 120, 1, 86_400),
+        _queues_together(asked),
         _compares(asked, report),
     )
     _check_sources(dictionary, query)
@@ -334,6 +337,15 @@ def _tariff(asked: Mapping[str, Any]) -> tuple[int, int, int]:
             "bad-tariff", "tariff", "A tariff is XX/YY/ZZ in whole seconds, for example 5/60/1; ZZ is not 0."
         )
     return int(match[1]), int(match[2]), int(match[3])
+
+
+def _queues_together(asked: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Read `sales+vip,support+night`: a comma parts groups, a plus the queues of one."""
+    groups = tuple(tuple(each for each in text.split("+") if each) for text in _texts(asked, "fcr_queues"))
+    queues = [each for group in groups for each in group]
+    if len(set(queues)) < len(queues):
+        raise BadQuery("bad-fcr_queues", "fcr_queues", "A queue is in one group of queues at most.")
+    return groups
 
 
 def _compares(asked: Mapping[str, Any], report: Report) -> bool:

@@ -250,8 +250,17 @@ class Compiler:
             f"(select *, lag(started_ms) over w as before_ms, lead(started_ms) over w as after_ms from calls "
             f"where direction = 'inbound' and client <> '' and queue_id <> '' "
             f"and started_ms >= {query.from_ms - reach} and started_ms < {query.until_ms + reach} "
-            f"window w as (partition by client, queue_id order by started_ms, call_id)))"
+            f"window w as (partition by client, {self._queue_group()} order by started_ms, call_id)))"
         )
+
+    def _queue_group(self) -> str:
+        """Return what a repeat is looked for in: the queue, or the first of those that count as one with it."""
+        cases = "".join(
+            f" when queue_id in ({', '.join(map(self._bind, group))}) then {self._bind(group[0])}"
+            for group in self._query.fcr_queues
+            if group
+        )
+        return f"(case{cases} else queue_id end)" if cases else "queue_id"
 
     def _groups(self) -> str:
         pairs = [(group, agent) for group, agents in self._profiled.groups.items() for agent in agents]
