@@ -21,8 +21,8 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.testing.document_store import free_port
 from services.shared.testing.waiting import wait_until
-from tests.integration.router.conftest import free_port
 from tests.unit.router.world import LINE, document
 
 pytestmark = [pytest.mark.kafka, pytest.mark.stack]

@@ -16,11 +16,11 @@ from PIL import Image
 
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.testing.document_store import free_port
 from services.stats.domain.profile import Profile
 from services.stats.domain.raport import Schedule, due
 from services.stats.mailing import MAILS, Mailing, MailServer
 from services.stats.raporty import Raporty
-from tests.integration.stats.conftest import free_port
 from tests.unit.stats.events import abandoned_call, answered_call
 from tests.unit.stats.report_house import House
 

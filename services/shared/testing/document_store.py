@@ -1,0 +1,40 @@
+"""A document store of a test run's own: the true program, which keeps what it acknowledged, on a free port."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.shared.testing.waiting import wait_until
+
+STOP_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def document_store(folder: Path) -> Iterator[str]:
+    """Run one in a folder and give the address of its server, without a database."""
+    port = free_port()
+    program = str(Path(sys.executable).with_name("secantusd-py"))
+    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
+    with (folder.parent / "documents.log").open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
+    try:
+        wait_until(lambda: _listens(port), "the document store's start")
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(STOP_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
