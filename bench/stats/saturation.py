@@ -2,7 +2,13 @@
 
 A log of FLOOR_CALLS calls is told before the service starts. Then it reads on to its end; an event counts when its
 offset is committed, for that is done after its document is written. The limit is the broker's reader alone in this
-process.
+process. CPU is counted from the service's start.
+
+    112,000 events of 7,000 calls, alone on two cores          measured      target
+    limit: broker's reader and decoder, a CPU second             78,200
+    events a CPU second of the service                           12,200     >= 3,000
+    events a second into documents, the start in it               4,200
+    events a CPU second of the local document store               9,300
 """
 
 import os

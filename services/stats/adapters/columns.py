@@ -20,7 +20,7 @@ from services.stats.domain.facts.tables import OF_CALLS, TABLES
 from services.stats.domain.reports.sql import Statement
 
 _T = TypeVar("_T")
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables: a file of another version is thrown away and filled again."""
 MEMORY: Final = "128MB"  # with it a million rows are exported in 290 MB of the whole process; with 256 MB, 360
 THREADS: Final = 2
@@ -32,7 +32,7 @@ SLACK_MS: Final = 2 * 86_400_000
 KEYS: Final = {
     "legs": ("leg_id",),
     "callbacks": ("callback_id",),
-    "attempts": ("callback_id",),
+    "attempts": ("callback_id", "attempt"),
     "agent_states": ("agent_id", "sequence"),
     "agent_statuses": ("agent_id", "sequence"),
     "wrapups": ("agent_id", "sequence"),

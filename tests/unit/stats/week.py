@@ -61,6 +61,12 @@ class Week:
         self.events.append(event)
         return event
 
+    def _tell_beside(self, time_ms: int, call_id: str, **body: Message) -> None:
+        """Tell as the recorder does: it does not know the call's sequence."""
+        told = self._tell(time_ms, call_id, call_id, **body)
+        self._sequences[call_id] -= 1
+        told.sequence, told.event_id = 0, f"beside/{len(self.events)}"
+
     def _call(self, call_id: str, at: int) -> None:
         dice = self._dice
         started, line = at, dice.choice(LINES)
@@ -195,25 +201,25 @@ class Week:
         dice, its = self._dice, {"recording_id": recording}
         if dice.random() < 0.2:
             failed = ev.RecordingFailed(reason="away", final=dice.random() < 0.4, **its)
-            self._tell(at + 1_000, call_id, call_id, recording_failed=failed)
+            self._tell_beside(at + 1_000, call_id, recording_failed=failed)
             if failed.final:
                 return
         silent = dice.random() < 0.05
         stored = ev.RecordingStored(duration_ms=talked, size_bytes=dice.randrange(10**6), silent=silent, **its)
-        self._tell(at + 5_000, call_id, call_id, recording_stored=stored)
+        self._tell_beside(at + 5_000, call_id, recording_stored=stored)
         if dice.random() < 0.1:
             untold = ev.TranscriptFailed(reason="no model", **its)
-            self._tell(at + 60_000, call_id, call_id, transcript_failed=untold)
+            self._tell_beside(at + 60_000, call_id, transcript_failed=untold)
         if dice.random() < 0.7:
             text = ev.TranscriptCompleted(language="uk", engine="small", words=dice.randrange(500), **its)
             text.confidence = dice.random()
-            self._tell(at + 90_000, call_id, call_id, transcript_completed=text)
+            self._tell_beside(at + 90_000, call_id, transcript_completed=text)
             for _ in range(dice.randrange(3)):
                 match = ev.AnalysisRuleMatched(rule_id=dice.choice(("swearing", "greeting")), speaker="agent", **its)
-                self._tell(at + 91_000, call_id, call_id, analysis_rule_matched=match)
+                self._tell_beside(at + 91_000, call_id, analysis_rule_matched=match)
         if dice.random() < 0.1:
             gone = ev.RecordingDeleted(reason="erasure", **its)
-            self._tell(at + 3 * HOUR, call_id, call_id, recording_deleted=gone)
+            self._tell_beside(at + 3 * HOUR, call_id, recording_deleted=gone)
 
     def _norm(self, number: int) -> None:
         at, whose = self._from_ms + self._dice.randrange(self._until_ms - self._from_ms), {"kpi_id": f"k{number % 3}"}

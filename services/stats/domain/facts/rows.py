@@ -23,12 +23,14 @@ def rows_of_call(call_id: str, facts: dict[str, Fact]) -> Rows:
     story = [fact for key, fact in sorted(facts.items()) if not key.startswith("x")]
     beside = sorted((fact for key, fact in facts.items() if key.startswith("x")), key=lambda fact: fact["t"])
     visits, talks, offers = list(_visits(story)), list(_talks(story)), list(_offers(story))
-    call = _call(story, visits, offers)
+    # Also where only the recorder has told of it yet: rows are replaced by the call's beginning, and 0 is far from it.
+    known_ms = min((fact["t"] for fact in story or beside), default=0)
+    call = _call(story, visits, offers, known_ms)
     found: Rows = {"visits": visits, "talks": talks, "offers": offers}
     found["steps"], found["choices"] = list(_steps(story)), list(_choices(story))
     found["transfers"] = list(_transfers(story))
     found["recordings"] = list(_recordings(story + beside))
-    found["matches"] = [_match(fact) for fact in beside if fact["k"] == "analysis_rule_matched"]
+    found["matches"] = [_match(fact) for fact in story + beside if fact["k"] == "analysis_rule_matched"]
     found["ratings"] = list(_ratings(story, call))
     call["recorded"] = any(row["outcome"] == "stored" for row in found["recordings"])
     call["rating"] = next((row["score"] for row in found["ratings"] if row["field"] == "rating"), None)
@@ -40,12 +42,12 @@ def rows_of_call(call_id: str, facts: dict[str, Fact]) -> Rows:
     return found
 
 
-def _call(story: list[Fact], visits: list[Row], offers: list[Row]) -> Row:
+def _call(story: list[Fact], visits: list[Row], offers: list[Row], known_ms: int) -> Row:
     started = _first(story, "call_started")
     ended = _first(story, "call_ended")
     answered = _first(story, "call_answered")
     answered_ms = ended.get("answered_ms") or answered.get("t")
-    started_ms = started.get("t") or ended.get("started_ms") or min((fact["t"] for fact in story), default=0)
+    started_ms = started.get("t") or ended.get("started_ms") or known_ms
     return {
         "line": started.get("line") or ended.get("line") or "",
         "client": started.get("client") or ended.get("client") or "",
