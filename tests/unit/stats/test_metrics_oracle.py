@@ -133,7 +133,7 @@ def test_first_calls_of_queues_that_count_as_one_agree_with_the_oracle(told: tup
     it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
     wanted = oracle.of_firsts([c for c in it.first_calls(24, ("sales", "night")) if from_ms <= c["at"] < until_ms])
     period: dict[str, Any] = {"from": from_ms, "until": until_ms, "fcr_hours": 24, "fcr_queues": "sales+night"}
-    shown = house.run("fcr", groups=[], metrics=sorted(wanted), **period, **OPTIONS)
+    shown = house.run("fcr", groups=[], metrics=sorted(wanted), **(period | OPTIONS))
     assert differences(shown["totals"], wanted) == {}
 
 
@@ -146,7 +146,8 @@ def test_the_first_and_the_last_moment_at_work_agree_with_the_oracle(told: tuple
         for key, spans in it.groups(at_work, ["agent", "day"]).items()
     }
     period: dict[str, Any] = {"from": from_ms, "until": until_ms}
-    shown = all_rows(house, "working_time", groups=["agent", "day"], metrics=["first_in", "last_out"], **period)
+    period |= {"groups": ["agent", "day"], "metrics": ["first_in", "last_out"]}
+    shown = all_rows(house, "working_time", **period)
     found = {(row["agent"], row["day"]): (row["first_in"], row["last_out"]) for row in shown if row["first_in"]}
     assert found == wanted
 

@@ -198,7 +198,8 @@ class Week:
 
     def _recorded(self, call_id: str, recording: str, at: int, talked: int) -> None:
         """Tell what became of a recording: kept, kept after a failed try, lost for good, deleted; then its text."""
-        dice, its = self._dice, {"recording_id": recording}
+        dice = self._dice
+        its: dict[str, Any] = {"recording_id": recording}
         if dice.random() < 0.2:
             failed = ev.RecordingFailed(reason="away", final=dice.random() < 0.4, **its)
             self._tell_beside(at + 1_000, call_id, recording_failed=failed)
