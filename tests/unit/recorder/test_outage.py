@@ -1,0 +1,103 @@
+"""Outages of minutes in virtual time: scanner, dispatcher and storing as the service runs them, its clocks ours."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from services.recorder.dispatch import Dispatcher
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.location import Location, location_of
+from services.recorder.scan import Scanner
+from services.recorder.storing import Outcome
+from tests.unit.recorder.conftest import Node
+from tests.unit.recorder.sounds import sound, wav
+from tests.unit.recorder.test_finding import settings
+
+FILES = 20
+SCAN_SECONDS = 2.0
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+DAY = 86_400.0
+
+
+@dataclass
+class Clocks:
+    """What the process takes for time."""
+
+    passed: float = 0.0
+    wall_ahead: float = 0.0
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    clocks, wall, steady = Clocks(), time.time(), time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: wall + clocks.passed + clocks.wall_ahead)
+    monkeypatch.setattr(time, "monotonic", lambda: steady + clocks.passed)
+    return clocks
+
+
+class Service:
+    """One recorder on a node; `pass_time` moves its clocks and lets it look every SCAN_SECONDS."""
+
+    def __init__(self, node: Node, clocks: Clocks) -> None:
+        self._clocks = clocks
+        self.tries: list[float] = []
+        storing = node.storing()
+
+        def store(location: Location) -> Outcome:
+            self.tries.append(clocks.passed)
+            return storing.store(location)
+
+        self._dispatcher = Dispatcher(store, 100, FIRST_SECONDS, LONGEST_SECONDS)
+        self._scanner = Scanner(settings(node.root), storing, self._dispatcher, Stillness())
+        self._stopping = Event()
+        self._workers = [gevent.spawn(self._dispatcher.work, self._stopping) for _ in range(4)]
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds / SCAN_SECONDS)):
+            self._clocks.passed += SCAN_SECONDS
+            self._scanner.scan()
+            while self._dispatcher._busy:
+                gevent.idle()
+
+    def trouble(self) -> str:
+        return self._dispatcher.trouble()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        gevent.joinall(self._workers, timeout=10)
+
+
+@pytest.fixture
+def service(node: Node, clocks: Clocks) -> Iterator[Service]:
+    service = Service(node, clocks)
+    yield service
+    service.stop()
+
+
+@pytest.mark.parametrize("jump", [0.0, DAY, -DAY], ids=["steady", "a day ahead", "a day back"])
+def test_a_store_that_is_away_for_ten_minutes_gets_everything_once_whatever_the_clock_does(
+    node: Node, service: Service, clocks: Clocks, jump: float
+) -> None:
+    wanted = {f"rec-{number}": wav(sound(100, seed=number)) for number in range(FILES)}
+    for name, body in wanted.items():
+        node.put(body, location_of(f"acme/call-1/{name}.wav"))
+    node.store.is_away = True
+    service.pass_time(300)
+    clocks.wall_ahead = jump
+    service.pass_time(300)
+    assert len(list(node.root.glob("*/*/*.wav"))) == FILES, "something was deleted that was never stored"
+    assert service.trouble()
+    # Each waits longer and longer: some twenty tries in ten minutes, where every look would make three hundred.
+    assert len(service.tries) <= FILES * 30
+    node.store.is_away = False
+    service.pass_time(LONGEST_SECONDS + SCAN_SECONDS)
+    assert not list(node.root.glob("*/*/*.wav"))
+    assert not service.trouble()
+    stored = {key.rsplit("/", 1)[1].removesuffix(".wav"): body for key, body in node.store.objects.items()}
+    assert stored == wanted
+    assert len(node.store.puts) == len(node.store.objects) == FILES
+    assert sorted(told.recording_id for told in node.announcements.told) == sorted(wanted)
