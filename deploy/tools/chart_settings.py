@@ -54,6 +54,7 @@ SWITCH_BY_THE_CHART: Final = {
     "esl_password",
     "esl_port",
     "external_address",
+    "gateways_dir",
     "music_dir",
     "phone_tls",
     "sip_address",
@@ -106,7 +107,7 @@ def switch_schema() -> dict[str, Any]:
         for name in given
     }
     kinds["phone_srtp"] = {"enum": ["", "optional", "mandatory"]}
-    kinds["carrier_network"] = {"type": "string", "pattern": "^[0-9a-f.:]+/[0-9]{1,3}$"}
+    kinds["carrier_network"] = {"type": "string", "pattern": "^[0-9a-f.:]+/[0-9]{1,3}(,[0-9a-f.:]+/[0-9]{1,3})*$"}
     return _object(kinds)
 
 

@@ -77,16 +77,22 @@ class Planner:
             variables["origination_caller_id_number"] = action.caller_number
         if action.caller_name:
             variables["origination_caller_id_name"] = _shown(action.caller_name)
-        return esl.originate(self._endpoint(action), "park", variables=variables, timeout_seconds=ring_seconds(action))
+        return esl.originate(self._endpoint(command), "park", variables=variables, timeout_seconds=ring_seconds(action))
 
-    def _endpoint(self, action: pb.OriginateLeg) -> str:
+    def _endpoint(self, command: pb.Command) -> str:
+        action = command.originate_leg
         match action.WhichOneof("destination"):
             case "phone":
                 return f"user/{action.phone}"
             case "sip":
                 return self.sip.endpoint(action.sip)
             case _:
-                return f"sofia/gateway/{safe_name(action.gateway or self.gateway)}/{action.number}"
+                return f"sofia/gateway/{self._gateway(command)}/{action.number}"
+
+    def _gateway(self, command: pb.Command) -> str:
+        """Return the node's gateway, or the tenant's own of the name that it gives: no other tenant's can be named."""
+        own = command.originate_leg.gateway
+        return safe_name(f"{command.tenant_id}.{safe_name(own)}") if own else safe_name(self.gateway)
 
     def recording(self, command: pb.Command, recording_id: str) -> str:
         """Return the file of a recording of this command's call."""

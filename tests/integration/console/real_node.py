@@ -70,6 +70,7 @@ class Node:
             "RINGMASTER_PHONE_PORT": str(self.ports["phone"]),
             "RINGMASTER_CONSOLE_URL": f"http://127.0.0.1:{self.ports['console']}",
             "RINGMASTER_DIRECTORY_PASSWORD": "directory-password",
+            "RINGMASTER_GATEWAYS_DIR": str(self.folder / "gateways"),
             "RINGMASTER_MUSIC_DIR": str(self.folder / "music"),
             "RINGMASTER_CALL_RECORDS_DIR": str(self.folder / "records"),
             **self.more,

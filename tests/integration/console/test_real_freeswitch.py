@@ -17,11 +17,22 @@ PASSWORD = phone_password(SECRET, "olena", "acme.example")
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     node = Node(tmp_path_factory.mktemp("node"))
+    write_trunk(node)
     try:
         node.start()
         yield node
     finally:
         node.stop()
+
+
+def write_trunk(node: Node) -> None:
+    """Write what an operator gives a node besides: the own trunk of one company, whose carrier wants a password."""
+    (node.folder / "gateways").mkdir()
+    values = {"proxy": f"127.0.0.1:{node.ports['trunk']}", "username": "acme", "password": "p", "register": "false"}
+    params = "".join(f'<param name="{name}" value="{value}"/>' for name, value in values.items())
+    # FreeSWITCH leaves out every line that has an <include> in it, with all that stands beside it.
+    text = f'<include>\n<gateway name="acme.trunk">{params}</gateway>\n</include>\n'
+    (node.folder / "gateways" / "acme.xml").write_text(text)
 
 
 @pytest.fixture
@@ -136,6 +147,21 @@ def test_whatever_a_phone_registers_as_its_address_rings_that_phone_and_nobody_e
     assert "RTP/AVP" in invitation
     phone.answer(invitation, "486 Busy Here")
     phone.request("ACK")
+    assert_silent(trunk)
+
+
+def test_a_companys_own_trunk_is_dialled_with_its_password(node: Node, trunk: Telephone) -> None:
+    node.api("bgapi originate sofia/gateway/acme.trunk/+380441112233 &park")
+    challenge = 'Proxy-Authenticate: Digest realm="carrier", nonce="n", algorithm=MD5\r\n'
+    trunk.answer(trunk.request("INVITE"), "407 Proxy Authentication Required", challenge)
+    invitation = trunk.request("INVITE")
+    trunk.answer(invitation, "486 Busy Here")
+    assert invitation.startswith("INVITE sip:+380441112233@")
+    assert 'Proxy-Authorization: Digest username="acme", realm="carrier"' in invitation
+
+
+def test_a_trunk_that_the_node_does_not_have_calls_nobody(node: Node, trunk: Telephone) -> None:
+    assert node.api("originate sofia/gateway/borealis.trunk/+380441112233 &park").startswith("-ERR INVALID_GATEWAY")
     assert_silent(trunk)
 
 

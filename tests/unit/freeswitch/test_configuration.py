@@ -68,7 +68,7 @@ def test_phones_can_call_nobody() -> None:
 def test_every_variable_that_is_used_is_set() -> None:
     text = {path: path.read_text(encoding="utf-8") for path in FILES}
     used = {name for each in text.values() for name in re.findall(r"\$\$\{(\w+)\}", each)}
-    known = set(re.findall(r'cmd="set" data="(\w+)=', text[CONF / "vars.xml"])) | {"core_uuid", "log_dir"}
+    known = set(re.findall(r'cmd="set" data="(\w+)=', text[CONF / "vars.xml"])) | {"core_uuid", "conf_dir", "log_dir"}
     assert used <= known
 
 

@@ -147,6 +147,26 @@ def test_a_sip_address_never_leads_inside(sip: str) -> None:
         _originate_to(sip)
 
 
+def gateway_of(tenant_id: str, gateway: str) -> str:
+    action = pb.OriginateLeg(number="+4930123", gateway=gateway)
+    command = pb.Command(command_id="c1", tenant_id=tenant_id, call_id="call", leg_id="new", originate_leg=action)
+    found = re.search(r"sofia/gateway/(\S+)/\+4930123", planner().originate(command).decode())
+    assert found
+    return found[1]
+
+
+def test_a_tenant_calls_by_its_own_trunk_and_names_nobody_elses() -> None:
+    assert gateway_of("oak", "") == "carrier"
+    assert gateway_of("oak", "trunk") == "oak.trunk"
+    assert gateway_of("oak", "acme.trunk") == "oak.acme.trunk"
+
+
+@pytest.mark.parametrize("gateway", ["../x", "a/b", "a,b", "a b", "..", ".", "a$b"])
+def test_a_gateways_name_is_a_name(gateway: str) -> None:
+    with pytest.raises(UnsafeName):
+        gateway_of("oak", gateway)
+
+
 @given(st.text(max_size=40))
 def test_spoken_text_never_leaves_its_place(text: str) -> None:
     (play,) = wire(play_prompt=pb.PlayPrompt(prompts=[pb.Prompt(text=text), pb.Prompt(number=7)]))

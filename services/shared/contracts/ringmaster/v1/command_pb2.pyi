@@ -559,7 +559,7 @@ class OriginateLeg(_message.Message):
     sip: _builtins.str
     """A SIP address outside, user@host or user@host:port; the listener resolves the host and refuses inner addresses."""
     gateway: _builtins.str
-    """Gateway for a number; empty = the node's default."""
+    """Gateway for a number; the tenant's own of this name (<tenant>.<name> on the node); empty = the node's default."""
     ring_timeout_ms: _builtins.int
     """How long it may ring, milliseconds."""
     caller_number: _builtins.str

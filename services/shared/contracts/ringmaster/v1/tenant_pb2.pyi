@@ -1085,7 +1085,7 @@ class CallbackPolicy(_message.Message):
     caller_number: _builtins.str
     """The number shown to customers, E.164 with +; empty = the line that they called."""
     gateway: _builtins.str
-    """Gateway for these calls; empty = the node's default."""
+    """The tenant's own gateway for these calls, <tenant>.<gateway> on the node; empty = the node's default."""
     @_builtins.property
     def after(self) -> _containers.RepeatedScalarFieldContainer[Global___LostCall.ValueType]:
         """These lost callers are called back; none = only who asks."""
