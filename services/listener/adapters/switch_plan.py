@@ -69,6 +69,8 @@ class Planner:
             "origination_uuid": command.leg_id,
             "ignore_early_media": "true",
             "hangup_after_bridge": "true",
+            # Who answers with another address (3xx) refuses: nobody has judged that one.
+            "outbound_redirect_fatal": "true",
             TENANT_VARIABLE: command.tenant_id,
             CALL_VARIABLE: command.call_id,
             COMMAND_VARIABLE: command.command_id,

@@ -150,6 +150,13 @@ def test_whatever_a_phone_registers_as_its_address_rings_that_phone_and_nobody_e
     assert_silent(trunk)
 
 
+def test_a_sip_address_is_called_at_the_very_host_that_was_judged(node: Node, trunk: Telephone) -> None:
+    node.api(f"bgapi originate sofia/external/desk@pbx.example;fs_path=sip:{trunk.here} &park")
+    invitation = trunk.request("INVITE")
+    trunk.answer(invitation, "486 Busy Here")
+    assert invitation.startswith("INVITE sip:desk@pbx.example")
+
+
 def test_a_companys_own_trunk_is_dialled_with_its_password(node: Node, trunk: Telephone) -> None:
     node.api("bgapi originate sofia/gateway/acme.trunk/+380441112233 &park")
     challenge = 'Proxy-Authenticate: Digest realm="carrier", nonce="n", algorithm=MD5\r\n'

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from local.switch.dialplan import CONTEXT, FALLBACK, Dialplan
+from services.listener.adapters.sip_route import PROFILE
 from services.listener.adapters.switch_plan import DIALPLAN_CONTEXT
 from services.listener.domain.headers import FALLBACK_EXTENSION, LINE_VARIABLE
 
@@ -58,6 +59,12 @@ def test_a_carrier_is_known_by_network_and_a_phone_by_password_and_neither_may_t
     )
     assert (internal["auth-calls"], internal["accept-blind-reg"], internal["context"]) == ("true", "false", "agents")
     assert {carrier["disable-transfer"], internal["disable-transfer"]} == {"true"}
+
+
+def test_the_listeners_calls_to_sip_addresses_leave_by_the_carriers_profile() -> None:
+    carrier = read("configuration/sofia.xml").find("./configuration/profiles/profile[@name='carrier']")
+    assert carrier is not None
+    assert [alias.attrib["name"] for alias in carrier.iter("alias")] == [PROFILE]
 
 
 def test_phones_can_call_nobody() -> None:
