@@ -114,7 +114,7 @@ def test_a_report_is_told_its_threshold_and_is_shown_beside_the_period_before(ey
     asked = "report=summary&period=today&groups=queue&metrics=answered,answered_in_time&threshold_seconds=2"
     open_page(eye, running, f"{asked}&tz=Asia/Tokyo&compare=before&filter=queue:sales")
     # The answer to sales came after 3 seconds: in time by the usual 20, not by 2; nobody called the day before.
-    assert [text.split() for text in eye.do("texts", selector="#totals dd")] == [["1", "new"], ["0", "="]]
+    assert [text.split() for text in eye.do("texts", selector="#totals dd")] == [["1", "▴", "1"], ["0", "="]]
     assert "Asia/Tokyo" in eye.do("text", selector="#result-period")
     assert "beside" in eye.do("text", selector="#result-period")
     eye.do("fill", selector="#threshold_seconds", value="20")
