@@ -51,7 +51,6 @@ class Stack:
         self.say = say
         self.tenants = tenants
         self.parts: list[Part] = []
-        self.restarts = 0
         self.transcribes = transcribes
         self._killed: Counter[str] = Counter()
 
@@ -97,7 +96,6 @@ class Stack:
         """Start again what has ended, as a cluster would; return the names."""
         ended = [part for part in self.parts if not part.is_running]
         for part in ended:
-            self.restarts += 1
             if part.starts - self._killed[part.name] > MOST_RESTARTS:
                 raise PartFailed(f"{part.name} ends again and again. Its log is {part.log}:\n{part.last_words()}")
             self.say(f"{part.name} ended with code {part.exit_code}; starting it again")

@@ -80,7 +80,6 @@ def command_bridge(originator: Leg, originatee: Leg) -> str | None:
     _exchange_profiles(a, b)
     for leg in (a, b):
         leg.private_commands.clear()
-        leg.is_redirected = True
     a.is_bridge_originator, b.is_bridge_originator = True, False
     a.uuid_bridge_to = b.uuid
     # B's thread notices first in every capture.
@@ -129,7 +128,7 @@ def join_by_command(a: Leg) -> Steps:
         if b.running_state == State.RESET and b.state == State.RESET:
             b.set_state(State.SOFT_EXECUTE)
         yield FRAME_SECONDS
-    a.is_bridge_originator = a.is_redirected = b.is_redirected = False
+    a.is_bridge_originator = False
     if not a.is_up or a.state != State.SOFT_EXECUTE:
         b.hangup("DESTINATION_OUT_OF_ORDER")
         return

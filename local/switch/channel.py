@@ -122,7 +122,6 @@ class Leg:
         "hold_spans",
         "hung_up_holding",
         "is_bridge_originator",
-        "is_redirected",
         "media_bugs",
         "muted",
         "name",
@@ -137,7 +136,6 @@ class Leg:
         "state",
         "strand",
         "switch",
-        "talker",
         "uuid",
         "uuid_bridge_to",
         "variables",
@@ -169,7 +167,7 @@ class Leg:
         self.digits: deque[str] = deque()
         self.digits_dialed = ""
         self.break_playback = self.was_broken = self.hung_up_holding = False
-        self.is_redirected = self.is_bridge_originator = False
+        self.is_bridge_originator = False
         self.uuid_bridge_to: str | None = None
         self.extension: list[tuple[str, str]] = []
         self.exported: list[str] = []
@@ -177,7 +175,6 @@ class Leg:
         self.media_bugs: list[tuple[str, str]] = []
         self.hold_spans: list[tuple[int, int]] = []
         self.playing: str | None = None
-        self.talker = 0
         self.session_id = 0
         self.watchers: list[Strand] = []
         self.destroyed_us: int | None = None

@@ -10,7 +10,7 @@ from uuid import uuid4
 from local.switch import answering, conference, eavesdrop, machine, originate, playback
 from local.switch.api import Api
 from local.switch.channel import Leg
-from local.switch.clock import MICROSECONDS, TICK_US, floor_tick
+from local.switch.clock import MICROSECONDS
 from local.switch.dialplan import Dialplan
 from local.switch.encoding import header
 from local.switch.events import Event, EventBus, Identity
@@ -341,7 +341,3 @@ class Switch:
     def fire(self, name: str, text: str, subclass: str | None = None, body: str | None = None) -> None:
         """Deliver an event that somebody else composed (sendevent)."""
         self.bus.deliver(Event(name, text, subclass, body))
-
-    def next_tick_us(self) -> int:
-        """Return the next 20 ms step."""
-        return floor_tick(self.scheduler.clock.now_us()) + TICK_US

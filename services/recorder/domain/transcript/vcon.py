@@ -5,7 +5,6 @@ Traps of the draft that are minded here: `dialog.start` is always there; each ex
 """
 
 import base64
-import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +111,3 @@ def _analysis(dialog: int, kind: str, body: Any) -> dict[str, Any]:
 
 def _date(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")
-
-
-def sha512_of(content: bytes) -> str:
-    """Return the hex digest that a vCon names a sound by."""
-    return hashlib.sha512(content).hexdigest()
