@@ -99,7 +99,7 @@ def main(given: dict[str, Any]) -> None:
             OnePolicy(Policy(form=Form(given.get("form", "wav")))),
         ),
         Clock(),
-        Limits(0.0, 1024**3, "fs-1", part_bytes=given["part_bytes"]),
+        Limits(0.0, 1024**3, "fs-1", given.get("encryption", ""), part_bytes=given["part_bytes"]),
         Stillness(),
         after,
     )
