@@ -1,5 +1,5 @@
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from gevent.event import Event as Flag
@@ -12,7 +12,7 @@ from services.shared.bus.topics import DELIVERIES_DEAD
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
-from services.webhooks.call_order import CallOrder
+from services.webhooks.call_order import BEHIND_MS, CallOrder
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.first_tries import DIVERTED_MS
 from services.webhooks.handing_over import HandOver, Keeping
@@ -109,7 +109,10 @@ class RetryScheduler:
 
     def _take_back(self) -> bool:
         """Let come due what a former process of this name held when it was killed."""
-        freed = self._room.let_go(self._tenure.from_now(self._clock.now_ms(), self._clock.speed))
+        now_ms = self._clock.now_ms()
+        lease = self._tenure.from_now(now_ms, self._clock.speed)
+        # Who waits behind another looks by itself after BEHIND_MS: a short lease must not hide it.
+        freed = self._room.let_go(replace(lease, until_ms=max(lease.until_ms, now_ms + BEHIND_MS)))
         if freed:
             log.info("claims_of_former_process_freed", deliveries=freed)
         return True
