@@ -254,8 +254,11 @@ class Oracle:
 
         found = []
         inbound = [call for call in self.calls if call["is_in"] and call["client"] and call["queue"]]
+        of_client = defaultdict(list)
         for call in inbound:
-            same = [c for c in inbound if (c["client"], group(c)) == (call["client"], group(call)) and c is not call]
+            of_client[call["client"], group(call)].append(call)
+        for call in inbound:
+            same = [other for other in of_client[call["client"], group(call)] if other is not call]
             reach = hours * 3_600_000
             if not any(0 <= call["at"] - other["at"] <= reach for other in same):
                 is_repeated = any(0 < other["at"] - call["at"] <= reach for other in same)
