@@ -42,7 +42,10 @@ class Tap:
         return server
 
     def _connected(self, client: Any, _address: object) -> None:
-        switch = socket.create_connection(self.upstream)
+        try:
+            switch = socket.create_connection(self.upstream)
+        except ConnectionRefusedError:
+            return  # the stack's parts start together; the listener comes again when the switch listens
         for end in (client, switch):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         gevent.joinall(

@@ -171,7 +171,8 @@ class MemoryWaitingRoom:
             one
             for name, one in self._waiting.items()
             if lease.now_ms < one.due_ms <= lease.until_ms
-            and (self._claimed.get(name, ("", 0))[0] == lease.holder or name in self._behind or not one.attempts)
+            and self._claimed.get(name, (lease.holder, 0))[0] == lease.holder
+            and (name in self._claimed or name in self._behind or not one.attempts)
         ]
         for one in freed:
             one.due_ms = self._claimed.pop(name_of(one), ("", lease.now_ms))[1]

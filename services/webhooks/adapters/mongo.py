@@ -83,7 +83,8 @@ class MongoWaitingRoom:
     @guarded
     def let_go(self, lease: Lease) -> int:
         """Let come due what was never settled: a look at what is due within a lease, and one write."""
-        own: Document = {"$or": [{"holder": lease.holder}, {"behind": True}, {"attempts": 0}]}
+        nobodys = [{"behind": True, "claim": ""}, {"attempts": 0, "claim": ""}]
+        own: Document = {"$or": [{"holder": lease.holder}, *nobodys]}
         within = {"due_ms": {"$gt": lease.now_ms, "$lte": lease.until_ms}}
         was_due = {"$cond": [{"$ne": ["$claim", ""]}, "$claimed_ms", lease.now_ms]}
         freed = [{"$set": {"due_ms": was_due, "claim": "", "holder": ""}}]

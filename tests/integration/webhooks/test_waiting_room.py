@@ -87,6 +87,13 @@ def test_who_comes_back_after_a_kill_finds_due_what_it_had_taken_and_nobody_else
     assert names(claim(room, 1000, 2000, 10, [])) == ["theirs"]
 
 
+def test_what_another_has_taken_for_the_first_time_stays_its_own(room: WaitingRoom) -> None:
+    room.put([delivery("theirs", 10, attempts=0)])
+    claim(room, 20, 1000, 10, [], "webhooks-1")
+    assert room.let_go(Lease("webhooks-0", 30, 1030)) == 0
+    assert claim(room, 999, 2000, 10, []) == []
+
+
 def test_what_was_settled_before_a_kill_is_not_touched_by_who_comes_back(room: WaitingRoom) -> None:
     room.put([delivery("ended", 10), delivery("failed", 10)])
     claim(room, 20, 1000, 10, [])
