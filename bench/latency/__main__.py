@@ -9,7 +9,7 @@ through the whole local stack (listener, Kafka, router, Kafka, listener), everyt
     caller joins, 100 calls/s                    1,959    13.8 ms    55.9 ms
     agent free, 2,000 agents, 1,000 waiting        806    11.2 ms    38.1 ms   met
 
-Three hundred times faster in the large hall than mod_callcenter there (p50 3,164 ms). Before the statistics read each
+282 times faster in the large hall than mod_callcenter there (p50 3,164 ms). Before the statistics read each
 leg's last fact (ADR 25) the four rows were 4.3 / 9.7, 6.4 / 19.8, 10.8 / 31.8 and 7.7 / 19.8 ms, taken in the same way
 on the same machine; what else changed in between was not measured apart. In the hall, before that,
 of a core: listener and router 30 % each, simulated switch and document store 18, broker 15, statistics 13, webhooks 11.
