@@ -19,6 +19,7 @@ from services.shared.bus.tenants import into_documents
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.stats import metrics
+from services.stats.committing import Commits
 from services.stats.documents import add_to
 from services.stats.domain.board import Board
 from services.stats.domain.live import Outcome
@@ -79,8 +80,9 @@ class Events:
         self._first_offsets: dict[str, int] = {}
         self._places: dict[str, Place] = {}
         self._changed: set[str] = set()
-        self._committed: dict[Place, int] = {}
-        self._commit_at = self._snapshot_at = 0.0
+        # The start does not depend on it, a snapshot says where; lag and people do.
+        self._commits = Commits(writer, COMMIT_SECONDS)
+        self._snapshot_at = 0.0
 
     @property
     def is_current(self) -> bool:
@@ -96,7 +98,8 @@ class Events:
         lost = set(places)
         self._ours -= lost
         self._new -= lost
-        for known in (self._positions, self._targets, self._committed):
+        self._commits.forget(lost)
+        for known in (self._positions, self._targets):
             for place in lost:
                 known.pop(place, None)
         tenants = [tenant_id for tenant_id, place in self._places.items() if place in lost]
@@ -116,7 +119,7 @@ class Events:
                 self._load(reader)
                 records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._ours]
                 self._take(records)
-                self._commit(reader)
+                self._commits.tell(reader, self._ours)
             except (BusUnavailable, StoreUnavailable) as error:
                 log.warning("events_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
@@ -187,17 +190,6 @@ class Events:
         self._changed.add(event.tenant_id)
         if outcome is Outcome.TAKEN and not self._targets:
             metrics.EVENT_AGE_SECONDS.observe(max(0, now_ms - event.time.ToMilliseconds()) / 1000)
-
-    def _commit(self, reader: Reader) -> None:
-        """Say what was written. The start does not depend on it, a snapshot says where; lag and people do."""
-        if time.monotonic() < self._commit_at:
-            return
-        self._commit_at = time.monotonic() + COMMIT_SECONDS
-        written = self._writer.written
-        news = {place: at for place, at in written.items() if place in self._ours and self._committed.get(place) != at}
-        if news:
-            reader.commit(news)
-            self._committed |= news
 
     def _snapshot(self) -> None:
         self._snapshot_at = time.monotonic() + self._snapshot_seconds

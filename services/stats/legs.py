@@ -3,7 +3,6 @@
 The public events are of calls; which carrier a leg came through and with which SIP status it ended is not among them.
 """
 
-import time
 from typing import Final
 
 import gevent
@@ -16,6 +15,7 @@ from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.stats import metrics
+from services.stats.committing import Commits
 from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
 from services.stats.store import FactFields
@@ -40,8 +40,8 @@ class Legs:
         self._new: set[Place] = set()
         self._ours: set[Place] = set()
         self._targets: dict[Place, int] = {}
-        self._committed: dict[Place, int] = {}
-        self._commit_at = 0.0
+        # The start goes on from there.
+        self._commits = Commits(writer, COMMIT_SECONDS)
 
     def assigned(self, places: list[Place]) -> None:
         """Take note of partitions that are ours now; the broker's callback, so nothing waits here."""
@@ -49,11 +49,11 @@ class Legs:
 
     def revoked(self, places: list[Place]) -> None:
         """Let partitions go."""
+        self._commits.forget(set(places))
         for place in places:
             self._ours.discard(place)
             self._new.discard(place)
             self._targets.pop(place, None)
-            self._committed.pop(place, None)
 
     @property
     def is_current(self) -> bool:
@@ -67,7 +67,7 @@ class Legs:
                 records = reader.poll(POLL_SECONDS)
                 self._begin(reader)
                 self._take(records)
-                self._commit(reader)
+                self._commits.tell(reader, self._ours)
             except BusUnavailable as error:
                 log.warning("inputs_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
@@ -98,14 +98,3 @@ class Legs:
         for place in [each for each, end in self._targets.items() if positions.get(each, 0) >= end]:
             del self._targets[place]
         gevent.idle()
-
-    def _commit(self, reader: Reader) -> None:
-        """Say what was written: the start goes on from there."""
-        if time.monotonic() < self._commit_at:
-            return
-        self._commit_at = time.monotonic() + COMMIT_SECONDS
-        written = self._writer.written
-        news = {place: at for place, at in written.items() if place in self._ours and self._committed.get(place) != at}
-        if news:
-            reader.commit(news)
-            self._committed |= news
