@@ -76,6 +76,9 @@ class RuleRunner:
         if turn is not self._turn:
             self._turn, self._untaken, self._unsent = turn, deque(turn.heard), []
         self._own(turn.owned)
+        for place, progress in self._places.items():
+            # Before the turn: seen from behind its records, who joined before a long silence would be out of reach.
+            self._watches(place, progress)
         while self._untaken:
             self._count(self._untaken[0])
             self._untaken.popleft()
@@ -103,6 +106,11 @@ class RuleRunner:
             if found.firings or found.events:
                 self._unsent.append(found)
         progress.next_offset = record.offset + 1
+
+    def _watches(self, place: Place, progress: _Progress) -> list[TenantWatch]:
+        """Return the windows of all tenants of a partition, by the rules in force."""
+        watches = [self._watch_of(place, progress, tenant_id) for tenant_id in list(progress.watches)]
+        return [watch for watch in watches if watch is not None]
 
     def _watch_of(self, place: Place, progress: _Progress, tenant_id: str) -> TenantWatch | None:
         """Return a tenant's windows up to `next_offset`, by the rules in force; None where there are none."""
@@ -148,8 +156,7 @@ class RuleRunner:
         """Publish what has become true by time alone, as far as the log is read."""
         for place, progress in self._places.items():
             read_until_ms = at_end_ms or progress.newest_ms
-            watches = [self._watch_of(place, progress, tenant_id) for tenant_id in list(progress.watches)]
-            for watch in [watch for watch in watches if watch is not None]:
+            for watch in self._watches(place, progress):
                 for event in watch.due(read_until_ms - GRACE_MS):
                     self._send([Findings(events=(event,))])
                     watch.told(event)

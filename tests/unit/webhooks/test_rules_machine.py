@@ -291,3 +291,12 @@ def _verdicts(log: list[Any], tenant_id: str, count: int, span_ms: int) -> dict[
 
 TestRules = Rules.TestCase
 TestRules.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_rules_that_change_before_a_long_silence_know_who_waits() -> None:
+    log = Rules()
+    log.begin()
+    log.wait_begins(tenant_id="acme")
+    log.change_rules(tenant_id="acme", count=2, seconds=60, repeats=False)
+    log.several_calls_come_too_late()
+    log.teardown()
