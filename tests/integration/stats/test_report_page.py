@@ -3,6 +3,7 @@
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,21 +35,27 @@ def lives(tenant: str) -> list[ev.Event]:
     return events
 
 
-@pytest.fixture
-def running(stats: Stats, floor: Floor) -> Stats:
-    """Return the process with three calls of a moment ago, all in the report tables."""
-    document = TenantDocument(name=f"Acme {HOSTILE}", time_zone="Europe/Kyiv")
-    floor.document(document)
-    stats.start()
-    floor.tell(*lives(floor.tenant))
+@pytest.fixture(scope="module")
+def running(kafka_bootstrap: str, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stats]:
+    """Yield the process with three calls of a moment ago, all in the report tables. The tests only look at them."""
+    floor = Floor(kafka_bootstrap)
+    floor.document(TenantDocument(name=f"Acme {HOSTILE}", time_zone="Europe/Kyiv"))
+    stats = Stats(kafka_bootstrap, mongodb_uri, tmp_path_factory.mktemp("stats"), floor.tenant)
+    try:
+        stats.start()
+        floor.tell(*lives(floor.tenant))
+        wait_until(lambda: counted(stats) == 3, "three calls are in the report", 40)
+        yield stats
+    finally:
+        stats.kill()
+        floor.close()
 
-    def is_counted() -> bool:
-        answer = stats.ask("/v1/reports/summary?period=last_30_days&groups=&metrics=offered")[1]
-        yesterday_too = stats.ask("/v1/reports/summary?period=today&groups=&metrics=offered")[1]
-        return any(found and found["totals"]["offered"] == 3 for found in (answer, yesterday_too))
 
-    wait_until(is_counted, "three calls are in the report", 40)
-    return stats
+def counted(stats: Stats) -> int:
+    """Return how many calls the report knows of: of today, and of the days before when it has just become midnight."""
+    paths = [f"/v1/reports/summary?period={period}&groups=&metrics=offered" for period in ("today", "last_30_days")]
+    answers = [stats.ask(path)[1] for path in paths]
+    return max((found["totals"]["offered"] for found in answers if found), default=0)
 
 
 def open_page(eye: Eye, stats: Stats, query: str = "report=summary") -> None:
