@@ -132,10 +132,18 @@ def settle(layout: Layout, say: Say, compare: Callable[[Layout], list[Row]]) -> 
     deadline = time.monotonic() + SETTLE_SECONDS
     post(layout.url("switch", "/drain"), {})
     while True:
-        rows = compare(layout)
-        if all(row.balances for row in rows) or time.monotonic() > deadline:
-            return rows
-        say("  waiting for: " + ", ".join(f"{row.what} {row.found}/{row.expected}" for row in rows if not row.balances))
+        is_over = time.monotonic() > deadline
+        try:
+            rows = compare(layout)
+        except OSError as error:  # a part that others keep from the processor, or that is just starting again
+            if is_over:
+                raise PartFailed(f"A part does not answer: {error}") from error
+            say(f"  waiting for an answer: {error}")
+        else:
+            if is_over or all(row.balances for row in rows):
+                return rows
+            left = (f"{row.what} {row.found}/{row.expected}" for row in rows if not row.balances)
+            say("  waiting for: " + ", ".join(left))
         time.sleep(5)
 
 

@@ -24,6 +24,18 @@ DEFAULT_CARRIER_PORT = 5080
 DEFAULT_PHONE_PORT = 5060
 MOST_CALLS = 30
 _LOOPBACK = "127.0.0.1"
+# The demo's acme has a carrier of its own, which is here the same phones under another gateway.
+_TRUNK = """<include>
+  <gateway name="acme.trunk">
+    <param name="proxy" value="{proxy}"/>
+    <param name="register" value="false"/>
+    <param name="username" value="acme"/>
+    <param name="password" value="none"/>
+    <param name="caller-id-in-from" value="true"/>
+    <variables><variable name="outbound_redirect_fatal" value="true" direction="outbound"/></variables>
+  </gateway>
+</include>
+"""
 # Prompts of the demo tenants' flows, in the order in which clips are given to them.
 _PROMPTS = ("welcome", "main_menu", "wrong_choice", "all_busy", "closed")
 _LANGUAGES = ("uk", "en")
@@ -90,6 +102,7 @@ def freeswitch(layout: Layout, switch: RealSwitch) -> Part:
         folder.mkdir(exist_ok=True)
         command += [f"-{name}", str(folder)]
     layout.path("call-records").mkdir(exist_ok=True)
+    layout.path("gateways", "acme.xml").write_text(_TRUNK.format(proxy=layout.address("agents")), encoding="utf-8")
     _write_sounds(layout)
     ports = tuple(layout.port(name) for name in ("event_socket", "carriers", "telephones"))
     return Part(
@@ -114,6 +127,7 @@ def _node_environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_GATEWAY_PROXY": layout.address("agents"),
         "RINGMASTER_CONSOLE_URL": layout.url("console"),
         "RINGMASTER_DIRECTORY_PASSWORD": DIRECTORY_PASSWORD,
+        "RINGMASTER_GATEWAYS_DIR": str(layout.path("gateways")),
         "RINGMASTER_MUSIC_DIR": str(layout.path("music")),
         "RINGMASTER_CALL_RECORDS_DIR": str(layout.path("call-records")),
     }

@@ -1,5 +1,6 @@
 """Each command as what is written to FreeSWITCH, through the encoders that let no value become a second command."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ SILENCE_ENERGY = 200
 CONFERENCE_PROFILE = "default"
 """Not with the flag mintwo: two who leave a room for each other leave it one after the other, and it would end both."""
 _DIGITS = frozenset("0123456789*#ABCD")
+_SECOND_ORIGINATE = re.compile("(?<=:)_(?=:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Planner:
             COMMAND_VARIABLE: command.command_id,
         }
         if action.caller_number:
-            variables["origination_caller_id_number"] = action.caller_number
+            variables["origination_caller_id_number"] = _shown(action.caller_number)
         if action.caller_name:
             variables["origination_caller_id_name"] = _shown(action.caller_name)
         return esl.originate(self._endpoint(command), "park", variables=variables, timeout_seconds=ring_seconds(action))
@@ -114,9 +116,14 @@ def ring_seconds(action: pb.OriginateLeg) -> int:
     return -(-(action.ring_timeout_ms or 30_000) // 1000) + EARLY_SECONDS
 
 
-def _shown(name: str) -> str:
-    """Return a caller's name as a phone may show it: it was written by a stranger."""
-    return "".join(" " if character in "{}$" or not character.isprintable() else character for character in name)[:128]
+def _shown(text: str) -> str:
+    """Return a caller's name or number as a phone may show it.
+
+    It was written by a stranger. What an originate can't carry is left out here: refused there, nobody would be rung,
+    and the agents whose phones were not would be taken for broken.
+    """
+    plain = "".join(" " if character in "{}$" or not character.isprintable() else character for character in text)
+    return _SECOND_ORIGINATE.sub(" ", plain)[:128]
 
 
 def _lease(_planner: Planner, command: pb.Command) -> list[Step]:

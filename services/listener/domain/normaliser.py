@@ -40,7 +40,8 @@ from services.shared.contracts.ringmaster.v1.switch_pb2 import (
 )
 
 _LONGEST = 128
-"""Letters of what a far side wrote: the leg's last fact is no place for more."""
+"""Letters of what a far side wrote: a name of 60 kB would else be in every event of the call."""
+_DIGITS = frozenset("0123456789*#ABCD")
 _MATCHED_WORD = "success"
 _PLAYED_WORD = "FILE PLAYED"
 
@@ -224,13 +225,13 @@ class Normaliser:
     def pressed(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """DTMF: told outside a question; inside one it belongs to the answer."""
         leg = self.legs.live.get(values[0])
-        if leg is None:
+        if leg is None or values[4] not in _DIGITS:
             return _NOTHING
         if Asked.DIGITS in leg.asked.values():
             leg.has_pressed = True
             return _NOTHING
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
-        told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4][:1]
+        told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4]
         return (told,)
 
     def recording_began(self, values: list[str], _event: SwitchEvent) -> Inputs:
@@ -301,7 +302,8 @@ class Normaliser:
         created.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
         created.line = leg.line
         created.command_id = leg.command_id
-        created.caller_number, created.caller_name, created.sip_call_id, created.network_address = values[9:13]
+        sides = (value[:_LONGEST] for value in values[9:13])
+        created.caller_number, created.caller_name, created.sip_call_id, created.network_address = sides
         created.reconciled = reconciled
         return told
 

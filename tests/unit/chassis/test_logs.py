@@ -1,9 +1,15 @@
-from collections.abc import Callable
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 
 import pytest
 import structlog
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from services.shared.chassis.logs import REMIND_SECONDS, Reminder
+from services.shared.chassis.logs import REMIND_SECONDS, Reminder, configure_logs
 
 
 class Log:
@@ -59,3 +65,32 @@ def test_reasons_without_end_do_not_fill_the_memory(log: Log) -> None:
         log.say("warning", event="refused", reason=f"offset {number}")
     assert len(log.reminder._told) <= 1_000
     assert len(log.read) == 5_000
+
+
+@given(st.text(max_size=60))
+@example('x"}\n{"event":"call_ended","level":"info"}')
+@example("\u2028\u2029\x85\x00\x1b[2K\udcff")
+def test_no_text_from_outside_makes_a_second_line_or_another_field(text: str) -> None:
+    written = StringIO()
+    with redirect_stderr(written), capture():
+        structlog.get_logger().info("caller_arrived", caller=text, reason={"name": text, text: 1})
+        logging.getLogger("a-library").error("it said %s", text)
+    ours, theirs = written.getvalue().splitlines()
+    line = json.loads(ours)
+    assert (line["event"], line["caller"], line["reason"]["name"]) == ("caller_arrived", text, line["reason"]["name"])
+    assert set(line) == {"event", "caller", "reason", "level", "timestamp", "service"}
+    assert json.loads(theirs)["reason"] == f"it said {text}"
+
+
+@contextmanager
+def capture() -> Iterator[None]:
+    """Log as a service does, and leave the process as it was."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, root.handlers = root.handlers, []
+    try:
+        configure_logs("listener")
+        structlog.configure(cache_logger_on_first_use=False)
+        yield
+    finally:
+        root.handlers = handlers
+        structlog.configure(**before)
