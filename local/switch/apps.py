@@ -209,6 +209,14 @@ def _send_dtmf(leg: Leg, data: str) -> Steps:
     yield
 
 
+@application("flush_dtmf")
+def _flush_dtmf(leg: Leg, _data: str) -> Steps:
+    """Forget the digits that nobody has read."""
+    leg.digits.clear()
+    return
+    yield
+
+
 @application("respond")
 def _respond(leg: Leg, data: str) -> Steps:
     """Refuse the call with a SIP status; the cause is the one that the status maps to."""

@@ -69,6 +69,12 @@ _MORE_PROMPTS = sequence(ID, 20)
 _TRIES = count(1, 9, 3)
 _TIMEOUT = count(500, 60_000, 5_000)
 _RING = count(5, 120, 30)
+_BARGE_IN: Final[Schema] = {
+    "type": "boolean",
+    "default": True,
+    "description": "whether a digit stops the prompts and is taken; false: they are heard out at each try, and digits "
+    "pressed during them are forgotten",
+}
 
 _TYPES: Final[dict[str, Schema]] = {
     "schedule": mapping(["schedule_id"], schedule_id=ID),
@@ -80,6 +86,7 @@ _TYPES: Final[dict[str, Schema]] = {
         timeout_ms=_TIMEOUT,
         spoken=sequence(mapping(["exit", "phrases"], exit=_SPOKEN_EXIT, phrases=sequence(_PHRASE, 20, 1)), 20),
         most_seconds=count(2, 20, 8),
+        barge_in=_BARGE_IN,
     ),
     "play": mapping(["prompts"], prompts=_PROMPTS),
     "say": mapping(["text"], text=SPOKEN, language=LANGUAGE),
@@ -94,6 +101,7 @@ _TYPES: Final[dict[str, Schema]] = {
         timeout_ms=_TIMEOUT,
         digit_timeout_ms=count(500, 20_000, 3_000),
         terminators=_SOME_KEYS | {"default": "#"},
+        barge_in=_BARGE_IN,
     ),
     "check_list": mapping(["list_id"], list_id=ID),
     "queue": mapping(["queue_id"], queue_id=ID, priority=PRIORITY, required_skills=NEEDS),

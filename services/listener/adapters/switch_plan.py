@@ -11,9 +11,10 @@ from services.listener.domain.headers import (
     COMMAND_VARIABLE,
     DIGITS_VARIABLE,
     FALLBACK_EXTENSION,
+    PROMPTS_PREFIX,
     TENANT_VARIABLE,
 )
-from services.listener.domain.prompts import PromptLibrary, answer_pattern, music
+from services.listener.domain.prompts import SHORTEST_SILENCE, PromptLibrary, answer_pattern, music
 from services.listener.domain.recordings import answer_path, recording_path, safe_name
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
 from services.shared.esl import commands as esl
@@ -152,6 +153,30 @@ def _play(planner: Planner, command: pb.Command) -> list[Step]:
 def _collect(planner: Planner, command: pb.Command) -> list[Step]:
     """Ask by play_and_get_digits. Digits left over from before would end it at once (wire truth 21): flush first."""
     ask = command.collect_digits
+    prompts = planner.sound(command, ask.prompts)
+    if ask.prompts_first:
+        return [_break(command), *_heard_out(command, prompts), _question(planner, command, SHORTEST_SILENCE)]
+    flush = Step(esl.api("uuid_flush_dtmf", command.leg_id), required=False)
+    return [_break(command), flush, _question(planner, command, prompts)]
+
+
+def _heard_out(command: pb.Command, prompts: str) -> list[Step]:
+    """Play prompts that no digit stops, and forget what was pressed until their end; the question waits for both.
+
+    Every digit stops the prompts of play_and_get_digits, so they are played before it. A refusal of theirs decides
+    nothing: the question behind them is refused too.
+    """
+    leg_id = command.leg_id
+    playback_id = PROMPTS_PREFIX + command.command_id
+    return [
+        Step(esl.set_variables(leg_id, {"playback_terminators": "none"}), required=False),
+        Step(esl.execute(leg_id, "playback", prompts, event_id=playback_id, lock=True), required=False),
+        Step(esl.execute(leg_id, "flush_dtmf", lock=True), required=False),
+    ]
+
+
+def _question(planner: Planner, command: pb.Command, prompts: str) -> Step:
+    ask = command.collect_digits
     most = max(1, ask.max_digits)
     invalid = planner.sound(command, ask.invalid_prompts)
     words = [
@@ -160,23 +185,22 @@ def _collect(planner: Planner, command: pb.Command) -> list[Step]:
         str(max(1, ask.tries)),
         str(max(1, ask.timeout_ms)),
         "".join(dict.fromkeys(digit for digit in ask.terminators if digit in _DIGITS)) or "none",
-        f"'{planner.sound(command, ask.prompts)}'",
+        f"'{prompts}'",
         f"'{invalid}'",
         DIGITS_VARIABLE,
         answer_pattern(list(ask.valid), most),
         str(ask.digit_timeout_ms or max(1, ask.timeout_ms)),
     ]
-    return [
-        _break(command),
-        Step(esl.api("uuid_flush_dtmf", command.leg_id), required=False),
-        Step(
-            esl.execute(command.leg_id, "play_and_get_digits", " ".join(words), event_id=command.command_id, lock=True)
-        ),
-    ]
+    return Step(
+        esl.execute(command.leg_id, "play_and_get_digits", " ".join(words), event_id=command.command_id, lock=True)
+    )
 
 
 def _record_answer(planner: Planner, command: pb.Command) -> list[Step]:
-    """Record the caller alone until silence, counted from the beginning too, or a digit, which stays to be told."""
+    """Record the caller alone until silence, counted from the beginning too, or a digit, which stays to be told.
+
+    No digit stops what the caller hears after it: the leg gets back what our dialplan gave it.
+    """
     ask = command.record_answer
     digits = "".join(dict.fromkeys(digit for digit in ask.digits if digit in _DIGITS)) or "none"
     most, silence = max(1, ask.most_seconds), max(1, ask.silence_seconds)
@@ -185,6 +209,7 @@ def _record_answer(planner: Planner, command: pb.Command) -> list[Step]:
         _break(command),
         Step(esl.set_variables(command.leg_id, {"playback_terminators": digits, "RECORD_STEREO": "false"})),
         Step(esl.execute(command.leg_id, "record", " ".join(words), event_id=command.command_id, lock=True)),
+        Step(esl.execute(command.leg_id, "set", "playback_terminators=none", lock=True), required=False),
     ]
 
 

@@ -28,6 +28,8 @@ CALL_VARIABLE = "ringmaster_call"
 COMMAND_VARIABLE = "ringmaster_command"
 LINE_VARIABLE = "ringmaster_line"
 DIGITS_VARIABLE = "ringmaster_digits"
+PROMPTS_PREFIX = "prompts."
+"""Before a question's command id: the application that plays its prompts to their end."""
 MASKED_DIGIT = "?"
 
 BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")

@@ -18,6 +18,7 @@ from services.listener.domain.headers import (
     HANGUP,
     MASKED_DIGIT,
     PHONE,
+    PROMPTS_PREFIX,
     SUBCLASSES,
     SwitchEvent,
     number,
@@ -197,14 +198,21 @@ class Normaliser:
         fallen = self._fell_back(leg, values)
         if not leg.asked:
             return fallen
+        told = self._ended(leg, values, event)
+        return fallen if told is None else (*fallen, told)
+
+    def _ended(self, leg: Leg, values: list[str], event: SwitchEvent) -> Input | None:
+        """Tell the end of what was asked; nobody is told of music's, nor of what we did not ask for."""
         command_id, response, result, digits = event.select(EXECUTED)
         asked = leg.asked.pop(command_id, None)
         if asked is None:
-            return fallen
+            if command_id.removeprefix(PROMPTS_PREFIX) in leg.asked:
+                leg.has_pressed = False  # prompts that are heard out have ended: what was pressed so far is no answer
+            return None
         if leg.leg_id in self.legs.live:
             self.legs.touch(leg)
         if asked is Asked.MUSIC:
-            return fallen
+            return None
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         if asked is Asked.PLAYBACK:
             finished = told.fact.playback_finished
@@ -220,7 +228,7 @@ class Normaliser:
             collected.outcome = _collect_outcome(leg, result, digits)
             if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
                 collected.digits = digits
-        return (*fallen, told)
+        return told
 
     def pressed(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """DTMF: told outside a question; inside one it belongs to the answer."""

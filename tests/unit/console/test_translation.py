@@ -35,6 +35,14 @@ def test_the_contract_says_what_the_words_say(acme: Document) -> None:
     assert contract.agents[0].skills["english"] == 60
 
 
+def test_a_menu_that_is_heard_out_says_so_and_one_that_says_nothing_may_be_interrupted(acme: Document) -> None:
+    menu = to_contract(acme, 1).flows[0].steps[3].menu
+    assert (menu.HasField("barge_in"), menu.barge_in) == (True, True)
+    acme["flows"][0]["steps"][3]["menu"]["barge_in"] = False
+    menu = to_contract(acme, 1).flows[0].steps[3].menu
+    assert (menu.HasField("barge_in"), menu.barge_in) == (True, False)
+
+
 def test_wishes_for_transcripts_are_told_as_the_contract_names_them(acme: Document) -> None:
     acme["transcription"] = {"mode": "all", "keeps": ["email"], "queues": [{"queue_id": "sales", "sides": "agent"}]}
     acme["speech_rules"] = [{"rule_id": "greeting", "kind": "required", "speaker": "agent", "phrases": ["добрий день"]}]

@@ -109,6 +109,20 @@ def test_the_fields_of_the_whole_call_are_those_of_its_steps(world: World) -> No
     assert (agent.leg_created.command_id, agent.leg_created.direction) == ("wi:17;x=y", pb.DIRECTION_OUTBOUND)
 
 
+def test_digits_of_prompts_that_were_heard_out_are_no_wrong_answer(world: World) -> None:
+    told: list[Input] = []
+    for event in captured("02-inbound-call.plain"):
+        if event.get("Application-UUID") == "pagd-2" and event.name == "CHANNEL_EXECUTE_COMPLETE":
+            headers = {"Unique__ID": CALLER_02, "Application": "playback", "Application__UUID": "prompts.pagd-2"}
+            assert world.legs.live[CALLER_02].has_pressed, "the caller typed; here: while the prompts played"
+            assert world.feed([plain("CHANNEL_EXECUTE_COMPLETE", **headers)]) == []
+        told += world.feed([_made_ours(event)])
+        if event.name == "CHANNEL_ANSWER" and event.get("Unique-ID") == CALLER_02:
+            world.legs.ask(CALLER_02, "pagd-2", Asked.DIGITS)
+    answers = [fact.digits_collected for fact in facts_of(told, CALLER_02) if fact.HasField("digits_collected")]
+    assert [(each.command_id, each.outcome) for each in answers] == [("pagd-2", pb.COLLECT_OUTCOME_TIMEOUT)]
+
+
 def test_each_legs_sequence_has_no_gap_and_every_fact_its_switch_sequence(world: World) -> None:
     told = whole_call(world, "plain")
     for leg_id in (CALLER_02, AGENT_02):

@@ -78,12 +78,25 @@ def test_a_question_flushes_what_was_typed_before() -> None:
     )
 
 
+def test_prompts_that_are_heard_out_are_played_before_the_question_and_what_was_typed_is_flushed_after_them() -> None:
+    prompts = [pb.Prompt(name="hello")]
+    ask = pb.CollectDigits(prompts=prompts, max_digits=1, tries=1, timeout_ms=3000, prompts_first=True)
+    break_, terminators, playback, flush, question = wire(collect_digits=ask)
+    assert break_ == "api uuid_break leg all"
+    assert "playback_terminators=none" in terminators
+    assert "playback\nexecute-app-arg: /prompts/acme/uk/hello.wav\nEvent-UUID: prompts.c1\nevent-lock: true" in playback
+    assert "flush_dtmf\nevent-lock: true" in flush
+    assert "1 1 1 3000 none 'silence_stream://1' 'silence_stream://1' ringmaster_digits" in question
+    assert "Event-UUID: c1" in question
+
+
 def test_an_answer_is_recorded_apart_until_silence_or_a_digit_that_the_menu_knows() -> None:
     steps = wire(record_answer=pb.RecordAnswer(most_seconds=8, silence_seconds=2, digits="12x\n1"))
     assert "playback_terminators=12" in steps[1]
     assert "record\n" in steps[2]
     assert "/rec/.answers/acme/c1.wav 8 200 2" in steps[2]
     assert recording_of("/rec/.answers/acme/c1.wav", "/rec") is None
+    assert "set\nexecute-app-arg: playback_terminators=none\nevent-lock: true" in steps[3], "no digit stops music later"
     assert "playback_terminators=none" in wire(record_answer=pb.RecordAnswer(most_seconds=8))[1]
 
 

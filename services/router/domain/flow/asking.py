@@ -1,4 +1,4 @@
-"""Steps that play, speak and ask: play, say, menu, collect, consent, survey (SPEC 2.1)."""
+"""Steps that play, speak and ask: play, say, consent, survey; and what others play and ask with (SPEC 2.1)."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,6 @@ PROMPT_MS = 300_000
 """No prompt is longer; a step whose end is not told by then goes on without it."""
 DEFAULT_TRIES = 3
 DEFAULT_TIMEOUT_MS = 5_000
-DEFAULT_MOSTDIGITS = 20
 AGREES = "1"
 DIGITS = frozenset("0123456789*#")
 
@@ -74,27 +73,6 @@ def _unheard(_turn: Turn, _call: Call, _step: tn.Step) -> Left:
     return "next", "the end of the prompt was not told"
 
 
-def menu(turn: Turn, call: Call, step: tn.Step) -> None:
-    """Ask for a digit."""
-    question = cm.CollectDigits(
-        prompts=named(turn, call, step.menu.prompts),
-        invalid_prompts=named(turn, call, step.menu.invalid_prompts),
-        tries=step.menu.tries,
-        timeout_ms=step.menu.timeout_ms,
-        valid=sorted(way for way in step.exits if way in DIGITS),
-    )
-    ask(turn, call, question)
-
-
-def chosen(turn: Turn, call: Call, step: tn.Step, collected: sw.DigitsCollected) -> Left:
-    """Take the exit of the digit that was pressed."""
-    choice = outcome_of(collected)
-    if choice not in step.exits and choice != "timeout":
-        choice = "invalid"
-    tell_choice(turn, call, choice, (step.menu.tries or DEFAULT_TRIES) if choice in ("timeout", "invalid") else 0)
-    return choice, "the caller pressed a digit" if choice in DIGITS else f"the answer was {choice}"
-
-
 def tell_choice(turn: Turn, call: Call, choice: str, tries: int, *, spoken: bool = False) -> None:
     """Tell what the caller chose in a menu; tries are 0 where only the switch knows them."""
     body = turn.call_event(call).ivr_choice
@@ -107,33 +85,6 @@ def outcome_of(collected: sw.DigitsCollected) -> str:
     if collected.outcome == sw.COLLECT_OUTCOME_MATCHED and collected.digits:
         return collected.digits
     return "timeout" if collected.outcome == sw.COLLECT_OUTCOME_TIMEOUT else "invalid"
-
-
-def _collect(turn: Turn, call: Call, step: tn.Step) -> None:
-    wish = step.collect
-    question = cm.CollectDigits(
-        prompts=named(turn, call, wish.prompts),
-        invalid_prompts=named(turn, call, wish.invalid_prompts),
-        min_digits=wish.min_digits,
-        max_digits=wish.max_digits or DEFAULT_MOSTDIGITS,
-        tries=wish.tries,
-        timeout_ms=wish.timeout_ms,
-        digit_timeout_ms=wish.digit_timeout_ms,
-        terminators=wish.terminators,
-    )
-    ask(turn, call, question)
-
-
-def _kept(turn: Turn, call: Call, step: tn.Step, collected: sw.DigitsCollected) -> Left:
-    """Keep what was entered. The digits themselves stand in no event: they may be a card's or a secret."""
-    entered = outcome_of(collected)
-    if entered in ("timeout", "invalid"):
-        return entered, f"the answer was {entered}"
-    try:
-        variables.keep(turn, call, step.collect.variable, entered)
-    except variables.Unsuitable as fault:
-        return "invalid", str(fault)
-    return "next", f"{len(entered)} digits were entered"
 
 
 def _consent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
@@ -198,7 +149,6 @@ def _unrated(_turn: Turn, _call: Call, _step: tn.Step) -> Left:
 KINDS: dict[str, Kind] = {
     "play": Kind(_play, played=_heard, overdue=_unheard),
     "say": Kind(_say, played=_heard, overdue=_unheard),
-    "collect": Kind(_collect, collected=_kept),
     "consent": Kind(_consent, played=_announced, collected=_answered, overdue=_unsettled),
     "survey": Kind(_survey, collected=_rated, overdue=_unrated),
 }

@@ -1,7 +1,7 @@
 """Runs a call through the steps of its flow, by the document that it started with (SPEC 2.1, 2.3)."""
 
 from services.router.domain import calls, queueing
-from services.router.domain.flow import asking, branching, callback, lookup, menu, message, people, variables
+from services.router.domain.flow import asking, branching, callback, collect, lookup, menu, message, people, variables
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of, step_of
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
@@ -16,7 +16,14 @@ RETURN = "return"
 MOST_NESTED = 8
 """Subflows within subflows."""
 KINDS: dict[str, Kind] = (
-    asking.KINDS | branching.KINDS | callback.KINDS | lookup.KINDS | menu.KINDS | message.KINDS | people.KINDS
+    asking.KINDS
+    | branching.KINDS
+    | callback.KINDS
+    | collect.KINDS
+    | lookup.KINDS
+    | menu.KINDS
+    | message.KINDS
+    | people.KINDS
 )
 _BY_QUEUE = {
     ev.QUEUE_EXIT_TIMEOUT: ev.CALL_EXIT_TIMEOUT,

@@ -1,8 +1,9 @@
 """Menus that callers may answer by speech (SPEC 2.1).
 
-A try is three steps: the prompts, which a digit stops; then what the caller says, recorded until silence; then the
-recogniser's word for it. Each has an end of its own or a time-out, so a recogniser that is away leaves nobody in
-silence: the caller is asked again, and takes the exit of who did not answer, or was not understood, at last.
+A try is three steps: the prompts, which a digit stops where the menu lets it; then what the caller says, recorded
+until silence; then the recogniser's word for it. Each has an end of its own or a time-out, so a recogniser that is
+away leaves nobody in silence: the caller is asked again, and takes the exit of who did not answer, or was not
+understood, at last.
 """
 
 from services.router.domain.flow.asking import (
@@ -14,6 +15,7 @@ from services.router.domain.flow.asking import (
     tell_choice,
 )
 from services.router.domain.flow.kinds import Left, configuration_of
+from services.router.domain.flow.trying import lets_barge_in
 from services.router.domain.model import Call
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
@@ -37,7 +39,9 @@ def begin(turn: Turn, call: Call, step: tn.Step, number: int = 1) -> None:
     prompts = named(turn, call, step.menu.prompts)
     if number > 1:
         prompts = [*named(turn, call, step.menu.invalid_prompts), *prompts]
-    ask(turn, call, cm.CollectDigits(prompts=prompts, tries=1, timeout_ms=LATE_DIGIT_MS, valid=_digits(step)))
+    question = cm.CollectDigits(prompts=prompts, tries=1, timeout_ms=LATE_DIGIT_MS, valid=_digits(step))
+    question.prompts_first = not lets_barge_in(step.menu)
+    ask(turn, call, question)
 
 
 def collected(turn: Turn, call: Call, step: tn.Step, answer: sw.DigitsCollected) -> Left | None:

@@ -387,6 +387,7 @@ class CollectDigits(_message.Message):
     DIGIT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     TERMINATORS_FIELD_NUMBER: _builtins.int
     VALID_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIRST_FIELD_NUMBER: _builtins.int
     min_digits: _builtins.int
     """Fewest digits."""
     max_digits: _builtins.int
@@ -399,9 +400,13 @@ class CollectDigits(_message.Message):
     """Wait between digits, milliseconds."""
     terminators: _builtins.str
     """Digits that end the entry, for example "#"."""
+    prompts_first: _builtins.bool
+    """True: the prompts are played to their end, once; digits pressed before that end are forgotten, as if nobody had
+    pressed them. Tries after the first one have no prompts: who wants them orders one try at a time.
+    """
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
-        """Played at each try; a digit stops them."""
+        """Played at each try; a digit stops them, unless prompts_first."""
 
     @_builtins.property
     def invalid_prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
@@ -423,10 +428,11 @@ class CollectDigits(_message.Message):
         digit_timeout_ms: _builtins.int = ...,
         terminators: _builtins.str = ...,
         valid: _abc.Iterable[_builtins.str] | None = ...,
+        prompts_first: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit_timeout_ms", b"digit_timeout_ms", "invalid_prompts", b"invalid_prompts", "max_digits", b"max_digits", "min_digits", b"min_digits", "prompts", b"prompts", "terminators", b"terminators", "timeout_ms", b"timeout_ms", "tries", b"tries", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit_timeout_ms", b"digit_timeout_ms", "invalid_prompts", b"invalid_prompts", "max_digits", b"max_digits", "min_digits", b"min_digits", "prompts", b"prompts", "prompts_first", b"prompts_first", "terminators", b"terminators", "timeout_ms", b"timeout_ms", "tries", b"tries", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1765,12 +1765,17 @@ class MenuStep(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     SPOKEN_FIELD_NUMBER: _builtins.int
     MOST_SECONDS_FIELD_NUMBER: _builtins.int
+    BARGE_IN_FIELD_NUMBER: _builtins.int
     tries: _builtins.int
     """How often to ask."""
     timeout_ms: _builtins.int
     """Wait for a digit after the prompts, milliseconds."""
     most_seconds: _builtins.int
     """The longest answer that is listened to, seconds; 0 = 8."""
+    barge_in: _builtins.bool
+    """False: the prompts are heard out at each try; a digit pressed during them is no answer and is forgotten.
+    Not set: true, a digit stops the prompts and is the answer.
+    """
     @_builtins.property
     def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Played at each try."""
@@ -1792,12 +1797,15 @@ class MenuStep(_message.Message):
         timeout_ms: _builtins.int = ...,
         spoken: _abc.Iterable[Global___SpokenChoice] | None = ...,
         most_seconds: _builtins.int = ...,
+        barge_in: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in", "barge_in", b"barge_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalid_prompts", b"invalid_prompts", "most_seconds", b"most_seconds", "prompts", b"prompts", "spoken", b"spoken", "timeout_ms", b"timeout_ms", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in", "barge_in", b"barge_in", "invalid_prompts", b"invalid_prompts", "most_seconds", b"most_seconds", "prompts", b"prompts", "spoken", b"spoken", "timeout_ms", b"timeout_ms", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__barge_in: _TypeAlias = _typing.Literal["barge_in"]  # noqa: Y015
+    _WhichOneofArgType__barge_in: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__barge_in) -> _WhichOneofReturnType__barge_in | None: ...
 
 Global___MenuStep: _TypeAlias = MenuStep  # noqa: Y015
 
@@ -2000,6 +2008,7 @@ class CollectStep(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     DIGIT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     TERMINATORS_FIELD_NUMBER: _builtins.int
+    BARGE_IN_FIELD_NUMBER: _builtins.int
     variable: _builtins.str
     """A declared text, or a number when no * and # can come."""
     min_digits: _builtins.int
@@ -2014,6 +2023,10 @@ class CollectStep(_message.Message):
     """Wait between digits, milliseconds."""
     terminators: _builtins.str
     """Digits that end the entry."""
+    barge_in: _builtins.bool
+    """False: the prompts are heard out at each try; digits pressed during them are no part of the entry and are forgotten.
+    Not set: true, a digit stops the prompts and begins the entry.
+    """
     @_builtins.property
     def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Played at each try."""
@@ -2034,12 +2047,15 @@ class CollectStep(_message.Message):
         timeout_ms: _builtins.int = ...,
         digit_timeout_ms: _builtins.int = ...,
         terminators: _builtins.str = ...,
+        barge_in: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in", "barge_in", b"barge_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit_timeout_ms", b"digit_timeout_ms", "invalid_prompts", b"invalid_prompts", "max_digits", b"max_digits", "min_digits", b"min_digits", "prompts", b"prompts", "terminators", b"terminators", "timeout_ms", b"timeout_ms", "tries", b"tries", "variable", b"variable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in", "barge_in", b"barge_in", "digit_timeout_ms", b"digit_timeout_ms", "invalid_prompts", b"invalid_prompts", "max_digits", b"max_digits", "min_digits", b"min_digits", "prompts", b"prompts", "terminators", b"terminators", "timeout_ms", b"timeout_ms", "tries", b"tries", "variable", b"variable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__barge_in: _TypeAlias = _typing.Literal["barge_in"]  # noqa: Y015
+    _WhichOneofArgType__barge_in: _TypeAlias = _typing.Literal["_barge_in", b"_barge_in"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__barge_in) -> _WhichOneofReturnType__barge_in | None: ...
 
 Global___CollectStep: _TypeAlias = CollectStep  # noqa: Y015
 
