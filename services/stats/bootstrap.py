@@ -29,6 +29,7 @@ from services.stats.api.reports import report_routes
 from services.stats.catalogue import load
 from services.stats.collecting import LiveCollector
 from services.stats.domain.board import Board
+from services.stats.domain.facts.legs import MARK as LEG_MARK
 from services.stats.exporting import Exports
 from services.stats.feed import Feed
 from services.stats.following import Events, profiles
@@ -118,6 +119,7 @@ def run(settings: Settings, clock: Clock) -> int:
         [INPUTS],
         "stats-legs",
         gather_ms=GATHER_LEGS_MS,
+        wanted=LEG_MARK,
         on_assigned=lambda places: parts.legs.assigned(list(places)),
         on_revoked=lambda places: parts.legs.revoked(list(places)),
     )

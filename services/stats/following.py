@@ -25,6 +25,7 @@ from services.stats.domain.board import Board
 from services.stats.domain.live import Outcome
 from services.stats.domain.profile import profile_of
 from services.stats.domain.snapshot import from_document, to_document
+from services.stats.holding import Holding, Place
 from services.stats.store import CallFields, FactFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 from services.stats.writing import Batch, Writer, snapshot_batch
 
@@ -33,7 +34,6 @@ PAUSE_SECONDS: Final = 1.0
 COMMIT_SECONDS: Final = 1.0
 CATCHING_UP: Final = "catching_up"
 _FASTEST: Final = 1
-Place = tuple[str, int]
 
 log = structlog.get_logger()
 
@@ -73,35 +73,28 @@ class Events:
         self._clock = clock
         self._snapshot_seconds = snapshot_seconds
         self._notify = notify
-        self._ours: set[Place] = set()
-        self._new: set[Place] = set()
+        self._held = Holding()
         self._positions: dict[Place, int] = {}
-        self._targets: dict[Place, int] = {}
         self._first_offsets: dict[str, int] = {}
         self._places: dict[str, Place] = {}
         self._changed: set[str] = set()
         # The start does not depend on it, a snapshot says where; lag and people do.
         self._commits = Commits(writer, COMMIT_SECONDS)
         self._snapshot_at = 0.0
+        self.assigned = self._held.assigned
 
     @property
     def is_current(self) -> bool:
         """Whether everything that was in the log when we began is in the numbers."""
-        return bool(self._ours) and not self._new and not self._targets
+        return self._held.is_current
 
-    def assigned(self, places: "list[Place]") -> None:
-        """Take note of partitions that are ours now; the broker's callback, so nothing waits here."""
-        self._new |= set(places) - self._ours
-
-    def revoked(self, places: "list[Place]") -> None:
+    def revoked(self, places: list[Place]) -> None:
         """Let partitions go."""
         lost = set(places)
-        self._ours -= lost
-        self._new -= lost
+        self._held.revoked(lost)
         self._commits.forget(lost)
-        for known in (self._positions, self._targets):
-            for place in lost:
-                known.pop(place, None)
+        for place in lost:
+            self._positions.pop(place, None)
         tenants = [tenant_id for tenant_id, place in self._places.items() if place in lost]
         self._board.forget_live(tenants)
         for tenant_id in tenants:
@@ -117,9 +110,9 @@ class Events:
                 if not profiles.wait(POLL_SECONDS):
                     continue
                 self._load(reader)
-                records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._ours]
+                records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._held.ours]
                 self._take(records)
-                self._commits.tell(reader, self._ours)
+                self._commits.tell(reader, self._held.ours)
             except (BusUnavailable, StoreUnavailable) as error:
                 log.warning("events_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
@@ -129,7 +122,7 @@ class Events:
         self._writer.end()
 
     def _load(self, reader: Reader) -> None:
-        for place in sorted(self._new & set(reader.assignment())):
+        for place in self._held.to_begin(reader):
             end = reader.end_offset(*place)
             snapshot = self._store.load(place[1])
             if snapshot.next_offset > end:
@@ -139,10 +132,7 @@ class Events:
             next_offset = max(self._restore(place, snapshot), reader.offset_at(*place, 0))
             reader.seek(*place, next_offset)
             self._positions[place] = next_offset
-            if next_offset < end:
-                self._targets[place] = end
-            self._new.discard(place)
-            self._ours.add(place)
+            self._held.begin(place, next_offset, end)
             log.info("partition_begun", partition=place[1], next_offset=next_offset, end=end)
         self._tell_trouble()
 
@@ -168,8 +158,7 @@ class Events:
             return
         places = {(record.topic, record.partition) for record in records}
         self._writer.put(Batch(calls, {place: self._positions[place] for place in places}, facts))
-        for place in [each for each, end in self._targets.items() if self._positions[each] >= end]:
-            del self._targets[place]
+        self._held.reached(self._positions)
         self._tell_trouble()
         self._notify()
         gevent.idle()
@@ -188,12 +177,12 @@ class Events:
         metrics.EVENTS.labels(outcome.name.lower()).inc()
         self._places[event.tenant_id] = (record.topic, record.partition)
         self._changed.add(event.tenant_id)
-        if outcome is Outcome.TAKEN and not self._targets:
+        if outcome is Outcome.TAKEN and not self._held.is_behind:
             metrics.EVENT_AGE_SECONDS.observe(max(0, now_ms - event.time.ToMilliseconds()) / 1000)
 
     def _snapshot(self) -> None:
         self._snapshot_at = time.monotonic() + self._snapshot_seconds
-        for place in self._ours:
+        for place in self._held.ours:
             changed = [each for each in self._changed if self._places.get(each) == place]
             if changed:
                 next_offset = self._positions[place]

@@ -18,47 +18,45 @@ from services.stats import metrics
 from services.stats.committing import Commits
 from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
+from services.stats.holding import Holding, Place
 from services.stats.store import FactFields
 from services.stats.writing import Batch, Writer
 
 GATHER_MS: Final = 1_000
-"""Nobody needs a leg at once, and a fetch costs as much as ten records."""
+"""Nobody needs a leg at once, and a fetch costs as much as thirty records."""
 POLL_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 1.0
 COMMIT_SECONDS: Final = 5.0
-Place = tuple[str, int]
 
 log = structlog.get_logger()
 
 
 class Legs:
-    """A member of its own group: what it has written is committed, and read no more after a start."""
+    """A member of its own group: what it has written is committed, and read no more after a start.
+
+    Its reader need return nothing but what may be a leg's last fact: how far it has come is asked of the reader.
+    """
 
     def __init__(self, board: Board, writer: Writer) -> None:
         self._board = board
         self._writer = writer
-        self._new: set[Place] = set()
-        self._ours: set[Place] = set()
-        self._targets: dict[Place, int] = {}
+        self._held = Holding()
+        self._positions: dict[Place, int] = {}
         # The start goes on from there.
         self._commits = Commits(writer, COMMIT_SECONDS)
-
-    def assigned(self, places: list[Place]) -> None:
-        """Take note of partitions that are ours now; the broker's callback, so nothing waits here."""
-        self._new |= set(places) - self._ours
+        self.assigned = self._held.assigned
 
     def revoked(self, places: list[Place]) -> None:
         """Let partitions go."""
+        self._held.revoked(places)
         self._commits.forget(set(places))
         for place in places:
-            self._ours.discard(place)
-            self._new.discard(place)
-            self._targets.pop(place, None)
+            self._positions.pop(place, None)
 
     @property
     def is_current(self) -> bool:
         """Whether every leg that was told when we began is on its way into the documents."""
-        return bool(self._ours) and not self._new and not self._targets
+        return self._held.is_current
 
     def run(self, stopping: Flag, reader: Reader) -> None:
         """Follow until stopped."""
@@ -66,8 +64,8 @@ class Legs:
             try:
                 records = reader.poll(POLL_SECONDS)
                 self._begin(reader)
-                self._take(records)
-                self._commits.tell(reader, self._ours)
+                self._take(records, _positions(reader, self._held.ours))
+                self._commits.tell(reader, self._held.ours)
             except BusUnavailable as error:
                 log.warning("inputs_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
@@ -75,26 +73,27 @@ class Legs:
 
     def _begin(self, reader: Reader) -> None:
         """Note how far the log goes: reports about legs say so until it is read."""
-        for place in sorted(self._new & set(reader.assignment())):
-            end = reader.end_offset(*place)
-            if max(reader.committed(*place) or 0, reader.offset_at(*place, 0)) < end:
-                self._targets[place] = end
-            self._new.discard(place)
-            self._ours.add(place)
+        for place in self._held.to_begin(reader):
+            begin = max(reader.committed(*place) or 0, reader.offset_at(*place, 0))
+            self._held.begin(place, begin, reader.end_offset(*place))
 
-    def _take(self, records: list[Record]) -> None:
+    def _take(self, records: list[Record], positions: dict[Place, int]) -> None:
+        news = {place: at for place, at in positions.items() if self._positions.get(place) != at}
+        if not news:
+            return
         facts: FactFields = {}
-        positions: dict[Place, int] = {}
         for record in records:
-            positions[record.topic, record.partition] = record.offset + 1
             try:
                 add_leg_to(Input.FromString(record.value), record.offset + 1, facts)
             except DecodeError:
                 metrics.INVALID.labels(record.topic).inc()
                 log.warning("input_unreadable", partition=record.partition, offset=record.offset)
-        if not records:
-            return
-        self._writer.put(Batch({}, positions, facts))
-        for place in [each for each, end in self._targets.items() if positions.get(each, 0) >= end]:
-            del self._targets[place]
+        self._writer.put(Batch({}, news, facts))
+        self._positions |= news
+        self._held.reached(positions)
         gevent.idle()
+
+
+def _positions(reader: Reader, places: set[Place]) -> dict[Place, int]:
+    found = {place: reader.position(*place) for place in places}
+    return {place: at for place, at in found.items() if at is not None}

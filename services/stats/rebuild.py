@@ -28,6 +28,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event  # noqa: E40
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input  # noqa: E402
 from services.stats.adapters.mongo import MongoStore  # noqa: E402
 from services.stats.documents import add_leg_to, add_to  # noqa: E402
+from services.stats.domain.facts.legs import MARK as LEG_MARK  # noqa: E402
 from services.stats.store import CallFields, FactFields, Since, Store, StoreUnavailable  # noqa: E402
 
 POLL_SECONDS = 1.0
@@ -103,7 +104,7 @@ def _whole_since(reader: Reader) -> Since:
             break
     if not cut:
         return None
-    if not oldest:  # all of it went while it was read
+    if oldest.keys() < cut:  # all of it went while it was read, or nothing in it is wanted
         return datetime.now(UTC)
     return datetime.fromtimestamp(max(oldest.values()) / 1000, UTC) + timedelta(days=1)
 
@@ -116,7 +117,8 @@ def main() -> int:
     try:
         settings = read_settings(Settings, os.environ)
         store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
-        events, inputs = (Consumer(settings.kafka_bootstrap, None, [each], "stats-rebuild") for each in (CALLS, INPUTS))
+        events = Consumer(settings.kafka_bootstrap, None, [CALLS], "stats-rebuild")
+        inputs = Consumer(settings.kafka_bootstrap, None, [INPUTS], "stats-rebuild", wanted=LEG_MARK)
         count = rebuild(store, events, inputs, asked.tenant, lambda words: print(words, file=sys.stderr))  # noqa: T201
     except (SettingsError, StoreUnavailable, BusUnavailable) as error:
         print(f"not rebuilt: {error}", file=sys.stderr)  # noqa: T201

@@ -51,10 +51,10 @@ def _true_bus(bootstrap: str) -> Iterator[Bus]:
 
     opened: list[Consumer] = []
 
-    def reader(group: str | None, topics: list[str]) -> Consumer:
+    def reader(group: str | None, topics: list[str], **wishes: Any) -> Consumer:
         for former in opened:
             former.close()
-        opened.append(Consumer(bootstrap, group, topics, "test"))
+        opened.append(Consumer(bootstrap, group, topics, "test", **wishes))
         return opened[-1]
 
     def make_topic(topic: str) -> None:

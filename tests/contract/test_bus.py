@@ -133,3 +133,22 @@ def test_the_generation_never_falls_when_a_reader_is_replaced(bus: Bus) -> None:
     second = bus.reader(bus.group, [DEAD_LETTERS])
     _read(second, 1, key)
     assert second.generation() >= former
+
+
+def test_a_reader_that_wants_few_gets_those_and_knows_how_far_it_has_come(bus: Bus) -> None:
+    topic, key = bus.own_topic(), str(uuid.uuid4())
+    values = [b"number %d, %s" % (number, b"want me" if number % 50 == 0 else b"plain") for number in range(260)]
+    sent: list[Outgoing] = [(key, value, 1, None) for value in values]
+    for start in range(0, len(sent), 20):
+        bus.sender.send_many(topic, sent[start : start + 20]).wait(10)
+    reader = bus.reader(None, [topic], wanted=b"want")
+    place = next(each for each in reader.assignment() if reader.end_offset(*each))
+    found: list[Record] = []
+    deadline = time.monotonic() + WAIT_SECONDS
+    while reader.position(*place) != 260 and time.monotonic() < deadline:
+        found += reader.poll(0.2)
+    assert [(each.offset, each.value) for each in found] == [(at, values[at]) for at in range(0, 260, 50)]
+    assert reader.position(*place) == 260
+    reader.seek(*place, 201)
+    assert reader.position(*place) == 201
+    assert reader.position("no.such.topic", 0) is None

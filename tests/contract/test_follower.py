@@ -148,6 +148,14 @@ def test_a_backlog_of_one_partition_does_not_wait_for_the_others(bus: Bus) -> No
     assert [each.offset for each in found] == list(range(ends[place]))
 
 
+def test_a_backlog_of_which_nothing_is_wanted_is_read(bus: Bus) -> None:
+    topic = bus.own_topic()
+    _send(bus, topic, range(120))
+    backlog = Backlog(bus.reader(None, [topic], wanted=b"nobody sends this"))
+    while not backlog.is_read:
+        assert backlog.poll(0.1) == []
+
+
 def test_what_was_read_before_is_not_waited_for(bus: Bus) -> None:
     topic = bus.own_topic()
     _send(bus, topic, range(120))

@@ -35,10 +35,8 @@ class Backlog:
     def poll(self, timeout_seconds: float) -> list[Record]:
         """Return the reader's next records, also those that came later than the question. Raises BusUnavailable."""
         records = self._reader.poll(timeout_seconds)
-        for record in records:
-            place = (record.topic, record.partition)
-            if place in self._ends and record.offset + 1 >= self._ends[place]:
-                del self._ends[place]
+        for place in [each for each, end in self._ends.items() if (self._reader.position(*each) or 0) >= end]:
+            del self._ends[place]
         if self._ends and not records:
             self._ends = self._still_there(self._ends)
         return records

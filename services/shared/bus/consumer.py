@@ -14,6 +14,7 @@ from services.shared.bus import metrics
 from services.shared.bus.connecting import connected
 from services.shared.bus.errors import BusUnavailable, Rebalancing
 from services.shared.bus.record import Record
+from services.shared.bus.record_reading import read_directly
 
 # A larger batch starves the hub: 1.6 s pauses with 2000, under 54 ms with 100 (measured).
 MAX_POLL_RECORDS = 100
@@ -23,6 +24,9 @@ SESSION_SECONDS = 10.0
 HEARTBEATS = 5
 """So many beats a session: one that comes late ends nothing."""
 TELL_LAG_SECONDS = 1.0
+FETCH_WAIT_MS = 500
+PICKED_BYTES = 256 * 1024
+"""Who wants few of the records has the broker wait until there are so many bytes: about a thousand records."""
 _COOPERATIVE = [CooperativeStickyAssignor]
 _EAGER = [RangePartitionAssignor]
 Partitions = Collection[tuple[str, int]]
@@ -47,6 +51,9 @@ class Consumer:
     `gather_ms`: who needs no record at once gets more of them together. After a poll that returned some, the next one
     waits for so long, so a record comes at most twice as much later. A fetch costs reader and broker about as much as
     ten records, and so does the commit behind it. A topic on which nothing comes is asked twice a second as ever.
+
+    `wanted`: only records whose value may contain these bytes are returned; all others cost next to nothing. The broker
+    gathers for such a reader, for `gather_ms`: of most fetches it would return nothing, and ask for the next.
     """
 
     def __init__(  # noqa: PLR0913 - four say what is read, the rest are wishes that few have
@@ -58,6 +65,7 @@ class Consumer:
         *,
         from_beginning: bool = True,
         gather_ms: int = 0,
+        wanted: bytes | None = None,
         session_seconds: float = SESSION_SECONDS,
         keeps_partitions: bool = False,
         only_follows: bool = False,
@@ -73,16 +81,18 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest" if from_beginning else "latest",
             max_poll_records=MAX_POLL_RECORDS,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=FETCH_WAIT_MS if wanted is None else max(FETCH_WAIT_MS, gather_ms),
+            fetch_min_bytes=1 if wanted is None else PICKED_BYTES,
             partition_assignment_strategy=_COOPERATIVE if keeps_partitions else _EAGER,
             session_timeout_ms=int(session_seconds * 1000),
             heartbeat_interval_ms=int(session_seconds * 1000 / HEARTBEATS),
         )
         self._group = None if only_follows else group
-        self._gather_seconds = gather_ms / 1000
+        self._gather_seconds = 0.0 if wanted is not None else gather_ms / 1000
         self._gather_until = 0.0
         self._client_id = client_id
         self._tell_lag_at = 0.0
+        read_directly(self._kafka, wanted)
         if self._group is None:
             self._assign_all(topics)
         else:
@@ -98,7 +108,7 @@ class Consumer:
             self._finish_joining()
         if monotonic() >= self._tell_lag_at:
             self._tell_lag()
-        records = [_record(message) for batch in batches.values() for message in batch]
+        records: list[Record] = [record for batch in batches.values() for record in batch]
         # A full batch says that there is more: then nothing is gathered.
         gathers = 0 < len(records) < MAX_POLL_RECORDS
         self._gather_until = monotonic() + self._gather_seconds if gathers else 0.0
@@ -130,6 +140,11 @@ class Consumer:
         with _as_unavailable(f"the committed offsets of {topic} can't be read"):
             found = self._kafka._coordinator.fetch_committed_offsets(places)  # noqa: SLF001 - `committed` asks for one only
         return {place.partition: int(entry.offset) for place, entry in found.items() if entry.offset >= 0}
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """Return where it reads on: what lies before was returned or is not wanted. None while that is not known."""
+        state = self._kafka._subscription.assignment.get(TopicPartition(topic, partition))  # noqa: SLF001 - as in `lag`
+        return None if state is None or state.position is None else int(state.position.offset)
 
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset that the next record of the partition will have. Raises BusUnavailable."""
@@ -245,15 +260,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def on_partitions_revoked(self, revoked: Any) -> None:
         if self._on_revoked:
             self._on_revoked([(place.topic, place.partition) for place in revoked])
-
-
-def _record(message: Any) -> Record:
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=message.timestamp,
-        key=message.key.decode(errors="replace") if message.key else "",
-        value=message.value or b"",
-        headers={name: value.decode(errors="replace") for name, value in message.headers or ()},
-    )

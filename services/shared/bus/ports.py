@@ -67,6 +67,9 @@ class Reader(Protocol):
     def committed(self, topic: str, partition: int) -> int | None:
         """Return the group's committed offset."""
 
+    def position(self, topic: str, partition: int) -> int | None:
+        """Return where it reads on: what lies before was returned or is not wanted. None while that is not known."""
+
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
 

@@ -67,12 +67,15 @@ class MemoryBus:
         topics: list[str],
         *,
         from_beginning: bool = True,
+        wanted: bytes | None = None,
         on_assigned: Callable[[Partitions], None] | None = None,
         on_revoked: Callable[[Partitions], None] | None = None,
     ) -> "MemoryConsumer":
         """Return a reader; a new one of the same group goes on from the committed offsets with a higher generation."""
         del on_revoked  # one reader a group: nothing is ever taken from it
-        return MemoryConsumer(self, group, topics, from_beginning=from_beginning, on_assigned=on_assigned)
+        return MemoryConsumer(
+            self, group, topics, from_beginning=from_beginning, wanted=wanted or b"", on_assigned=on_assigned
+        )
 
     def make_feed(self, tenant_id: str) -> None:
         """Have nothing to do: a topic in memory is there when something is written into it."""
@@ -132,10 +135,12 @@ class MemoryConsumer:
         topics: list[str],
         *,
         from_beginning: bool,
+        wanted: bytes,
         on_assigned: Callable[[Partitions], None] | None,
     ) -> None:
         self._bus = bus
         self._group = group
+        self._wanted = wanted
         self._places = [(topic, number) for topic in topics for number in range(bus.partitions)]
         self._positions = {place: self._start(place, from_beginning=from_beginning) for place in self._places}
         self._paused: set[tuple[str, int]] = set()
@@ -171,7 +176,7 @@ class MemoryConsumer:
             start = max(self._positions[place], self._bus.begins[place])
             batch = self._bus.logs[place][start : start + MAX_POLL_RECORDS - len(found)]
             self._positions[place] = start + len(batch)
-            found.extend(batch)
+            found.extend(record for record in batch if self._wanted in record.value)
         return found
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
@@ -193,6 +198,10 @@ class MemoryConsumer:
         """Return the group's committed offsets."""
         found = {number: self.committed(topic, number) for number in partitions}
         return {number: offset for number, offset in found.items() if offset is not None}
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """Return where it reads on; None of a partition that it does not read."""
+        return self._positions.get((topic, partition))
 
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import gevent
 import pytest
 from gevent.event import Event as Flag
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
@@ -17,7 +19,7 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
 from services.stats.domain.board import Board
-from services.stats.domain.facts.legs import change_of_leg
+from services.stats.domain.facts.legs import MARK, change_of_leg
 from services.stats.domain.profile import Profile
 from services.stats.legs import Legs
 from services.stats.rebuild import rebuild
@@ -155,13 +157,50 @@ def test_other_inputs_and_hostile_ids_are_no_field_of_a_document() -> None:
     assert [name.count(".") for name in hostile.fields] == [1]
 
 
+@given(st.text(), st.text(), st.integers(0, 2**62), st.integers(0, 2**31 - 1), st.text())
+def test_every_last_fact_bears_the_mark(tenant_id: str, leg_id: str, at_us: int, status: int, cause: str) -> None:
+    over = sw.LegHungUp(cause=cause, sip_status=status, ended_us=at_us)
+    fact = sw.SwitchFact(leg_id=leg_id, occurred_us=at_us, leg_hung_up=over)
+    assert MARK in Input(tenant_id=tenant_id, fact=fact).SerializeToString()
+
+
+@given(st.text())
+def test_no_text_of_a_caller_bears_it_and_no_other_fact(text: str) -> None:
+    assert MARK not in text.encode()
+    for field in sw.SwitchFact.DESCRIPTOR.oneofs_by_name["fact"].fields:
+        fact = sw.SwitchFact(leg_id="l1", node="fs-1")
+        getattr(fact, field.name).SetInParent()
+        marked = MARK in Input(tenant_id=TENANT, fact=fact).SerializeToString()
+        assert marked == (field.name == "leg_hung_up")
+
+
+@pytest.mark.parametrize("others", [0, 1, 300])
+def test_what_is_no_leg_is_passed_over_and_its_offset_is_committed_all_the_same(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.stats.legs.POLL_SECONDS", 0.01)
+    bus, store = MemoryBus(), MemoryStore()
+    told(bus, TOLD[:2])
+    told(bus, [Input(tenant_id=TENANT, fact=sw.SwitchFact(leg_id="x", leg_answered=sw.LegAnswered()))] * others)
+    follower = Follower(bus, store)
+    with gevent.Timeout(10):
+        while not (follower.legs.is_current and len(legs_of(store)) == 2):
+            gevent.sleep(0.002)
+        place = (INPUTS, partition_of(TENANT, bus.partitions))
+        while follower.writer.written.get(place) != 2 + others:
+            gevent.sleep(0.002)
+    follower.kill()
+
+
 class Follower:
     """One life of the follower."""
 
     def __init__(self, bus: MemoryBus, store: MemoryStore) -> None:
         self.board, self.writer = Board(), Writer(store, 0.0)
         self.legs = Legs(self.board, self.writer)
-        reader = bus.consumer("stats-legs", [INPUTS], on_assigned=lambda places: self.legs.assigned(list(places)))
+        reader = bus.consumer(
+            "stats-legs", [INPUTS], wanted=MARK, on_assigned=lambda places: self.legs.assigned(list(places))
+        )
         stopping = Flag()
         self._greenlets = [
             gevent.spawn(self.writer.run, stopping),
@@ -173,8 +212,8 @@ class Follower:
 
 
 def told(bus: MemoryBus, inputs: list[Input]) -> None:
-    for given in inputs:
-        bus.producer().send(INPUTS, TENANT, given.SerializeToString(), timestamp_ms=AT)
+    for each in inputs:
+        bus.producer().send(INPUTS, TENANT, each.SerializeToString(), timestamp_ms=AT)
 
 
 def legs_of(store: MemoryStore) -> set[str]:
@@ -192,7 +231,7 @@ def test_a_kill_at_any_leg_loses_none(cut: int) -> None:
             gevent.sleep(0.002)
     first.kill()
     told(bus, TOLD[max(0, cut - 1) :])
-    bus.producer().send(INPUTS, TENANT, b"\xff\xff", timestamp_ms=AT)
+    bus.producer().send(INPUTS, TENANT, b"\xff\xff" + MARK, timestamp_ms=AT)
     second = Follower(bus, store)
     with gevent.Timeout(10):
         while not (second.legs.is_current and second.board.are_legs_whole and len(legs_of(store)) == len(TOLD)):
