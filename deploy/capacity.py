@@ -1,7 +1,8 @@
 """How much of everything: `python -m deploy.capacity --calls-per-second 50 --talk-seconds 180` prints a plan.
 
-Each figure that was measured says where: the benches of bench/ on two shared cores, FreeSWITCH's own limits beside
-them. What is an estimate says so. A plan is for the busiest hour, with a third kept free and one node that may be lost.
+Each figure that was measured says where: a bench of bench/, in whose table it stands (a test compares), on two cores
+that nothing else used. What is an estimate says so. A plan is for the busiest hour, with a third kept free and one node
+that may be lost.
 """
 
 import argparse
@@ -18,20 +19,24 @@ CONTROLLED_CALLS_A_SECOND: Final = 30.0
 LEGS_A_CORE: Final = 400.0
 """Estimate: G.711 on both legs, no transcoding, recorded; a browser's Opus leg counts as four."""
 OPUS_LEG: Final = 4.0
-INPUTS_A_CALL: Final = 20.0
-EVENTS_A_CALL: Final = 16.0
-ROUTER_INPUTS_A_CORE: Final = 25_500.0
-"""bench/router: whole decisions, the pure core."""
-ROUTER_SHELL_SHARE: Final = 0.1
-"""Of the pure core's rate, with the broker's client around it: a third of a core at 50 calls/s (bench/latency)."""
-LISTENER_FACTS_A_CORE: Final = 12_300.0
-"""bench/listener: socket to acknowledged."""
-WEBHOOKS_A_CORE: Final = 500.0
-"""Consume, match, sign, send, log. Estimate from bench/latency's share of processor time; no bench of its own yet."""
-STATS_EVENTS_A_CORE: Final = 3_000.0
-"""bench/stats' target; its table says what was measured last."""
-LOG_BYTES_AN_INPUT: Final = 260.0
-LOG_BYTES_AN_EVENT: Final = 420.0
+INPUTS_A_CALL: Final = 23.3
+EVENTS_A_CALL: Final = 23.1
+"""Both counted in the log of a demo: 333 calls with menus, callbacks and agents at work, 7,757 inputs, 7,708 events."""
+ROUTER_INPUTS_A_CORE: Final = 39_200.0
+"""bench/router.py: whole decisions, the pure core, the least of its sizes."""
+ROUTER_SHELL_SHARE: Final = 0.06
+"""Of the pure core's rate, with the broker's client around it: 40 offers/s of 18 inputs take 30 % (bench/latency)."""
+LISTENER_FACTS_A_CORE: Final = 37_457.0
+"""bench/listener.py: socket to acknowledged."""
+WEBHOOKS_A_CORE: Final = 7_186.0
+"""bench/webhooks: consume, match, sign, send, log."""
+STATS_EVENTS_A_CORE: Final = 12_200.0
+"""bench/stats/saturation.py: live numbers and documents, with the true broker and store."""
+OFFER_P50_MS, OFFER_P99_MS = 7.7, 21.1
+"""bench/latency: a caller joins or an agent is free, until his phone is asked to ring; 50 calls/s, all on two cores."""
+LOG_BYTES_AN_INPUT: Final = 181.0
+LOG_BYTES_AN_EVENT: Final = 407.0
+"""On a broker's disk, in the same demo."""
 INPUTS_DAYS, EVENTS_DAYS = 7, 90
 BROKER_COPIES: Final = 3
 DOCUMENT_BYTES_A_CALL: Final = 6_000.0
@@ -41,8 +46,8 @@ OPUS_BYTES_A_SECOND: Final = 1_700.0
 """Stereo at 16 kb/s kept apart: 6 MB an hour."""
 OUTAGE_HOURS: Final = 4.0
 """Recordings and facts wait on a switch's disk for so long when the store or the broker is away."""
-TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.068
-"""Core seconds a second of speech, whisper-base packed."""
+TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.101
+"""bench/transcribe: core seconds a second of speech, whisper-base, Russian and Ukrainian; English 0.083."""
 LEGS_A_SWITCH: Final = 2_000
 BUSY_HOURS_A_DAY: Final = 6.0
 DAY_SECONDS: Final = 86_400
@@ -115,6 +120,8 @@ def _deciding(load: Load) -> list[Line]:
         Line("companies a router", load.tenants / max(1, routers - 1), "tenants", "each of them whole on one core"),
         Line("listeners together", listeners, "cores", "beside the switches"),
         Line("partitions", partitions, "each topic", "for good: twice the routers, a power of two"),
+        Line("agent asked to ring, p50", OFFER_P50_MS, "ms", "after both are free; 50 calls/s, all on two cores"),
+        Line("agent asked to ring, p99", OFFER_P99_MS, "ms", "the same"),
     ]
 
 

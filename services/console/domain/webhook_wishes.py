@@ -1,7 +1,8 @@
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.url import complaint_about_url
@@ -51,7 +52,7 @@ def _template_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Faul
     if not hook["template"]:
         return
     try:
-        json.loads(hook["template"])
+        orjson.loads(hook["template"])
     except ValueError as error:
         complaint = f'must be JSON with places like "{{{{data.line}}}}" inside its texts: {error}.'
         yield Fault(path_of([*at, "template"]), complaint)

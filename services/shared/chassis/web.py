@@ -1,8 +1,11 @@
 import os
 from collections.abc import Callable
+from typing import Any
 
+import orjson
 import structlog
 from flask import Flask, Response
+from flask.json.provider import DefaultJSONProvider
 from gevent import pywsgi
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from werkzeug.exceptions import HTTPException
@@ -19,12 +22,21 @@ READY = Gauge("ringmaster_service_ready_bool", "1 while the service says that it
 log = structlog.get_logger()
 
 
+class _Json(DefaultJSONProvider):
+    """Reads what is sent as all else here is read: bounded in depth, and without NaN, which the standard one takes."""
+
+    def loads(self, s: str | bytes, **_options: Any) -> Any:
+        """Return the value. Raises ValueError, which Flask makes a bad request of."""
+        return orjson.loads(s)
+
+
 def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
     """Make the Flask application that every service has: /healthz, /readyz, /metrics, and errors as problems.
 
     `ready` answers (is it ready, one sentence why not). What foreign pages ask for is refused, whatever the route.
     """
     app = Flask(service, static_folder=None)
+    app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     refuse_foreign_pages(app)
 
