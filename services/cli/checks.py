@@ -1,13 +1,17 @@
 """Ask one dependency each: a check returns what it saw in a sentence, or raises Ill with what is wrong."""
 
+import smtplib
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -24,6 +28,8 @@ ANSWER_SECONDS: Final = 5.0
 MOST_SKEW_SECONDS: Final = 2.0
 SHORTEST_SECRET: Final = 16
 _WRITTEN: Final = "doctor"
+_OWN_NAME: Final = "ringmaster.invalid"
+"""What a mail server is told: else Python asks the name server what this machine is called."""
 
 
 class Ill(Exception):
@@ -104,7 +110,7 @@ def objects(settings: DoctorSettings) -> str:
             region_name=settings.s3_region,
             config=once,
         )
-        client.put_object(Bucket=bucket, Key=key, Body=b"well")
+        put = client.put_object(Bucket=bucket, Key=key, Body=b"well", **_encryption(settings))
         back = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         client.delete_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -113,6 +119,8 @@ def objects(settings: DoctorSettings) -> str:
         raise Ill(f"the object store does not answer (RINGMASTER_S3_ENDPOINT): {str(error)[:200]}") from error
     if back != b"well":
         raise Ill("the object store gives back something else than it took")
+    if settings.recorder_encryption and put.get("ServerSideEncryption") != settings.recorder_encryption:
+        raise Ill("the object store did not encrypt what it was sent (RINGMASTER_RECORDER_ENCRYPTION)")
     return f"the object store takes and gives in {settings.s3_bucket}"
 
 
@@ -131,15 +139,14 @@ def webhook_secrets(settings: DoctorSettings) -> str:
     """Whether the file of webhooks' secrets can be read."""
     if settings.webhook_secrets is None:
         raise Ill("RINGMASTER_WEBHOOK_SECRETS is not set")
-    try:
-        found = orjson.loads(settings.webhook_secrets.read_bytes())
-    except OSError as error:
-        raise Ill(f"RINGMASTER_WEBHOOK_SECRETS: {settings.webhook_secrets}: {error.strerror}") from error
-    except ValueError as error:
-        raise Ill(f"RINGMASTER_WEBHOOK_SECRETS: {settings.webhook_secrets}: this is not JSON") from error
-    if not isinstance(found, dict) or not all("/" in name for name in found):
-        raise Ill("RINGMASTER_WEBHOOK_SECRETS must hold an object of <tenant>/<secret_ref>")
-    return f"{len(found)} endpoints have secrets"
+    return f"{_secrets_in('RINGMASTER_WEBHOOK_SECRETS', settings.webhook_secrets)} endpoints have secrets"
+
+
+def channel_secrets(settings: DoctorSettings) -> str:
+    """Whether the file of the secrets of mail, messengers and CRMs can be read."""
+    if settings.channel_secrets is None:
+        raise LeftOut("RINGMASTER_CHANNEL_SECRETS is not set: webhooks alone can be sent")
+    return f"{_secrets_in('RINGMASTER_CHANNEL_SECRETS', settings.channel_secrets)} channels have secrets"
 
 
 def phones(settings: DoctorSettings) -> str:
@@ -166,6 +173,37 @@ def switch(settings: DoctorSettings) -> str:
     return f"an event socket greets at {where[0]}:{where[1]}"
 
 
+def mail(settings: DoctorSettings) -> str:
+    """Whether the server that mails reports lets us in; no letter is sent."""
+    if not settings.smtp_host:
+        raise LeftOut("RINGMASTER_SMTP_HOST is not set: no report is mailed")
+    if settings.smtp_user and not settings.smtp_starttls:
+        raise Ill("RINGMASTER_SMTP_USER's password would go in the clear: set RINGMASTER_SMTP_STARTTLS=true")
+    where = f"{settings.smtp_host}:{settings.smtp_port}"
+    try:
+        with smtplib.SMTP(settings.smtp_host, settings.smtp_port, _OWN_NAME, ANSWER_SECONDS) as server:
+            if settings.smtp_starttls:
+                server.starttls(context=ssl.create_default_context())
+            if settings.smtp_user and settings.smtp_password_file is not None:
+                server.login(settings.smtp_user, settings.smtp_password_file.read_text(encoding="utf-8").strip())
+    except smtplib.SMTPAuthenticationError as error:
+        raise Ill(f"the mail server at {where} takes no such user and password (RINGMASTER_SMTP_*)") from error
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise Ill(f"the mail server at {where} can't be used (RINGMASTER_SMTP_*): {str(error)[:200]}") from error
+    return f"the mail server at {where} lets us in"
+
+
+def speech(settings: DoctorSettings) -> str:
+    """Whether something listens at each address of a recogniser that is a server of its own."""
+    kind, _, rest = settings.transcribe_engine.partition(":")
+    if kind not in ("vosk", "openai"):
+        raise LeftOut("RINGMASTER_TRANSCRIBE_ENGINE names no server")
+    addresses = [rest.rpartition("#")[0]] if kind == "openai" else [one.partition("=")[2] for one in rest.split(",")]
+    if troubles := [f"{address}: {trouble}" for address in addresses if (trouble := _unheard(address))]:
+        raise Ill(f"{'; '.join(troubles)} (RINGMASTER_TRANSCRIBE_ENGINE)")
+    return f"{len(addresses)} recognisers listen"
+
+
 def services(settings: DoctorSettings) -> str:
     """Whether each named service says that it is ready."""
     if not settings.doctor_services:
@@ -184,10 +222,44 @@ CHECKS: Final[dict[str, Check]] = {
     "objects": objects,
     "tokens": tokens,
     "webhooks": webhook_secrets,
+    "channels": channel_secrets,
     "phones": phones,
     "switch": switch,
+    "mail": mail,
+    "speech": speech,
     "services": services,
 }
+
+
+def _encryption(settings: DoctorSettings) -> dict[str, Any]:
+    """Return how the recorder has its objects encrypted: a key that it may not use is found before the first call."""
+    kind, key = settings.recorder_encryption, settings.recorder_kms_key_id
+    asked = {"ServerSideEncryption": kind, "SSEKMSKeyId": key if kind else ""}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _secrets_in(variable: str, path: Path) -> int:
+    """Return how many secrets a file holds. Raises Ill."""
+    try:
+        found = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise Ill(f"{variable}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise Ill(f"{variable}: {path}: this is not JSON") from error
+    if not isinstance(found, dict) or not all("/" in name for name in found):
+        raise Ill(f"{variable} must hold an object of <tenant>/<secret_ref>")
+    return len(found)
+
+
+def _unheard(address: str) -> str:
+    """Return why nobody listens at a URL; empty when somebody does."""
+    try:
+        url = urlsplit(address)
+        port = url.port or (443 if url.scheme in ("https", "wss") else 80)
+        with socket.create_connection((url.hostname or "", port), ANSWER_SECONDS):
+            return ""
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
 
 
 def _unready(url: str) -> str:

@@ -36,11 +36,20 @@ class DoctorSettings:
     s3_region: str = "us-east-1"
     api_tokens: Path | None = None
     webhook_secrets: Path | None = None
+    channel_secrets: Path | None = None
     directory_password: str = ""
     phone_secret: str = ""
     esl_host: str = ""
     esl_port: int = 8021
     esl_password: str = ""
+    recorder_encryption: str = ""
+    recorder_kms_key_id: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 25
+    smtp_user: str = ""
+    smtp_password_file: Path | None = None
+    smtp_starttls: bool = False
+    transcribe_engine: str = ""
     doctor_services: str = ""
     """name=url,name=url of services that shall say that they are ready."""
 

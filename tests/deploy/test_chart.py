@@ -130,6 +130,28 @@ def test_webhooks_reach_no_private_address_unless_the_operator_says_so(rendered:
     assert {"10.0.0.0/8", "169.254.0.0/16", "192.168.0.0/16"} <= set(public["except"])
 
 
+@pytest.mark.parametrize(
+    ("component", "ports"),
+    [("stats", {587}), ("transcribe", {2700}), ("webhooks", {465, 587, 2775}), ("jobs", {587, 2700})],
+)
+def test_what_the_settings_name_outside_is_reached_and_only_then(
+    rendered: Render, component: str, ports: set[int]
+) -> None:
+    assert ports <= reached_ports(rendered("everything"), component)
+    assert not ports & reached_ports(rendered("minimal"), component)
+
+
+def reached_ports(text: str, component: str) -> set[int]:
+    policies = [one for one in manifests(text) if one["kind"] == "NetworkPolicy"]
+    rules = [
+        rule
+        for one in policies
+        if one["metadata"]["name"].endswith(f"-{component}")
+        for rule in one["spec"].get("egress") or ()
+    ]
+    return {port["port"] for rule in rules for port in rule["ports"]}
+
+
 @every_example
 def test_two_of_a_kind_go_down_only_one_by_one(rendered: Render, name: str) -> None:
     found = manifests(rendered(name))

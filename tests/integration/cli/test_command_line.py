@@ -119,6 +119,7 @@ def stores(tmp_path: Path, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
             "directory_password": SECRET,
             "phone_secret": SECRET,
             "esl_password": SECRET,
+            "recorder_encryption": "AES256",
         }
     finally:
         for part in reversed(parts):
@@ -161,6 +162,10 @@ def test_the_doctor_finds_a_well_platform_well_and_says_of_each_illness_what_it_
             "esl_host": "127.0.0.1",
             "esl_port": "9",
             "doctor_services": "console=http://127.0.0.1:9",
+            "channel_secrets": __file__,
+            "smtp_host": "127.0.0.1",
+            "smtp_port": "9",
+            "transcribe_engine": "vosk:uk=ws://127.0.0.1:9",
         },
     )
     words = {one["check"]: one["words"] for one in json.loads(ill.stdout) if one["state"] == "ILL"}
@@ -172,7 +177,9 @@ def test_the_doctor_finds_a_well_platform_well_and_says_of_each_illness_what_it_
     assert words["tokens"] == "RINGMASTER_API_TOKENS: /nowhere/tokens.json: No such file or directory"
     assert "this is not JSON" in words["webhooks"]
     assert words["phones"] == "RINGMASTER_PHONE_SECRET must have 16 characters at least"
-    assert "Connection refused" in words["switch"]
+    assert all("Connection refused" in words[name] for name in ("switch", "mail"))
+    assert words["speech"].startswith("ws://127.0.0.1:9: Connection refused")
+    assert "RINGMASTER_CHANNEL_SECRETS" in words["channels"]
     assert words["services"].startswith("console: it does not answer")
 
 

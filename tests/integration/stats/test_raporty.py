@@ -2,16 +2,21 @@
 
 import email
 import io
+import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
 from aiosmtpd.controller import Controller
+from gevent import socket
+from gevent.server import StreamServer
 from PIL import Image
 
 from services.shared.chassis.clock import Clock
@@ -19,8 +24,9 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.testing.document_store import free_port
 from services.stats.domain.profile import Profile
 from services.stats.domain.raport import Schedule, due
-from services.stats.mailing import MAILS, Mailing, MailServer
-from services.stats.raporty import Raporty
+from services.stats.mailing import MAILS, Mailing, MailServer, NotSent
+from services.stats.raporty import Made, Raporty
+from tests.certificates import own_certificate
 from tests.unit.stats.events import abandoned_call, answered_call
 from tests.unit.stats.report_house import House
 
@@ -192,3 +198,30 @@ def test_a_run_is_due_after_its_time_and_over_the_period_before(
         assert days is None or run is None or run.until_day < datetime.fromisoformat(now).date()
     else:
         assert days == found
+
+
+def test_a_mail_server_that_proves_nothing_is_told_no_password(tmp_path: Path) -> None:
+    certificate, key = own_certificate()
+    (tmp_path / "own.pem").write_bytes(certificate + key)
+    (tmp_path / "password").write_text("hush", encoding="utf-8")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.pem")
+    heard: list[bytes] = []
+
+    def pretend(link: socket.socket, _address: object) -> None:
+        link.sendall(b"220 mail\r\n")
+        with suppress(OSError):  # the caller goes away as soon as he sees the certificate
+            for line in link.makefile("rb"):
+                heard.append(line)
+                link.sendall(b"220 go\r\n" if line == b"STARTTLS\r\n" else b"250-mail\r\n250 STARTTLS\r\n")
+                if line == b"STARTTLS\r\n":
+                    heard.extend(context.wrap_socket(link, server_side=True).makefile("rb"))
+
+    server = StreamServer(("127.0.0.1", 0), pretend)
+    server.start()
+    mail = MailServer("127.0.0.1", server.server_port, "r@x.example", "reports", tmp_path / "password", starttls=True)
+    with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED") as refused:
+        mail.send(Made("s", "t", "<p>t", b"", []), "a@x.example", "<1@x.example>")
+    server.stop()
+    assert not refused.value.is_final
+    assert [line.split()[0].upper() for line in heard] == [b"EHLO", b"STARTTLS"]
