@@ -200,6 +200,8 @@ class Call:
     """Per level, position and id of the agent who refused last (top down)."""
     offers_made: int = 0
     queue_exit: int = ev.QUEUE_EXIT_UNSPECIFIED
+    places: dict[str, list[int]] = field(default_factory=dict)
+    """Queue that it left without a talk → time and order of entry: what it has again if its flow leads it back."""
     wait_ms: int = 0
     agent_id: str = ""
     answered_ms: int = 0

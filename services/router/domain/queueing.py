@@ -41,10 +41,12 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
 
 
 def _kept_place(call: Call, queue: tn.Queue) -> waiting.Entry | None:
-    """Return the place of a caller whom the flow leads back into the queue that was left without a talk (SPEC 3.3)."""
-    if call.queue_exit == ev.QUEUE_EXIT_UNSPECIFIED or call.queue_id != queue.queue_id or call.answered_ms:
-        return None
-    return waiting.Entry(call.entered_ms, call.entered_order, "")
+    """Return the place of a caller whom the flow leads back into a queue that was left without a talk (SPEC 3.3).
+
+    It is kept whatever lay between: another queue, a named agent, an offered callback.
+    """
+    place = call.places.get(queue.queue_id)
+    return None if place is None or call.answered_ms else waiting.Entry(*place, "")
 
 
 def overflow_at_once(turn: Turn, call: Call) -> None:

@@ -23,8 +23,8 @@ from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 7
-READABLE = frozenset({6, FORMAT})
+FORMAT = 8
+READABLE = frozenset({6, 7, FORMAT})
 """What a newer format has more is as at the beginning where it is not there."""
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,

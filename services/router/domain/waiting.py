@@ -197,6 +197,7 @@ def leave(
     if call.is_absent:
         return
     call.queue_exit = queue_exit
+    call.places[call.queue_id] = [call.entered_ms, call.entered_order]
     call.wait_ms = turn.now_ms - call.joined_ms
     queue = queue_of(turn.state, call.queue_id)
     body = turn.call_event(call).queue_left

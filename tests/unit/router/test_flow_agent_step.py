@@ -6,7 +6,7 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.unit.router.flow_log import ends, entered, heard, left, log_of, played, step, told
-from tests.unit.router.world import Log
+from tests.unit.router.world import Log, document
 
 
 def with_agent(**exits: str) -> Log:
@@ -55,6 +55,40 @@ def test_agent_who_does_not_take_the_call_lets_the_flow_go_on(how: str) -> None:
     assert heard(log) == ["sorry"]
     assert left(log, "taras")[0] == "unavailable"
     assert [event.offer_created.agent_id for event in log.events("offer_created")] == ["taras"] * (how != "is_offline")
+
+
+@pytest.mark.parametrize("between", ["named agent", "another queue", "full queue"])
+def test_a_caller_who_comes_back_into_a_queue_has_the_time_of_entry_whatever_lay_between(between: str) -> None:
+    """SPEC 3.3: who waited before goes before those who came later."""
+    detour = {
+        "named agent": step("detour", {"unavailable": "wait"}, agent=tn.AgentStep(agent_id="taras")),
+        "another queue": step("detour", {"no_agent": "wait"}, queue=tn.QueueStep(queue_id="second")),
+        "full queue": step("detour", {"full": "wait", "no_agent": "wait"}, queue=tn.QueueStep(queue_id="second")),
+    }[between]
+    made = document()
+    del made.queues[0].tiers[1:]
+    second = made.queues.add(queue_id="second", strategy=tn.STRATEGY_LONGEST_IDLE, ring_timeout_seconds=20)
+    second.tiers.add(agent_id="taras", level=1, position=1)
+    second.capacity = 1 if between == "full queue" else 0
+    made.queues[0].exit_keys = "1"
+    made.flows[0].steps.append(detour)
+    next(each for each in made.flows[0].steps if each.step_id == "wait").exits["1"] = "detour"
+    log = Log(made)
+    log.ready("olena")
+    log.queue("busy")
+    log.talk("busy")
+    log.queue("c1")
+    entered = log.state.calls["c1"].entered_ms
+    log.wait(5)
+    log.queue("c2", "+380509999999")
+    if between == "named agent":
+        log.ready("taras")
+    log.fact("c1", digit_pressed=sw.DigitPressed(digit="1"))
+    if between == "named agent":
+        assert log.events("offer_created")[-1].offer_created.strategy == "named_agent"
+        log.hangs_up(log.rings("c1").leg_id, "CALL_REJECTED")
+    joined = log.events("queue_joined")[-1].queue_joined
+    assert (joined.queue_id, joined.entered_ms, joined.position) == ("sales", entered, 1)
 
 
 def test_a_caller_who_gives_up_while_a_named_agent_rings_frees_the_agent() -> None:

@@ -39,6 +39,7 @@ def _agent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
     turn.command(call, call.call_id).start_music.stream = step.agent.music
     call.queue_id = ""
     call.goes_on = AFTER_TALK in step.exits
+    # A place in a queue that was left before is kept for the way back (Call.places).
     call.entered_ms = call.joined_ms = turn.now_ms
     body = offers.make(turn, call, agent, tn.Queue(ring_timeout_seconds=step.agent.ring_timeout_seconds))
     body.strategy = BY_NAME
