@@ -22,6 +22,7 @@ from services.shared.contracts.ringmaster.v1.request_pb2 import (
     WriteToCaller,
 )
 from services.shared.json_schema import Schema, mapping
+from services.shared.mail_address import ADDRESS_PATTERN, LONGEST_ADDRESS
 
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 _ID: Final[Schema] = {"type": "string", "pattern": ID_PATTERN}
@@ -35,7 +36,17 @@ _MESSAGE: Final = Model(
     mapping(
         ["text"],
         text={"type": "string", "minLength": 1, "maxLength": 1_000},
-        channel={"type": "string", "pattern": "^[A-Za-z0-9_-]{0,64}$", "description": "a rule's condition compares it"},
+        channel={
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]{0,64}$",
+            "description": "a rule's condition compares it; with email the caller's mail address must be known",
+        },
+        email={
+            "type": "string",
+            "maxLength": LONGEST_ADDRESS,
+            "pattern": f"^{ADDRESS_PATTERN}$",
+            "description": "the address that the caller told the agent; without it the one that the flow found",
+        },
     ),
 )
 _MASK, _UNMASK = RecordingControl.RECORDING_CONTROL_MASK, RecordingControl.RECORDING_CONTROL_RESUME

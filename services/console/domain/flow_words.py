@@ -7,6 +7,7 @@ from services.console.domain.fault import Fault, path_of
 from services.console.domain.url import complaint_about_url
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import FlowFacts
 from services.shared.expressions import BadExpression, Expression
+from services.shared.mail_address import is_address
 from services.shared.templates import BadTemplate, Template
 
 Document = dict[str, Any]
@@ -54,6 +55,8 @@ def _initial(variable: Document, at: At) -> Iterator[Fault]:
         yield Fault(path_of([*at, "initial"]), f"must be a whole number of up to {_MOST_DIGITS} digits.")
     if variable["type"] == "flag" and initial not in ("", "true", "false"):
         yield Fault(path_of([*at, "initial"]), "must be true or false.")
+    if initial and variable["type"] == "email" and not is_address(initial):
+        yield Fault(path_of([*at, "initial"]), "must be one mail address, like olena@example.com.")
 
 
 def _uses(document: Document) -> Iterator[Fault]:
@@ -73,8 +76,8 @@ def _collected(wish: Document, kind: str, at: At) -> Iterator[Fault]:
     most = wish.get("max_digits", 20)
     if wish.get("min_digits", 1) > most:
         yield Fault(path_of([*at, "min_digits"]), f"must not be above max_digits, which is {most}.")
-    if kind == "flag":
-        yield Fault(path_of([*at, "variable"]), "is a flag; digits are kept in a text or a number.")
+    if kind in ("flag", "email"):
+        yield Fault(path_of([*at, "variable"]), f"is of type {kind}; digits are kept in a text or a number.")
     if kind == "number" and most > _MOST_COLLECTED:
         yield Fault(path_of([*at, "max_digits"]), f"a number holds {_MOST_COLLECTED} digits; lower it, or use a text.")
 

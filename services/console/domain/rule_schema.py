@@ -5,6 +5,7 @@ from typing import Final
 from services.console.domain.schema_parts import DOMAIN, E164, ID, WORDS, enum_words
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import FeedFormat, MailSecurity, RuleKey, RuleMeasure
 from services.shared.json_schema import Schema, count, mapping, sequence
+from services.shared.mail_address import ADDRESS_PATTERN
 
 CHANNEL_KINDS: Final = ("telegram", "slack", "email", "sms", "feed", "crm")
 TRIGGERS: Final = ("window", "wait", "kpi")
@@ -13,8 +14,7 @@ _OFF: Final[Schema] = {"type": "boolean", "default": False}
 _ADDRESS: Final[Schema] = {
     "type": "string",
     "maxLength": 254,
-    "pattern": r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*"
-    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+    "pattern": f"^{ADDRESS_PATTERN}$",
     "description": "an address like shift@example.com, a foreign domain in its ASCII form (xn--…)",
 }
 _HOST: Final[Schema] = DOMAIN | {
@@ -62,13 +62,13 @@ def channels_schema(events: list[str]) -> Schema:
             ),
             slack=mapping([]),
             email=mapping(
-                ["host", "sender", "recipients"],
+                ["host", "sender"],
                 host=_HOST,
                 port=count(0, 65_535, 0),
                 security={"enum": enum_words(MailSecurity.keys(), "MAIL_SECURITY_"), "default": "starttls"},
                 sender=_ADDRESS,
                 sender_name=WORDS,
-                recipients=sequence(_ADDRESS, 50, 1),
+                recipients=sequence(_ADDRESS, 50),
             ),
             sms=mapping(
                 [],

@@ -27,7 +27,7 @@ def faults_of_rules(document: Document) -> Iterator[Fault]:
         yield from _name(rule, at, document)
         yield from _condition(rule, at)
         for number, action in enumerate(rule["actions"]):
-            yield from _action(action, [*at, "actions", number], document)
+            yield from _action(action, [*at, "actions", number], rule, document)
 
 
 def _channel(channel: Document, at: At, document: Document) -> Iterator[Fault]:
@@ -88,7 +88,7 @@ def _condition(rule: Document, at: At) -> Iterator[Fault]:
         yield Fault(path_of([*at, "condition"]), str(error))
 
 
-def _action(action: Document, at: At, document: Document) -> Iterator[Fault]:
+def _action(action: Document, at: At, rule: Document, document: Document) -> Iterator[Fault]:
     kinds = {
         channel["channel_id"]: next((kind for kind in CHANNEL_KINDS if kind in channel), "")
         for channel in document.get("channels", ())
@@ -101,9 +101,18 @@ def _action(action: Document, at: At, document: Document) -> Iterator[Fault]:
         yield Fault(path_of([*at, "text"]), "is missing: say what is sent.")
     if kind == "email" and "subject" not in action:
         yield Fault(path_of([*at, "subject"]), "is missing: a mail has one.")
+    if action["to"] in _to_the_caller(document) and rule.get("events") != ["message.requested"]:
+        sentence = f"channel {action['to']} names no recipients: only message.requested says a caller's mail address."
+        yield Fault(path_of([*at, "to"]), sentence)
     for field in ("subject", "text"):
         if field in action:
             yield from _text(action[field], [*at, field])
+
+
+def _to_the_caller(document: Document) -> set[str]:
+    """Return the mail channels that answer to the caller, having no recipients of their own."""
+    channels = document.get("channels", ())
+    return {one["channel_id"] for one in channels if "email" in one and not one["email"].get("recipients")}
 
 
 def _text(text: str, at: At) -> Iterator[Fault]:

@@ -197,6 +197,7 @@ def _forget(turn: Turn, call: Call) -> None:
         call.line,
         call.caller_number,
         call.caller_name,
+        state.configurations[call.version].scripts.mail_address(call.variables),
     )
     del state.calls[call.call_id]
     state.absent.discard(call.call_id)

@@ -256,6 +256,8 @@ class EndedCall:
     line: str = ""
     caller_number: str = ""
     caller_name: str = ""
+    email: str = ""
+    """The caller's mail address, where its flow found one."""
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ def _kept_place(call: Call, queue: tn.Queue) -> waiting.Entry | None:
     It is kept whatever lay between: another queue, a named agent, an offered callback.
     """
     place = call.places.get(queue.queue_id)
-    return None if place is None or call.answered_ms else waiting.Entry(*place, "")
+    return None if place is None or call.answered_ms else waiting.Entry(place[0], place[1], "")
 
 
 def overflow_at_once(turn: Turn, call: Call) -> None:

@@ -1,6 +1,6 @@
 """The conditions and texts of a document's flows, compiled once when it comes into force."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from services.router.domain.errors import UnreadableFlow
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -28,6 +28,11 @@ class Scripts:
                 self._compile((flow.flow_id, step.step_id), step)
             except (BadExpression, BadTemplate) as error:
                 raise UnreadableFlow(f"flow {flow.flow_id}, step {step.step_id}: {error}") from error
+
+    def mail_address(self, variables: Mapping[str, str | int | bool]) -> str:
+        """Return a caller's mail address: the first variable of that type that has a value; empty when none has."""
+        found = (variables.get(name, "") for name, kind in self.types.items() if kind == tn.VARIABLE_TYPE_EMAIL)
+        return str(next(filter(None, found), ""))
 
     def _compile(self, place: _Place, step: tn.Step) -> None:
         match step.WhichOneof("step"):

@@ -177,6 +177,27 @@ def test_a_mail_is_ukrainian_and_has_no_line_of_a_callers(service: Service, mail
     assert mail.get_content().strip() == "Втрачено: +380670000001 Їжак <!channel>  Bcc: evil@example.com & {caller}"
 
 
+def test_a_mail_without_recipients_goes_to_the_caller_and_to_nobody_where_no_address_is_known(
+    service: Service, mail_server: MailServer
+) -> None:
+    wish = tn.EmailChannel(host="127.0.0.1", port=mail_server.port, security=tn.MAIL_SECURITY_NONE)
+    wish.sender = "office@acme.example"
+    tenant = document(tn.Channel(channel_id="mail", email=wish), subject="{agent}: {event.channel}")
+    tenant.rules[0].events[:], tenant.rules[0].condition = ["message.requested"], ""
+    service.apply(tenant)
+    service.start()
+    for number, address in enumerate(["", "ivan@example.com"], 1):
+        event = lost(number)
+        event.message_requested.text, event.message_requested.email = "Your invoice", address
+        event.message_requested.channel, event.message_requested.agent_id = "email", "olena"
+        service.publish(event)
+    wait_until(lambda: len(mail_server.mails()) == 1 and service.room.size() == 0)
+    sender, recipients, mail = mail_server.mails()[0]
+    assert (sender, recipients, mail["To"]) == ("office@acme.example", ["ivan@example.com"], "ivan@example.com")
+    assert mail["Subject"] == "olena: email"
+    assert dead(service) == []
+
+
 def test_a_mail_server_that_wants_no_tls_gets_no_mail_where_tls_is_asked_for(
     service: Service, mail_server: MailServer
 ) -> None:

@@ -229,6 +229,13 @@ def test_an_agent_may_not_act_for_another(open_office: Office) -> None:
             "write_to_caller",
             {"call_id": "c-1", "channel": "sms", "text": "Order 7"},
         ),
+        (
+            "POST",
+            "calls/c-1/message",
+            {"text": "Order 7", "channel": "email", "email": "franko@example.com"},
+            "write_to_caller",
+            {"call_id": "c-1", "channel": "email", "text": "Order 7", "email": "franko@example.com"},
+        ),
         ("PUT", "calls/c-1/queue", {"queue_id": "sales"}, "move_waiting_call", {"queue_id": "sales"}),
         (
             "PUT",

@@ -21,6 +21,7 @@ FLOWS = """
     - {name: account, type: text}
     - {name: score, type: number, initial: "3"}
     - {name: vip, type: flag, initial: "false"}
+    - {name: mail, type: email, initial: "nobody@example.com"}
   steps:
     - step_id: who
       check_list: {list_id: black}
@@ -104,11 +105,13 @@ BROKEN: list[tuple[str, Any, str, str]] = [
     ("0.variables.1.name", "account", "flows[0].variables[1].name", "declared twice"),
     ("0.variables.1.initial", "x", "flows[0].variables[1].initial", "whole number"),
     ("0.variables.2.initial", "yes", "flows[0].variables[2].initial", "true or false"),
+    ("0.variables.3.initial", "a@b, c@d", "flows[0].variables[3].initial", "one mail address"),
+    ("0.steps.2.collect.variable", "mail", "flows[0].steps[2].collect.variable", "is of type email"),
     ("0.variables.0.type", "list", "flows[0].variables[0].type", "not known"),
     ("0.variables.0.name", "a b", "flows[0].variables[0].name", "letters, digits"),
     ("1.variables", [{"name": "score", "type": "text"}], "flows[1].variables[0].type", "a number in another flow"),
     ("0.steps.2.collect.variable", "pin", "flows[0].steps[2].collect.variable", "no variable pin"),
-    ("0.steps.2.collect.variable", "vip", "flows[0].steps[2].collect.variable", "is a flag"),
+    ("0.steps.2.collect.variable", "vip", "flows[0].steps[2].collect.variable", "is of type flag"),
     ("0.steps.2.collect.min_digits", 9, "flows[0].steps[2].collect.min_digits", "above max_digits"),
     ("0.steps.3.set", {"variable": "score"}, "flows[0].steps[3].set", ""),
     ("0.steps.3.set.expression", "vars.nobody", "flows[0].steps[3].set.expression", "no vars.nobody"),

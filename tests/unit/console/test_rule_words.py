@@ -75,6 +75,7 @@ def test_a_sound_document_becomes_its_contract(document: Document) -> None:
         (("channels", 1, "channel_id"), "shift", "channels[1].channel_id", "the same as in channels[0]"),
         (("channels", 2, "email", "recipients"), ["a@b\r\nBcc: c@d"], "channels[2].email.recipients[0]", "an address"),
         (("channels", 2, "email", "host"), "mail/x", "channels[2].email.host", "a host's name"),
+        (("channels", 2, "email", "recipients"), None, "rules[1].actions[0].to", "only message.requested"),
         (("channels", 3, "sms", "gateway"), None, "channels[3].sms", "either gateway"),
         (("channels", 3, "sms", "smpp"), {"host": "smsc.example.net"}, "channels[3].sms", "either gateway"),
         (("channels", 3, "sms", "smpp"), {"host": "smsc/x"}, "channels[3].sms.smpp.host", "a host's name"),
@@ -121,5 +122,5 @@ def test_the_examples_of_the_documentation_are_sound(acme: Document) -> None:
     document |= examples
     document["schedules"].append(document["schedules"][0] | {"schedule_id": "work"})
     document["webhooks"].append(acme["webhooks"][0] | {"endpoint_id": "crm-hook"})
-    assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (7, 2, 2)
+    assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (8, 3, 2)
     assert faults_of(document) == []

@@ -212,3 +212,13 @@ def test_what_an_agent_writes_goes_to_the_caller_by_the_rule_for_its_channel() -
     assert mail == []
     message = message_of(log.watch.rules.rules[0].actions[0], sms[0])
     assert (message["customer"], message["text"]) == ("+380501112233", text.replace("\n", " "))
+    assert message["customer_email"] == ""
+
+
+def test_what_an_agent_writes_by_mail_goes_to_the_address_of_the_event() -> None:
+    action = tn.RuleAction(to="mail", subject="From {agent}", text="{event.text}")
+    log = Log(tn.Rule(rule_id="write", events=["message.requested"], actions=[action]))
+    asked = ev.MessageRequested(channel="email", text="Order 7", agent_id="olena", email="ivan@example.com")
+    (fired,) = log.take(log.event(0, "call1", message_requested=asked))
+    message = message_of(log.watch.rules.rules[0].actions[0], fired)
+    assert (message["customer_email"], message["subject"]) == ("ivan@example.com", "From olena")

@@ -4,12 +4,15 @@ from services.router.domain import offers, queueing, waiting
 from services.router.domain.control import handover
 from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, heard_call
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import TransferPhase
+from services.router.domain.model import Call, EndedCall, TransferPhase
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.mail_address import is_address
 
 MOST_DIGITS = 32
 MOST_TEXT, MOST_WORD = 1_000, 64
+BY_MAIL = "email"
+"""The word for a channel that needs a mail address; what other words need, the company's rules know."""
 _DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -45,13 +48,25 @@ def write_to_caller(turn: Turn, request: rq.Request) -> Answer:
         return NO_CALL
     if not ask.text.strip() or len(ask.text) > MOST_TEXT or len(ask.channel) > MOST_WORD:
         return "bad-message", f"A message has 1 to {MOST_TEXT} characters."
-    if not call.caller_number:
+    if ask.email and not is_address(ask.email):
+        return "bad-address", "The mail address is not one address like olena@example.com."
+    email = ask.email or _known_address(turn, call)
+    if ask.channel == BY_MAIL and not email:
+        return "address-unknown", "The caller's mail address is not known: ask for it, and send it along as email."
+    if not call.caller_number and not email:
         return "number-withheld", "The caller's number is not known."
     body = turn.call_event(call).message_requested
     body.agent_id, body.line = call.agent_id, call.line
     body.caller.number, body.caller.name = call.caller_number, call.caller_name
     body.channel, body.text, body.actor = ask.channel, ask.text, request.actor
+    body.email = email
     return ACCEPTED
+
+
+def _known_address(turn: Turn, call: Call | EndedCall) -> str:
+    if isinstance(call, EndedCall):
+        return call.email
+    return turn.state.configurations[call.version].scripts.mail_address(call.variables)
 
 
 def move_waiting_call(turn: Turn, request: rq.Request) -> Answer:

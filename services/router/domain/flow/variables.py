@@ -10,6 +10,7 @@ from services.router.domain.scripts import VARIABLES
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.expressions import Value
+from services.shared.mail_address import is_address
 
 MOST_VARIABLES: Final = 100
 MOST_CHARACTERS: Final = 500
@@ -70,6 +71,8 @@ def _as_declared(value: Value, kind: "tn.VariableType.ValueType") -> str | int |
     if kind == tn.VARIABLE_TYPE_NUMBER:
         return _as_number(value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
+    if kind == tn.VARIABLE_TYPE_EMAIL and not is_address(text):
+        raise Unsuitable("it is no mail address")
     if len(text) > MOST_CHARACTERS:
         raise Unsuitable(f"a text has {MOST_CHARACTERS} characters at most")
     return text

@@ -37,4 +37,5 @@ def read_message(delivery: Delivery) -> dict[str, Any]:
         message = orjson.loads(delivery.payload)
     except orjson.JSONDecodeError:
         message = None
-    return {"subject": "", "text": "", "customer": ""} | (message if isinstance(message, dict) else {})
+    nothing = {"subject": "", "text": "", "customer": "", "customer_email": ""}
+    return nothing | (message if isinstance(message, dict) else {})

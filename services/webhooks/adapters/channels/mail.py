@@ -15,6 +15,7 @@ import gevent
 
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.mail_address import is_address
 from services.shared.outbound.answer import NoAnswer
 from services.shared.outbound.dial import Outside, dial
 from services.shared.outbound.target import Target
@@ -53,13 +54,16 @@ class Mail:
     outside: Outside
 
     def carry(self, delivery: Delivery, endpoint: Endpoint, connection: EndpointConnection) -> Attempt:  # noqa: ARG002 - HTTP's
-        """Send the delivery's subject and text to the channel's recipients."""
+        """Send the delivery's subject and text to the channel's recipients, to the customer where it names nobody."""
         began, limit = time.monotonic(), self.outside.limits.total_seconds
         wish = endpoint.channel.email if endpoint.channel else tn.EmailChannel()
+        recipients = recipients_of(delivery, wish)
+        if not recipients:
+            return Attempt(SMTP_OK, 0, "nobody was written to: the event has no mail address")
         error = ""
         try:
             with gevent.Timeout(limit, NoAnswer("the mail server does not answer in time")):
-                self._send(wish, endpoint, mail_of(delivery, wish))
+                self._send(wish, endpoint, mail_of(delivery, wish, recipients), recipients)
         except NoAnswer as reason:
             error = str(reason)
         except smtplib.SMTPResponseException as refusal:
@@ -70,7 +74,7 @@ class Mail:
             error = f"the mail server can't be talked to: {type(failure).__name__}"
         return Attempt(0 if error else SMTP_OK, int((time.monotonic() - began) * 1000), error)
 
-    def _send(self, wish: tn.EmailChannel, endpoint: Endpoint, mail: EmailMessage) -> None:
+    def _send(self, wish: tn.EmailChannel, endpoint: Endpoint, mail: EmailMessage, recipients: list[str]) -> None:
         is_tls = wish.security == tn.MAIL_SECURITY_TLS
         port = wish.port or _PORTS.get(wish.security, _SUBMISSION)
         connection = dial(Target(is_tls, wish.host, port, wish.host, ""), self.outside)
@@ -82,20 +86,26 @@ class Mail:
             if user and wish.security != tn.MAIL_SECURITY_NONE:
                 client.login(user, self.secrets.text(endpoint.tenant_id, endpoint.secret_ref, "password"))
             # When some recipients are taken the mail is sent: another try would send it to them twice.
-            client.send_message(mail, wish.sender, list(wish.recipients))
+            client.send_message(mail, wish.sender, recipients)
             client.quit()
         finally:
             connection.close()
 
 
-def mail_of(delivery: Delivery, wish: tn.EmailChannel) -> EmailMessage:
+def recipients_of(delivery: Delivery, wish: tn.EmailChannel) -> list[str]:
+    """Return who gets it: those whom the channel names, or the one customer; a customer's address was judged before."""
+    customer = str(read_message(delivery)["customer_email"])
+    return list(wish.recipients) or [customer] * is_address(customer)
+
+
+def mail_of(delivery: Delivery, wish: tn.EmailChannel, recipients: list[str]) -> EmailMessage:
     """Return the mail. The library encodes what is not ASCII and refuses line ends in headers (ValueError)."""
     message = read_message(delivery)
     domain = wish.sender.rpartition("@")[2]
     digest = hashlib.sha256(f"{delivery.tenant_id}/{delivery.delivery_id}".encode()).hexdigest()[:40]
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(wish.sender_name, addr_spec=wish.sender)
-    mail["To"] = [Address(addr_spec=recipient) for recipient in wish.recipients]
+    mail["To"] = [Address(addr_spec=recipient) for recipient in recipients]
     mail["Subject"] = " ".join(str(message["subject"]).split())
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = f"<{digest}@{domain}>"

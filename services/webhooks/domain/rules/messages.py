@@ -11,12 +11,13 @@ from services.webhooks.domain.rules.watch import Firing
 
 
 def message_of(action: Action, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return a message for people: subject, text, and the customer's number for channels that answer to it."""
+    """Return a message for people: subject, text, and the customer's number and address for who answers to these."""
     places = places_of(facts)
     return {
         "subject": action.subject.filled(places),
         "text": action.text.filled(places),
         "customer": facts["caller"],
+        "customer_email": facts["event"].get("email", ""),
     }
 
 

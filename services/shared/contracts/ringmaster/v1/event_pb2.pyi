@@ -2776,6 +2776,7 @@ class MessageRequested(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent who has, or had, the call."""
     line: _builtins.str
@@ -2786,6 +2787,8 @@ class MessageRequested(_message.Message):
     """What is written."""
     actor: _builtins.str
     """Who asked."""
+    email: _builtins.str
+    """The caller's mail address: what the agent was told, or a variable of the call's flow; empty = not known."""
     @_builtins.property
     def caller(self) -> Global___Party:
         """The caller."""
@@ -2799,10 +2802,11 @@ class MessageRequested(_message.Message):
         channel: _builtins.str = ...,
         text: _builtins.str = ...,
         actor: _builtins.str = ...,
+        email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "channel", b"channel", "line", b"line", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "channel", b"channel", "email", b"email", "line", b"line", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -822,22 +822,28 @@ class WriteToCaller(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The call."""
     channel: _builtins.str
-    """The company's word for how, such as sms; empty = its rules decide by themselves."""
+    """The company's word for how, such as sms; empty = its rules decide by themselves. With email an address must be
+    known.
+    """
     text: _builtins.str
     """What is written, 1,000 characters at most."""
+    email: _builtins.str
+    """The mail address that the caller told the agent; empty = the one that the call's flow found."""
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
         channel: _builtins.str = ...,
         text: _builtins.str = ...,
+        email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "channel", b"channel", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "channel", b"channel", "email", b"email", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -185,6 +185,8 @@ class _VariableTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Variable
     """A whole number of up to 15 digits."""
     VARIABLE_TYPE_FLAG: _VariableType.ValueType  # 3
     """True or false."""
+    VARIABLE_TYPE_EMAIL: _VariableType.ValueType  # 4
+    """One mail address. The first such variable that a call has is where its caller is written to (SPEC 3.8)."""
 
 class VariableType(_VariableType, metaclass=_VariableTypeEnumTypeWrapper):
     """VariableType is what a variable holds."""
@@ -197,6 +199,8 @@ VARIABLE_TYPE_NUMBER: VariableType.ValueType  # 2
 """A whole number of up to 15 digits."""
 VARIABLE_TYPE_FLAG: VariableType.ValueType  # 3
 """True or false."""
+VARIABLE_TYPE_EMAIL: VariableType.ValueType  # 4
+"""One mail address. The first such variable that a call has is where its caller is written to (SPEC 3.8)."""
 Global___VariableType: _TypeAlias = VariableType  # noqa: Y015
 
 class _ConsentMode:
@@ -2815,7 +2819,7 @@ class EmailChannel(_message.Message):
     """The sender's name."""
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who gets it."""
+        """Who gets it; none = the caller of a message.requested, at the address that the event gives."""
 
     def __init__(
         self,
