@@ -29,6 +29,8 @@ SMTP_OK: Final = 200
 """What a mail that was taken counts as: one word for success in the delivery log."""
 _PORTS: Final = {tn.MAIL_SECURITY_TLS: 465, tn.MAIL_SECURITY_NONE: 25}
 _SUBMISSION: Final = 587
+_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
+"""A server need not offer 8BITMIME (RFC 6152), and without it may take nothing else."""
 
 
 class _Client(smtplib.SMTP):
@@ -103,7 +105,7 @@ def mail_of(delivery: Delivery, wish: tn.EmailChannel, recipients: list[str]) ->
     message = read_message(delivery)
     domain = wish.sender.rpartition("@")[2]
     digest = hashlib.sha256(f"{delivery.tenant_id}/{delivery.delivery_id}".encode()).hexdigest()[:40]
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_SEVEN_BITS)
     mail["From"] = Address(wish.sender_name, addr_spec=wish.sender)
     mail["To"] = [Address(addr_spec=recipient) for recipient in recipients]
     mail["Subject"] = " ".join(str(message["subject"]).split())
