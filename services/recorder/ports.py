@@ -39,11 +39,8 @@ class Documents(Protocol):
     def find(self, recording_id: str) -> RecordingDocument | None:
         """Return a recording's document."""
 
-    def write(self, document: RecordingDocument) -> RecordingDocument:
-        """Write a document and return it as it is kept."""
-
-    def draw(self, location: Location, waveform: Waveform) -> None:
-        """Keep a recording's picture."""
+    def write(self, document: RecordingDocument, waveform: Waveform | None = None) -> RecordingDocument:
+        """Write a document with its picture and return it as it is kept: as deleted, where it was meanwhile."""
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         """Mark a recording as one that goes; None while a legal hold keeps it."""

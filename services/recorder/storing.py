@@ -13,7 +13,7 @@ from gevent.lock import BoundedSemaphore
 from services.recorder import metrics
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
 from services.recorder.adapters.folder import Quarantine, Stray
-from services.recorder.adapters.measure import PART_BYTES, KeptSound, Measured, Waveform, measure
+from services.recorder.adapters.measure import PART_BYTES, KeptSound, Measured, measure
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes, Plan, Plans
 from services.recorder.adapters.payload import Encoder, Payload
@@ -27,7 +27,7 @@ from services.recorder.domain.naming import CallNote, object_key
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Need, Progress, Step, need_of
 from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
-from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, TryAgain, Unfinished
+from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, Unfinished
 from services.recorder.ports import World
 from services.recorder.removal import SILENT, Removal
 from services.shared.chassis.clock import Clock
@@ -168,16 +168,16 @@ class Storing:
             with self._step(progress, Step.INSPECT):
                 found = self._inspect(location, file)
             if found.known is not None and found.known.deleted_us:
-                self._finish_removal(found.known, file)
+                former = in_thread(self._plans.find, location)
+                self._finish_removal(found.known, former.key if former else "")
+                file.delete()
             else:
                 with self._step(progress, Step.ENCODE):
                     planned = self._plan(held, location, file, found)
                 payload = planned.payload
                 document = self._send(progress, location, file, found, planned)
                 with self._step(progress, Step.ANNOUNCE):
-                    self._announcements.stored(document)
-                if document.silent and found.policy.remove_silent:
-                    self._removal.remove(document, SILENT)
+                    self._tell(document, found.policy, planned.plan)
                 with self._step(progress, Step.DELETE):
                     file.delete()
         in_thread(self._forget, location, payload)
@@ -185,34 +185,29 @@ class Storing:
     def _send(
         self, progress: Progress, location: Location, file: ClaimedFile, found: _Inspected, planned: _Planned
     ) -> RecordingDocument:
-        drawing = gevent.spawn(self._draw, location, found.measured.waveform)
-        try:
-            with self._step(progress, Step.UPLOAD):
-                answer = self._upload(planned)
-            with self._step(progress, Step.VERIFY):
-                encryption = self._verify(planned, answer)
-                file.check_unchanged()
-        finally:
-            drawing.join()  # it holds a connection, and the next try would draw beside it
+        with self._step(progress, Step.UPLOAD):
+            answer = self._upload(planned)
+        with self._step(progress, Step.VERIFY):
+            encryption = self._verify(planned, answer)
+            file.check_unchanged()
         with self._step(progress, Step.DOCUMENT):
-            failure = drawing.get()
-            if failure is not None:
-                raise failure
-            return self._documents.write(self._document(location, found, planned, encryption))
+            document = self._document(location, found, planned, encryption)
+            return self._documents.write(document, found.measured.waveform)
 
-    def _draw(self, location: Location, waveform: Waveform | None) -> TryAgain | None:
-        """Keep the picture, while the sound is sent: by itself it tells nobody that a recording is there."""
-        try:
-            if waveform is not None:
-                self._documents.draw(location, waveform)
-        except TryAgain as error:
-            return error  # raised by who waits: the hub would print it
-        return None
+    def _tell(self, document: RecordingDocument, policy: Policy, plan: Plan) -> None:
+        """Say that it is stored; one that was deleted while it was sent follows its document instead."""
+        if document.deleted_us:
+            self._finish_removal(document, plan.key)
+            return
+        self._announcements.stored(document)
+        if document.silent and policy.remove_silent:
+            self._removal.remove(document, SILENT)
 
-    def _finish_removal(self, document: RecordingDocument, file: ClaimedFile) -> None:
-        """Let a file follow its recording, which was deleted while the file still lay here."""
+    def _finish_removal(self, document: RecordingDocument, key: str) -> None:
+        """Delete what was sent of a recording that was deleted meanwhile: its document may know no key any more."""
+        if key:
+            self._store.delete(key)
         self._removal.remove(document, document.delete_reason)
-        file.delete()
 
     @contextmanager
     def _step(self, progress: Progress, step: Step) -> Iterator[None]:

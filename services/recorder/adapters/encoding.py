@@ -34,12 +34,10 @@ class EncodedFile:
         self._file = path.open("rb")
         self.size_bytes = os.fstat(self._file.fileno()).st_size
 
-    def read(self, at: int, size: int) -> bytes:
-        """Return exactly so many bytes. Raises EncodingFailed when they are gone."""
-        piece = os.pread(self._file.fileno(), size, at)
-        if len(piece) != size:
+    def read_into(self, place: memoryview, at: int) -> None:
+        """Fill a place with the bytes from `at` on. Raises EncodingFailed when they are gone."""
+        if os.preadv(self._file.fileno(), [place], at) != len(place):
             raise EncodingFailed("the encoded file became shorter")
-        return piece
 
     def close(self) -> None:
         """Let it go."""
@@ -92,7 +90,7 @@ def _stream(container: Any, sound: Format, form: Form) -> Any:
     return stream
 
 
-def _encode_some(container: Any, stream: Any, sound: Format, samples: bytes, pts: int) -> None:
+def _encode_some(container: Any, stream: Any, sound: Format, samples: bytearray, pts: int) -> None:
     shaped = np.frombuffer(samples, np.int16).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(shaped, format="s16", layout=_LAYOUTS[sound.channels])
     frame.sample_rate, frame.pts = sound.sample_rate, pts

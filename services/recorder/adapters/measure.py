@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recorder.adapters.disk import ClaimedFile
+from services.recorder.adapters.disk import Blocks, ClaimedFile
 from services.recorder.domain.digest import Digest
 from services.recorder.domain.wav import Shape
 from services.recorder.errors import FileChanged
@@ -24,6 +24,7 @@ WAVEFORM_COLUMNS = 2_000
 _LEAST_COLUMN_MS = 20
 _SLICE_FRAMES = 131_072
 _FULL_SCALE = 32_768
+BLOCKS = Blocks(PIECE_BYTES)
 
 
 class Content(Protocol):
@@ -31,8 +32,8 @@ class Content(Protocol):
 
     size_bytes: int
 
-    def read(self, at: int, size: int) -> bytes:
-        """Return exactly so many bytes. Raises FileChanged, FolderFailed."""
+    def read_into(self, place: memoryview, at: int) -> None:
+        """Fill a place with the bytes from `at` on. Raises FileChanged, FolderFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,22 @@ class KeptSound:
         self._shape = shape
         self.size_bytes = shape.size_bytes
 
-    def read(self, at: int, size: int) -> bytes:
-        """Return exactly so many bytes. Raises FileChanged, FolderFailed."""
-        shape, end = self._shape, at + size
-        pieces = [shape.head[at:end]]
-        begin = max(at, len(shape.head))
-        wanted = min(end, shape.until) - begin
-        if wanted > 0:
-            pieces.append(self._file.read(begin, wanted))
-            if len(pieces[-1]) != wanted:
-                raise FileChanged("the file became shorter while it was read")
+    def read_into(self, place: memoryview, at: int) -> None:
+        """Fill a place with the bytes from `at` on. Raises FileChanged, FolderFailed."""
+        shape, end = self._shape, at + len(place)
+        head = shape.head[at:end]
+        place[: len(head)] = head
+        begin, until = max(at, len(shape.head)), min(end, shape.until)
+        if until > begin and self._file.read_into(place[begin - at : until - at], begin) != until - begin:
+            raise FileChanged("the file became shorter while it was read")
         if end > shape.until:
-            pieces.append(shape.padding)
-        return pieces[1] if not pieces[0] and len(pieces) == 2 else b"".join(pieces)  # noqa: PLR2004 - head and file
+            place[max(shape.until - at, 0) :] = shape.padding[max(at - shape.until, 0) : end - shape.until]
+
+    def read(self, at: int, size: int) -> bytearray:
+        """Return exactly so many bytes. Raises FileChanged, FolderFailed."""
+        found = bytearray(size)
+        self.read_into(memoryview(found), at)
+        return found
 
 
 def ranges(size_bytes: int, most: int) -> Iterator[tuple[int, int]]:
@@ -83,11 +87,19 @@ def ranges(size_bytes: int, most: int) -> Iterator[tuple[int, int]]:
         yield at, min(most, size_bytes - at)
 
 
+def pieces(content: Content) -> Iterator[memoryview]:
+    """Yield all of a content; each piece is good until the next one is asked for."""
+    with BLOCKS.block() as block:
+        for at, size in ranges(content.size_bytes, PIECE_BYTES):
+            content.read_into(block[:size], at)
+            yield block[:size]
+
+
 def digest_of(content: Content, part_bytes: int = PART_BYTES) -> Digest:
     """Return a fingerprint by reading everything once."""
     hashes = _Hashes(content.size_bytes, part_bytes)
-    for at, size in ranges(content.size_bytes, PIECE_BYTES):
-        hashes.take(content.read(at, size))
+    for piece in pieces(content):
+        hashes.take(piece)
     return hashes.digest()
 
 
@@ -96,12 +108,11 @@ def measure(content: KeptSound, shape: Shape, part_bytes: int = PART_BYTES) -> M
     hashes = _Hashes(content.size_bytes, part_bytes)
     picture = _Picture(shape) if shape.format.is_pcm16 else None
     sound_at = shape.data_offset
-    for at, size in ranges(content.size_bytes, PIECE_BYTES):
-        piece = content.read(at, size)
+    for piece in pieces(content):
         hashes.take(piece)
         if picture is not None:
-            picture.take(memoryview(piece)[sound_at:] if sound_at else piece)
-            sound_at = max(0, sound_at - size)
+            picture.take(piece[sound_at:])
+            sound_at = max(0, sound_at - len(piece))
     digest = hashes.digest()
     if picture is None:
         return Measured(digest, is_silent=False, waveform=None)
@@ -118,7 +129,7 @@ class _Hashes:
         self._parts = [hashlib.sha256() for _ in ranges(size_bytes, part_bytes)]
         self._taken = 0
 
-    def take(self, piece: bytes) -> None:
+    def take(self, piece: memoryview) -> None:
         self._whole.update(piece)
         if len(self._parts) > 1:
             self._parts[self._taken // self._part_bytes].update(piece)
@@ -144,7 +155,7 @@ class _Picture:
     def is_silent(self) -> bool:
         return not self._peaks.size or int(self._peaks.max()) <= SILENT_PEAK
 
-    def take(self, sound: bytes | memoryview) -> None:
+    def take(self, sound: memoryview) -> None:
         """Take the next bytes of the sound; what follows its end (titles) is left out."""
         held = self._rest + bytes(sound) if self._rest else sound
         frame = self._channels * 2
@@ -158,11 +169,10 @@ class _Picture:
         first, offset = divmod(self._taken, self._column_frames)
         edges = np.arange(self._column_frames - offset, len(samples), self._column_frames)
         starts = np.concatenate(([0], edges))
-        # The loudest by both ends: abs of the lowest 16-bit sample has no 16-bit value, and this copies nothing.
-        highest = np.maximum.reduceat(samples, starts, axis=0).astype(np.int32)
-        lowest = -np.minimum.reduceat(samples, starts, axis=0).astype(np.int32)
+        # The lowest sample has no positive of 16 bits: its abs is itself, and the right one when it is read unsigned.
+        loudness = np.abs(samples).view(np.uint16)
         place = self._peaks[first : first + len(starts)]
-        np.maximum(place, np.maximum(highest, lowest), out=place)
+        np.maximum(place, np.maximum.reduceat(loudness, starts, axis=0), out=place)
         self._taken += len(samples)
 
     def drawn(self) -> Waveform:

@@ -14,16 +14,15 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from services.recorder.adapters.gathering import Gathered
 from services.recorder.adapters.measure import Waveform
 from services.recorder.domain.finding import Search
-from services.recorder.domain.location import Location
 from services.recorder.errors import DocumentsFailed, Hostile, RecorderError
 from services.shared.chassis.documents import open_database, sentence_of
 
 COLLECTION = "recordings"
-WAVEFORMS = "recording_waveforms"
-BELONGINGS = (WAVEFORMS, "transcripts")
-"""Collections whose documents carry a recording's id and go with it."""
+TRANSCRIPTS = "transcripts"
 LIST_LIMIT = 200
 _DUPLICATE_KEY = 11000
+_WITHOUT_PICTURE = {"waveform": 0}
+_STAYS = {"$in": [0, None]}
 NEWEST_FIRST = [("recorded_us", DESCENDING), ("_id", DESCENDING)]
 
 
@@ -66,6 +65,7 @@ class RecordingDocument:
     """The remotes that have, or shall have, a copy."""
 
 
+Written = tuple[RecordingDocument, Waveform | None]
 FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason", "copies")
 """A later try of the same recording changes none of these."""
 
@@ -76,10 +76,9 @@ class RecordingDocuments:
     def __init__(self, uri: str) -> None:
         self.database: Database[dict[str, Any]] = open_database(uri, "recorder")
         self._has_index = False
-        # A node stores several recordings at once: a question and two writes each are a third of what storing costs.
+        # A node stores several recordings at once: a question and a write for each are a third of what storing costs.
         self._find = Gathered(self._find_all)
         self._write = Gathered(self._write_all)
-        self._draw = Gathered(self._draw_all)
 
     def find(self, recording_id: str) -> RecordingDocument | None:
         """Return a recording's document."""
@@ -88,13 +87,15 @@ class RecordingDocuments:
     def find_for(self, tenant_id: str, recording_id: str) -> RecordingDocument | None:
         """Return a recording of this tenant; another tenant's does not exist."""
         with _as_documents_failed():
-            found = document_of(self._recordings().find_one({"_id": recording_id, "tenant_id": tenant_id}))
+            place = {"_id": recording_id, "tenant_id": tenant_id}
+            found = document_of(self._recordings().find_one(place, _WITHOUT_PICTURE))
         return None if found is None or found.deleted_us else found
 
     def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
         """Return this tenant's recordings that are looked for, newest first."""
         with _as_documents_failed():
-            rows = self._recordings().find(search.query(tenant_id)).sort(NEWEST_FIRST).limit(search.limit)
+            rows = self._recordings().find(search.query(tenant_id), _WITHOUT_PICTURE)
+            rows = rows.sort(NEWEST_FIRST).limit(search.limit)
             return [document for document in map(document_of, rows) if document is not None]
 
     def companies(self) -> list[str]:
@@ -104,92 +105,96 @@ class RecordingDocuments:
 
     def hold(self, tenant_id: str, recording_id: str, *, held: bool) -> bool:
         """Put a recording under a legal hold or end that; False where there is no such recording."""
-        place = {"_id": recording_id, "tenant_id": tenant_id, "deleted_us": {"$in": [0, None]}}
+        place = {"_id": recording_id, "tenant_id": tenant_id, "deleted_us": _STAYS}
         with _as_documents_failed():
             return self._recordings().update_one(place, {"$set": {"legal_hold": held}}).matched_count == 1
 
     def transcript(self, tenant_id: str, recording_id: str) -> dict[str, Any] | None:
         """Return what was said, as it is kept."""
         with _as_documents_failed():
-            return self.database["transcripts"].find_one({"_id": recording_id, "tenant_id": tenant_id})
+            return self.database[TRANSCRIPTS].find_one({"_id": recording_id, "tenant_id": tenant_id})
 
     def of_call(self, tenant_id: str, call_id: str) -> list[RecordingDocument]:
         """Return this tenant's recordings of a call, oldest first, at most LIST_LIMIT."""
         with _as_documents_failed():
-            wanted = {"tenant_id": tenant_id, "call_id": call_id, "deleted_us": {"$in": [0, None]}}
-            rows = self._recordings().find(wanted).limit(LIST_LIMIT)
+            wanted = {"tenant_id": tenant_id, "call_id": call_id, "deleted_us": _STAYS}
+            rows = self._recordings().find(wanted, _WITHOUT_PICTURE).limit(LIST_LIMIT)
             found = [document for document in map(document_of, rows) if document is not None]
         return sorted(found, key=lambda document: (document.recorded_us, document.recording_id))
 
-    def write(self, document: RecordingDocument) -> RecordingDocument:
-        """Write a document and return it as it is kept: the moment of storing is the first try's.
+    def write(self, document: RecordingDocument, waveform: Waveform | None = None) -> RecordingDocument:
+        """Write a document with its picture and return it as it is kept.
 
-        Raises Hostile when the id belongs to a recording of another call.
+        The moment of storing is the first try's, and a recording that was deleted meanwhile stays so: nothing is
+        written. Raises Hostile when the id belongs to a recording of another call.
         """
-        return self._write.ask(document)
-
-    def draw(self, location: Location, waveform: Waveform) -> None:
-        """Keep a recording's picture."""
-        self._draw.ask((location, waveform))
+        return self._write.ask((document, waveform))
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it."""
         with _as_documents_failed():
             self._recordings().update_one(
-                {"_id": document.recording_id, "legal_hold": {"$ne": True}, "deleted_us": {"$in": [0, None]}},
+                {"_id": document.recording_id, "legal_hold": {"$ne": True}, "deleted_us": _STAYS},
                 {"$set": {"deleted_us": at_us, "delete_reason": reason, "removal_open": True}},
             )
-            row = self._recordings().find_one({"_id": document.recording_id, "deleted_us": {"$gt": 0}})
+            gone = {"_id": document.recording_id, "deleted_us": {"$gt": 0}}
+            row = self._recordings().find_one(gone, _WITHOUT_PICTURE)
         return document_of(row)
 
     def strip(self, document: RecordingDocument) -> None:
         """Delete what tells who is heard, and what was said; that a recording was here and went stays."""
         with _as_documents_failed():
-            for collection in BELONGINGS:
-                self.database[collection].delete_many({"_id": document.recording_id})
+            self.database[TRANSCRIPTS].delete_many({"_id": document.recording_id})
             self._recordings().update_one(
                 {"_id": document.recording_id},
-                {"$set": {"caller": "", "key": ""}, "$unset": {"removal_open": ""}},
+                {"$set": {"caller": "", "key": ""}, "$unset": {"waveform": "", "removal_open": ""}},
             )
 
     def waveform(self, recording_id: str) -> Waveform | None:
         """Return a recording's picture."""
         with _as_documents_failed():
-            row = self.database[WAVEFORMS].find_one({"_id": recording_id})
-        return None if row is None else Waveform(row["column_ms"], row["channels"], bytes(row["peaks"]))
+            row = self._recordings().find_one({"_id": recording_id}, {"waveform": 1})
+        drawn = (row or {}).get("waveform")
+        return None if drawn is None else Waveform(drawn["column_ms"], drawn["channels"], bytes(drawn["peaks"]))
 
     def _find_all(self, ids: list[str]) -> list[RecordingDocument | RecorderError | None]:
         with _as_documents_failed():
-            rows = {row["_id"]: row for row in self._recordings().find({"_id": {"$in": ids}})}
+            rows = {row["_id"]: row for row in self._recordings().find({"_id": {"$in": ids}}, _WITHOUT_PICTURE)}
         return [document_of(rows.get(recording_id)) for recording_id in ids]
 
-    def _draw_all(self, drawn: list[tuple[Location, Waveform]]) -> list[RecorderError | None]:
-        with _as_documents_failed():
-            self.database[WAVEFORMS].bulk_write([_drawing(*each) for each in drawn], ordered=False)
-        return [None] * len(drawn)
+    def _write_all(self, written: list[Written]) -> list[RecordingDocument | RecorderError]:
+        """Insert all: nearly every recording is new, and an upsert is twice an insert's work for the store."""
+        refused = self._insert_all(written)
+        again = [written[at] for at, code in refused.items() if code == _DUPLICATE_KEY]
+        known = self._update_all(again) if again else {}
+        found: list[RecordingDocument | RecorderError] = []
+        for at, (document, _) in enumerate(written):
+            if at not in refused:
+                found.append(document)
+            elif refused[at] != _DUPLICATE_KEY:
+                found.append(DocumentsFailed(f"the document store refused a write with code {refused[at]}"))
+            else:
+                found.append(_kept(document, known.get(document.recording_id)))
+        return found
 
-    def _write_all(self, documents: list[RecordingDocument]) -> list[RecordingDocument | RecorderError]:
+    def _insert_all(self, written: list[Written]) -> dict[int, int | None]:
+        """Return which were refused, and with what code."""
         with _as_documents_failed():
             try:
-                told = self._recordings().bulk_write([_writing(each) for each in documents], ordered=False)
-                made, failed = set(told.upserted_ids or ()), {}
+                self._recordings().insert_many([_row(*each) for each in written], ordered=False)
             except BulkWriteError as error:
-                made = {each["index"] for each in error.details.get("upserted", ())}
-                failed = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
-                if not failed:
+                refused = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
+                if not refused:
                     raise  # it was written, but not as safely as was asked for
-        former = [each.recording_id for at, each in enumerate(documents) if at not in made and at not in failed]
-        found_again = self._find_all(former) if former else []
-        kept = {each.recording_id: each for each in found_again if isinstance(each, RecordingDocument)}
-        found: list[RecordingDocument | RecorderError] = []
-        for at, document in enumerate(documents):
-            if at in failed:
-                found.append(_not_written(failed[at]))
-            elif at in made:
-                found.append(document)
-            else:
-                found.append(kept.get(document.recording_id) or DocumentsFailed("what was written can't be found"))
-        return found
+                return refused
+        return {}
+
+    def _update_all(self, written: list[Written]) -> dict[str, RecordingDocument]:
+        """Write what a later try may change, where the recording is of the same call; return them as they are kept."""
+        with _as_documents_failed():
+            self._recordings().bulk_write([_change(*each) for each in written], ordered=False)
+        found = self._find_all([document.recording_id for document, _ in written])
+        return {each.recording_id: each for each in found if isinstance(each, RecordingDocument)}
 
     def _recordings(self) -> "Collection[dict[str, Any]]":
         recordings = self.database[COLLECTION]
@@ -200,31 +205,33 @@ class RecordingDocuments:
         return recordings
 
 
-def _writing(document: RecordingDocument) -> UpdateOne:
-    fields = asdict(document)
-    fields["recorded_at"] = _moment(document.recorded_us)
-    first = {name: fields.pop(name) for name in FIRST_TRYS} | {"stored_at": _moment(document.stored_us)}
-    first["copies_left"] = list(document.copies)
+def _row(document: RecordingDocument, waveform: Waveform | None) -> dict[str, Any]:
+    """Return a new recording's row."""
+    fields = asdict(document) | _drawn(waveform)
+    moments = {"recorded_at": _moment(document.recorded_us), "stored_at": _moment(document.stored_us)}
+    return {"_id": document.recording_id, **fields, **moments, "copies_left": list(document.copies)}
+
+
+def _change(document: RecordingDocument, waveform: Waveform | None) -> UpdateOne:
+    """Return what a later try changes."""
     place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
-    for key in ("tenant_id", "call_id"):
-        del fields[key]  # the upsert takes them from the filter
-    return UpdateOne(place, {"$set": fields, "$setOnInsert": first}, upsert=True)
+    fields = {name: value for name, value in asdict(document).items() if name not in FIRST_TRYS}
+    fields["recorded_at"] = _moment(document.recorded_us)
+    return UpdateOne({**place, "deleted_us": _STAYS}, {"$set": fields | _drawn(waveform)})
 
 
-def _drawing(location: Location, waveform: Waveform) -> UpdateOne:
-    fields = {
-        "tenant_id": location.tenant_id,
-        "column_ms": waveform.column_ms,
-        "channels": waveform.channels,
-        "peaks": waveform.peaks,
-    }
-    return UpdateOne({"_id": location.recording_id}, {"$set": fields}, upsert=True)
+def _drawn(waveform: Waveform | None) -> dict[str, Any]:
+    if waveform is None:
+        return {}
+    return {"waveform": {"column_ms": waveform.column_ms, "channels": waveform.channels, "peaks": waveform.peaks}}
 
 
-def _not_written(code: int | None) -> RecorderError:
-    if code == _DUPLICATE_KEY:
+def _kept(document: RecordingDocument, known: RecordingDocument | None) -> RecordingDocument | RecorderError:
+    if known is None:
+        return DocumentsFailed("what was written can't be found")
+    if (known.tenant_id, known.call_id) != (document.tenant_id, document.call_id):
         return Hostile("the recording's id belongs to another call")
-    return DocumentsFailed(f"the document store refused a write with code {code}")
+    return known
 
 
 def _moment(microseconds: int) -> datetime:

@@ -62,8 +62,11 @@ class _Folder:
                     entry.unlink()
 
     def _write(self, location: Location, document: dict[str, Any], *, outlives_power: bool) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(location), document, outlives_power=outlives_power)
+        try:
+            write_whole(self.path(location), document, outlives_power=outlives_power)
+        except FileNotFoundError:  # the first of all
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path(location), document, outlives_power=outlives_power)
 
 
 class Plans(_Folder):

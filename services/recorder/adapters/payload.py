@@ -8,7 +8,7 @@ import structlog
 
 from services.recorder.adapters.disk import in_thread
 from services.recorder.adapters.encoding import EncodedFile, encode
-from services.recorder.adapters.measure import PIECE_BYTES, Content, KeptSound, Measured, digest_of, ranges
+from services.recorder.adapters.measure import BLOCKS, PIECE_BYTES, Content, KeptSound, Measured, digest_of, ranges
 from services.recorder.adapters.own_files import Encoded, is_full
 from services.recorder.adapters.s3 import Part
 from services.recorder.domain.digest import Digest
@@ -32,10 +32,12 @@ class _Part:
     def __len__(self) -> int:
         return self._size
 
-    def __iter__(self) -> Iterator[bytes]:
-        for at, size in ranges(self._size, PIECE_BYTES):
-            self._before_each(size)
-            yield in_thread(self._content.read, self._at + at, size)
+    def __iter__(self) -> Iterator[memoryview]:
+        with BLOCKS.block() as block:
+            for at, size in ranges(self._size, PIECE_BYTES):
+                self._before_each(size)
+                in_thread(self._content.read_into, block[:size], self._at + at)
+                yield block[:size]
 
 
 class Payload:

@@ -52,7 +52,7 @@ class Documents(Protocol):
 class Sounds(Protocol):
     """Where the sound is."""
 
-    def link(self, key: str, file_name: str) -> str:
+    def link(self, key: str, file_name: str, media_type: str) -> str:
         """Return a short-lived address."""
 
     def read_range(self, key: str, first: int, last: int) -> Iterator[bytes]:
@@ -155,7 +155,7 @@ def _search(shelf: Shelf, asker: Asker) -> Response:
 
 def _one(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response:
     _note(shelf, asker, document, "linked")
-    link = shelf.sounds.link(document.key, file_name(document))
+    link = shelf.sounds.link(document.key, file_name(document), document.media_type)
     return _json({**_public(document), "link": link})
 
 

@@ -58,12 +58,12 @@ class CommandsOfDocuments(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Before the command."""
-        if event.command_name in ("find", "update", "delete", "findAndModify"):
+        if event.command_name in ("find", "insert", "update", "delete", "findAndModify"):
             self._fate.meet(f"before {event.command_name}")
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """After the answer."""
-        if event.command_name in ("find", "update", "delete", "findAndModify"):
+        if event.command_name in ("find", "insert", "update", "delete", "findAndModify"):
             self._fate.meet(f"after {event.command_name}")
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:

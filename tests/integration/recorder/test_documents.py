@@ -10,7 +10,6 @@ from services.recorder.adapters.listeners import Listeners, Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.domain.finding import read_search
-from services.recorder.domain.location import location_of
 from tests.unit.recorder.test_api import ONE
 
 
@@ -49,7 +48,7 @@ def test_a_search_finds_its_companys_own_newest_first_page_by_page(documents: Re
 def test_what_was_deleted_is_found_no_more_and_a_hold_keeps_from_it(documents: RecordingDocuments) -> None:
     one = documents.find("rec-1")
     assert one is not None
-    documents.draw(location_of("acme/call-1/rec-1.wav"), Waveform(20, 2, b"\1\2"))
+    assert documents.write(replace(one, stored_us=99), Waveform(20, 2, b"\1\2")) == one
     assert documents.waveform("rec-1") == Waveform(20, 2, b"\1\2")
     assert documents.hold("acme", "rec-1", held=True)
     assert not documents.hold("rival", "rec-1", held=False)
@@ -65,7 +64,9 @@ def test_what_was_deleted_is_found_no_more_and_a_hold_keeps_from_it(documents: R
     assert documents.find_for("acme", "rec-1") is None
     assert documents.waveform("rec-1") is None
     assert "rec-1" not in found(documents)
-    assert documents.write(replace(one, stored_us=99)).deleted_us == 5
+    again = documents.write(replace(one, stored_us=99), Waveform(20, 2, b"\1\2"))
+    assert (again.deleted_us, again.caller, again.key) == (5, "", "")
+    assert documents.waveform("rec-1") is None
 
 
 def test_listening_in_many_pieces_is_one_line(documents: RecordingDocuments) -> None:

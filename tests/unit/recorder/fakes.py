@@ -49,7 +49,7 @@ class MemoryStore(Store):
 
     def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
         self._check()
-        body = b"".join(piece for part in parts for piece in part)
+        body = b"".join(bytes(piece) for part in parts for piece in part)
         self.puts.append(key)
         if self.loses:
             return None
@@ -88,18 +88,18 @@ class MemoryDocuments(Documents):
         self._check()
         return self.rows.get(recording_id)
 
-    def write(self, document: RecordingDocument) -> RecordingDocument:
+    def write(self, document: RecordingDocument, waveform: Waveform | None = None) -> RecordingDocument:
         self._check()
         known = self.rows.get(document.recording_id)
         if known and (known.tenant_id, known.call_id) != (document.tenant_id, document.call_id):
             raise Hostile("the recording's id belongs to another call")
+        if known and known.deleted_us:
+            return known
+        if waveform:
+            self.waveforms[document.recording_id] = waveform
         kept = replace(document, **{name: getattr(known, name) for name in FIRST_TRYS}) if known else document
         self.rows[document.recording_id] = kept
         return kept
-
-    def draw(self, location: Location, waveform: Waveform) -> None:
-        self._check()
-        self.waveforms[location.recording_id] = waveform
 
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
         self._check()

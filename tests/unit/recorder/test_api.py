@@ -85,7 +85,7 @@ class Library:
         self.rows[recording_id] = replace(self.rows[recording_id], legal_hold=held)
         return True
 
-    def link(self, key: str, file_name: str) -> str:
+    def link(self, key: str, file_name: str, media_type: str) -> str:
         return f"http://store/{key}?name={file_name}"
 
     def read_range(self, key: str, first: int, last: int) -> Iterator[bytes]:

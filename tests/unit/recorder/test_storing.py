@@ -3,7 +3,7 @@
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes
 from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.domain.digest import Digest, StoredObject
-from services.recorder.domain.location import Location, location_of
+from services.recorder.domain.location import location_of
 from services.recorder.domain.naming import CallNote
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
-from services.recorder.errors import DocumentsFailed, FileChanged, StoreFailed, StoreLied
+from services.recorder.errors import FileChanged, StoreFailed, StoreLied
 from services.recorder.storing import Outcome
 from services.shared.chassis.clock import Clock
 from tests.unit.recorder.conftest import PLACE, Node
@@ -29,6 +29,14 @@ from tests.unit.recorder.sounds import cut, frames_of, sound, wav
 
 def quarantined(node: Node) -> list[bytes]:
     return [path.read_bytes() for path in (node.root / ".recorder" / "quarantine").glob("*.file")]
+
+
+def killed_after(last: Step) -> Callable[[Step, float], None]:
+    def kill(step: Step, _seconds: float) -> None:
+        if step is last:
+            raise Killed
+
+    return kill
 
 
 def test_a_finished_recording_is_stored_documented_told_and_deleted(node: Node) -> None:
@@ -224,13 +232,6 @@ class CountsQuestions(MemoryStore):
         return super().describe(key)
 
 
-class NoPictures(MemoryDocuments):
-    """A document store that refuses pictures."""
-
-    def draw(self, location: Location, waveform: Waveform) -> None:
-        raise DocumentsFailed("it is too large")
-
-
 @pytest.mark.parametrize(("answers", "questions"), [(True, 0), (False, 1)])
 def test_a_store_whose_answer_proves_what_it_holds_is_not_asked_again(
     node: Node, *, answers: bool, questions: int
@@ -249,15 +250,6 @@ def test_a_store_whose_answer_tells_of_other_bytes_is_not_believed(node: Node) -
     with pytest.raises(StoreLied):
         node.store_it()
     assert path.exists()
-
-
-def test_a_picture_that_cannot_be_kept_leaves_the_file_and_no_document(node: Node) -> None:
-    path = node.put(wav(sound(100)))
-    node.documents = NoPictures()
-    with pytest.raises(DocumentsFailed):
-        node.store_it()
-    assert path.exists()
-    assert not node.documents.rows
 
 
 def test_a_store_that_is_away_leaves_the_file(node: Node) -> None:
@@ -303,13 +295,8 @@ def test_a_claimed_file_is_left_to_its_holder(node: Node) -> None:
 def test_after_a_kill_behind_any_step_the_recording_is_stored_once(node: Node, last: Step) -> None:
     file = wav(sound(5000))
     path = node.put(file)
-
-    def kill(step: Step, _seconds: float) -> None:
-        if step is last:
-            raise Killed
-
     with pytest.raises(Killed):
-        node.storing(kill).store(PLACE)
+        node.storing(killed_after(last)).store(PLACE)
     if not path.exists():
         assert list(node.store.objects.values()) == [file]
         assert node.announcements.told
@@ -389,6 +376,31 @@ def test_a_file_whose_recording_was_deleted_meanwhile_is_not_stored_anew(node: N
     assert not path.exists()
     assert not node.store.objects
     assert len(node.store.puts) == 1
+
+
+class DeletedMeanwhile(MemoryDocuments):
+    """Documents of which one is deleted, and forgets its key, just before its sound is documented once more."""
+
+    def write(self, document: RecordingDocument, waveform: Waveform | None = None) -> RecordingDocument:
+        self.rows[document.recording_id] = replace(document, deleted_us=5, delete_reason="erasure", key="")
+        return super().write(document, waveform)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_recording_that_is_deleted_while_it_is_sent_leaves_no_sound(node: Node, *, is_killed: bool) -> None:
+    node.documents = DeletedMeanwhile()
+    path = node.put(wav(sound(400)))
+    if is_killed:
+        with pytest.raises(Killed):
+            node.storing(killed_after(Step.DOCUMENT)).store(PLACE)
+        assert len(node.store.objects) == 1
+    assert node.store_it() is Outcome.STORED
+    assert len(node.store.puts) == 1
+    assert not node.store.objects
+    assert not node.documents.waveforms
+    assert not node.announcements.told
+    assert node.announcements.deletions
+    assert not path.exists()
 
 
 def test_a_store_that_does_not_encrypt_is_not_believed(node: Node) -> None:

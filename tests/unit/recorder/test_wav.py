@@ -1,11 +1,14 @@
 """What is kept of a file is every whole frame that is in it, under a header that any player reads."""
 
 import struct
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recorder.adapters.disk import ClaimedFile
+from services.recorder.adapters.measure import KeptSound
 from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
 from tests.unit.recorder.sounds import cut, frames_of, sound, wav
 
@@ -32,6 +35,32 @@ def test_a_finished_file_is_kept_byte_for_byte(case: tuple[int, int, bytes]) -> 
     assert shape.is_complete == (len(file) > 44)
     assert (shape.format.channels, shape.format.sample_rate) == (channels, rate)
     assert shape.duration_ms == (len(file) - 44) // (2 * channels) * 1000 // rate
+
+
+class OpenFile:
+    """A claimed file of bytes in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read_into(self, place: memoryview, offset: int) -> int:
+        found = self._content[offset : offset + len(place)]
+        place[: len(found)] = found
+        return len(found)
+
+
+@given(case=pcm, is_cut=st.booleans(), data=st.data())
+def test_any_piece_of_what_is_kept_is_its_piece(
+    case: tuple[int, int, bytes], *, is_cut: bool, data: st.DataObject
+) -> None:
+    channels, rate, samples = case
+    file = cut(wav(b"", channels, rate)) + samples if is_cut else wav(whole_frames(samples, channels), channels, rate)
+    shape, whole = kept(file)
+    at = data.draw(st.integers(0, len(whole)))
+    size = data.draw(st.integers(0, len(whole) - at))
+    content = KeptSound(cast("ClaimedFile", OpenFile(file)), shape)
+    assert content.size_bytes == len(whole)
+    assert content.read(at, size) == whole[at : at + size]
 
 
 @given(pcm)
