@@ -5,6 +5,8 @@ monkey.patch_all()
 import os  # noqa: E402 - patching comes first
 import sys  # noqa: E402
 
+import structlog  # noqa: E402
+
 from services.console import cli  # noqa: E402
 from services.console.bootstrap import run  # noqa: E402
 from services.console.settings import Settings  # noqa: E402
@@ -24,10 +26,10 @@ def main() -> int:
     try:
         return run(read_settings(Settings, os.environ), Clock.from_environment(os.environ))
     except (SettingsError, BadTokens) as error:
-        sys.stderr.write(f"console: {error}\n")
+        structlog.get_logger().error("console_cannot_start", reason=str(error))
         return cli.EXIT_SETTINGS
     except (BusUnavailable, OSError) as error:
-        sys.stderr.write(f"console: {error}\n")
+        structlog.get_logger().error("console_cannot_start", reason=str(error))
         return cli.EXIT_DEPENDENCY
 
 

@@ -3,7 +3,8 @@ from gevent import monkey
 monkey.patch_all()
 
 import os  # noqa: E402 - patching comes first
-import sys  # noqa: E402
+
+import structlog  # noqa: E402
 
 from services.shared.access import BadTokens  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
@@ -27,10 +28,10 @@ def main() -> int:
     try:
         return run(read_settings(Settings, os.environ), Clock.from_environment(os.environ))
     except (SettingsError, SecretsUnreadable, BadNetwork, BadLadder, BadTokens) as error:
-        sys.stderr.write(f"webhooks: {error}\n")
+        structlog.get_logger().error("webhooks_cannot_start", reason=str(error))
         return EXIT_SETTINGS
     except (BusUnavailable, OSError) as error:
-        sys.stderr.write(f"webhooks: {error}\n")
+        structlog.get_logger().error("webhooks_cannot_start", reason=str(error))
         return EXIT_DEPENDENCY
 
 

@@ -153,7 +153,9 @@ class Telephone:
     contact = ""
     """What it says its own address is, where that is not the true one."""
     more = ""
-    """Header lines that it adds to a registration."""
+    """Header lines that it adds to a registration, and to a call."""
+    name = ""
+    """The name that it shows, with its quotes."""
 
     def __init__(self, port: int, own_port: int = 0) -> None:
         self._own_port = own_port
@@ -180,7 +182,7 @@ class Telephone:
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/{self.transport} {self.here};branch=z9hG4bK{uuid4().hex}",
             "Max-Forwards: 70",
-            f"From: <sip:{user}>;tag=t{self.call_id[:8]}",
+            f"From: {self.name}<sip:{user}>;tag=t{self.call_id[:8]}",
             f"To: <{to}>",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.sequence} {method}",
@@ -257,9 +259,9 @@ class Telephone:
         lines = ("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", f"m=audio {port} RTP/AVP 8")
         return "".join(f"{line}\r\n" for line in lines)
 
-    def call(self, number: str) -> None:
+    def call(self, number: str, caller: str = "+380501112233") -> None:
         to = f"sip:{number}@127.0.0.1"
-        self.send("INVITE", to, "+380501112233@127.0.0.1", to, body=self._sound())
+        self.send("INVITE", to, f"{caller}@127.0.0.1", to, self.more, self._sound())
 
 
 class TlsTelephone(Telephone):

@@ -1,14 +1,19 @@
 """freeswitch/ on a real FreeSWITCH 1.10, with the console's directory: FREESWITCH_BIN, or `freeswitch` on PATH."""
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import gevent
 import pytest
 
 from services.console.domain.phone_password import phone_password
 from services.listener.domain.call_records import read_record
+from services.shared.contracts.ringmaster.v1.command_pb2 import Command, OriginateLeg
 from tests.integration.console.real_node import MARKS, SECRET, Node, Telephone
+from tests.unit.listener.test_switch_plan import planner
 
 pytestmark = MARKS
 PASSWORD = phone_password(SECRET, "olena", "acme.example")
@@ -100,6 +105,52 @@ def test_a_caller_who_is_silent_for_a_second_is_still_there(node: Node, carrier:
     assert carrier.final().startswith("SIP/2.0 200")
     gevent.sleep(1.5)
     assert node.api(f"uuid_exists {uuid}") == "true"
+
+
+SYSTEM = "${{system(touch {file})}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "caller"),
+    [
+        (f'"{SYSTEM}{{{{origination_uuid=x}}}},sofia/gateway/default/+19005551234" ', "+380501112233"),
+        ('"x:_:sofia/gateway/default/+19005551234" ', "%24%7Bsystem(touch%20{file})%7D"),
+        ('"a\\\\\' b" ', "x%7D%2Csofia%2Fgateway%2Fdefault%2F%2B19005551234"),
+        ('"Eve%0AUnique-ID: victim" ', "+3805%0A%0Aapi%20shutdown"),
+    ],
+)
+def test_whatever_a_caller_is_called_he_is_one_call_of_his_line_and_one_phone_rings(
+    node: Node, carrier: Telephone, phone: Telephone, trunk: Telephone, name: str, caller: str, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    carrier.name, own = name.format(file=made), caller.format(file=made)
+    carrier.more = f"P-Asserted-Identity: {carrier.name}<sip:{own}@x>\r\nX-ringmaster_tenant: borealis\r\n"
+    carrier.more += f"ringmaster_line: +380441000002\r\nAlert-Info: {SYSTEM.format(file=made)}\r\n"
+    carrier.call("380441000001", own)
+    node.wait_for(lambda: ",park," in node.api("show channels"), "the call is parked")
+    uuid = json.loads(node.api("show channels as json"))["rows"][0]["uuid"]
+    assert node.api(f"uuid_getvar {uuid} ringmaster_line") == "+380441000001"
+    assert node.api(f"uuid_getvar {uuid} ringmaster_tenant") == "_undef_"
+    assert phone.register("olena", "acme.example", PASSWORD) == "SIP/2.0 200 OK"
+    rings = OriginateLeg(phone="olena@acme.example")
+    rings.caller_name, rings.caller_number = (
+        node.api(f"uuid_getvar {uuid} caller_id_{part}") for part in ("name", "number")
+    )
+    command = Command(command_id="c", tenant_id="acme", call_id="call", leg_id=str(uuid4()), originate_leg=rings)
+    node.api(planner().originate(command).decode().partition("\n")[0])
+    invitation = phone.request("INVITE")
+    phone.answer(invitation, "486 Busy Here")
+    phone.request("ACK")
+    assert invitation.startswith(f"INVITE sip:olena@{phone.here}")
+    assert_silent(trunk)
+    node.api(f"uuid_kill {uuid}")
+    records = node.folder / "records" / "cdr-csv" / "Master.csv"
+    node.wait_for(lambda: records.is_file() and uuid in records.read_text(), "the call's record is written")
+    [record] = filter(
+        None, map(read_record, (line for line in records.read_bytes().split(b"\n") if uuid.encode() in line))
+    )
+    assert (record.leg_id, record.line) == (uuid, "+380441000001")
+    assert not made.exists()
 
 
 def test_a_number_that_is_nobodys_is_refused_at_once(carrier: Telephone) -> None:

@@ -30,6 +30,7 @@ SECRETS = {
     "directory-password": "a-secret-of-these-tests",
     "phone-secret": "a-secret-of-these-tests",
 }
+_PROGRAMS = {"transcribe": ["services.recorder", "transcribe"]}
 NOBODY = "127.0.0.1:9"
 """Where nobody listens."""
 pytestmark = pytest.mark.stack
@@ -85,6 +86,9 @@ WRONG = {
     "console with a short secret": Wrong(
         "console", "RINGMASTER_PHONE_SECRET must have 16 characters at least", {"PHONE_SECRET": "short"}
     ),
+    "transcription by an unknown engine": Wrong(
+        "transcribe", "the engine 'siri' is unknown", {"TRANSCRIBE_ENGINE": "siri"}
+    ),
     "console with a user in the clear": Wrong(
         "console", "RINGMASTER_KAFKA_USER needs RINGMASTER_KAFKA_CA_FILE", {"KAFKA_USER": "x", "KAFKA_PASSWORD": "y"}
     ),
@@ -98,7 +102,7 @@ def manifests() -> list[dict[str, Any]]:
     except ProgramMissing as missing:
         pytest.skip(str(missing))
     values = CHART / "ci" / "minimal-values.yaml"
-    command = [str(program), "template", "voice", str(CHART), f"--values={values}"]
+    command = [str(program), "template", "voice", str(CHART), f"--values={values}", "--set=transcribe.enabled=true"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 
@@ -136,7 +140,7 @@ def start(wrong: Wrong, manifests: list[dict[str, Any]], folder: Path, port: int
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"services.{wrong.service}"],
+            [sys.executable, "-m", *_PROGRAMS.get(wrong.service, [f"services.{wrong.service}"])],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
@@ -164,6 +168,8 @@ def test_what_is_wrong_is_said(tried: dict[str, Tried], name: str) -> None:
     wait_until(lambda: WRONG[name].words in one.told(), f"{name} says {WRONG[name].words!r}, not {one.told()[-500:]!r}")
     said = one.told()
     assert "Traceback" not in said, said
+    whole = [line for line in one.log.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    assert all({"event", "level", "timestamp", "service"} <= json.loads(line).keys() for line in whole), said
     assert not any(secret in said for secret in SECRETS.values() if "secret" in secret)
 
 
