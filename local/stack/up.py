@@ -61,8 +61,9 @@ def _welcome(layout: Layout) -> str:
         (
             "",
             "Calls are flowing.",
-            f"  webhooks page  {layout.url('webhooks', '/login')}?token={ADMIN_TOKEN}",
-            f"  live page      {layout.url('stats', '/login')}?token={ADMIN_TOKEN}",
+            f"  live page      {layout.url('stats', '/login')}?token={ADMIN_TOKEN}   (reports are beside it)",
+            f"  recordings     {layout.url('recorder', '/login')}?token={ADMIN_TOKEN}",
+            f"  webhooks       {layout.url('webhooks', '/login')}?token={ADMIN_TOKEN}",
             f"  call log       {layout.url('stats', '/v1/calls')}   (Bearer {ADMIN_TOKEN})",
             f"  agents' API    {layout.url('console', '/v1/tenants')}   (Bearer {ADMIN_TOKEN})",
             f"  webhooks got   {layout.url('receiver', '/summary')}",
