@@ -51,15 +51,17 @@ class Blocks:
 
     @contextmanager
     def block(self) -> Iterator[memoryview]:
-        """Lend a block, to threads too."""
+        """Lend a block, to threads too.
+
+        After an exception it is not used again: a thread that nobody waits for any more may still be reading into it,
+        and would put one recording's sound into another.
+        """
         try:
             block = self._free.pop()
         except IndexError:
             block = bytearray(self._size_bytes)
-        try:
-            yield memoryview(block)
-        finally:
-            self._free.append(block)
+        yield memoryview(block)
+        self._free.append(block)
 
 
 class ClaimedFile:
