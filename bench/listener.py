@@ -4,13 +4,14 @@
 from a real FreeSWITCH, each time with new leg ids; the broker is RINGMASTER_KAFKA_BOOTSTRAP or one started for the run.
 Both publish one record for each event that is a fact; measured from the first event to the last acknowledgement.
 
-Seen on two cores that nothing else used, medians of interleaved runs of 40,000 events:
+Seen on two cores that nothing else used, medians of five interleaved runs of 40,000 events:
 
                                             ours          stock parts
-    CPU per event                           17.5 us       122 us          6.98 times less, 4 wanted
-    facts acknowledged a second and core    37,457        not noted       15,000 wanted
-    longest pause of the hub, own CPU       5.2 ms        not noted       25 wanted
-    memory, 10 % to 100 % of 10^6 events    + 0.8 MB      not measured    32 wanted
+    CPU per event                           18.3 us       113 us          6.17 times less, 4 wanted
+    facts acknowledged a second and core    35,859        6,465           15,000 wanted
+    longest pause of the hub, wall clock    9.4 ms        1,379 ms
+    longest pause of the hub, own CPU       5.4 ms        1,021 ms        25 wanted
+    memory, 10 % to 100 % of 10^6 events    + 0.95 MB     not measured    32 wanted
 
 A broker that is away is no part of it: tests/integration/listener/test_broker_outage.py kills one. With
 RINGMASTER_OUTAGE_SECONDS=300 and nine calls a second: 2,700 calls, 1.5 MB spooled, all told in order 3.6 s after its

@@ -26,7 +26,7 @@ ROUTER_INPUTS_A_CORE: Final = 39_200.0
 """bench/router.py: whole decisions, the pure core, the least of its sizes."""
 ROUTER_SHELL_SHARE: Final = 0.06
 """Of the pure core's rate, with the broker's client around it: 40 offers/s of 18 inputs take 30 % (bench/latency)."""
-LISTENER_FACTS_A_CORE: Final = 37_457.0
+LISTENER_FACTS_A_CORE: Final = 35_859.0
 """bench/listener.py: socket to acknowledged."""
 WEBHOOKS_A_CORE: Final = 7_186.0
 """bench/webhooks: consume, match, sign, send, log."""
