@@ -18,6 +18,7 @@ from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
+from services.console.changing import DocumentDesk
 from services.console.desk import Desk
 from services.console.domain.callback_view import CallbackView
 from services.console.domain.campaign_view import CampaignView
@@ -37,7 +38,7 @@ from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
 from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
-from services.shared.bus.topics import CALLS, REPLIES, TENANTS
+from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANTS
 from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.description import hold_to_description
@@ -66,6 +67,7 @@ class Outside:
     replies: Reader
     calls: Reader
     tenants: Reader
+    document_requests: Reader
     tokens: Holders
     clock: Clock
     switch: SwitchAccess | None = None
@@ -87,6 +89,7 @@ class Console:
         self.publisher = Publisher(outside.store, outside.sender, outside.clock)
         self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
         self.desk = Desk(outside.sender, outside.replies, outside.clock)
+        self.document_desk = DocumentDesk(outside.document_requests, outside.sender, self.tenancy, outside.clock)
         take = into_all(into_live(self.live), into_callbacks(self.callbacks), into_campaigns(self.campaigns))
         documents = into_documents(self.directory.put, self.directory.remove)
         self._calls = Follower(lambda: outside.calls, take, unreadable=_count_unreadable)
@@ -96,6 +99,7 @@ class Console:
         """Start everything under the supervisor."""
         stopping = supervisor.stopping
         supervisor.spawn("replies", self.desk.listen, stopping)
+        supervisor.spawn("document requests", self.document_desk.run, stopping)
         supervisor.spawn("calls", self._calls.run, stopping)
         supervisor.spawn("tenants", self._tenants.run, stopping)
         supervisor.spawn("outbox", self._repair, stopping)
@@ -162,6 +166,7 @@ def run(settings: Settings, clock: Clock) -> int:
         replies=Consumer(bootstrap, None, [REPLIES], "console-replies", from_beginning=False),
         calls=Consumer(bootstrap, None, [CALLS], "console-calls", gather_ms=GATHER_MS),
         tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
+        document_requests=Consumer(bootstrap, None, [DOCUMENT_REQUESTS], "console-documents", from_beginning=False),
         clock=clock,
         switch=switch,
         prepare=store.prepare,

@@ -7,6 +7,11 @@ OUTBOX = Gauge("ringmaster_console_outbox_versions", "Versions that are stored a
 REQUESTS = Counter(
     "ringmaster_console_requests_total", "Requests to the router: accepted, refused or late.", ["request", "outcome"]
 )
+DOCUMENT_REQUESTS = Counter(
+    "ringmaster_console_document_requests_total",
+    "Requests of other services' pages to see or change a part of a document, by outcome.",
+    ["request", "outcome"],
+)
 REPLY_SECONDS = Histogram(
     "ringmaster_console_reply_seconds",
     "From writing a request to the router's reply, or to giving up.",

@@ -44,7 +44,7 @@ class Tenancy:
         """
         checked(document)
         tenant_id = document["tenant_id"]
-        former = self._store.applied_by(tenant_id, request_id) if request_id else None
+        former = self.applied_by(tenant_id, request_id)
         if former is not None:
             return Applied(former, is_new=False, is_published=former.is_published or self._publish(former))
         head = self._store.head(tenant_id)
@@ -71,6 +71,10 @@ class Tenancy:
     def rollback(self, tenant_id: str, number: int, actor: str, request_id: str = "") -> Applied:
         """Put an older version in force again, as a new one. Raises NoSuchVersion, and what `apply` raises."""
         return self.apply(self.version(tenant_id, number).document, actor, request_id)
+
+    def applied_by(self, tenant_id: str, request_id: str) -> Version | None:
+        """Return the version that a request has applied, None for one that has not, or has no id."""
+        return self._store.applied_by(tenant_id, request_id) if request_id else None
 
     def tenants(self) -> list[str]:
         """Return all tenants' ids."""

@@ -29,6 +29,7 @@ class Action(Enum):
 
     READ_DOCUMENT = "read the tenant's document"
     CHANGE_DOCUMENT = "change the tenant's document"
+    CHANGE_RULES = "change rules"
     READ_LIVE = "see agents and calls"
     ACT_FOR_AGENT = "act for an agent"
     CONTROL_CALL = "control a call"

@@ -14,10 +14,12 @@ from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.pages import Pages
 from services.webhooks import metrics
 from services.webhooks.api.deliveries import Journal, delivery_routes
+from services.webhooks.api.documents import document_routes
 from services.webhooks.api.endpoints import endpoint_routes, tenant_routes
 from services.webhooks.api.replays import replay_routes
 from services.webhooks.api.rules import rule_routes
 from services.webhooks.directory import Directory
+from services.webhooks.document_changes import DocumentChanges
 from services.webhooks.domain.masking import BodyPolicy
 from services.webhooks.dry_run import DryRun
 from services.webhooks.health import Health
@@ -26,8 +28,9 @@ from services.webhooks.replays import ReplayStore
 from services.webhooks.secret_book import SecretBook
 
 _ABOUT: Final = (
-    "What was sent to a contact centre's endpoints, and sending it again. Endpoints and rules themselves stand in the "
-    "tenant's document, which the console's API changes. Every error is a problem (RFC 9457)."
+    "What was sent to a contact centre's endpoints, and sending it again. Endpoints and rules stand in the tenant's "
+    "document, which the console keeps: a change asked for here is one of its versions. Every error is a problem (RFC "
+    "9457)."
 )
 COOKIE: Final = "ringmaster_webhooks"
 PAGE: Final = Path(__file__).resolve().parent / "page"
@@ -45,6 +48,7 @@ class Desk:
     secrets: SecretBook
     replays: ReplayStore
     dry_run: DryRun
+    changes: DocumentChanges
     policy: BodyPolicy
     clock: Clock
 
@@ -65,4 +69,5 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
     )
     app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock))
     app.register_blueprint(rule_routes(admission, desk.directory, desk.dry_run))
+    app.register_blueprint(document_routes(admission, desk.changes, desk.directory, desk.secrets))
     app.register_blueprint(page_routes(admission, Pages(PAGE, TITLE, "webhooks")))

@@ -9,7 +9,7 @@ from gevent.event import Event as Flag
 from gevent.pool import Pool
 
 from services.shared.bus.ports import BatchSender
-from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, TENANTS
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, DOCUMENT_REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError
@@ -48,6 +48,7 @@ from services.webhooks.call_order import CallOrder
 from services.webhooks.delivery_log import DeliveryLog, LogStore
 from services.webhooks.directory import Directory
 from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.document_changes import DocumentChanges
 from services.webhooks.domain.batch import BATCH
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
@@ -194,6 +195,7 @@ class Webhooks:
         self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
         self._dry_run = DryRun(history, parts.clock)
+        self._changes = DocumentChanges(sender, parts.bus.consumer(None, [DOCUMENT_REPLIES]), parts.clock)
         self._replays = Replays(
             parts.stores.replays, parts.stores.log.states, history.since, self.directory, hand_over, parts.clock
         )
@@ -217,6 +219,7 @@ class Webhooks:
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
         spawn("replays", self._replays.run, stopping)
+        spawn("document replies", self._changes.listen, stopping)
         spawn("delivery log", self._delivery_log.run, stopping)
         self._supervisor.spawn_task("failing endpoints", self._remember_failing, stopping)
         spawn("secrets", self._watch_secrets, stopping)
@@ -246,6 +249,7 @@ class Webhooks:
             parts.secrets,
             parts.stores.replays,
             self._dry_run,
+            self._changes,
             parts.policy,
             parts.clock,
         )

@@ -25,6 +25,10 @@ PAUSE_SECONDS = 1.0
 # How often due deliveries are looked for, seconds of real time.
 LOOK_SECONDS = 0.1
 LOOK_LIMIT = 200
+# Between two looks this many times what the last one took goes by: a store that is slow, or has thousands that are due,
+# must have time for those who settle deliveries. Ten looks a second at two thousand that were due, on a store that
+# sorts them anew each time, kept it so busy that healthy endpoints waited minutes for their turn in the room.
+LOOK_REST = 4.0
 # How often the number of those that wait is asked for, seconds.
 COUNT_SECONDS = 1.0
 # A delivery that was taken and never settled comes due again after this time, seconds of real time: where the process
@@ -96,11 +100,12 @@ class RetryScheduler:
         """Look for due deliveries until stopped."""
         is_begun = False
         while not stopping.is_set():
-            pause = LOOK_SECONDS
+            began = time.monotonic()
             try:
                 is_begun = is_begun or self._take_back()
                 self._start_due(stopping)
                 self._count()
+                pause = max(LOOK_SECONDS, LOOK_REST * (time.monotonic() - began))
             except StoreUnavailable as error:
                 metrics.STORE_FAILURES.inc()
                 log.warning("waiting_room_unreadable", reason=str(error))

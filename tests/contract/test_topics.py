@@ -10,6 +10,7 @@ from services.shared.bus import topics
 from services.shared.contracts.ringmaster.v1 import (
     command_pb2,
     delivery_pb2,
+    document_pb2,
     event_pb2,
     input_pb2,
     recognition_pb2,
@@ -27,6 +28,8 @@ MESSAGES: dict[str, type[Message]] = {
     "ringmaster.v1.TenantDocument": tenant_pb2.TenantDocument,
     "ringmaster.v1.Reply": request_pb2.Reply,
     "ringmaster.v1.Delivery": delivery_pb2.Delivery,
+    "ringmaster.v1.DocumentRequest": document_pb2.DocumentRequest,
+    "ringmaster.v1.DocumentReply": document_pb2.DocumentReply,
     "ringmaster.v1.RecogniseClip": recognition_pb2.RecogniseClip,
 }
 EXAMPLES = [(document["message"], example) for document in DOCUMENTS.values() for example in document["examples"]]

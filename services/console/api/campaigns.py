@@ -7,11 +7,12 @@ from services.console.api.access import Gate, json_answer, listed, read_body, re
 from services.console.api.describing import asks_router, described, text
 from services.console.api.models import FAULT, NOTHING
 from services.console.api.requests import ask_router, request_id_of
-from services.console.desk import Desk, TooManyWaiting
+from services.console.desk import Desk
 from services.console.domain.campaign_view import CampaignView
 from services.console.domain.contact_list import MOST_BYTES, ContactList, UnreadableList, read_contacts
 from services.console.domain.directory import Directory
 from services.shared.access import Action, Principal
+from services.shared.bus.asking import TooManyWaiting
 from services.shared.bus.errors import BusError
 from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import AddContacts, Contact, Request, RunCampaign

@@ -6,8 +6,9 @@ from typing import Final
 from flask import Response, request
 
 from services.console.api.access import json_answer, refuse
-from services.console.desk import Asked, Desk, TooManyWaiting
+from services.console.desk import Asked, Desk
 from services.shared.access import Principal
+from services.shared.bus.asking import TooManyWaiting
 from services.shared.bus.errors import BusError
 from services.shared.chassis.problems import problem
 from services.shared.contracts.ringmaster.v1.request_pb2 import Request

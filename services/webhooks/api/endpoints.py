@@ -120,7 +120,9 @@ def tenant_routes(admission: Admission, directory: Directory) -> Blueprint:
         holder = admission.principal()
         known = directory.tenant_ids() if holder.tenant == EVERY_TENANT else [holder.tenant]
         seen = [each for each in known if holder.may(Action.READ_CALLS, each)]
-        can = [action.name.lower() for action in (Action.MANAGE_DELIVERIES, Action.CHANGE_DOCUMENT)]
+        can = [
+            action.name.lower() for action in (Action.MANAGE_DELIVERIES, Action.CHANGE_RULES, Action.CHANGE_DOCUMENT)
+        ]
         may = [name for name in can if holder.may(Action[name.upper()], holder.tenant)]
         return json_answer({"tenants": seen, "may": may})
 

@@ -186,6 +186,46 @@ WANTED_REHEARSAL: Final = Model(
         hours=count(1, MOST_HOURS, MOST_HOURS),
     ),
 )
+_VERSION: Final[dict[str, Schema]] = {
+    "version": _NUMBER,
+    "actor": TEXT | {"description": "Who applied it."},
+    "applied_ms": _MOMENT,
+}
+_SEEN: Final[dict[str, Schema]] = {
+    "seen_version": count(1, 2**31 - 1)
+    | {"description": "Of GET /v1/document: who has changed the same one since is not overwritten."},
+}
+_OBJECT: Final[Schema] = {"type": "object"}
+DOCUMENT: Final = Model(
+    "Document",
+    mapping(
+        None,
+        **_VERSION,
+        rules=_list_of(_OBJECT),
+        webhooks=_list_of(_OBJECT),
+        channels=_list_of(mapping(channel_id=TEXT, kind=TEXT)),
+        schedules=_list_of(TEXT),
+        queues=_list_of(TEXT),
+        events=_list_of(TEXT),
+    ),
+)
+_IS_PREVIEW: Final = _FLAG | {"description": "Only say what would change, and what is wrong.", "default": False}
+SEEN: Final = {**_SEEN, "preview": {"enum": ["true", "false"], "default": "false"}}
+WANTED_RULE: Final = Model("WantedRule", mapping(("rule", "seen_version"), rule=_OBJECT, **_SEEN, preview=_IS_PREVIEW))
+WANTED_ENDPOINT: Final = Model(
+    "WantedEndpoint", mapping(("endpoint", "seen_version"), endpoint=_OBJECT, **_SEEN, preview=_IS_PREVIEW)
+)
+CHANGED: Final = Model(
+    "Changed",
+    mapping(
+        ("version", "actor", "applied_ms", "is_published", "changes"),
+        **_VERSION,
+        is_published=_FLAG | {"description": "Whether every service can read it now; else it follows by itself."},
+        changes=_list_of(mapping(path=TEXT, before={}, after={})),
+        secret=TEXT | {"description": "A new endpoint's: shown once."},
+        no_secret=TEXT | {"description": "Why none could be made."},
+    ),
+)
 _FIRING: Final = mapping(
     rule_id=TEXT,
     event_id=TEXT,

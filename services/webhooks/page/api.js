@@ -1,17 +1,17 @@
 // Asks the service. Every refusal is an Error whose message is the service's own sentence.
 
 /** Ask for something; `tenant` goes along where a token is of all companies. */
-export async function ask(path, { tenant, method = "GET", body } = {}) {
+export async function ask(path, { tenant, method = "GET", body, headers = {} } = {}) {
   const address = new URL(path, location.origin);
   if (tenant) address.searchParams.set("tenant", tenant);
-  const options = { method, headers: { Accept: "application/json" } };
+  const options = { method, headers: { Accept: "application/json", ...headers } };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
   const answer = await fetch(address, options);
   const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw Object.assign(new Error(document.detail ?? `${answer.status}`), { status: answer.status });
+  if (!answer.ok) throw Object.assign(new Error(document.detail ?? `${answer.status}`), { status: answer.status, faults: document.faults });
   return document;
 }
 

@@ -2,6 +2,7 @@
 
 import { ask, follow } from "./api.js";
 import { times, tries } from "./draw.js";
+import { openEndpoint, wireEndpoints } from "./endpoints.js";
 import { showRules, wireRules } from "./rules.js";
 import { clock, count, language, milliseconds, moment, percent, say, span, writeWords } from "./words.js";
 
@@ -92,7 +93,10 @@ function endpointCard(one) {
       acts.append(button("replay", () => openReplay(one)));
     }
   }
-  if (may.has("change_document")) acts.append(button("newSecret", () => openSecret(one)));
+  if (may.has("change_document")) {
+    acts.append(button("newSecret", () => openSecret(one)));
+    acts.append(button("change", () => openEndpoint(one.endpoint_id)));
+  }
   if (acts.children.length) card.append(acts);
   return card;
 }
@@ -268,6 +272,22 @@ function openSecret(endpoint) {
   $("secret").showModal();
 }
 
+/** Show the secret of an endpoint that was just made; where none could be made, say why. */
+function showFirstSecret(endpoint, told) {
+  openSecret(endpoint);
+  $("make-secret").hidden = true;
+  $("secret-means").textContent = told.secret ? say("firstSecret") : say("noSecret", { why: told.no_secret });
+  $("secret-text").textContent = told.secret ?? "";
+  $("secret-text").hidden = !told.secret;
+}
+
+/** Show what a change of the document has brought. */
+async function documentChanged(told) {
+  $("changed").textContent = say(told.is_published ? "savedVersion" : "savedLater", { version: told.version });
+  $("changed").hidden = false;
+  await run(() => Promise.all([showEndpoints(), showRules(call, may.has("change_rules"))]));
+}
+
 async function makeSecret() {
   try {
     const made = await call(`/v1/endpoints/${encodeURIComponent(chosen.endpoint_id)}/secret`, { method: "POST", body: {} });
@@ -301,7 +321,8 @@ async function begin() {
   $("tenants").hidden = view.tenants.length < 2;
   $("tenants").setAttribute("aria-label", say("company"));
   $("tenants").replaceChildren(...view.tenants.map((id) => new Option(id, id, false, id === tenant)));
-  await Promise.all([showEndpoints(), showRules(call), search()]);
+  await Promise.all([showEndpoints(), showRules(call, may.has("change_rules")), search()]);
+  $("new-endpoint").hidden = !may.has("change_document");
 }
 
 writeWords();
@@ -316,13 +337,15 @@ $("clear").addEventListener("click", () => ($("filters").reset(), run(search)));
 $("more").addEventListener("click", () => run(older));
 $("redeliver").addEventListener("click", redeliver);
 $("replay-form").addEventListener("submit", replay);
-wireRules(call);
+wireRules(call, documentChanged);
+wireEndpoints(call, documentChanged, showFirstSecret);
+$("new-endpoint").addEventListener("click", () => run(() => openEndpoint()));
 $("make-secret").addEventListener("click", makeSecret);
 for (const each of document.querySelectorAll(".close")) each.addEventListener("click", () => each.closest("dialog").close());
 $("secret").addEventListener("close", () => ($("secret-text").textContent = ""));
 $("tenants").addEventListener("change", () => {
   tenant = $("tenants").value;
-  run(() => Promise.all([showEndpoints(), showRules(call), search()]));
+  run(() => Promise.all([showEndpoints(), showRules(call, may.has("change_rules")), search()]));
 });
 addEventListener("resize", () => run(showEndpoints));
 setInterval(() => document.visibilityState === "visible" && run(showEndpoints), REFRESH_MS);

@@ -21,8 +21,22 @@ const ENGLISH = {
   timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}",
   saidGone: "It answered 410: never again.", failedForDays: "Switched off: it had failed for days.",
   rules: "Rules", noRules: "This company’s document has no rules that are switched on.", draftRule: "Try a new rule", rehearse: "Try on the past",
-  ruleMeans: "Nothing is sent. A rule that does what you want goes into the company’s document, word for word, under rules.",
-  ruleWords: "The rule, as JSON", hours: "Hours back", notJson: "This is not JSON: {why}", reading: "Reading the past …",
+  newRule: "New rule", change: "Change", newEndpoint: "New endpoint", save: "Save", check: "Check", takeOut: "Take it out",
+  reallyTakeOut: "Really take it out?", takeAway: "Remove this", asJson: "As JSON", switchedOn: "Switched on",
+  ruleId: "Id", ruleName: "Name", trigger: "When", events: "Events, with commas between", times: "How often", withinSeconds: "Within seconds",
+  per: "Counted for each", per_tenant: "company", per_caller: "caller", per_agent: "agent", per_queue: "queue", per_line: "line",
+  waitsSeconds: "Waits longer than, seconds", queue: "Queue", everyQueue: "all", schedule: "Schedule", always: "always",
+  measure: "Measure", measure_service_level: "service level, %", measure_abandon_rate: "abandoned, %", measure_average_wait: "average wait, s",
+  norm: "Norm", atLeast: "at least", atMost: "at most", overSeconds: "Over seconds", condition: "Condition (CEL)",
+  actions: "Then", addAction: "One more", to: "To", subject: "Subject", text: "Text",
+  placesMean: "Places like {caller}, {line}, {queue}, {agent}, {time}, {count} are filled in.",
+  endpointId: "Id", secretRef: "Secret’s name", eventsOrAll: "Events, with commas between; none means all", batchEvents: "Events in one message at most",
+  ratePerSecond: "Messages a second at most", timeoutMs: "Answer within, ms", keepOrder: "Keep each call’s order", thin: "Ids only, no data",
+  wouldChange: "This is what saving changes.", nothingChanges: "Nothing differs from what is in force.",
+  versionLine: "Version {version}, by {actor}, {time}", savedVersion: "In force as version {version}.",
+  savedLater: "Kept as version {version}; it is in force as soon as the broker is back.",
+  firstSecret: "Copy it now: the new endpoint’s secret is shown once, here, and never again.", noSecret: "The endpoint has no secret yet: {why}",
+  hours: "Hours back", notJson: "This is not JSON: {why}", reading: "Reading the past …",
   rehearsed: "It would have fired {fired} times in {events} events.", partly: "Read up to {time} only: it took too long.",
   firingLine: "{time} · {type} · {call}", trigger_event: "each event", trigger_window: "counts", trigger_wait: "waits", trigger_kpi: "norm",
   state_open: "open", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
@@ -50,8 +64,22 @@ const UKRAINIAN = {
   timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}",
   saidGone: "Відповів 410: більше ніколи.", failedForDays: "Вимкнено: не приймав кілька днів.",
   rules: "Правила", noRules: "У документі цієї компанії немає ввімкнених правил.", draftRule: "Спробувати нове правило", rehearse: "Спробувати на минулому",
-  ruleMeans: "Нічого не надсилається. Правило, яке робить те, що треба, дослівно йде в документ компанії, у rules.",
-  ruleWords: "Правило, як JSON", hours: "Годин назад", notJson: "Це не JSON: {why}", reading: "Читаємо минуле …",
+  newRule: "Нове правило", change: "Змінити", newEndpoint: "Новий адресат", save: "Зберегти", check: "Перевірити", takeOut: "Прибрати",
+  reallyTakeOut: "Справді прибрати?", takeAway: "Прибрати дію", asJson: "Як JSON", switchedOn: "Увімкнено",
+  ruleId: "Id", ruleName: "Назва", trigger: "Коли", events: "Події, через кому", times: "Скільки разів", withinSeconds: "За секунд",
+  per: "Рахувати окремо", per_tenant: "для компанії", per_caller: "для абонента", per_agent: "для оператора", per_queue: "для черги", per_line: "для лінії",
+  waitsSeconds: "Чекає довше, секунд", queue: "Черга", everyQueue: "усі", schedule: "Розклад", always: "завжди",
+  measure: "Показник", measure_service_level: "рівень обслуговування, %", measure_abandon_rate: "втрачені, %", measure_average_wait: "середнє чекання, с",
+  norm: "Норма", atLeast: "не менше", atMost: "не більше", overSeconds: "За останні секунд", condition: "Умова (CEL)",
+  actions: "Тоді", addAction: "Ще одна дія", to: "Кому", subject: "Тема", text: "Текст",
+  placesMean: "Місця на зразок {caller}, {line}, {queue}, {agent}, {time}, {count} буде заповнено.",
+  endpointId: "Id", secretRef: "Назва секрету", eventsOrAll: "Події, через кому; порожньо означає всі", batchEvents: "Подій в одному повідомленні, не більше",
+  ratePerSecond: "Повідомлень за секунду, не більше", timeoutMs: "Відповідь за, мс", keepOrder: "Зберігати порядок у дзвінку", thin: "Лише id, без даних",
+  wouldChange: "Ось що змінить збереження.", nothingChanges: "Нічого не відрізняється від чинного.",
+  versionLine: "Версія {version}, {actor}, {time}", savedVersion: "Діє як версія {version}.",
+  savedLater: "Збережено як версію {version}; почне діяти, щойно повернеться брокер.",
+  firstSecret: "Скопіюйте його зараз: секрет нового адресата показують один раз, тут, і більше ніколи.", noSecret: "Секрету в адресата ще немає: {why}",
+  hours: "Годин назад", notJson: "Це не JSON: {why}", reading: "Читаємо минуле …",
   rehearsed: "Спрацювало б разів: {fired}, подій: {events}.", partly: "Прочитано лише до {time}: забракло часу.",
   firingLine: "{time} · {type} · {call}", trigger_event: "кожна подія", trigger_window: "рахує", trigger_wait: "чекання", trigger_kpi: "норма",
   state_open: "відкритий", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
@@ -63,7 +91,7 @@ const words = language === "uk" ? UKRAINIAN : ENGLISH;
 
 /** Return a word, its {places} filled. */
 export function say(key, places = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(places[name] ?? ""));
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in places ? String(places[name] ?? "") : whole));
 }
 
 /** Write the words of every element that names one. */

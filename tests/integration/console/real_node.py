@@ -24,7 +24,7 @@ from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
 from services.console.domain.validation import sound_document
 from services.shared.access import Tokens
-from services.shared.bus.topics import CALLS, REPLIES, TENANTS
+from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.testing.memory_bus import MemoryBus
@@ -123,6 +123,7 @@ class Node:
             sender=self.bus.producer(),
             replies=self.bus.consumer(None, [REPLIES]),
             calls=self.bus.consumer(None, [CALLS]),
+            document_requests=self.bus.consumer(None, [DOCUMENT_REQUESTS]),
             tenants=self.bus.consumer(None, [TENANTS]),
             tokens=Tokens({}),
             clock=Clock(),

@@ -18,6 +18,7 @@ from services.webhooks.adapters.mongo_secrets import MongoSecrets
 from services.webhooks.application import COOKIE, add_routes
 from services.webhooks.replays import MemoryReplays, Replay, ReplayStore
 from services.webhooks.secret_book import SecretBook
+from tests.integration.webhooks.console import Console
 from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
 from tests.unit.chassis.foreign_pages import assert_foreign_pages_change_nothing
 
@@ -43,6 +44,8 @@ class House:
         service.replays = MongoReplays(database)
         service.made_secrets = MongoSecrets(database, KEY)
         service.start()
+        self.console = Console(service)
+        self.console.start(service)
         holders = {
             sha256(token.encode()).hexdigest(): {"tenant": tenant, "role": role, "actor": token}
             for token, (tenant, role) in HOLDERS.items()

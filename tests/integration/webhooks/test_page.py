@@ -1,14 +1,12 @@
 """The page of webhooks in a true browser, with callers and receivers that would like to be code in it."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from gevent import pywsgi
 
-from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.integration.stats.conftest import Eye, eye
-from tests.integration.webhooks.harness import LocalReceiver, call_started, endpoint, wait_until
+from tests.integration.webhooks.harness import LocalReceiver, call_started, wait_until
 from tests.integration.webhooks.test_api import House, house
 
 __all__ = ["eye", "house"]
@@ -21,7 +19,8 @@ WITHIN_MS = 10_000
 
 
 @pytest.fixture
-def url(house: House) -> Iterator[str]:
+def url(house: House, receiver: LocalReceiver) -> Iterator[str]:
+    house.console.apply(receiver.url)
     server = pywsgi.WSGIServer(("127.0.0.1", 0), house.app, log=None, error_log=None)
     server.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -52,15 +51,17 @@ def test_deliveries_appear_as_they_happen_and_are_sent_again_from_the_page(
     assert eye.do("faults") == []
 
 
-def test_rules_are_seen_changed_and_tried_on_the_past_and_nothing_is_sent(
+def faults_beside_refusals(eye: Eye) -> list[str]:
+    """Return what went wrong; the browser notes each answer of 422 as well."""
+    return [one for one in eye.do("faults") if "status of 422" not in one]
+
+
+def test_a_rule_is_made_on_the_page_tried_on_the_past_and_saved(
     eye: Eye, house: House, receiver: LocalReceiver, url: str
 ) -> None:
-    window = tn.RuleWindow(count=3, seconds=600, per=tn.RULE_KEY_LINE)
-    rule = tn.Rule(rule_id="flurry", name=HOSTILE, events=["call.started"], window=window)
-    rule.actions.append(tn.RuleAction(to="crm", text="{line} {count}"))
-    house.service.apply(
-        tn.TenantDocument(tenant_id="acme", time_zone="UTC", webhooks=[endpoint(receiver.url)], rules=[rule])
-    )
+    window = {"count": 3, "seconds": 600, "per": "line"}
+    flurry = {"rule_id": "flurry", "name": HOSTILE, "events": ["call.started"], "window": window}
+    house.console.apply(receiver.url, rules=[flurry | {"actions": [{"to": "crm", "text": "{line} {count}"}]}])
     house.service.publish(*(call_started(number) for number in range(2)))
     wait_until(lambda: bool(house.get("/v1/rules")["rules"]) and receiver.ledger.received == 2)
     eye.do("open", url=f"{url}/login?token=boss&lang=uk")
@@ -70,17 +71,47 @@ def test_rules_are_seen_changed_and_tried_on_the_past_and_nothing_is_sent(
     eye.do("see", selector="#rule[open]", ms=WITHIN_MS)
     eye.do("press", selector="#rehearse", key="Enter")
     eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 0, подій: 2.", ms=WITHIN_MS)
-    words = json.dumps(
-        house.get("/v1/rules")["rules"][0]["words"] | {"window": {"count": 2, "seconds": 600, "per": "line"}}
-    )
-    eye.do("fill", selector="#rule-form textarea", value=words)
+    eye.do("wait_text", selector="#rule .said", text="Нічого не відрізняється від чинного.", ms=WITHIN_MS)
+    eye.do("fill", selector="[data-path=condition]", value="event.")
+    eye.do("press", selector="#rehearse", key="Enter")
+    eye.do("see", selector="label:has([data-path=condition][aria-invalid]) .fault", ms=WITHIN_MS)
+    eye.do("fill", selector="[data-path='window.count']", value="2")
+    eye.do("fill", selector="[data-path=condition]", value="")
     eye.do("press", selector="#rehearse", key="Enter")
     eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 1, подій: 2.", ms=WITHIN_MS)
     assert eye.do("texts", selector="#firings small") == ["crm: +380441000001 2"]
+    assert eye.do("texts", selector="#rule .change b") == ["rules[flurry].window.count"]
     eye.do("size", width=PHONE, height=844)
     assert eye.do("width") <= PHONE
+    eye.do("press", selector="#rule .save", key="Enter")
+    eye.do("wait_text", selector="#changed", text="Діє як версія 2.", ms=WITHIN_MS)
+    [saved] = house.console.document()["rules"]
+    assert saved == flurry | {"window": window | {"count": 2}, "actions": [{"to": "crm", "text": "{line} {count}"}]}
     assert receiver.ledger.received == 2
-    assert eye.do("faults") == []
+    assert faults_beside_refusals(eye) == []
+
+
+def test_an_endpoint_is_made_on_the_page_and_its_secret_is_shown_once(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    eye.do("open", url=f"{url}/login?token=admin&lang=uk")
+    eye.do("see", selector="#new-endpoint:not([hidden])", ms=WITHIN_MS)
+    eye.do("press", selector="#new-endpoint", key="Enter")
+    eye.do("see", selector="#endpoint[open]", ms=WITHIN_MS)
+    eye.do("fill", selector="#endpoint [data-path=url]", value="ftp://crm.example/")
+    eye.do("press", selector="#endpoint .check-it", key="Enter")
+    eye.do("see", selector="#endpoint label:has([data-path=url][aria-invalid]) .fault", ms=WITHIN_MS)
+    eye.do("fill", selector="#endpoint [data-path=url]", value="https://crm.example/hook")
+    eye.do("press", selector="#endpoint .check-it", key="Enter")
+    eye.do("see", selector="#endpoint .change", ms=WITHIN_MS)
+    eye.do("press", selector="#endpoint .save", key="Enter")
+    eye.do("see", selector="#secret[open]", ms=WITHIN_MS)
+    [secret] = eye.do("texts", selector="#secret-text")
+    assert secret.startswith("whsec_")
+    assert [one["endpoint_id"] for one in house.console.document()["webhooks"]] == ["crm", "ends", "crm-2"]
+    eye.do("press", selector="#secret .close", key="Enter")
+    assert eye.do("texts", selector="#secret-text") == [""]
+    assert faults_beside_refusals(eye) == []
 
 
 def test_only_what_was_given_up_is_sent_again_from_the_page(

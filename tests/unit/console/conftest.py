@@ -10,14 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from services.console import desk
+from services.console import changing
 from services.console.adapters.memory import MemoryTenantStore
 from services.console.api.freeswitch import SwitchAccess
 from services.console.bootstrap import Console, Outside
 from services.console.domain.validation import sound_document
 from services.shared.access import tokens_of
-from services.shared.bus import follower
-from services.shared.bus.topics import CALLS, INPUTS, REPLIES, TENANTS
+from services.shared.bus import asking, follower
+from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, INPUTS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -69,6 +69,7 @@ class Office:
             replies=self.bus.consumer(None, [REPLIES]),
             calls=self.bus.consumer(None, [CALLS]),
             tenants=self.bus.consumer(None, [TENANTS]),
+            document_requests=self.bus.consumer(None, [DOCUMENT_REQUESTS]),
             tokens=tokens_of({sha256(token.encode()).hexdigest(): entry for token, entry in ENTRIES.items()}),
             clock=Clock(),
             switch=SwitchAccess("freeswitch", "directory-password", "a secret of sixteen"),
@@ -114,7 +115,7 @@ class Office:
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    for module in (desk, follower):
+    for module in (asking, changing, follower):
         monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     office = Office()
     yield office
