@@ -8,8 +8,8 @@ this process: what a snapshot weighs and costs, and how fast a log is decided on
 
     snapshot of 5,000 live calls    11 MB, kept as 1.1 MB, taken in 45 ms, restored in 0.2 s of processor time
     replay                          17,000 inputs/s
-    right decision after the kill   1.3 to 1.7 s (target 3); 1.9 to 2.0 s where the other router keeps no copy (ADR 17)
-    alone, started again at once    1.8 to 1.9 s (target 3), its own start included
+    right decision after the kill   1.3 to 1.8 s (target 3); 1.9 to 2.0 s where the other router keeps no copy (ADR 17)
+    alone, started again at once    1.5 to 1.9 s (target 3), its own start included
 
 Of the first is the dead router's session 1.2 s; the rest is the group's round and what came after the last commit.
 """

@@ -197,11 +197,10 @@ def _prices(document: Document) -> Iterator[Fault]:
 
 
 def _times(document: Document) -> Iterator[Fault]:
-    try:
-        ZoneInfo(document["time_zone"])
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield Fault("time_zone", f"{document['time_zone'][:60]} is not an IANA time zone.")
+    yield from _time_zone(document["time_zone"], ["time_zone"])
     for index, schedule in enumerate(document.get("schedules", ())):
+        if "time_zone" in schedule:
+            yield from _time_zone(schedule["time_zone"], ["schedules", index, "time_zone"])
         for number, hours in enumerate(schedule["open"]):
             if hours["from"] >= hours["until"]:
                 yield Fault(path_of(["schedules", index, "open", number, "until"]), "must be later than from.")
@@ -210,6 +209,13 @@ def _times(document: Document) -> Iterator[Fault]:
                 date.fromisoformat(day)
             except ValueError:
                 yield Fault(path_of(["schedules", index, "holidays", number]), f"{day} is not a day.")
+
+
+def _time_zone(name: str, at: list[str | int]) -> Iterator[Fault]:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield Fault(path_of(at), f"{name[:60]} is not an IANA time zone.")
 
 
 def _addresses(document: Document) -> Iterator[Fault]:

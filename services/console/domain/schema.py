@@ -170,6 +170,7 @@ _AGENT = _object(
     skills={"type": "object", "maxProperties": 100, "propertyNames": ID, "additionalProperties": _count(1, 100)},
 )
 
+_TIME_ZONE = {"type": "string", "minLength": 1, "maxLength": 64}
 _SCHEDULE = _object(
     ["schedule_id", "open"],
     schedule_id=ID,
@@ -177,6 +178,7 @@ _SCHEDULE = _object(
     holidays=_list(
         {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": "a day as YYYY-MM-DD"}, 1_000
     ),
+    time_zone=_TIME_ZONE,
 )
 
 _WEBHOOK = _object(
@@ -223,7 +225,7 @@ SCHEMA: Final[Schema] = {
         ["tenant_id", "name", "time_zone", "languages", "domain", "lines", "queues", "agents", "flows"],
         tenant_id=TENANT_ID,
         name=WORDS,
-        time_zone={"type": "string", "minLength": 1, "maxLength": 64},
+        time_zone=_TIME_ZONE,
         languages=_list(
             LANGUAGE,
             20,

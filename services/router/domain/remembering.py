@@ -3,6 +3,7 @@
 Both memories are bounded; the oldest entries go first. Numbers that are withheld or short are nobody's.
 """
 
+from services.router.domain.callbacks.numbers import as_listed
 from services.router.domain.model import Call, QueueMemory
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -16,18 +17,19 @@ _SHORTEST_NUMBER = 6
 
 def talked(state: TenantState, call: Call, queue: tn.Queue, agent_id: str) -> None:
     """Remember with whom a caller talks, where the queue asks for it."""
-    if not queue.HasField("sticky") or not _is_somebody(call):
+    number = _number_of(call)
+    if not queue.HasField("sticky") or not number:
         return
     familiar = state.familiar
-    familiar.pop(call.caller_number, None)
-    familiar[call.caller_number] = [agent_id, state.now_ms]
+    familiar.pop(number, None)
+    familiar[number] = [agent_id, state.now_ms]
     if len(familiar) > MOST_FAMILIAR:
         del familiar[next(iter(familiar))]
 
 
 def last_agent(state: TenantState, call: Call, queue: tn.Queue) -> str:
     """Return with whom a caller talked last, empty when the queue does not ask, or it is too long ago."""
-    known = state.familiar.get(call.caller_number) if queue.HasField("sticky") else None
+    known = state.familiar.get(_number_of(call)) if queue.HasField("sticky") else None
     if known is None:
         return ""
     kept_ms = (queue.sticky.memory_hours or DEFAULT_MEMORY_HOURS) * _HOUR_MS
@@ -37,18 +39,19 @@ def last_agent(state: TenantState, call: Call, queue: tn.Queue) -> str:
 def abandoned(state: TenantState, call: Call, queue: tn.Queue) -> None:
     """Remember the place of a caller who hung up while waiting."""
     memory = state.queues.get(queue.queue_id)
-    if not queue.resume_seconds or memory is None or not _is_somebody(call):
+    number = _number_of(call)
+    if not queue.resume_seconds or memory is None or not number:
         return
     places = memory.abandoned
-    places.pop(call.caller_number, None)
-    places[call.caller_number] = [call.entered_ms, call.entered_order, state.now_ms]
+    places.pop(number, None)
+    places[number] = [call.entered_ms, call.entered_order, state.now_ms]
     while len(places) > MOST_ABANDONED or _is_over(places[next(iter(places))], state.now_ms, queue):
         del places[next(iter(places))]
 
 
 def take_place(memory: QueueMemory, call: Call, queue: tn.Queue, now_ms: int) -> list[int]:
     """Return the entry time and order that a caller gave up not long ago, and forget them; empty without."""
-    place = memory.abandoned.pop(call.caller_number, None) if queue.resume_seconds else None
+    place = memory.abandoned.pop(_number_of(call), None) if queue.resume_seconds else None
     return [] if place is None or _is_over(place, now_ms, queue) else place[:2]
 
 
@@ -56,5 +59,7 @@ def _is_over(place: list[int], now_ms: int, queue: tn.Queue) -> bool:
     return now_ms - place[2] > queue.resume_seconds * 1000
 
 
-def _is_somebody(call: Call) -> bool:
-    return len(call.caller_number) >= _SHORTEST_NUMBER and call.caller_number.lstrip("+").isdigit()
+def _number_of(call: Call) -> str:
+    """Return whose the memory is; empty for a number that is withheld or short."""
+    number = as_listed(call.caller_number, call.line)
+    return number if len(number) >= _SHORTEST_NUMBER and number.lstrip("+").isdigit() else ""

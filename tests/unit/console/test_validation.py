@@ -182,6 +182,7 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ),
     (("limits", "allowed_sip_hosts"), ["*"], "limits.allowed_sip_hosts[0]", "a host of SIP addresses"),
     (("lines", 0, "most_dials"), -1, "lines[0].most_dials", "at least 0"),
+    (("schedules", 0, "time_zone"), "Europe/Kiew", "schedules[0].time_zone", "is not an IANA time zone"),
     (("flows", 0, "steps", 3, "menu", "barge_in"), "no", "flows[0].steps[3].menu.barge_in", "true or false"),
     (("fallback_number",), "+380441000002", "fallback_number", "a line of this tenant"),
 ]

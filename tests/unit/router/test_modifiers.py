@@ -312,6 +312,15 @@ def test_a_caller_on_a_black_list_of_the_queue_does_not_wait() -> None:
     assert not log.state.calls["c1"].is_waiting
 
 
+@pytest.mark.parametrize("written", [VIP.removeprefix("+"), "0" + VIP.removeprefix("+380"), "00" + VIP[1:]])
+def test_a_number_is_in_a_list_however_the_carrier_writes_it(written: str) -> None:
+    log = _start(tenant(black_lists=["vip"]))
+    log.queue("c1", written)
+    assert log.events("client_blacklisted")[0].client_blacklisted.list_id == "vip"
+    log.queue("c2", "anonymous")
+    assert log.state.calls["c2"].is_waiting
+
+
 def test_a_caller_on_a_black_list_of_the_tenant_is_turned_away_unanswered() -> None:
     made = tenant()
     made.black_lists.append("vip")

@@ -1,5 +1,6 @@
 """A caller and the agent who talked with him last (SPEC 3.2)."""
 
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.unit.router.test_modifiers import VIP, _away, _offline, _rung, tenant
 from tests.unit.router.world import Log
@@ -9,6 +10,10 @@ def _sticky(**groups: list[str]) -> Log:
     made = tenant(sticky=tn.Sticky(agent_seconds=10, group_seconds=10))
     for group_id, agent_ids in groups.items():
         made.groups.add(group_id=group_id, agent_ids=agent_ids)
+    return _talked_with_taras(made)
+
+
+def _talked_with_taras(made: tn.TenantDocument) -> Log:
     log = Log(made)
     log.ready("taras")
     log.queue("before")
@@ -27,6 +32,22 @@ def test_the_agent_who_talked_with_the_caller_last_is_asked_first() -> None:
     log.queue("again")
     assert _rung(log)[-1] == "taras"
     assert log.events("offer_created")[-1].offer_created.reserved_for == "agent:taras"
+
+
+def test_the_last_agent_is_known_however_the_carrier_writes_the_number() -> None:
+    log = _sticky()
+    log.ready("olena")
+    log.queue("again", "0501112233")
+    assert log.events("offer_created")[-1].offer_created.reserved_for == "agent:taras"
+
+
+def test_who_is_called_back_talks_with_the_last_agent_where_the_queue_says_so() -> None:
+    made = tenant(sticky=tn.Sticky(agent_seconds=10, group_seconds=10))
+    made.limits.allowed_prefixes.append("+380")
+    log = _talked_with_taras(made)
+    log.ready("olena")
+    log.request("back", ask_callback=rq.AskCallback(queue_id="sales", number="+380501112233"))
+    assert _rung(log)[-1] == "taras"
 
 
 def test_after_the_last_agent_its_group_is_asked_and_then_anyone() -> None:

@@ -2446,8 +2446,11 @@ class Schedule(_message.Message):
     SCHEDULE_ID_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     HOLIDAYS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     schedule_id: _builtins.str
     """Unique in the tenant."""
+    time_zone: _builtins.str
+    """IANA time zone of its hours and days; empty = the tenant's."""
     @_builtins.property
     def open(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenHours]:
         """Open in any of these."""
@@ -2462,10 +2465,11 @@ class Schedule(_message.Message):
         schedule_id: _builtins.str = ...,
         open: _abc.Iterable[Global___OpenHours] | None = ...,
         holidays: _abc.Iterable[_builtins.str] | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holidays", b"holidays", "open", b"open", "schedule_id", b"schedule_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holidays", b"holidays", "open", b"open", "schedule_id", b"schedule_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
