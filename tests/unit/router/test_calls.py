@@ -6,7 +6,7 @@ from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from tests.unit.router.world import LINE, TENANT, Log, document
+from tests.unit.router.world import LINE, Log, document
 
 
 @pytest.fixture
@@ -258,68 +258,6 @@ def test_more_calls_than_allowed_are_refused_and_told(log: Log) -> None:
     assert [command.leg_id for command in log.commands("hang_up_leg")] == ["c5"]
 
 
-def test_a_forward_connects_the_caller_with_the_outside_number() -> None:
-    tenant = document()
-    tenant.limits.allowed_prefixes.append("+44")
-    log = Log(tenant)
-    log.arrive("c1")
-    log.press("c1", "2")
-    originate = log.last_command("originate_leg")
-    assert originate.originate_leg.number == "+442071000000"
-    log.fact(originate.leg_id, "c1", leg_answered=sw.LegAnswered())
-    log.fact(originate.leg_id, "c1", leg_bridged=sw.LegBridged(other_leg_id="c1"))
-    log.hangs_up(originate.leg_id)
-    log.hangs_up("c1")
-    assert _exit(log) == ev.CALL_EXIT_FORWARDED
-    assert log.state.timers.keys() <= {f"gone:{originate.leg_id}"}
-
-
-def test_a_forward_outside_the_allowed_prefixes_is_never_dialled() -> None:
-    tenant = document()
-    del tenant.limits.allowed_prefixes[:]
-    log = Log(tenant)
-    log.arrive("c1")
-    log.press("c1", "2")
-    assert log.commands("originate_leg") == []
-    assert log.events("limit_exceeded")[0].limit_exceeded.limit == "allowed_prefixes"
-
-
-def _forwarding_to(sip: str, *hosts: str) -> Log:
-    """Return a caller who chose to be sent to a SIP address."""
-    tenant = document()
-    step = next(step for step in tenant.flows[0].steps if step.step_id == "abroad")
-    step.forward.CopyFrom(tn.ForwardStep(sip=sip, ring_timeout_seconds=20))
-    tenant.limits.allowed_sip_hosts.extend(hosts)
-    tenant.limits.outbound_spend_per_day = 1
-    log = Log(tenant)
-    log.arrive("c1")
-    log.press("c1", "2")
-    return log
-
-
-@pytest.mark.parametrize("hosts", [["PBX.example"], ["*.example"], ["other.example", "pbx.example"]])
-def test_a_forward_connects_the_caller_with_a_sip_address_whose_host_is_named(hosts: list[str]) -> None:
-    log = _forwarding_to("desk@pbx.example:5070", *hosts)
-    originate = log.last_command("originate_leg")
-    assert originate.originate_leg.WhichOneof("destination") == "sip"
-    assert originate.originate_leg.sip == "desk@pbx.example:5070"
-    log.fact(originate.leg_id, "c1", leg_answered=sw.LegAnswered())
-    log.fact(originate.leg_id, "c1", leg_bridged=sw.LegBridged(other_leg_id="c1"))
-    log.hangs_up(originate.leg_id)
-    log.hangs_up("c1")
-    assert _exit(log) == ev.CALL_EXIT_FORWARDED
-    assert log.state.metered == {}
-
-
-@pytest.mark.parametrize(
-    "host", ["pbx.example.org", "evilpbx.example", "example", "pbx.example;maddr=a.b", "pbx.example@b.c"]
-)
-def test_a_forward_to_a_host_that_is_not_named_goes_on_as_failed(host: str) -> None:
-    log = _forwarding_to(f"desk@{host}", "pbx.example", "*.pbx.example", "*.b.d")
-    assert log.commands("originate_leg") == []
-    assert log.events("limit_exceeded")[0].limit_exceeded.limit == "allowed_sip_hosts"
-
-
 def test_a_call_that_the_switch_took_back_ended_as_a_fallback(log: Log) -> None:
     log.arrive("c1")
     log.fact("c1", leg_fell_back=sw.LegFellBack(line=LINE))
@@ -435,97 +373,3 @@ def test_a_removed_agent_finishes_the_call_and_is_gone(log: Log) -> None:
     log.hangs_up(leg_id)
     log.wait(11)
     assert "olena" not in log.state.agents
-
-
-# -- what is written to the caller
-
-
-def test_what_an_agent_writes_to_the_caller_is_told_with_the_number() -> None:
-    log = Log(document())
-    log.ready("olena")
-    log.queue("c1")
-    log.talk("c1")
-    wish = rq.WriteToCaller(call_id="c1", channel="sms", text="Order 7\nis on its way")
-    assert log.request("w1", write_to_caller=wish).accepted
-    log.request("w1", write_to_caller=wish)
-    (event,) = log.events("message_requested")
-    told = event.message_requested
-    assert (event.call_id, told.agent_id, told.actor, told.channel) == ("c1", "olena", "olena", "sms")
-    assert (told.caller.number, told.text) == ("+380501112233", "Order 7\nis on its way")
-
-
-def test_it_may_be_written_in_the_wrap_up_too_but_not_for_ever() -> None:
-    log = Log(document())
-    log.queue("c1")
-    log.hangs_up("c1")
-    wish = rq.WriteToCaller(call_id="c1", text="Sorry that we missed you")
-    assert log.request("w1", write_to_caller=wish).accepted
-    assert log.events("message_requested")[0].message_requested.line == LINE
-    log.wait(16 * 60)
-    log.queue("c2")
-    assert log.request("w2", write_to_caller=wish).problem == "call-not-found"
-
-
-def knowing(email: str) -> Log:
-    """Return a log in which a caller with that address in the company's CRM talked with olena, and left."""
-    made = document()
-    made.flows[0].variables.add(name="name", type=tn.VARIABLE_TYPE_TEXT, initial="not@an.address.variable")
-    made.flows[0].variables.add(name="second", type=tn.VARIABLE_TYPE_EMAIL)
-    made.flows[0].variables.add(name="client_email", type=tn.VARIABLE_TYPE_EMAIL)
-    made.flows[0].start = "crm"
-    results = [tn.LookupResult(path="mail", variable="client_email")]
-    crm = made.flows[0].steps.add(step_id="crm", lookup=tn.LookupStep(url="https://crm.example/", results=results))
-    crm.exits.update({"next": "ask", "failed": "ask"})
-    log = Log(made)
-    log.ready("olena")
-    log.arrive("c1", "")
-    found = rq.TakeLookup(call_id="c1", lookup_id=log.state.calls["c1"].lookup[2], status=200)
-    found.values["client_email"] = email
-    log.feed(Input(tenant_id=TENANT, request=rq.Request(request_id="looked-up", take_lookup=found)))
-    log.press("c1", "1")
-    return log
-
-
-def test_a_mail_to_the_caller_goes_to_the_address_that_the_crm_knows_also_after_the_call() -> None:
-    log = knowing("ivan.franko@example.com")
-    log.talk("c1")
-    wish = rq.WriteToCaller(call_id="c1", channel="email", text="Your invoice")
-    assert log.request("w1", write_to_caller=wish).accepted
-    log.hangs_up("c1")
-    assert log.request("w2", write_to_caller=wish).accepted
-    told = [event.message_requested for event in log.events("message_requested")]
-    assert [(one.channel, one.email) for one in told] == [("email", "ivan.franko@example.com")] * 2
-
-
-def test_a_mail_goes_to_the_address_that_the_caller_told_the_agent_before_any_other() -> None:
-    log = knowing("ivan.franko@example.com")
-    log.talk("c1")
-    wish = rq.WriteToCaller(call_id="c1", channel="email", text="Your invoice", email="franko@example.org")
-    assert log.request("w1", write_to_caller=wish).accepted
-    assert log.events("message_requested")[0].message_requested.email == "franko@example.org"
-
-
-@pytest.mark.parametrize("found", ["", "franko", "a@b.example, evil@c.example", "a@b.example\r\nBcc: c@d.example"])
-def test_what_the_crm_calls_an_address_and_is_none_is_nobodys_address(found: str) -> None:
-    log = knowing(found)
-    assert "client_email" not in log.state.calls["c1"].variables
-    wish = rq.WriteToCaller(call_id="c1", channel="email", text="Your invoice")
-    assert log.request("w1", write_to_caller=wish).problem == "address-unknown"
-    if found:
-        wish.email = found
-        assert log.request("w2", write_to_caller=wish).problem == "bad-address"
-    assert log.events("message_requested") == []
-
-
-def test_nothing_is_written_without_a_text_or_a_number() -> None:
-    log = Log(document())
-    log.queue("c1", "")
-    for text, problem in (
-        ("", "bad-message"),
-        (" \n", "bad-message"),
-        ("x" * 1_001, "bad-message"),
-        ("x", "number-withheld"),
-    ):
-        wish = rq.WriteToCaller(call_id="c1", text=text)
-        assert log.request(f"w{len(log.inputs)}", write_to_caller=wish).problem == problem
-    assert log.events("message_requested") == []

@@ -12,7 +12,7 @@ import pytest
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.stats.domain.profile import Profile
-from tests.unit.stats import metrics_oracle as oracle
+from tests.unit.stats import metrics_by_formula as formula
 from tests.unit.stats.metrics_oracle import Oracle, Record
 from tests.unit.stats.report_house import House
 from tests.unit.stats.week import QUEUES, Week
@@ -62,7 +62,7 @@ def simple(of: Callable[[list[Record]], dict[str, float | None]], take: Callable
 
 def talks(it: Oracle, names: list[str]) -> dict[tuple[Any, ...], dict[str, float | None]]:
     spoken, wrapped = it.groups(it.talks, names), it.groups(it.wraps, names)
-    return {key: oracle.of_talks(spoken.get(key, []), wrapped.get(key, [])) for key in spoken.keys() | wrapped.keys()}
+    return {key: formula.of_talks(spoken.get(key, []), wrapped.get(key, [])) for key in spoken.keys() | wrapped.keys()}
 
 
 TIMES = [[], ["day"], ["hour"], ["week"], ["month"], ["hour_of_day"], ["weekday", "hour_of_day"]]
@@ -72,24 +72,29 @@ CASES = [
     (
         "summary",
         [*TIMES, ["queue"], ["line"], ["day", "queue"], ["queue", "agent"]],
-        simple(oracle.of_stays, lambda it: it.stays),
+        simple(formula.of_stays, lambda it: it.stays),
     ),
-    ("inbound", [*TIMES, ["queue"], ["agent"], ["line", "day"]], simple(oracle.of_calls, lambda it: it.calls)),
+    ("inbound", [*TIMES, ["queue"], ["agent"], ["line", "day"]], simple(formula.of_calls, lambda it: it.calls)),
     ("handle_times", [*TIMES, ["agent"], ["queue", "day"]], talks),
-    ("working_time", [*TIMES, ["agent"], ["agent", "day"]], simple(oracle.of_spans, lambda it: it.cut())),
-    ("offers", [*TIMES, ["agent"], ["queue"]], simple(oracle.of_offers, lambda it: it.offers)),
-    ("callbacks", [*TIMES, ["queue"]], simple(oracle.of_callbacks, lambda it: it.callbacks)),
-    ("transfers", [*TIMES, ["agent"]], simple(oracle.of_transfers, lambda it: it.transfers)),
-    ("fcr", [*TIMES, ["queue"]], simple(oracle.of_firsts, lambda it: it.first_calls(72))),
-    ("queue_intervals", [*FEW_TIMES, ["queue"]], simple(oracle.of_joins, lambda it: it.joins)),
-    ("ivr_steps", [*FEW_TIMES, ["step", "exit"]], simple(oracle.of_steps, lambda it: it.steps)),
-    ("ivr_choices", [*FEW_TIMES, ["choice"]], simple(oracle.of_choices, lambda it: it.choices)),
-    ("recordings", [*FEW_TIMES, ["queue", "agent"]], simple(oracle.of_recordings, lambda it: it.recordings)),
-    ("rules", [*FEW_TIMES, ["rule"]], simple(oracle.of_matches, lambda it: it.matches)),
-    ("surveys", [*FEW_TIMES, ["field"]], simple(oracle.of_answers, lambda it: it.answers)),
-    ("agent_reasons", [*FEW_TIMES, ["agent", "reason"]], simple(oracle.of_words, lambda it: it.words)),
-    ("callback_attempts", [*FEW_TIMES, ["queue"]], simple(oracle.of_attempts, lambda it: it.attempts)),
-    ("kpi", [*FEW_TIMES, ["kind", "subject"]], simple(oracle.of_happened, lambda it: it.happened)),
+    ("working_time", [*TIMES, ["agent"], ["agent", "day"]], simple(formula.of_spans, lambda it: it.cut())),
+    (
+        "agent_states",
+        [*FEW_TIMES, ["state"], ["agent", "state"], ["state", "hour"]],
+        simple(formula.of_one_state, lambda it: it.cut()),
+    ),
+    ("offers", [*TIMES, ["agent"], ["queue"]], simple(formula.of_offers, lambda it: it.offers)),
+    ("callbacks", [*TIMES, ["queue"]], simple(formula.of_callbacks, lambda it: it.callbacks)),
+    ("transfers", [*TIMES, ["agent"]], simple(formula.of_transfers, lambda it: it.transfers)),
+    ("fcr", [*TIMES, ["queue"]], simple(formula.of_firsts, lambda it: it.first_calls(72))),
+    ("queue_intervals", [*FEW_TIMES, ["queue"]], simple(formula.of_joins, lambda it: it.joins)),
+    ("ivr_steps", [*FEW_TIMES, ["step", "exit"]], simple(formula.of_steps, lambda it: it.steps)),
+    ("ivr_choices", [*FEW_TIMES, ["choice"]], simple(formula.of_choices, lambda it: it.choices)),
+    ("recordings", [*FEW_TIMES, ["queue", "agent"]], simple(formula.of_recordings, lambda it: it.recordings)),
+    ("rules", [*FEW_TIMES, ["rule"]], simple(formula.of_matches, lambda it: it.matches)),
+    ("surveys", [*FEW_TIMES, ["field"]], simple(formula.of_answers, lambda it: it.answers)),
+    ("agent_reasons", [*FEW_TIMES, ["agent", "reason"]], simple(formula.of_words, lambda it: it.words)),
+    ("callback_attempts", [*FEW_TIMES, ["queue"]], simple(formula.of_attempts, lambda it: it.attempts)),
+    ("kpi", [*FEW_TIMES, ["kind", "subject"]], simple(formula.of_happened, lambda it: it.happened)),
 ]
 
 
@@ -155,7 +160,7 @@ def all_rows(house: House, report: str, **options: Any) -> list[dict[str, Any]]:
 def test_first_calls_of_queues_that_count_as_one_agree_with_the_oracle(told: tuple[House, Week, int, int]) -> None:
     house, week, from_ms, until_ms = told
     it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
-    wanted = oracle.of_firsts([c for c in it.first_calls(24, ("sales", "night")) if from_ms <= c["at"] < until_ms])
+    wanted = formula.of_firsts([c for c in it.first_calls(24, ("sales", "night")) if from_ms <= c["at"] < until_ms])
     period: dict[str, Any] = {"from": from_ms, "until": until_ms, "fcr_hours": 24, "fcr_queues": "sales+night"}
     shown = house.run("fcr", groups=[], metrics=sorted(wanted), **(period | OPTIONS))
     assert differences(shown["totals"], wanted) == {}
@@ -164,7 +169,7 @@ def test_first_calls_of_queues_that_count_as_one_agree_with_the_oracle(told: tup
 def test_the_first_and_the_last_moment_at_work_agree_with_the_oracle(told: tuple[House, Week, int, int]) -> None:
     house, week, from_ms, until_ms = told
     it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
-    at_work = [span for span in it.cut() if span["state"] != "OFFLINE"]
+    at_work = [span for span in it.cut() if span["state"] != "offline"]
     wanted = {
         key: (moment(min(s["at"] for s in spans)), moment(max(s["at"] + s["length"] * 1000 for s in spans)))
         for key, spans in it.groups(at_work, ["agent", "day"]).items()
@@ -183,7 +188,7 @@ def moment(at_ms: float) -> str:
 def test_the_totals_of_a_report_are_the_metrics_of_the_whole(told: tuple[House, Week, int, int]) -> None:
     house, week, from_ms, until_ms = told
     it = Oracle(week.events, ZONE, from_ms, until_ms, house.now_ms)
-    wanted = oracle.of_stays([stay for stay in it.stays if from_ms <= stay["at"] < until_ms])
+    wanted = formula.of_stays([stay for stay in it.stays if from_ms <= stay["at"] < until_ms])
     period: dict[str, Any] = {"from": from_ms, "until": until_ms}
     shown = house.run("summary", groups=["day"], metrics=sorted(wanted), **period)
     assert differences(shown["totals"], wanted) == {}
