@@ -125,7 +125,7 @@ def _chart(query: Query, columns: list[Column], now: dict[str, Any]) -> chart.Ch
 
 def _label(column: Column, value: Any) -> str:
     """Return a group's word below its bar: of a moment, month and day and time."""
-    return str(value)[5:16].replace("T", " ") if column.id in CLOCK_MS else str(value)
+    return str(value)[5:16].replace("T", " ") if column.id in CLOCK_MS else column.words.get(value, str(value))
 
 
 def _totals(query: Query, columns: list[Column], now: dict[str, Any], before: dict[str, Any]) -> list[list[str]]:

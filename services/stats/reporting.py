@@ -204,7 +204,7 @@ class Reports:
         metrics.REPORTS.labels("answered").inc()
         return {
             **head_of(query),
-            "columns": [{"id": c.id, "role": c.role, "unit": c.unit, "name": c.name} for c in columns],
+            "columns": [answer.described(column) for column in columns],
             "rows": [answer.row_of(columns, row, query.zone) for row in rows],
             "row_total": total,
             "limit": query.limit,

@@ -1,4 +1,4 @@
-"""The dictionary's files: metrics, dimensions, reports. Read once, at start."""
+"""The dictionary's files: metrics, dimensions, reports, words for values. Read once, at start."""
 
 import tomllib
 from functools import cache
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 @cache
 def load() -> Dictionary:
     """Return the dictionary. Raises BadDictionary, BadFormula."""
-    return dictionary_of(*map(_file, ("metrics", "dimensions", "reports")))
+    return dictionary_of(*map(_file, ("metrics", "dimensions", "reports", "words")))
 
 
 def _file(name: str) -> dict[str, Any]:

@@ -44,9 +44,14 @@ def _apart(found: re.Match[str]) -> str:
 
 
 def plain(column: Column, raw: Any, zone: ZoneInfo) -> Any:
-    """Return a value as a file's own kind: number, text, flag, local date or local date and time, None for nothing."""
+    """Return a value as a file's own kind: number, text, flag, local date or local date and time, None for nothing.
+
+    Of values from a fixed list it is the word in the reader's language.
+    """
     if raw is None or raw == "":
         return None
+    if column.words:
+        return column.words.get(raw, raw)
     if column.unit == "moment":
         return _local(int(raw), zone)
     if column.unit == "time":

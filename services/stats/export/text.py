@@ -2,7 +2,7 @@
 
 import csv
 import html
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import date, datetime
 from io import StringIO
 from typing import Any, Final
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from services.stats.domain.reports.answer import Column
+from services.stats.domain.reports.answer import Column, described
 from services.stats.export.cells import plain, safe
 
 Pieces = Generator[bytes, None, None]
@@ -18,6 +18,8 @@ Chunks = Iterable[list[tuple[Any, ...]]]
 _BOM: Final = b"\xef\xbb\xbf"
 _SEPARATORS: Final = {"en": (",", "."), "uk": (";", ",")}
 """What Excel of a language expects between cells, and within a number."""
+JSON_ROWS: Final = 250
+"""So many are encoded and sent together: each is there as objects, as bytes and in the piece that is sent."""
 
 
 def csv_for_excel(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
@@ -65,14 +67,18 @@ def _taken(text: StringIO) -> bytes:
 
 def json_document(head: dict[str, Any], columns: list[Column], chunks: Chunks, zone: ZoneInfo) -> Pieces:
     """Return one JSON object: what it is, its columns, its rows as arrays."""
-    described = [{"id": c.id, "role": c.role, "unit": c.unit, "name": c.name} for c in columns]
-    yield orjson.dumps({**head, "columns": described})[:-1] + b',"rows":['
+    yield orjson.dumps({**head, "columns": [described(column) for column in columns]})[:-1] + b',"rows":['
     comma = b""
     for rows in chunks:
-        values = [[column.value(raw, zone) for column, raw in zip(columns, row, strict=True)] for row in rows]
-        yield comma + b",".join(map(orjson.dumps, values))
-        comma = b","
+        for start in range(0, len(rows), JSON_ROWS):
+            yield comma + b",".join(_json_rows(columns, rows[start : start + JSON_ROWS], zone))
+            comma = b","
     yield b"]}\n"
+
+
+def _json_rows(columns: list[Column], rows: list[tuple[Any, ...]], zone: ZoneInfo) -> Iterator[bytes]:
+    for row in rows:
+        yield orjson.dumps([column.value(raw, zone) for column, raw in zip(columns, row, strict=True)])
 
 
 _STYLE: Final = (

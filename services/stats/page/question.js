@@ -122,22 +122,35 @@ function fill(box, items, chosenIds) {
 }
 
 function addFilter(group = "", value = "") {
-  const row = element("li"), select = element("select"), input = element("input"), remove = element("button", "", "×");
+  const row = element("li"), select = element("select"), remove = element("button", "", "×");
   const sources = report().sources;
   const groups = catalogue.groups.filter((each) => each.id === group || sources.every((source) => each.sources.includes(source)));
   select.append(...groups.map((each) => new Option(each.name, each.id, false, each.id === group)));
   select.setAttribute("aria-label", say("onlyWhere"));
-  input.value = value;
-  input.maxLength = 200;
-  input.setAttribute("aria-label", say("value"));
-  input.placeholder = say("value");
+  select.addEventListener("change", () => row.children[1].replaceWith(valueField(select.value, "")));
   remove.type = "button";
   remove.setAttribute("aria-label", say("remove"));
   remove.addEventListener("click", () => {
     row.remove();
     $("add-filter").focus();
   });
-  row.append(select, input, remove);
+  row.append(select, valueField(select.value, value), remove);
   $("filters").append(row);
   return row;
+}
+
+/** Return the field for a condition's value: a choice where the values are a fixed list, else a text. */
+function valueField(group, value) {
+  const words = catalogue.groups.find((each) => each.id === group)?.words ?? {};
+  const isList = Object.keys(words).length > 0, field = element(isList ? "select" : "input");
+  if (isList) {
+    if (value && !(value in words)) field.append(new Option(value, value));
+    field.append(...Object.entries(words).map(([each, name]) => new Option(name, each)));
+  } else {
+    field.maxLength = 200;
+    field.placeholder = say("value");
+  }
+  if (value || !isList) field.value = value;
+  field.setAttribute("aria-label", say("value"));
+  return field;
 }

@@ -19,6 +19,9 @@ export function shown(value, unit) {
   return String(value);
 }
 
+/** Return a cell's value as people read it: of a fixed list the word, which comes with the column. */
+export const cellText = (column, value) => column.words?.[value] ?? shown(value, column.unit);
+
 export const isNumber = (column) => NUMBERS.has(column.unit);
 
 /** Fill a table's head; with `onSort(order)` its names sort, `order` being the column and its way now. */
@@ -45,7 +48,7 @@ export function fillRows(body, columns, rows, onCell, onCall) {
   body.replaceChildren(...rows.map((row) => {
     const line = element("tr");
     line.append(...columns.map((column, place) => {
-      const value = row.values[column.id], text = shown(value, column.unit);
+      const value = row.values[column.id], text = cellText(column, value);
       const cell = element(place ? "td" : "th", isNumber(column) ? "number" : "");
       if (!place) cell.scope = "row";
       const opens = column.role === "metric" && value !== null && row.cell !== undefined && onCell;
@@ -82,5 +85,5 @@ function opening(text, open) {
 /** Return the words for a row's groups, for headings. */
 export function wordsOfCell(columns, row) {
   const groups = columns.filter((column) => column.role === "group");
-  return groups.map((column) => shown(row.values[column.id], column.unit)).join(", ") || say("allOfIt");
+  return groups.map((column) => cellText(column, row.values[column.id])).join(", ") || say("allOfIt");
 }

@@ -86,7 +86,7 @@ const UKRAINIAN = {
   option_tz: "Часовий пояс", option_threshold_seconds: "Поріг рівня сервісу, секунди",
   option_fcr_hours: "FCR: без повтору стільки годин", option_fcr_queues: "FCR: черги, що рахуються як одна", option_resolved: "FCR: підсумки, що означають «вирішено»",
   option_unresolved: "FCR: підсумки, що означають «не вирішено»", option_tariff: "Тариф XX/YY/ZZ, секунди: безкоштовно / перші / крок",
-  option_agents: "Зі стількома агентами", option_target_percent: "Ціль: відсоток вчасно", option_patience_seconds: "Терпіння клієнтів, секунди",
+  option_agents: "Зі стількома операторами", option_target_percent: "Ціль: відсоток вчасно", option_patience_seconds: "Терпіння клієнтів, секунди",
 };
 
 export const language = document.documentElement.lang === "uk" ? "uk" : "en";

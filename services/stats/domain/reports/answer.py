@@ -1,7 +1,7 @@
 """From rows of SQL to what people read: columns with names and units, values, and the cell that leads to the calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,16 @@ _NUMBER_DIGITS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `role` is group, metric or field; `unit` is a unit of metrics, or a kind of dimensions."""
+    """One column. `role` is group, metric or field; `unit` is a unit of metrics, or a kind of dimensions.
+
+    `words` are what people read for its values; answers hold the values themselves.
+    """
 
     id: str
     role: str
     unit: str
     name: str
+    words: dict[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, raw: Any, zone: ZoneInfo) -> Any:
         """Return what people read for a raw value; None stays None: nothing is known, which is not 0."""
@@ -57,7 +61,13 @@ def fields_of(dictionary: Dictionary, names: tuple[str, ...], language: str) -> 
 
 
 def _of_dimension(dimension: Dimension, role: str, language: str) -> Column:
-    return Column(dimension.id, role, dimension.kind, dimension.names[language])
+    return Column(dimension.id, role, dimension.kind, dimension.names[language], dimension.words_in(language))
+
+
+def described(column: Column) -> dict[str, Any]:
+    """Return what answers say of a column."""
+    told: dict[str, Any] = {"id": column.id, "role": column.role, "unit": column.unit, "name": column.name}
+    return told | {"words": column.words} if column.words else told
 
 
 def row_of(columns: list[Column], raw: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
@@ -89,6 +99,7 @@ def catalogue_of(dictionary: Dictionary, language: str) -> dict[str, Any]:
                 "id": each.id,
                 "name": each.names[language],
                 "kind": each.kind,
+                "words": each.words_in(language),
                 "sources": [source for source in dictionary.sources if dictionary.has(source, each)],
             }
             for each in dictionary.dimensions.values()

@@ -61,13 +61,21 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What rows are grouped or filtered by. `kind`: time, text, number, flag, seconds or moment."""
+    """What rows are grouped or filtered by. `kind`: time, text, number, flag, seconds or moment.
+
+    `words` are what people read for values of a fixed list; a value without one is shown as it is.
+    """
 
     id: str
     column: str
     kind: str
     names: Names
     via: str = ""
+    words: dict[str, Names] = field(default_factory=dict, compare=False)
+
+    def words_in(self, language: str) -> dict[str, str]:
+        """Return the words of one language by value."""
+        return {value: names[language] for value, names in self.words.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +120,23 @@ class Dictionary:
         return dimension.kind == "time" or dimension.column in self.sources[source_id].columns
 
 
-def dictionary_of(metrics: dict[str, Any], dimensions: dict[str, Any], reports: dict[str, Any]) -> Dictionary:
-    """Read the three files. Raises BadDictionary, BadFormula."""
+def dictionary_of(
+    metrics: dict[str, Any], dimensions: dict[str, Any], reports: dict[str, Any], words: dict[str, Any]
+) -> Dictionary:
+    """Read the four files. Raises BadDictionary, BadFormula."""
     found = Dictionary(
         {name: _source(name, raw) for name, raw in metrics["source"].items()},
         {name: Measure(name, raw["source"], raw["sql"], raw["en"]) for name, raw in metrics["measure"].items()},
         {name: _metric(name, raw) for name, raw in metrics["metric"].items()},
         {
             **_times(dimensions["time"]),
-            **{name: _dimension(name, raw) for name, raw in dimensions["dimension"].items()},
+            **{name: _dimension(name, raw, words) for name, raw in dimensions["dimension"].items()},
         },
         {name: _report(name, raw) for name, raw in reports.items()},
     )
     _check(found)
+    if unknown := words.keys() - {each.column for each in found.dimensions.values()}:
+        raise BadDictionary(f"words are given for columns that no dimension reads: {', '.join(sorted(unknown))}")
     return found
 
 
@@ -147,8 +159,9 @@ def _times(raw: dict[str, Any]) -> dict[str, Dimension]:
     return {name: Dimension(name, "", "time", _names(each)) for name, each in raw.items()}
 
 
-def _dimension(name: str, raw: dict[str, Any]) -> Dimension:
-    return Dimension(name, raw["column"], raw.get("kind", "text"), _names(raw), raw.get("via", ""))
+def _dimension(name: str, raw: dict[str, Any], words: dict[str, Any]) -> Dimension:
+    own = {value: _names(each) for value, each in words.get(raw["column"], {}).items()}
+    return Dimension(name, raw["column"], raw.get("kind", "text"), _names(raw), raw.get("via", ""), own)
 
 
 def _report(name: str, raw: dict[str, Any]) -> Report:

@@ -9,12 +9,12 @@ from services.stats.domain.reports.query import BadQuery, Query
 
 _NAMES: Final = {
     "traffic": ("number", "Traffic, erlangs", "Трафік, ерланги"),
-    "agents_needed": ("count", "Agents needed (Erlang C)", "Потрібно агентів (Ерланг C)"),
-    "in_time_c": ("ratio", "In time with N agents (Erlang C)", "Вчасно з N агентами (Ерланг C)"),
-    "wait_c": ("seconds", "Mean wait with N agents (Erlang C)", "Очікування з N агентами (Ерланг C)"),
-    "in_time_a": ("ratio", "In time with N agents (Erlang A)", "Вчасно з N агентами (Ерланг A)"),
-    "wait_a": ("seconds", "Mean wait with N agents (Erlang A)", "Очікування з N агентами (Ерланг A)"),
-    "abandoned_a": ("ratio", "Abandoned with N agents (Erlang A)", "Втрачено з N агентами (Ерланг A)"),
+    "agents_needed": ("count", "Agents needed (Erlang C)", "Потрібно операторів (Ерланг C)"),
+    "in_time_c": ("ratio", "In time with N agents (Erlang C)", "Вчасно з N операторами (Ерланг C)"),
+    "wait_c": ("seconds", "Mean wait with N agents (Erlang C)", "Очікування з N операторами (Ерланг C)"),
+    "in_time_a": ("ratio", "In time with N agents (Erlang A)", "Вчасно з N операторами (Ерланг A)"),
+    "wait_a": ("seconds", "Mean wait with N agents (Erlang A)", "Очікування з N операторами (Ерланг A)"),
+    "abandoned_a": ("ratio", "Abandoned with N agents (Erlang A)", "Втрачено з N операторами (Ерланг A)"),
 }
 DEFAULT_THRESHOLD_MS: Final = 20_000
 
