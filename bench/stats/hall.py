@@ -1,5 +1,9 @@
 """Report tables of a big hall, made inside the database: a company's year of calls, N of them."""
 
+import os
+import shutil
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -36,30 +40,52 @@ insert into visits by name
 select call_id, line, client, direction, queue_id, agent_id, exit, '' as next_queue_id, started_ms,
        started_ms as joined_ms, started_ms + wait_ms as left_ms, wait_ms, 15000 as estimated_ms,
        wait_ms - 15000 as error_ms, 0 as priority, 1 as position,
-       wait_ms <= 20000 as in_time, false as resumed from calls
+       wait_ms <= 20000 as in_time, false as resumed from calls {those}
 """
 _TALKS = """
 insert into talks by name
 select call_id, line, client, direction, queue_id, agent_id, 'call_ended' as end_reason, started_ms,
-       answered_ms as from_ms, answered_ms + talk_ms as until_ms, wait_ms, talk_ms, hold_ms from calls where answered
+       answered_ms as from_ms, answered_ms + talk_ms as until_ms, wait_ms, talk_ms, hold_ms
+from calls {those} and answered
 """
-PIECE = 1_000_000
+PIECE = 500_000
+FILLING_MEMORY = "1GB"
+"""The service's own limit is an eighth: then each piece is written to the disk twice."""
+BYTES_A_CALL = 70
+FILL_SECONDS = float(os.environ.get("FILL_SECONDS", "240"))
 
 
 def columns_of(folder: Path, calls: int) -> Columns:
-    """Return the tables, filled where they are not yet."""
+    """Return the tables, filled where they are not yet. Ends the program where time or the disk's room is too short."""
     columns = Columns(folder)
-    cursor: duckdb.DuckDBPyConnection = columns._cursor(TENANT)  # noqa: SLF001 - filled as no service would
-    found = cursor.execute("select count(*) from calls").fetchone()
-    if found != (calls,):
-        columns.clear(TENANT)
-        step, start = YEAR_MS // calls, NOW_MS - YEAR_MS
+    found = columns._cursor(TENANT).execute("select count(*) from calls").fetchone()  # noqa: SLF001 - as no service would
+    if found == (calls,):
+        return columns
+    columns.clear(TENANT)
+    columns.close()
+    room = shutil.disk_usage(folder).free
+    wanted = 3 * BYTES_A_CALL * calls
+    if room < wanted:
+        raise SystemExit(f"{calls:,} calls take {wanted >> 20:,} MB at most; {folder} has {room >> 20:,} left")
+    _fill(next(folder.glob("*.duckdb")), calls)
+    return Columns(folder)
+
+
+def _fill(path: Path, calls: int) -> None:
+    """Fill tables that stand empty, a piece of all three at a time, and say how far it is."""
+    settings = {"memory_limit": FILLING_MEMORY, "threads": 2, "preserve_insertion_order": False}
+    step, start, began = YEAR_MS // calls, NOW_MS - YEAR_MS, time.monotonic()
+    with duckdb.connect(str(path), config=settings) as database:
         for first in range(0, calls, PIECE):
             last = min(calls, first + PIECE)
-            cursor.execute(_CALLS.format(exits=_EXITS, start=start, step=step, first=first, last=last))
-        cursor.execute(_VISITS)
-        cursor.execute(_TALKS)
-    return columns
+            those = f"where started_ms >= {start + first * step} and started_ms < {start + last * step}"
+            database.execute(_CALLS.format(exits=_EXITS, start=start, step=step, first=first, last=last))
+            database.execute(_VISITS.format(those=those))
+            database.execute(_TALKS.format(those=those))
+            spent = time.monotonic() - began
+            print(f"{last:,} of {calls:,} calls after {spent:.0f} s", file=sys.stderr, flush=True)
+            if spent > FILL_SECONDS:
+                raise SystemExit(f"filling takes longer than FILL_SECONDS={FILL_SECONDS:.0f}; {last:,} calls are there")
 
 
 def reports_of(columns: Columns) -> tuple[Reports, Exports]:
