@@ -73,7 +73,11 @@ def columns_of(folder: Path, calls: int) -> Columns:
 
 def _fill(path: Path, calls: int) -> None:
     """Fill tables that stand empty, a piece of all three at a time, and say how far it is."""
-    settings = {"memory_limit": FILLING_MEMORY, "threads": 2, "preserve_insertion_order": False}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": FILLING_MEMORY,
+        "threads": 2,
+        "preserve_insertion_order": False,
+    }
     step, start, began = YEAR_MS // calls, NOW_MS - YEAR_MS, time.monotonic()
     with duckdb.connect(str(path), config=settings) as database:
         for first in range(0, calls, PIECE):
