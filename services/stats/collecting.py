@@ -14,7 +14,15 @@ from services.stats.domain.quantiles import quantile_ms
 from services.stats.domain.seen import Ledger, SeenAgent, Stage
 from services.stats.domain.shift import Worked
 from services.stats.domain.tally import Tally, service_level, service_level_parts
-from services.stats.domain.view import RECENT, estimate_ms, line_of_day, members_of, recent_time, time_of_day
+from services.stats.domain.view import (
+    RECENT,
+    WINDOW_NAMES,
+    estimate_ms,
+    line_of_day,
+    members_of,
+    recent_time,
+    time_of_day,
+)
 from services.stats.metrics import LIVE, SERIES_LEFT_OUT
 
 MOST_SERIES: Final = 200_000
@@ -22,6 +30,9 @@ MOST_SERIES: Final = 200_000
 DETAILS: Final = ("tenant", "queue", "line", "agent")
 QUANTILES: Final = ("0.5", "0.95")
 _WINDOW_SECONDS: Final = 900
+_NOW_SECONDS: Final = 300
+"""The shortest window of which a ratio still says something: what SPEC 8.1 calls the service level now."""
+NOW: Final = WINDOW_NAMES[_NOW_SECONDS]
 Sample = tuple[str, tuple[str, ...], float]
 Day = tuple[int, int]
 
@@ -100,6 +111,12 @@ def _of_tenant(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         served, counted = service_level_parts(sums)
         yield "service_level_callers", (tenant, window, "served"), served
         yield "service_level_callers", (tenant, window, "counted"), counted
+        yield from _ratio("abandon_ratio", (tenant, window), sums.abandon_ratio)
+        yield from _seconds("mean_wait_seconds", (tenant, window), sums.mean_answered_wait_ms)
+        yield from _seconds("mean_handle_seconds", (tenant, window), sums.mean_handle_ms)
+    yield from _levels("service_level_ratio", (tenant,), live.total, day)
+    since = [at_ms for queue in live.queues.values() if (at_ms := queue.line.oldest_ms()) is not None]
+    yield "longest_wait_seconds", (tenant,), max(0, now_ms - min(since, default=now_ms)) / 1000
     yield "complete", (tenant,), int(not live.completeness.marks(day[0], now_ms))
 
 
@@ -114,6 +131,7 @@ def _of_queues(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "queue_free_agents", labels, sum(agent.state == "idle" for agent in members)
         yield from _seconds("queue_estimated_wait_seconds", labels, estimate_ms(queue, members, now_ms))
         yield from _occupancy("queue_occupancy_ratio", labels, members, day, now_ms)
+        yield from _levels("queue_service_level_ratio", labels, queue.ledger, day)
         for window, sums in _windows(queue.ledger, day):
             yield from _of_window((*labels, window), sums)
 
@@ -121,7 +139,6 @@ def _of_queues(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
 def _of_window(labels: tuple[str, ...], sums: Tally) -> Iterator[Sample]:
     for outcome in ("answered", "abandoned", "other"):
         yield "queue_callers", (*labels, outcome), getattr(sums, outcome)
-    yield from _ratio("queue_service_level_ratio", labels, service_level(sums))
     yield from _ratio("queue_abandon_ratio", labels, sums.abandon_ratio)
     yield from _seconds("queue_mean_wait_seconds", labels, sums.mean_answered_wait_ms)
     yield from _seconds("queue_mean_handle_seconds", labels, sums.mean_handle_ms)
@@ -149,6 +166,13 @@ def _of_agents(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "agent_answered_today", labels, today.answered
         yield "agent_missed_today", labels, today.missed
         yield from _occupancy("agent_occupancy_ratio", labels, [agent], day, now_ms)
+        for window, sums in _windows(agent.ledger, day):
+            yield from _seconds("agent_mean_handle_seconds", (*labels, window), sums.mean_handle_ms)
+
+
+def _levels(name: str, labels: tuple[str, ...], ledger: Ledger, day: Day) -> Iterator[Sample]:
+    for window, sums in [(NOW, ledger.windows.total(_NOW_SECONDS)), *_windows(ledger, day)]:
+        yield from _ratio(name, (*labels, window), service_level(sums))
 
 
 def _windows(ledger: Ledger, day: Day) -> list[tuple[str, Tally]]:

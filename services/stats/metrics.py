@@ -45,6 +45,11 @@ LIVE: Final = {
     "agents": ("Agents now, by state.", ("tenant", "state")),
     "occupancy_ratio": ("Handle / (handle + idle) of all agents.", ("tenant", "window")),
     "service_level_callers": ("Callers of V3: served well, and all who count.", ("tenant", "window", "part")),
+    "longest_wait_seconds": ("How long the first of all who wait in queues waits.", ("tenant",)),
+    "service_level_ratio": ("Service level V3 of all queues, 0 to 1.", ("tenant", "window")),
+    "abandon_ratio": ("Abandoned / offered of all queues.", ("tenant", "window")),
+    "mean_wait_seconds": ("ASA: mean wait of answered callers of all queues.", ("tenant", "window")),
+    "mean_handle_seconds": ("AHT: talk, hold and wrap-up a talk.", ("tenant", "window")),
     "complete": ("0 while a gap touches the day's numbers.", ("tenant",)),
     "series_of_tenant": ("Series of this tenant that the scrape has.", ("tenant",)),
     # Of a queue.
@@ -65,6 +70,7 @@ LIVE: Final = {
     # Of an agent.
     "agent_state": ("1 for the state that the agent is in.", ("tenant", "agent", "state")),
     "agent_occupancy_ratio": ("Handle / (handle + idle).", ("tenant", "agent", "window")),
+    "agent_mean_handle_seconds": ("AHT: talk, hold and wrap-up a talk.", ("tenant", "agent", "window")),
     "agent_answered_today": ("Calls that the agent answered today.", ("tenant", "agent")),
     "agent_missed_today": ("Offers that the agent let ring out today.", ("tenant", "agent")),
 }

@@ -3,6 +3,7 @@
 import { bar, day, gauge, spark } from "./draw.js";
 import { $, chooseTenant, element, elsewhere, keep, write } from "./dom.js";
 import { follow } from "./stream.js";
+import { fit, turnPages } from "./wall.js";
 import { clockTime, count, duration, language, percent, say, writeWords } from "./words.js";
 
 const GOAL = 0.8;
@@ -241,6 +242,10 @@ function showContact(state) {
   showNotice();
 }
 
+function fitWall() {
+  if (isWall) fit([view.queues.length, $("notice").textContent, ...view.agents.map((agent) => agent.state)].join());
+}
+
 function show(next) {
   view = next;
   receivedAt = performance.now();
@@ -254,6 +259,7 @@ function show(next) {
   showDay();
   showTimes();
   showNotice();
+  fitWall();
   write($("formula"), say("formula", view.service_level));
   dispatchEvent(new CustomEvent("ringmaster:shown", { detail: { lastEventMs: view.last_event_ms, nowMs: view.now_ms } }));
   write($("last-event"), view.last_event_ms ? say("lastEvent", { time: clockTime(view.last_event_ms, zone(), true) }) : say("noEvent"));
@@ -278,7 +284,12 @@ async function start() {
     }
   }
   setInterval(showTimes, 250);
-  addEventListener("resize", () => view && showDay());
+  addEventListener("resize", () => {
+    if (!view) return;
+    showDay();
+    fitWall();
+  });
+  if (isWall) turnPages();
   follow(tenantId, show, showContact);
 }
 

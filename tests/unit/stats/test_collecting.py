@@ -54,6 +54,12 @@ def test_a_tenants_numbers_are_there_by_queue_line_and_agent() -> None:
         'ringmaster_stats_calls_today{tenant="tenant-0",what="answered"} 1.0',
         f"ringmaster_stats_queue_service_level_ratio{{{of_queue}}} 1.0",
         f"ringmaster_stats_queue_mean_handle_seconds{{{of_queue}}} 10.0",
+        'ringmaster_stats_queue_service_level_ratio{queue="queue-0",tenant="tenant-0",window="last_5_min"} 1.0',
+        'ringmaster_stats_service_level_ratio{tenant="tenant-0",window="today"} 1.0',
+        'ringmaster_stats_abandon_ratio{tenant="tenant-0",window="today"} 0.0',
+        'ringmaster_stats_mean_wait_seconds{tenant="tenant-0",window="last_15_min"} 3.0',
+        'ringmaster_stats_mean_handle_seconds{tenant="tenant-0",window="last_15_min"} 10.0',
+        'ringmaster_stats_longest_wait_seconds{tenant="tenant-0"} 0.0',
         f"ringmaster_stats_queue_abandon_ratio{{{of_queue}}} 0.0",
         f"ringmaster_stats_queue_occupancy_ratio{{{of_queue}}} 0.5",
         f'ringmaster_stats_line_calls_today{{line="{LINE}",tenant="tenant-0",what="started"}} 1.0',
@@ -71,6 +77,15 @@ def test_the_wait_of_half_the_callers_is_within_a_hundredth() -> None:
 def test_every_metric_of_the_list_is_told() -> None:
     told = {line.split("{")[0].removeprefix("ringmaster_stats_") for line in scrape(floor(1))}
     assert told == LIVE.keys()
+
+
+def test_the_first_of_all_who_wait_is_told_of_the_whole_company() -> None:
+    board = floor(1)
+    for number, ago_ms in enumerate((9_000, 42_000, 5_000)):
+        for one in answered_call(f"w{number}", NOW_MS - ago_ms, 1, 1, f"queue-{number % 2}")[:2]:
+            one.tenant_id = "tenant-0"
+            board.fold(one, NOW_MS)
+    assert 'ringmaster_stats_longest_wait_seconds{tenant="tenant-0"} 42.0' in scrape(board)
 
 
 def test_names_that_only_events_know_make_no_series() -> None:
