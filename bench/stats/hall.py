@@ -80,6 +80,7 @@ def _fill(path: Path, calls: int) -> None:
     }
     step, start, began = YEAR_MS // calls, NOW_MS - YEAR_MS, time.monotonic()
     with duckdb.connect(str(path), config=settings) as database:
+        database.execute("set enable_progress_bar = false")
         for first in range(0, calls, PIECE):
             last = min(calls, first + PIECE)
             those = f"where started_ms >= {start + first * step} and started_ms < {start + last * step}"

@@ -166,6 +166,7 @@ def _of_agents(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "agent_answered_today", labels, today.answered
         yield "agent_missed_today", labels, today.missed
         yield from _occupancy("agent_occupancy_ratio", labels, [agent], day, now_ms)
+        agent.ledger.advance(now_ms)
         for window, sums in _windows(agent.ledger, day):
             yield from _seconds("agent_mean_handle_seconds", (*labels, window), sums.mean_handle_ms)
 

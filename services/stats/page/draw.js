@@ -143,12 +143,13 @@ function levelLine(quarters, x, y) {
   return [make("path", { d: path || "M0 0", class: "level-line" }), ...dots];
 }
 
-/** Draw one bar a row: [{value, before, name, text}], a line at what was before where that is known, with a scale at the left and as many names as there is room for. */
-export function columns(svg, bars, shown, label) {
+/** Draw one bar a row: [{value, before, name, text}], a line at what was before where that is known, with a scale at the left (of counts in whole numbers) and as many names as there is room for. */
+export function columns(svg, bars, shown, label, isCount) {
   const width = svg.clientWidth || 640, height = svg.clientHeight || 200;
   const letter = parseFloat(getComputedStyle(svg).fontSize) * 0.75;
   const left = 5 * letter, top = letter, bottom = 2 * letter, room = (width - left) / bars.length;
-  const most = Math.max(...bars.flatMap((bar) => [bar.value, bar.before ?? 0])) || 1;
+  const highest = Math.max(...bars.flatMap((bar) => [bar.value, bar.before ?? 0])) || 1;
+  const most = isCount ? niceTop(highest) : highest;
   const y = (value) => top + (height - top - bottom) * (1 - value / most);
   const pieces = [];
   for (const share of [0, 0.5, 1]) {

@@ -65,8 +65,8 @@ async function run() {
 function show(answer) {
   write($("result-title"), answer.name);
   document.title = `${answer.name} · ${tenant.name || "Ringmaster"}`;
-  write($("result-period"), `${shown(answer.from, "moment")} – ${shown(answer.until, "moment")} · ${answer.tz}`);
-  if (answer.before) $("result-period").append(` · ${say("comparedWith", { from: shown(answer.before.from, "moment"), until: shown(answer.before.until, "moment") })}`);
+  write($("result-period"), `${minute(answer.from)} – ${minute(answer.until)} · ${answer.tz}`);
+  if (answer.before) $("result-period").append(` · ${say("comparedWith", { from: minute(answer.before.from), until: minute(answer.before.until) })}`);
   showMarks(answer);
   showTotals(answer);
   fillHead($("columns"), answer.columns, order, (next) => go({ nextOrder: next }));
@@ -77,6 +77,9 @@ function show(answer) {
   showExports();
   showChart(answer);
 }
+
+/** Return a moment of a period; periods rarely begin within a minute. */
+const minute = (moment) => shown(moment, "moment").replace(/(:\d\d):00$/, "$1");
 
 function showMarks({ completeness, before, tz }) {
   const at = (ms) => (ms ? `${new Intl.DateTimeFormat(language, { dateStyle: "short", timeZone: tz }).format(ms)} ${clockTime(ms, tz, true)}` : "…");
@@ -135,7 +138,7 @@ function showChart(answer) {
     const text = shown(value, metric.unit) + (answer.before ? ` (${say("beforeIt", { value: shown(before, metric.unit) })})` : "");
     return { value, before, name: wordsOfCell(answer.columns, row), text };
   });
-  drawColumns($("chart"), bars, (value) => shown(value, metric.unit), say("chartOf", { metric: metric.name, group: groupName(group.id) }));
+  drawColumns($("chart"), bars, (value) => shown(value, metric.unit), say("chartOf", { metric: metric.name, group: groupName(group.id) }), metric.unit === "count");
 }
 
 async function openDrill(answer, row, column, from) {

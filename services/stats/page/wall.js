@@ -1,10 +1,12 @@
-// A screen on a wall: nobody scrolls there, so whatever does not fit gets smaller, and then turns its pages by itself.
+// A screen on a wall: nobody scrolls there, so a list takes the room that it has, gets smaller where there is too little,
+// and where even that is not enough turns its pages by itself.
 
 import { $ } from "./dom.js";
 
 const SMALLEST = 0.6, STEP = 0.05;
 const PAGE_MS = 10000;
-const LISTS = [["queues", "#queues .scroll"], ["people", "#agent-cards"]];
+// Card, what is shown in it, and how much larger than usual it may get.
+const LISTS = [["queues", "#queues .scroll", 1], ["people", "#agent-cards", 1.6]];
 let fitted = "";
 
 /** Let both lists fit; done again when `shape` says that there is something more or less to show. */
@@ -12,9 +14,9 @@ export function fit(shape) {
   const now = `${innerWidth}x${innerHeight} ${shape}`;
   if (now === fitted) return;
   fitted = now;
-  for (const [card, list] of LISTS) {
+  for (const [card, list, largest] of LISTS) {
     const shown = document.querySelector(list);
-    for (let scale = 1; scale >= SMALLEST; scale -= STEP) {
+    for (let scale = largest; scale >= SMALLEST; scale -= STEP) {
       $(card).style.setProperty("--fit", scale.toFixed(2));
       if (shown.scrollHeight <= shown.clientHeight) break;
     }
