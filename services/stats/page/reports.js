@@ -58,8 +58,10 @@ async function run() {
   parameters.set("limit", PAGE);
   parameters.set("offset", offset);
   $("drill").hidden = $("why").hidden = true;
+  if (!$("result-title").textContent) write($("result-title"), say("asking"));
   const answer = await busily($("result"), () => ask(path, parameters));
   if (answer) show(answer);
+  else if ($("result-title").textContent === say("asking")) write($("result-title"), "");
 }
 
 function show(answer) {
