@@ -63,7 +63,7 @@ class Raporty:
         query = replace(query, compares=not query.report.is_list)
         now = self._reports.run(tenant_id, query)
         before = now.get("before", {"totals": {}})
-        columns = self._reports.columns(query)
+        columns = self._reports.columns(tenant_id, query)
         picture = chart.png(_chart(query, columns, now)) if not query.report.is_list else b""
         files, left_out = self._files(tenant_id, schedule, query)
         words = _WORDS[query.language]

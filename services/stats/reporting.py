@@ -65,7 +65,7 @@ class Reports:
 
     def run(self, tenant_id: str, query: Query, *, with_totals: bool = True) -> dict[str, Any]:
         """Return a page of a report."""
-        columns = self.columns(query)
+        columns = self.columns(tenant_id, query)
         lacks = self.refresh(tenant_id)
         compiler = self._compiler(tenant_id, query)
         if query.report.is_list:
@@ -111,7 +111,7 @@ class Reports:
         cell = cell_of(self.dictionary, query, asked)
         source = self.dictionary.sources_of([metric_id])[0]
         names = self._fields(source)
-        columns = answer.fields_of(self.dictionary, names, query.language)
+        columns = self._named(tenant_id, answer.fields_of(self.dictionary, names, query.language))
         lacks = self.refresh(tenant_id)
         statement = self._compiler(tenant_id, query).drill(cell, metric_id, names, query.limit, query.offset)
         rows = self._fetch(tenant_id, statement)
@@ -121,17 +121,20 @@ class Reports:
     def stream(self, tenant_id: str, query: Query) -> tuple[list[answer.Column], Iterator[list[tuple[Any, ...]]]]:
         """Return columns and chunks of raw rows of a whole report, in constant memory."""
         self.refresh(tenant_id)
-        columns = self.columns(query)
+        columns = self.columns(tenant_id, query)
         chunks = self.chunks(tenant_id, self.whole(tenant_id, query))
         return columns, ([row[: len(columns)] for row in _staffed(query, rows)] for rows in chunks)
 
-    def columns(self, query: Query) -> list[answer.Column]:
+    def columns(self, tenant_id: str, query: Query) -> list[answer.Column]:
         """Return the columns of a report, with those that are computed from others. Raises BadQuery."""
-        columns = answer.columns_of(self.dictionary, query)
+        columns = self._named(tenant_id, answer.columns_of(self.dictionary, query))
         if query.report.kind != STAFFING:
             return columns
         staffing.check(query)
         return columns + staffing.columns(query.language)
+
+    def _named(self, tenant_id: str, columns: list[answer.Column]) -> list[answer.Column]:
+        return answer.with_names(self.dictionary, columns, self._board.profile(tenant_id).agents)
 
     def whole(self, tenant_id: str, query: Query) -> Statement:
         """Return the statement of a whole report, without pages."""
@@ -202,10 +205,11 @@ class Reports:
         total = int(rows[0][-1]) if rows else 0
         end = query.offset + len(rows)
         metrics.REPORTS.labels("answered").inc()
+        shown = [answer.row_of(columns, row, query.zone) for row in rows]
         return {
             **head_of(query),
-            "columns": [answer.described(column) for column in columns],
-            "rows": [answer.row_of(columns, row, query.zone) for row in rows],
+            "columns": [answer.described(column, shown) for column in columns],
+            "rows": shown,
             "row_total": total,
             "limit": query.limit,
             "offset": query.offset,

@@ -56,7 +56,8 @@ def test_two_values_that_stand_side_by_side_are_told_apart_and_ukrainian_is_no_e
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
-    house = House(NOW_MS, Profile("acme", "Acme", "Europe/Kyiv"))
+    people = {"olena": "=Олена", "taras": "Тарас", "other": "Тарас", "iryna": "iryna"}
+    house = House(NOW_MS, Profile("acme", "Acme", "Europe/Kyiv", people))
     house.tell([*answered_call("c1", NOW_MS - 90_000, 3_500, 10_000), *abandoned_call("c2", NOW_MS - 80_000, 9_000)])
     yield house
     house.columns.close()
@@ -81,6 +82,22 @@ def test_files_for_people_are_written_in_words(house: House, language: str, sepa
     page = taken(house, "html", query).decode()
     assert all(f"<td>{each}</td>" in page for each in said)
     assert b'["answered",1]' in taken(house, "json", query)
+
+
+def test_agents_are_told_by_name_and_two_of_one_name_by_both(house: House) -> None:
+    found = house.run("summary_by_agent", period="today")
+    (row,) = [each for each in found["rows"] if each["values"]["agent"]]
+    assert row["values"]["agent"] == row["cell"]["agent"] == "olena"
+    assert next(each for each in found["columns"] if each["id"] == "agent")["words"] == {"olena": "=Олена"}
+    columns = house.parts.reports.columns("acme", house.parts.reports.query("acme", "transfer_log", {}))
+    both = {"olena": "=Олена", "taras": "Тарас (taras)", "other": "Тарас (other)"}
+    assert {each.id: each.words for each in columns if "agent" in each.id} == {"from_agent": both, "to_agent": both}
+
+
+def test_a_name_like_a_formula_is_none_in_a_file(house: House) -> None:
+    path = f"/v1/reports/summary_by_agent/export?format=csv-excel&{DAY}&lang=en"
+    with house.client().get(path, headers={"Authorization": "Bearer boss"}) as answer:
+        assert "'=Олена," in answer.get_data().decode()
 
 
 def taken(house: House, kind: str, query: str) -> bytes:

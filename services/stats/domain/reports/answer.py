@@ -1,7 +1,8 @@
 """From rows of SQL to what people read: columns with names and units, values, and the cell that leads to the calls."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -64,10 +65,27 @@ def _of_dimension(dimension: Dimension, role: str, language: str) -> Column:
     return Column(dimension.id, role, dimension.kind, dimension.names[language], dimension.words_in(language))
 
 
-def described(column: Column) -> dict[str, Any]:
-    """Return what answers say of a column."""
+def with_names(dictionary: Dictionary, columns: list[Column], names: Mapping[str, str]) -> list[Column]:
+    """Return the columns with people's names for the ids of agents; who shares a name is told by both."""
+    times = Counter(names.values())
+    words = {each: name if times[name] == 1 else f"{name} ({each})" for each, name in names.items() if name != each}
+    return [replace(column, words=words) if _is_of_agents(dictionary, column) else column for column in columns]
+
+
+def _is_of_agents(dictionary: Dictionary, column: Column) -> bool:
+    dimension = dictionary.dimensions.get(column.id) if column.role != "metric" else None
+    return dimension is not None and dimension.column.endswith("agent_id") and not dimension.via
+
+
+def described(column: Column, rows: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Return what answers say of a column; where rows are given, only the words that these need."""
     told: dict[str, Any] = {"id": column.id, "role": column.role, "unit": column.unit, "name": column.name}
-    return told | {"words": column.words} if column.words else told
+    if rows is None:
+        words = column.words
+    else:
+        shown = {row["values"][column.id] for row in rows} if column.words else set()
+        words = {value: column.words[value] for value in shown & column.words.keys()}
+    return told | {"words": words} if words else told
 
 
 def row_of(columns: list[Column], raw: tuple[Any, ...], zone: ZoneInfo) -> dict[str, Any]:
