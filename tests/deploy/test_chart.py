@@ -237,3 +237,19 @@ def test_a_silent_router_is_replaced_soon_where_our_own_cluster_allows_it(
     environment = [entry for one in containers(router) for entry in one.get("env", ())]
     session = [entry["value"] for entry in environment if entry["name"] == "RINGMASTER_ROUTER_SESSION_SECONDS"]
     assert session == expected
+
+
+def test_a_feeds_reader_reads_that_topic_alone_and_webhooks_alone_write_feeds(rendered: Render) -> None:
+    users = {one["metadata"]["name"]: one for one in manifests(rendered("everything")) if one["kind"] == "KafkaUser"}
+    acls = {name: one["spec"]["authorization"]["acls"] for name, one in users.items()}
+    topics = {
+        name: [each["resource"]["name"] for each in acl if each["resource"]["type"] == "topic"]
+        for name, acl in acls.items()
+    }
+    [reader] = [name for name in users if "feed-acme" in name]
+    assert topics[reader] == ["ringmaster.feed.acme"]
+    assert {word for each in acls[reader] for word in each["operations"]} == {"Read", "Describe"}
+    [webhooks] = [name for name in users if "webhooks" in name]
+    assert [name for name in topics if "ringmaster.feed." in topics[name]] == [webhooks]
+    own = next(each for each in acls[webhooks] if each["resource"]["name"] == "ringmaster.feed.")
+    assert (own["resource"]["patternType"], set(own["operations"])) == ("prefix", {"Create", "Describe", "Write"})
