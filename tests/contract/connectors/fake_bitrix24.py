@@ -1,7 +1,8 @@
 """Bitrix24's methods: https://apidocs.bitrix24.com/api-reference/crm/duplicates/crm-duplicate-find-by-comm.html (an
 empty list where there is nobody), .../crm/contacts/crm-contact-add.html,
 .../crm/timeline/activities/activity-base/ crm-activity-add.html (OWNER_ID, OWNER_TYPE_ID, TYPE_ID and
-COMMUNICATIONS are required), .../tasks/tasks-task-add.html. The token is the parameter `auth`.
+COMMUNICATIONS are required), .../crm/timeline/comments/ crm-timeline-comment-add.html and -list.html (ENTITY_ID and
+ENTITY_TYPE say whose timeline), .../tasks/tasks-task-add.html. The token is the parameter `auth`.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ class Bitrix24(Fake):
     people: list[dict[str, Any]] = field(default_factory=list)
     activities: list[dict[str, Any]] = field(default_factory=list)
     todo: list[dict[str, Any]] = field(default_factory=list)
+    comments: list[dict[str, Any]] = field(default_factory=list)
 
     TOKEN_PATH = "/oauth/token/"
 
@@ -37,7 +39,23 @@ class Bitrix24(Fake):
 
     def _crm_activity_list(self, body: Any) -> Any:
         wanted = body["filter"].items()
-        return [{"ID": str(number + 1)} for number, one in enumerate(self.activities) if wanted <= one.items()]
+        return [
+            {"ID": str(number + 1), "OWNER_ID": str(one["OWNER_ID"])}
+            for number, one in enumerate(self.activities)
+            if wanted <= one.items()
+        ]
+
+    def _crm_timeline_comment_list(self, body: Any) -> Any:
+        wanted = body["filter"].items()
+        found = [{"ID": str(number + 1), **one} for number, one in enumerate(self.comments) if wanted <= one.items()]
+        return found[::-1]
+
+    def _crm_timeline_comment_add(self, body: Any) -> Any:
+        fields = body["fields"]
+        need(set(fields) == {"ENTITY_ID", "ENTITY_TYPE", "COMMENT"} and fields["ENTITY_TYPE"] == "contact", "required")
+        need(0 < int(fields["ENTITY_ID"]) <= len(self.people), "no such contact")
+        self.comments.append(fields)
+        return len(self.comments)
 
     def _crm_activity_add(self, body: Any) -> Any:
         fields = body["fields"]
