@@ -54,12 +54,14 @@ def document_routes(
     @api.put("/rules/<rule_id>")
     @described("Make or change a rule.", Action.CHANGE_RULES, CHANGED, body=WANTED_RULE, fails=OF_CHANGE)
     def put_rule(rule_id: str) -> Response:
+        admission.tenant(Action.CHANGE_RULES)  # who may not, learns nothing of the form
         body = body_of(WANTED_RULE)
         return json_answer(clerk.change(Action.CHANGE_RULES, doc.DOCUMENT_PART_RULE, rule_id, body["rule"], body)[1])
 
     @api.delete("/rules/<rule_id>")
     @described("Take a rule out.", Action.CHANGE_RULES, CHANGED, query=SEEN, fails=OF_CHANGE)
     def drop_rule(rule_id: str) -> Response:
+        admission.tenant(Action.CHANGE_RULES)
         return json_answer(clerk.change(Action.CHANGE_RULES, doc.DOCUMENT_PART_RULE, rule_id, None, _asked())[1])
 
     @api.put("/endpoints/<endpoint_id>")
@@ -71,6 +73,7 @@ def document_routes(
         fails=OF_CHANGE,
     )
     def put_endpoint(endpoint_id: str) -> Response:
+        admission.tenant(Action.CHANGE_DOCUMENT)
         body = body_of(WANTED_ENDPOINT)
         tenant_id, answer = clerk.change(
             Action.CHANGE_DOCUMENT, doc.DOCUMENT_PART_WEBHOOK, endpoint_id, body["endpoint"], body
@@ -82,6 +85,7 @@ def document_routes(
     @api.delete("/endpoints/<endpoint_id>")
     @described("Take an endpoint out.", Action.CHANGE_DOCUMENT, CHANGED, query=SEEN, fails=OF_CHANGE)
     def drop_endpoint(endpoint_id: str) -> Response:
+        admission.tenant(Action.CHANGE_DOCUMENT)
         part = doc.DOCUMENT_PART_WEBHOOK
         return json_answer(clerk.change(Action.CHANGE_DOCUMENT, part, endpoint_id, None, _asked())[1])
 
@@ -124,7 +128,7 @@ class _Clerk:
         """Return the tenant and what has changed in its document, or would."""
         tenant_id, principal = self._admission.tenant(action), self._admission.principal()
         is_preview = bool(asked.get("preview"))
-        wish = Change(part, part_id, words, asked["seen_version"], is_preview)
+        wish = Change(part, part_id, words, int(asked["seen_version"]), is_preview)
         request_id = _request_id(principal)
         reply = self.asked(lambda: self._changes.change(tenant_id, principal, request_id, wish))
         if not is_preview and reply.is_published:

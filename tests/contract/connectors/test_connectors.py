@@ -179,10 +179,6 @@ def test_who_hides_the_number_is_not_made_a_contact(crm: Crm) -> None:
 def test_a_hostile_name_is_a_name(crm: Crm) -> None:
     name = "x' OR 1=1 -- \"}],\r\nX-Evil: 1&status=9 {{call.id}}"
     assert crm.carry(ended(1, name=name)).error == ""
-    told = len(getattr(crm.fake, "comments", ()))
-    crm.restart()
-    assert is_delivered(crm.carry(event, "transcript.completed"))
-    assert len(getattr(crm.fake, "comments", ())) == told
     bodies = orjson.dumps([request.body for request in crm.fake.requests]).decode()
     assert orjson.dumps(name.replace("\r\n", "  ")).decode() in bodies
     assert not any("EVIL" in header for request in crm.fake.requests for header in request.headers)
@@ -236,6 +232,10 @@ def test_a_transcript_is_added_where_the_call_is(crm: Crm) -> None:
     assert is_delivered(crm.carry(event, "transcript.completed")) is not has_transcripts
     assert is_delivered(crm.carry(ended(1)))
     assert is_delivered(crm.carry(event, "transcript.completed"))
+    told = len(getattr(crm.fake, "comments", ()))
+    crm.restart()
+    assert is_delivered(crm.carry(event, "transcript.completed"))
+    assert len(getattr(crm.fake, "comments", ())) == told
     bodies = orjson.dumps([request.body for request in crm.fake.requests]).decode()
     assert ("321 words: https://calls.example/recordings/r1" in bodies) is has_transcripts
 

@@ -18,8 +18,14 @@ __all__ = ["house"]
 Document = dict[str, Any]
 PLAIN: Final = {"/healthz", "/readyz", "/metrics", "/v1/openapi.json"}
 """For machines that know them, and the description itself. The page's files are not described either."""
+JUDGED_BY_MEANING: Final = {
+    "/v1/replays",
+    "/v1/rules/dry-run",
+    "/v1/rules/{rule_id}",
+    "/v1/endpoints/{endpoint_id}",
+}
 ENDLESS: Final = "/v1/deliveries/stream"
-KNOWN: Final = {"endpoint_id": "crm", "delivery_id": "evt-acme-1.crm"}
+KNOWN: Final = {"endpoint_id": "crm", "rule_id": "each", "delivery_id": "evt-acme-1.crm"}
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def test_every_route_is_described_and_the_description_is_whole(house: House, tol
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
     ids = [operation["operationId"] for _, _, operation in operations(told)]
-    assert len(ids) == len(set(ids)) == 14
+    assert len(ids) == len(set(ids)) == 19
 
 
 @pytest.mark.parametrize("who", ["boss", "admin", "analyst", "agent"])
@@ -56,19 +62,20 @@ def test_the_roles_that_it_names_are_those_that_are_let_in(house: House, told: D
     for method, path, operation in operations(told):
         if path == ENDLESS:
             continue
-        asked = path.replace("{endpoint_id}", "nobody").replace("{delivery_id}", "nothing")
+        asked = path.replace("{endpoint_id}", "nobody").replace("{delivery_id}", "nothing").replace("{rule_id}", "none")
         status = house.ask(asked, who, method=method).status_code
         assert (status == 403) == (role not in operation.get("x-roles", [role])), (method, path, status)
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
 def test_requests_made_of_the_description_are_answered_as_it_says(house: House, mode: str) -> None:
+    house.console.apply("https://crm.example/")
     house.service.publish(call_started(1))
     wait_until(lambda: bool(house.deliveries()))
     schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", house.app)
     _settle_who_asks(schema.raw_schema)
     found = [each.ok() for each in schema.get_all_operations()]
-    assert len(found) == 14
+    assert len(found) == 19
     for operation in found:
         # The list of tenants is the token's own, whatever tenant the address names.
         if operation.path != ENDLESS and not (mode == "NEGATIVE" and operation.path == "/v1/tenants"):
@@ -102,4 +109,4 @@ def _try(operation: Any, mode: Any) -> None:
 
 def _judged_by_meaning(operation: Any) -> list[Any]:
     """A sound shape can make no sense: a replay that ends before it begins, a rule of no words."""
-    return [positive_data_acceptance] if operation.path in ("/v1/replays", "/v1/rules/dry-run") else []
+    return [positive_data_acceptance] if operation.path in JUDGED_BY_MEANING else []

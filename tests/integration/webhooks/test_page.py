@@ -84,7 +84,7 @@ def test_a_rule_is_made_on_the_page_tried_on_the_past_and_saved(
     eye.do("size", width=PHONE, height=844)
     assert eye.do("width") <= PHONE
     eye.do("press", selector="#rule .save", key="Enter")
-    eye.do("wait_text", selector="#changed", text="Діє як версія 2.", ms=WITHIN_MS)
+    eye.do("wait_text", selector="#changed", text="Діє як версія 3.", ms=WITHIN_MS)
     [saved] = house.console.document()["rules"]
     assert saved == flurry | {"window": window | {"count": 2}, "actions": [{"to": "crm", "text": "{line} {count}"}]}
     assert receiver.ledger.received == 2
@@ -110,7 +110,7 @@ def test_an_endpoint_is_made_on_the_page_and_its_secret_is_shown_once(
     assert secret.startswith("whsec_")
     assert [one["endpoint_id"] for one in house.console.document()["webhooks"]] == ["crm", "ends", "crm-2"]
     eye.do("press", selector="#secret .close", key="Enter")
-    assert eye.do("texts", selector="#secret-text") == [""]
+    eye.do("wait_text", selector="#secret-text", text="", ms=WITHIN_MS)
     assert faults_beside_refusals(eye) == []
 
 
