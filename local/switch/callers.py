@@ -168,7 +168,7 @@ class Traffic:
         for text in (line, number, name, *(headers or {}).values()):
             check_writable(text)
         drawn_number, drawn_name = self._pool.draw()
-        caller = Caller(self._switch, kind or CallerKind(), random.Random(self._dice.random()))
+        caller = Caller(self._switch, kind or self._scenario.callers, random.Random(self._dice.random()))
         self._ports += 1
         self.placed += 1
         leg = self._switch.call_in(

@@ -62,7 +62,7 @@ def _add_actions(app: Flask, world: World) -> None:
             raise ScenarioError("call: line is missing")
         uuid = world.place_call(
             line,
-            _kind(body),
+            _kind(body, world.scenario.callers),
             number=str(body.pop("number", "")),
             name=str(body.pop("name", "")),
             headers={str(key): str(value) for key, value in body.pop("headers", {}).items()},
@@ -102,10 +102,10 @@ def _body() -> dict[str, Any]:
     return body
 
 
-def _kind(body: dict[str, Any]) -> CallerKind | None:
+def _kind(body: dict[str, Any], default: CallerKind) -> CallerKind:
     names = ("patience", "talk", "ends_first", "digits", "says", "digit_delay", "lingers")
     given = {name: body.pop(name) for name in names if name in body}
-    return parse_caller_kind(given) if given else None
+    return parse_caller_kind(given, default) if given else default
 
 
 def _ascii_json(document: object) -> str:

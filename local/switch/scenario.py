@@ -103,10 +103,14 @@ class CallerPool:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything that is played. `minutes` is None for traffic without an end."""
+    """Everything that is played.
+
+    `minutes` is None for traffic without an end; `callers` is how people are of whom no more is said.
+    """
 
     lines: tuple[Line, ...] = ()
     calls: tuple[ScriptedCall, ...] = ()
+    callers: CallerKind = field(default_factory=CallerKind)
     agents: tuple[Agent, ...] = ()
     pool: CallerPool = field(default_factory=CallerPool)
     minutes: float | None = None
@@ -138,6 +142,7 @@ def parse_scenario(document: Any) -> Scenario:
     scenario = Scenario(
         lines=tuple(_line(fields, default) for fields in top.many("lines")),
         calls=tuple(_call(fields, default) for fields in top.many("calls")),
+        callers=default,
         agents=tuple(agent for fields in top.many("agents") for agent in _agents(fields, domain)),
         pool=_pool(_Fields(top.take("pool", dict, {}), "pool")),
         minutes=top.number("minutes", None),
@@ -153,9 +158,9 @@ def parse_scenario(document: Any) -> Scenario:
     return scenario
 
 
-def parse_caller_kind(data: Any) -> CallerKind:
+def parse_caller_kind(data: Any, default: CallerKind) -> CallerKind:
     """Read how one caller behaves; what is not said is as by default."""
-    return _caller_kind(_Fields(data, "caller"), CallerKind())
+    return _caller_kind(_Fields(data, "caller"), default)
 
 
 def parse_phone_changes(data: Any) -> dict[str, Any]:

@@ -185,14 +185,16 @@ class EventSocket:
             seen = len(self.events)
             left = deadline - time.monotonic()
             if left <= 0:
-                raise SwitchTimeoutError(
-                    f"no {what} came; the last events were {[event.name for event in self.events[-8:]]}"
-                )
+                raise SwitchTimeoutError(f"no {what} came; {self._last_words()}")
             try:
                 self._keep(self.read_frame(left))
             except SwitchTimeoutError as error:
-                names = [event.name for event in self.events[-8:]]
-                raise SwitchTimeoutError(f"no {what} came; the last events were {names}") from error
+                raise SwitchTimeoutError(f"no {what} came; {self._last_words()}") from error
+
+    def _last_words(self) -> str:
+        """Return the last events in one line, each with the beginning of its leg."""
+        told = [f"{event.name} {(event.get('Unique-ID') or '-')[:8]}" for event in self.events[-30:]]
+        return f"the last events were {', '.join(told)}"
 
     def event_of(self, leg: str, name: str, patience: float = PATIENCE_SECONDS, **values: str) -> Event:
         """Wait for an event of a leg by name and header values (underscores stand for dashes)."""

@@ -9,7 +9,7 @@ import pytest
 
 from local.switch.callers import Caller
 from local.switch.core import Switch
-from local.switch.scenario import parse_caller_kind
+from local.switch.scenario import CallerKind, parse_caller_kind
 from tests.unit.switch.conftest import Tape, agent_leg, run
 
 
@@ -17,7 +17,7 @@ def answering(switch: Switch, path: Path, *says: str, terminators: str = "12") -
     """Let a leg, whose far end says these texts in turn, record one answer: eight seconds, two of silence."""
     agent_leg(switch)
     leg = switch.legs["agent-1"]
-    leg.far_end = Caller(switch, parse_caller_kind({"says": list(says)}), random.Random(1))
+    leg.far_end = Caller(switch, parse_caller_kind({"says": list(says)}, CallerKind()), random.Random(1))
     run(switch, f"uuid_setvar agent-1 playback_terminators {terminators}")
     leg.broadcast("record", f"{path} 8 200 2")
     switch.scheduler.advance(0.2)

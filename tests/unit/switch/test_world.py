@@ -234,6 +234,15 @@ def test_a_scripted_call_presses_what_it_is_told(tmp_path: Path, speech: Speech)
     assert world.truth_document()["calls"][0]["digits"] == ["12"]
 
 
+def test_who_is_made_to_call_is_as_patient_as_the_scenario_says(tmp_path: Path, speech: Speech) -> None:
+    world = world_of({"callers": {"patience": 3600}, "extensions": {"1200": ["answer", "park"]}}, tmp_path, speech)
+    legs = [world.place_call("1200", None) for _ in range(20)]
+    world.switch.scheduler.advance(3_500)
+    assert all(world.switch.find(leg) is not None for leg in legs)
+    world.switch.scheduler.advance(200)
+    assert not any(world.switch.find(leg) for leg in legs)
+
+
 def test_a_phone_that_does_not_exist_can_not_be_changed(tmp_path: Path, speech: Speech) -> None:
     world = world_of({"agents": [{"id": "a"}]}, tmp_path, speech)
     assert not world.change_agent("nobody", {}, None)
