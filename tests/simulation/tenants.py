@@ -163,6 +163,7 @@ def _add_flow(lot: random.Random, made: tn.TenantDocument, queues: list[str], ag
         _add_queue_step(lot, flow, queue_id)
     ask.exits.update({"5": "boss", "6": "leave", "7": "lookup", "8": "abroad", "0": "again", "timeout": "bye"})
     boss = tn.AgentStep(agent_id=lot.choice(agents), ring_timeout_seconds=10)
+    ask.menu.barge_in = boss.agent_id != agents[0]  # without a lot of its own: the days of old seeds stay what they are
     flow.steps.add(step_id="boss", agent=boss).exits.update({"unavailable": "leave", "answered": "rate"})
     flow.steps.add(step_id="leave", voicemail=tn.VoicemailStep(prompts=["greet"], max_seconds=20)).exits["next"] = "bye"
     lookup = tn.LookupStep(url="https://crm.example/{caller}", timeout_ms=2_000)
