@@ -2,19 +2,21 @@
 
 Calls are put together of clips of known text, written as the switch writes them, encoded as they are stored (Opus, each
 channel 16 kb/s), decoded, searched for voice, packed, recognised and told. BENCH_CLIPS (40) is how many clips of each
-language; BENCH_ENGINE (embedded:base) is the recogniser; BENCH_DIFFERENCES=1 shows every wrong word. The peer is
-faster-whisper alone, with its own voice filter and no packing, on the same channels from WAV.
+language, BENCH_CALL (20) how many a call has: a minute of speech; BENCH_ENGINE (embedded:base) is the recogniser;
+BENCH_DIFFERENCES=1 shows every wrong word. The peer is faster-whisper alone, with its own voice filter and no packing,
+on the same channels from WAV.
 
-Seen with embedded:base and 40 clips a language, two languages at once on two cores, nothing else running:
+Seen with embedded:base and 40 clips a language, one thread, nothing else running, by how much speech a call has:
 
                        word errors        CPU a second of speech, 0.08 wanted
-human English 131 s    2.1 % (peer 1.5)   0.083 s, of it encoder 0.032, decoder 0.040
-human Russian 109 s    14.0 %             0.101 s                0.032          0.057
-synthetic Ukrainian    11.9 %             0.101 s                0.031          0.059
+                       half a minute      half a minute
+human English 131 s    1.5 % (peer 1.5)   0.070 s (peer 0.065)
+human Russian 109 s    14.4 %             0.086 s
+synthetic Ukrainian    11.9 %             0.088 s
 
-Without KEEP_MEMORY, one at a time: 0.104, 0.117 and 0.120 s. Tried and left out, Russian word errors in brackets: the
-encoder on the chunk alone instead of 30 s (15.3 to 16.2), chunks of 20 s (16.6), a beam of 3 (14.4, 4 % less CPU), no
-timestamps (17.5), Intel's MKL (three times slower here).
+A call of half a minute fills two or three windows, and the decoder is given up to four at once. Tried and left out,
+Russian word errors in brackets: the encoder on the chunk alone instead of 30 s (15.3 to 16.2), chunks of 20 s (16.6), a
+beam of 3 (14.4, 4 % less CPU), no timestamps (17.5), Intel's MKL (three times slower here).
 """
 
 import os
@@ -41,7 +43,7 @@ from services.recorder.adapters.scribes import KEEP_MEMORY
 from services.recorder.scribe import Order, Side, write_down
 
 CACHE = Path(os.environ.get("RINGMASTER_TRANSCRIBE_MODELS", "build/models"))
-CLIPS_A_CALL = 10
+CLIPS_A_CALL = int(os.environ.get("BENCH_CALL", "20"))
 LANGUAGES = {"en": ("human English", 4.0), "ru": ("human Russian", 15.0), "uk": ("synthetic Ukrainian", 18.0)}
 MOST_RTF = 0.08
 CHANNEL_BITS = 16_000

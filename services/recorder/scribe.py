@@ -7,6 +7,7 @@ and started again is given what is kept, and goes on behind it.
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from services.recorder.adapters.engines.port import Engine, Sound
 from services.recorder.adapters.sound import decode, durations_ms, sound_of, voice_probabilities
 from services.recorder.domain.transcript.packing import Chunk, pack, unpack
 from services.recorder.domain.transcript.voice import Stretch, stretches_of
+from services.recorder.domain.transcript.words import Word
 
 Tell = Callable[[dict[str, Any]], None]
 SURE: Final = 0.5
@@ -65,8 +67,7 @@ def write_down(order: Order, engine: Engine, tell: Tell) -> None:
                 _listen(side, channels[side.channel], engine) for side in order.sides if side.channel < len(channels)
             )
             tell(_told_plan(plan, len(channels), durations_ms(channels)))
-        for heard in plan:
-            _recognise(heard, channels[heard.channel], order, engine, tell)
+        _recognise(plan, channels, order, engine, tell)
 
 
 def _listen(side: Side, sound: Sound, engine: Engine) -> Heard:
@@ -83,15 +84,25 @@ def _listen(side: Side, sound: Sound, engine: Engine) -> Heard:
     return Heard(side.channel, speech, spoken.language, is_detected=spoken.certainty >= SURE)
 
 
-def _recognise(heard: Heard, sound: Sound, order: Order, engine: Engine, tell: Tell) -> None:
-    chunks = pack(heard.speech)
-    for number, chunk in enumerate(chunks):
-        if (heard.channel, number) not in order.done:
-            tell(_told_chunk(heard, number, chunk, _words(chunk, heard, sound, order.expected, engine)))
+def _recognise(plan: Sequence[Heard], channels: Sequence[Sound], order: Order, engine: Engine, tell: Tell) -> None:
+    """Recognise as many chunks together as the engine can: of one language, whoever of the two speaks it."""
+    left = [
+        (heard, number, chunk)
+        for heard in sorted(plan, key=lambda heard: heard.language)
+        for number, chunk in enumerate(pack(heard.speech))
+        if (heard.channel, number) not in order.done
+    ]
+    for language, group in groupby(left, key=lambda one: one[0].language):
+        chunks = list(group)
+        for at in range(0, len(chunks), engine.at_once):
+            some = chunks[at : at + engine.at_once]
+            sounds = [sound_of(chunk, channels[heard.channel]) for heard, _, chunk in some]
+            told = engine.recognise(sounds, language, order.expected)
+            for (heard, number, chunk), words in zip(some, told, strict=True):
+                tell(_told_chunk(heard, number, chunk, _rows(unpack(chunk, words))))
 
 
-def _words(chunk: Chunk, heard: Heard, sound: Sound, expected: Sequence[str], engine: Engine) -> list[list[Any]]:
-    words = unpack(chunk, engine.recognise(sound_of(chunk, sound), heard.language, expected))
+def _rows(words: Sequence[Word]) -> list[list[Any]]:
     return [[word.text, word.start_ms, word.end_ms, round(word.confidence, 4)] for word in words]
 
 

@@ -35,7 +35,7 @@ class TranscribeSettings:
     transcribe_recordings: bool = True
     transcribe_clips: bool = True
     transcribe_lease_seconds: float = 60.0
-    transcribe_step_seconds: float = 300.0
+    transcribe_step_seconds: float = 600.0
     """The longest time between two signs of life of a recogniser's process."""
     transcribe_longest_seconds: float = 4 * 3600.0
     """A longer recording is refused."""

@@ -1,7 +1,7 @@
 """One try of one recording: from the object store to a transcript that is stored, told and searchable.
 
 Each step may be the last one of this worker. What is heard is kept chunk by chunk, the transcript is written once, its
-events have derived ids, and the job ends last: a kill between any two lines costs at most one chunk.
+events have derived ids, and the job ends last: a kill between any two lines costs what was being recognised at once.
 """
 
 import random

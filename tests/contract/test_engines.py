@@ -66,7 +66,7 @@ def plain(text: str) -> list[str]:
 
 
 def test_an_engine_hears_what_is_said_with_times_and_confidence(engine: Engine, speech: Sound) -> None:
-    words = engine.recognise(speech, "en")
+    (words,) = engine.recognise([speech], "en")
     assert plain(" ".join(word.text for word in words)) == SAID.split()
     assert [word.start_ms for word in words] == sorted(word.start_ms for word in words)
     assert all(0 <= word.start_ms <= word.end_ms <= length_ms(speech) for word in words)
@@ -76,20 +76,37 @@ def test_an_engine_hears_what_is_said_with_times_and_confidence(engine: Engine, 
 
 
 def test_an_engine_hears_nothing_in_silence(engine: Engine) -> None:
-    assert engine.recognise(np.zeros(3 * SAMPLE_RATE, dtype=np.int16), "en") == []
+    assert engine.recognise([np.zeros(3 * SAMPLE_RATE, dtype=np.int16)], "en") == [[]]
+
+
+def test_sounds_that_are_heard_together_keep_their_own_words(engine: Engine, speech: Sound) -> None:
+    assert engine.at_once >= 1
+    silence, click = np.zeros(3 * SAMPLE_RATE, dtype=np.int16), speech[: SAMPLE_RATE // 20]
+    half = speech[: len(speech) // 2]
+    sounds = [silence, speech, click, speech, half, speech, speech]
+    alone = [engine.recognise([sound], "en")[0] for sound in (speech, half)]
+    together = engine.recognise(sounds, "en")
+    assert [bool(words) for words in together] == [False, True, False, True, True, True, True]
+    for words, sound in zip(together, sounds, strict=True):
+        wanted = alone[0] if sound is speech else alone[1] if sound is half else []
+        assert [word.text for word in words] == [word.text for word in wanted]
+        for word, same in zip(words, wanted, strict=True):
+            assert abs(word.start_ms - same.start_ms) <= 100
+            assert abs(word.end_ms - same.end_ms) <= 100
+    assert engine.recognise([], "en") == []
 
 
 def test_a_click_is_no_word(engine: Engine, speech: Sound) -> None:
-    assert engine.recognise(speech[: SAMPLE_RATE // 20], "en") == []
+    assert engine.recognise([speech[: SAMPLE_RATE // 20]], "en") == [[]]
 
 
 def test_a_language_that_an_engine_does_not_know_is_refused(engine: Engine, speech: Sound) -> None:
     with pytest.raises(EngineRefused):
-        engine.recognise(speech, "xx")
+        engine.recognise([speech], "xx")
 
 
 def test_a_region_is_no_other_language(engine: Engine, speech: Sound) -> None:
-    assert engine.recognise(speech, "en-GB")
+    assert engine.recognise([speech], "en-GB")[0]
 
 
 def test_an_engine_tells_one_of_the_languages_or_says_that_it_cannot(engine: Engine, speech: Sound) -> None:
@@ -98,7 +115,7 @@ def test_an_engine_tells_one_of_the_languages_or_says_that_it_cannot(engine: Eng
 
 
 def test_phrases_that_may_come_do_no_harm(engine: Engine, speech: Sound) -> None:
-    assert len(engine.recognise(speech, "en", ["pound key", "message"])) >= len(SAID.split()) - 2
+    assert len(engine.recognise([speech], "en", ["pound key", "message"])[0]) >= len(SAID.split()) - 2
 
 
 def test_an_engine_has_a_name_for_the_transcript(engine: Engine) -> None:
@@ -109,7 +126,7 @@ def test_an_engine_has_a_name_for_the_transcript(engine: Engine) -> None:
 def test_a_server_that_is_away_is_asked_again(kind: str, speech: Sound, tmp_path: Path) -> None:
     named = "vosk:en=ws://127.0.0.1:9" if kind == "vosk" else "openai:http://127.0.0.1:9/v1#m"
     with pytest.raises(EngineAway):
-        choice.choose(named, tmp_path, threads=1).recognise(speech, "en")
+        choice.choose(named, tmp_path, threads=1).recognise([speech], "en")
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
@@ -120,7 +137,7 @@ def test_an_answer_that_cannot_be_read_is_a_failure_or_no_words_and_never_a_cras
     with vosk_server(script) as vosk, openai_server(script) as openai:
         for named in (f"vosk:en={vosk}", f"openai:{openai}#m"):
             try:
-                words = choice.choose(named, tmp_path, threads=1).recognise(speech, "en")
+                (words,) = choice.choose(named, tmp_path, threads=1).recognise([speech], "en")
             except EngineAway:
                 continue
             assert words == []
@@ -131,13 +148,13 @@ def test_an_endpoint_that_refuses_is_told_from_one_that_fails(
     status: int, error: type[Exception], speech: Sound, tmp_path: Path
 ) -> None:
     with openai_server(Script(status=status)) as base, pytest.raises(error):
-        choice.choose(f"openai:{base}#m", tmp_path, threads=1).recognise(speech, "en")
+        choice.choose(f"openai:{base}#m", tmp_path, threads=1).recognise([speech], "en")
 
 
 def test_an_endpoint_without_word_times_shares_a_segment_out(speech: Sound, tmp_path: Path) -> None:
     answer = '{"text": "so be it", "segments": [{"text": " so be it", "start": 1, "end": 4, "avg_logprob": -0.1}]}'
     with openai_server(Script(answer=answer)) as base:
-        words = choice.choose(f"openai:{base}#m", tmp_path, threads=1).recognise(speech, "en")
+        (words,) = choice.choose(f"openai:{base}#m", tmp_path, threads=1).recognise([speech], "en")
     assert [(word.text, word.start_ms, word.end_ms) for word in words] == [
         ("so", 1000, 2000),
         ("be", 2000, 3000),

@@ -18,6 +18,8 @@ from services.recorder.errors import Claimed, FileChanged, FolderFailed, Gone, H
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SMALL = 16
+"""What is so many times smaller than a block comes from the heap, without a page fault."""
 Result = TypeVar("Result")
 
 
@@ -50,12 +52,15 @@ class Blocks:
         self._free: list[bytearray] = []
 
     @contextmanager
-    def block(self) -> Iterator[memoryview]:
-        """Lend a block, to threads too.
+    def block(self, wanted_bytes: int) -> Iterator[memoryview]:
+        """Lend a block, to threads too; whoever wants much less is given something small.
 
         After an exception it is not used again: a thread that nobody waits for any more may still be reading into it,
         and would put one recording's sound into another.
         """
+        if wanted_bytes * _SMALL < self._size_bytes:
+            yield memoryview(bytearray(wanted_bytes))
+            return
         try:
             block = self._free.pop()
         except IndexError:

@@ -89,7 +89,7 @@ def ranges(size_bytes: int, most: int) -> Iterator[tuple[int, int]]:
 
 def pieces(content: Content) -> Iterator[memoryview]:
     """Yield all of a content; each piece is good until the next one is asked for."""
-    with BLOCKS.block() as block:
+    with BLOCKS.block(content.size_bytes) as block:
         for at, size in ranges(content.size_bytes, PIECE_BYTES):
             content.read_into(block[:size], at)
             yield block[:size]

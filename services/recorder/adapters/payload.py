@@ -33,7 +33,7 @@ class _Part:
         return self._size
 
     def __iter__(self) -> Iterator[memoryview]:
-        with BLOCKS.block() as block:
+        with BLOCKS.block(self._size) as block:
             for at, size in ranges(self._size, PIECE_BYTES):
                 self._before_each(size)
                 in_thread(self._content.read_into, block[:size], self._at + at)

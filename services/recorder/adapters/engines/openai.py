@@ -53,6 +53,11 @@ class OpenAi:
         """Engine and model."""
         return f"openai/{self._model}"
 
+    @property
+    def at_once(self) -> int:
+        """One: each sound is a question of its own."""
+        return 1
+
     def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
         """Return the language that the endpoint tells; None when it tells none of these."""
         told = str(self._ask(sound, "", ()).get("language", "")).lower()
@@ -60,8 +65,11 @@ class OpenAi:
         found = next((language for language in among if primary(language) == told), None)
         return Spoken(found, 1.0) if found else None
 
-    def recognise(self, sound: Sound, language: str, expected: Sequence[str] = ()) -> list[Word]:
+    def recognise(self, sounds: Sequence[Sound], language: str, expected: Sequence[str] = ()) -> list[list[Word]]:
         """Return the words; where the endpoint gives none their times, those of its segments shared out."""
+        return [self._heard(sound, language, expected) for sound in sounds]
+
+    def _heard(self, sound: Sound, language: str, expected: Sequence[str]) -> list[Word]:
         answer = self._ask(sound, language, expected)
         try:
             words = list(_words(answer))

@@ -40,11 +40,15 @@ class Engine(Protocol):
     def name(self) -> str:
         """Engine and model, as transcripts tell it: faster-whisper/base."""
 
+    @property
+    def at_once(self) -> int:
+        """How many sounds it recognises together for less than one by one; more are heard so many at a time."""
+
     def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
         """Return which of these languages is spoken; None when the recogniser can't tell."""
 
-    def recognise(self, sound: Sound, language: str, expected: Sequence[str] = ()) -> list[Word]:
-        """Return the words in order of time, each within the sound; none where nobody speaks.
+    def recognise(self, sounds: Sequence[Sound], language: str, expected: Sequence[str] = ()) -> list[list[Word]]:
+        """Return each sound's words in order of time, each within its sound; none where nobody speaks.
 
         `language` is BCP 47; empty = whatever the recogniser takes it for. `expected` are phrases that may well come.
         """

@@ -37,15 +37,23 @@ class Vosk:
         """Engine and model; which model it is only the server knows."""
         return "vosk/server"
 
+    @property
+    def at_once(self) -> int:
+        """One: each sound is a question of its own."""
+        return 1
+
     def detect(self, sound: Sound, among: Sequence[str]) -> Spoken | None:
         """Return the first of these that a server knows, with no certainty: a Vosk model knows one language."""
         del sound
         return only(among, self._servers)
 
-    def recognise(self, sound: Sound, language: str, expected: Sequence[str] = ()) -> list[Word]:
+    def recognise(self, sounds: Sequence[Sound], language: str, expected: Sequence[str] = ()) -> list[list[Word]]:
         """Return the words of the language's server."""
         del expected  # a phrase list turns Vosk into a recogniser of nothing else
         address = self._address(language)
+        return [self._heard(sound, address) for sound in sounds]
+
+    def _heard(self, sound: Sound, address: str) -> list[Word]:
         try:
             connection = _connect(address)
             try:
