@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.report import Row, Target
 from bench.stats.hall import NOW_MS, TENANT, YEAR_MS, columns_of, reports_of
-from services.stats.reporting import Reports
+from services.stats.reporting import Reports, TooLong
 
 ROUNDS = 5
 MILLION = 1_000_000
@@ -45,23 +45,31 @@ def measure(folder: Path, calls: int) -> tuple[list[Row], list[Target]]:
     size = f"{calls // MILLION} M calls"
     columns = columns_of(folder / str(calls), calls)
     reports, _ = reports_of(columns)
-    rows = [Row("ringmaster", f"{name}, {size}", asked(reports, name), "s") for name in QUESTIONS]
+    spent = {name: asked(reports, name) for name in QUESTIONS}
+    rows = [Row("ringmaster", f"{name}, {size}", seconds, "s") for name, seconds in spent.items() if seconds]
     bare = columns._cursor(TENANT)  # noqa: SLF001 - the limit: the same grouping without us
     limit = timed(lambda: bare.execute("select queue_id, count(*), sum(wait_ms) from visits group by 1").fetchall())
     rows.append(Row("limit: the database alone", f"group by queue, {size}", limit, "s"))
-    worst = max(row.value for row in rows[:1])
+    summary = spent["summary by queue"] or float("nan")
     bound = 1 if calls <= MILLION else 5
-    targets = [Target(f"summary over {size}", f"<= {bound} s", worst, worst <= bound)]
+    targets = [Target(f"summary over {size}", f"<= {bound} s", summary, summary <= bound)]
     if calls == MILLION:
         rows.append(Row("SQLite", f"summary by queue, {size}", in_sqlite(columns), "s"))
     columns.close()
     return rows, targets
 
 
-def asked(reports: Reports, name: str) -> float:
-    """Return the median time of a question, totals and completeness with it, as the API answers it."""
+def asked(reports: Reports, name: str) -> float | None:
+    """Return the median time of a question, totals and completeness with it, as the API answers it.
+
+    None for one that the API refuses, because it takes too long or too much memory.
+    """
     report, options = QUESTIONS[name]
-    return timed(lambda: reports.run(TENANT, reports.query(TENANT, report, {**YEAR, **options})))
+    try:
+        return timed(lambda: reports.run(TENANT, reports.query(TENANT, report, {**YEAR, **options})))
+    except TooLong:
+        print(f"{name}: refused as too long", file=sys.stderr, flush=True)
+        return None
 
 
 def timed(work: Callable[[], object]) -> float:

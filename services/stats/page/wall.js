@@ -5,8 +5,9 @@ import { $ } from "./dom.js";
 
 const SMALLEST = 0.6, STEP = 0.05;
 const PAGE_MS = 10000;
-// Card, what is shown in it, and how much larger than usual it may get.
-const LISTS = [["queues", "#queues .scroll", 1], ["people", "#agent-cards", 1.6]];
+// Card, and what is shown in it. The queues come last: they get smaller by what the agents have taken.
+const LISTS = [["people", "#agent-cards"], ["queues", "#queues .scroll"]];
+const LARGEST_AGENTS = 1.6, LEAST_CALLS = 140;
 let fitted = "";
 
 /** Let both lists fit; done again when `shape` says that there is something more or less to show. */
@@ -14,14 +15,19 @@ export function fit(shape) {
   const now = `${innerWidth}x${innerHeight} ${shape}`;
   if (now === fitted) return;
   fitted = now;
-  for (const [card, list, largest] of LISTS) {
+  $("calls-now").hidden = true;
+  const hasRoom = document.querySelector("main").classList.contains("many");
+  for (const [card, list] of LISTS) {
     const shown = document.querySelector(list);
-    for (let scale = largest; scale >= SMALLEST; scale -= STEP) {
+    for (let scale = card === "people" && hasRoom ? LARGEST_AGENTS : 1; scale >= SMALLEST; scale -= STEP) {
       $(card).style.setProperty("--fit", scale.toFixed(2));
-      if (shown.scrollHeight <= shown.clientHeight) break;
+      if (shown.scrollHeight <= shown.clientHeight + 1) break;
     }
     shown.scrollTop = 0;
   }
+  // A list of calls of which nobody sees a row is none.
+  $("calls-now").hidden = false;
+  $("calls-now").hidden = $("calls-now").clientHeight < LEAST_CALLS;
 }
 
 /** Show the next page of a list that is still too long. */
