@@ -132,6 +132,12 @@ def test_the_clock_of_the_core_is_fine_enough_for_events_to_come_at_once() -> No
     assert params(read("configuration/switch.xml"))["1ms-timer"] == "true"
 
 
+def test_the_music_ends_with_the_switch_whichever_module_is_unloaded_first() -> None:
+    """mod_local_stream.c waits for its streams, and mod_timerfd.c's waits have no end once it is shut down (1.10)."""
+    text = (CONF / "configuration" / "local_stream.xml").read_text(encoding="utf-8")
+    assert re.findall(r'name="timer-name" value="([^"]+)"', text) == ["soft"]
+
+
 FAIL2BAN = CONF.parent / "fail2ban" / "filter.conf"
 # As sofia_reg.c and sofia.c of FreeSWITCH 1.10 write them.
 _AT = "2026-11-29 10:00:00.000001 98.00% [WARNING] "
