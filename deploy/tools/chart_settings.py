@@ -18,6 +18,7 @@ BY_THE_CHART: Final = {
     "call_records",
     "channel_secrets",
     "directory_password",
+    "erasure_secret",
     "esl_host",
     "esl_password",
     "esl_port",

@@ -217,6 +217,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         "RINGMASTER_ESL_PASSWORD": real.password if real else ESL_PASSWORD,
         "RINGMASTER_DIRECTORY_PASSWORD": DIRECTORY_PASSWORD,
         "RINGMASTER_PHONE_SECRET": PHONE_SECRET,
+        "RINGMASTER_ERASURE_SECRET": "ringmaster-local-erasures-of-persons",
         "RINGMASTER_API_TOKENS": str(folder / "secrets" / "tokens.json"),
         "RINGMASTER_WEBHOOK_SECRETS": str(folder / "secrets" / "webhooks.json"),
         "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1/32",

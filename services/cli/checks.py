@@ -23,6 +23,7 @@ from services.shared.bus.errors import BusError
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.tokens import read_tokens
 from services.shared.chassis.watch import Away, ask_broker
+from services.shared.person import BadSecret, PersonSeal
 
 ANSWER_SECONDS: Final = 5.0
 MOST_SKEW_SECONDS: Final = 2.0
@@ -158,6 +159,16 @@ def phones(settings: DoctorSettings) -> str:
     return "the secrets of switch and phones are there"
 
 
+def erasures(settings: DoctorSettings) -> str:
+    """Whether persons can be erased."""
+    _must_be_set(settings, "erasure_secret")
+    try:
+        PersonSeal(settings.erasure_secret)
+    except BadSecret as error:
+        raise Ill(str(error)) from error
+    return "the secret of erasures is there"
+
+
 def switch(settings: DoctorSettings) -> str:
     """Whether the event socket greets; it is on the switch's own loopback, so seldom seen from elsewhere."""
     if not settings.esl_host:
@@ -224,6 +235,7 @@ CHECKS: Final[dict[str, Check]] = {
     "webhooks": webhook_secrets,
     "channels": channel_secrets,
     "phones": phones,
+    "erasures": erasures,
     "switch": switch,
     "mail": mail,
     "speech": speech,

@@ -24,6 +24,14 @@ class StatsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Where the console answers, and with which token."""
+
+    console_url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoctorSettings:
     """What the doctor looks at; what is not set is either said or, where a part can do without, left out."""
 
@@ -39,6 +47,7 @@ class DoctorSettings:
     channel_secrets: Path | None = None
     directory_password: str = ""
     phone_secret: str = ""
+    erasure_secret: str = ""
     esl_host: str = ""
     esl_port: int = 8021
     esl_password: str = ""

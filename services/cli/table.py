@@ -23,6 +23,7 @@ class Command:
 COMMANDS: Final = {
     "tenants": Command("services.console.cli", "companies: validate, diff, apply, history, rollback, schema"),
     "calls": Command("services.cli.calls", "calls: tail what happens, why one went where it went"),
+    "erase": Command("services.cli.erase", "forget a person by number, in every service, and prove it"),
     "whatif": Command("services.router.whatif.cli", "a company's day once more, under another strategy or document"),
     "connector": Command("services.webhooks.connectors.cli", "connectors to CRMs, as data: new, check, list"),
     "topics": Command("services.cli.topics", "Kafka's topics: create, check"),

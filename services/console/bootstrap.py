@@ -1,19 +1,21 @@
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import structlog
 from flask import Flask
 from gevent.event import Event as Flag
 
 from services.console import metrics
-from services.console.adapters.mongo import MongoTenantStore
+from services.console.adapters.memory import MemoryErasureStore
+from services.console.adapters.mongo import MongoErasureStore, MongoTenantStore
 from services.console.api.access import Gate
 from services.console.api.agents import agent_routes
 from services.console.api.callbacks import callback_routes
 from services.console.api.calls import call_routes
 from services.console.api.campaigns import campaign_routes
 from services.console.api.describing import ABOUT, refuse_query
+from services.console.api.erasures import erasure_routes
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
 from services.console.api.supervision import supervision_routes
@@ -25,12 +27,14 @@ from services.console.domain.campaign_view import CampaignView
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live
 from services.console.domain.phone_password import SHORTEST_SECRET
+from services.console.erasures import NAMING_PERSONS, Erasures, ErasureStore
 from services.console.following import into_all, into_callbacks, into_campaigns, into_live
 from services.console.publishing import Publisher
 from services.console.settings import Settings
 from services.console.store import StoreUnavailable, TenantStore
 from services.console.tenancy import Tenancy
 from services.shared.access import Holders
+from services.shared.bus.admin import kept_ms
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.errors import BusError
 from services.shared.bus.follower import Follower
@@ -38,17 +42,19 @@ from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
 from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
-from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANTS
+from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANTS, feed_topic
 from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.description import hold_to_description
 from services.shared.chassis.documents import open_database
+from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.openapi import openapi_routes
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
+from services.shared.person import PersonSeal
 
 REPAIR_SECONDS: Final = 5.0
 
@@ -75,6 +81,10 @@ class Outside:
     needed: tuple[Watch, ...] = ()
     """Without one of these no request can be answered."""
     watches: tuple[Watch, ...] = ()
+    erasures: ErasureStore = field(default_factory=MemoryErasureStore)
+    seal: PersonSeal = field(default_factory=lambda: PersonSeal(""))
+    kept_ms: Callable[[list[str]], dict[str, int]] = lambda _topics: {}
+    """How long topics keep a record at most, those that are there. Raises BusError."""
 
 
 class Console:
@@ -90,7 +100,15 @@ class Console:
         self.tenancy = Tenancy(outside.store, self.publisher, outside.clock)
         self.desk = Desk(outside.sender, outside.replies, outside.clock)
         self.document_desk = DocumentDesk(outside.document_requests, outside.sender, self.tenancy, outside.clock)
-        take = into_all(into_live(self.live), into_callbacks(self.callbacks), into_campaigns(self.campaigns))
+        self.erasures = Erasures(
+            self.callbacks, self.tenancy, outside.seal, outside.erasures, outside.sender, outside.clock, self._gone_by
+        )
+        take = into_all(
+            into_live(self.live),
+            into_callbacks(self.callbacks),
+            into_campaigns(self.campaigns),
+            self.erasures.take,
+        )
         documents = into_documents(self.directory.put, self.directory.remove)
         self._calls = Follower(lambda: outside.calls, take, unreadable=_count_unreadable)
         self._tenants = Follower(lambda: outside.tenants, documents, unreadable=_count_unreadable)
@@ -103,6 +121,7 @@ class Console:
         supervisor.spawn("calls", self._calls.run, stopping)
         supervisor.spawn("tenants", self._tenants.run, stopping)
         supervisor.spawn("outbox", self._repair, stopping)
+        supervisor.spawn("erasures", self.erasures.run, stopping, self._calls.current)
         for watch in (*self._outside.needed, *self._outside.watches):
             supervisor.spawn(f"{watch.dependency} watch", watch.run, stopping)
 
@@ -127,6 +146,7 @@ class Console:
         app.register_blueprint(supervision_routes(gate, self.desk))
         app.register_blueprint(callback_routes(gate, self.desk, self.callbacks))
         app.register_blueprint(campaign_routes(gate, self.desk, self.directory, self.campaigns))
+        app.register_blueprint(erasure_routes(gate, self.desk, self.directory, self.erasures))
         switch = self._outside.switch
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))
@@ -135,6 +155,11 @@ class Console:
 
     def _knows_lines(self) -> bool:
         return bool(self._tenants.current.is_set())
+
+    def _gone_by(self, tenant_id: str, asked_ms: int) -> list[dict[str, Any]]:
+        """Return by when each topic has lost what it said of a tenant's person until a moment. Raises BusError."""
+        kept = self._outside.kept_ms([*NAMING_PERSONS, feed_topic(tenant_id)])
+        return [{"topic": topic, "gone_by_ms": asked_ms + kept[topic]} for topic in sorted(kept)]
 
     def _repair(self, stopping: Flag) -> None:
         """Publish what a killed process, or a broker that was away, left in the outbox."""
@@ -157,7 +182,8 @@ def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BusUnavailable, BadTokens, OSError."""
     supervisor = Supervisor()
     database, bootstrap = open_database(settings.mongodb_uri, "console"), settings.kafka_bootstrap
-    store = MongoTenantStore(database)
+    store, erasures = MongoTenantStore(database), MongoErasureStore(database)
+    seal = seal_of(settings.erasure_secret)
     switch = _switch_access(settings)  # what is wrong with the settings is said before a dependency is asked
     outside = Outside(
         store=store,
@@ -169,16 +195,25 @@ def run(settings: Settings, clock: Clock) -> int:
         document_requests=Consumer(bootstrap, None, [DOCUMENT_REQUESTS], "console-documents", from_beginning=False),
         clock=clock,
         switch=switch,
-        prepare=store.prepare,
+        prepare=lambda: prepare_all(store, erasures),
         needed=(watch_broker(bootstrap),),
         # Without documents agents work on; only applying one is refused.
         watches=(watch_documents(database),),
+        erasures=erasures,
+        seal=seal,
+        kept_ms=lambda topics: kept_ms(bootstrap, topics),
     )
     console = Console(outside)
     serve(supervisor, console.application(), settings.http_host, settings.http_port)
     console.start(supervisor)
     log.info("console_started", http_port=settings.http_port)
     return supervisor.run()
+
+
+def prepare_all(*stores: MongoTenantStore | MongoErasureStore) -> None:
+    """Make the indexes. Raises StoreUnavailable."""
+    for store in stores:
+        store.prepare()
 
 
 def _count_unreadable(record: Record) -> None:

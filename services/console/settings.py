@@ -22,3 +22,5 @@ class Settings:
     directory_user: str = "freeswitch"
     directory_password: str = ""
     phone_secret: str = ""
+    erasure_secret: str = ""
+    """What erased persons' numbers are sealed and hashed with, the same for every service; without it nobody is."""

@@ -55,6 +55,9 @@ class TenantStore(Protocol):
     def append(self, version: Version) -> None:
         """Add a version; raise VersionTaken when its number is there already."""
 
+    def rewrite(self, version: Version) -> None:
+        """Put another document and contract in the place of those of a version that is there; nothing else changes."""
+
     def unpublished(self) -> list[tuple[str, int]]:
         """Return (tenant, number) of the versions that may not be on the bus yet."""
 

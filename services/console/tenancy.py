@@ -1,9 +1,11 @@
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.console.claiming import claim_all, conflicts
 from services.console.domain.difference import Change, changes
 from services.console.domain.fault import Fault
+from services.console.domain.list_entries import kept_in, without
 from services.console.domain.translation import complete, to_contract
 from services.console.domain.validation import BadDocument, checked
 from services.console.publishing import Publisher
@@ -26,6 +28,18 @@ class Applied:
     version: Version
     is_new: bool
     is_published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """What became of a person's entries in a tenant's lists: how many went, and the black lists that keep theirs."""
+
+    entries: int
+    black_lists: tuple[str, ...]
+
+
+ERASER = "erasure"
+"""Who applies a document without a person's entries."""
 
 
 class Tenancy:
@@ -75,6 +89,23 @@ class Tenancy:
     def applied_by(self, tenant_id: str, request_id: str) -> Version | None:
         """Return the version that a request has applied, None for one that has not, or has no id."""
         return self._store.applied_by(tenant_id, request_id) if request_id else None
+
+    def forget(self, tenant_id: str, numbers: Collection[str]) -> Struck:
+        """Strike a person off the lists of the document in force, as a new version, and off those of all older ones.
+
+        Done again it changes nothing. Raises VersionTaken, StoreUnavailable.
+        """
+        head = self._store.head(tenant_id)
+        if head is None:
+            return Struck(0, ())
+        document, entries = without(head.document, numbers)
+        if entries:
+            self.apply(document, ERASER)
+        for version in self._store.history(tenant_id, head.number):
+            left, struck = without(version.document, numbers)
+            if struck and version.number <= head.number:
+                self._store.rewrite(replace(version, document=left, contract=_bytes_of(left, version.number)))
+        return Struck(entries, tuple(kept_in(document, numbers)))
 
     def tenants(self) -> list[str]:
         """Return all tenants' ids."""

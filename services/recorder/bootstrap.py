@@ -26,7 +26,7 @@ from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.location import Location
 from services.recorder.domain.progress import Step
-from services.recorder.keeping import Housekeeper
+from services.recorder.keeping import Housekeeper, Persons
 from services.recorder.node_events import NodeEvents
 from services.recorder.ports import World
 from services.recorder.removal import Removal
@@ -38,6 +38,7 @@ from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
@@ -88,14 +89,6 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         settings.recorder_retry_longest_seconds,
     )
     scanner = Scanner(settings, storing, dispatcher, stillness)
-    node_events = NodeEvents(
-        settings.node,
-        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client, gather_ms=GATHER_MS),
-        dispatcher.offer,
-        lambda location: _is_there(settings, location),
-        storing.note_missing,
-        Notes(settings.recordings_dir).keep,
-    )
     keeping, drives = KeepingDocuments(documents.database), Remotes(settings.recorder_rclone_config)
     housekeeper = Housekeeper(
         keeping,
@@ -105,6 +98,16 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         settings.recorder_keeping_seconds,
         settings.node,
         Copier(keeping, store, drives).copy_all,
+        Persons(seal_of(settings.erasure_secret), announcer),
+    )
+    node_events = NodeEvents(
+        settings.node,
+        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client, gather_ms=GATHER_MS),
+        dispatcher.offer,
+        lambda location: _is_there(settings, location),
+        storing.note_missing,
+        Notes(settings.recordings_dir).keep,
+        housekeeper.person_to_erase,
     )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
@@ -112,7 +115,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         tokens, pages = _tokens(settings.api_tokens), read_pages()
         shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us)
         app.register_blueprint(recordings_api(shelf, tokens))
-        app.register_blueprint(keeping_api(keeping, tokens, clock.now_us))
+        app.register_blueprint(keeping_api(keeping, tokens))
         app.register_blueprint(shared_api(shelf, pages))
         app.register_blueprint(page_routes(admission(tokens), pages))
     return Recorder(dispatcher, scanner, node_events, policies, housekeeper, app, broker, database)

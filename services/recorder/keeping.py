@@ -1,6 +1,6 @@
 """How long recordings stay: retention by policy, erasure of a person, removals that a kill cut off; each reported."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -12,9 +12,16 @@ from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.domain.policy import Policy
 from services.recorder.errors import TryAgain
 from services.recorder.removal import ERASURE, RETENTION
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event, HeldBack
+from services.shared.erased import answer_to
+from services.shared.person import NotReadable, PersonSeal
 
 DAY_US = 86_400 * 1_000_000
 LEASE_SECONDS = 600
+WATCHED_DAYS = 30
+"""A recording that comes to be stored within so long of its person's erasure goes too: its node may have been away."""
+SERVICE = "recorder"
+HELD = "a legal hold keeps them; they go when it ends"
 _MOST_NAMED = 1_000
 """A report names so many recordings of each kind; it counts all."""
 
@@ -30,14 +37,23 @@ class Documents(Protocol):
     def open_removals(self) -> Iterator[RecordingDocument]:
         """Return recordings whose removal was begun and not ended."""
 
-    def of_number(self, tenant_id: str, number: str) -> Iterator[RecordingDocument]:
-        """Return a company's recordings of a customer."""
+    def of_person(self, tenant_id: str, numbers: Sequence[str], before_us: int) -> Iterator[RecordingDocument]:
+        """Return a company's recordings of a customer that were made before a moment."""
 
-    def open_erasures(self) -> list[dict[str, Any]]:
-        """Return the erasures that were asked for and not done."""
+    def ask_erasure(self, erasure: dict[str, Any]) -> None:
+        """Keep that a person is to be erased; known by its `_id` it stays as it is."""
 
-    def end_erasure(self, erasure_id: str, report: dict[str, Any]) -> None:
-        """Keep what became of an erasure; the number itself is forgotten."""
+    def watched_erasures(self, since_us: int) -> list[dict[str, Any]]:
+        """Return the erasures asked for since a moment, and those that are not answered or that something is held from.
+
+        Of others the sealed numbers are forgotten.
+        """
+
+    def note_found(self, erasure_id: str, recording_ids: Sequence[str]) -> dict[str, Any]:
+        """Add to what an erasure has found, and return it."""
+
+    def note_told(self, erasure_id: str, told: dict[str, Any]) -> None:
+        """Keep what was answered to an erasure."""
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Keep what a pass did."""
@@ -51,6 +67,13 @@ class Removing(Protocol):
 
     def remove(self, document: RecordingDocument, reason: str, actor: str = "") -> RecordingDocument | None:
         """Delete a recording; None while a legal hold keeps it."""
+
+
+class Answering(Protocol):
+    """What tells that a person's recordings are gone."""
+
+    def erased(self, answer: Event) -> None:
+        """Publish an answer. Raises TryAgain."""
 
 
 class Policies(Protocol):
@@ -81,6 +104,14 @@ class _Tally:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """What opens the numbers of erased persons, and what the answer goes to."""
+
+    seal: PersonSeal
+    answering: Answering | None
+
+
 class Housekeeper:
     """Runs in every recorder; one of them holds the lease and does the work. All of it may be done twice."""
 
@@ -93,7 +124,9 @@ class Housekeeper:
         every_seconds: float,
         holder: str,
         copy_all: Callable[[], None] = lambda: None,
+        persons: Persons | None = None,
     ) -> None:
+        self._persons = persons or Persons(PersonSeal(""), None)
         self._documents = documents
         self._removal = removal
         self._policies = policies
@@ -115,19 +148,55 @@ class Housekeeper:
         """Do all once. Raises TryAgain when the document store fails; one recording's failure stops no other."""
         for document in self._documents.open_removals():
             self._remove(document, document.delete_reason, "", _Tally())
-        for erasure in self._documents.open_erasures():
+        for erasure in self._documents.watched_erasures(self._now_us() - WATCHED_DAYS * DAY_US):
             self._erase(erasure)
         for tenant_id in self._policies.companies():
             self._retain(tenant_id)
         self._copy_all()
 
+    def person_to_erase(self, event: Event) -> None:
+        """Keep that a person is to be erased, and do it now where we keep house. Raises TryAgain."""
+        asked = event.person_erasure_requested
+        self._documents.ask_erasure(
+            {
+                "_id": asked.erasure_id,
+                "tenant_id": event.tenant_id,
+                "sealed": asked.sealed_numbers,
+                "actor": asked.actor,
+                "asked_us": event.time.ToMicroseconds(),
+            }
+        )
+        if self._documents.lease(self._holder, self._now_us(), LEASE_SECONDS):
+            for erasure in self._documents.watched_erasures(self._now_us()):
+                self._erase(erasure)
+
     def _erase(self, erasure: dict[str, Any]) -> None:
-        tally = _Tally()
-        for document in self._documents.of_number(erasure["tenant_id"], erasure["number"]):
+        """Remove a person's recordings and tell it; told again where something came to be stored late, or was held."""
+        try:
+            numbers = self._persons.seal.open(erasure["tenant_id"], erasure["_id"], erasure["sealed"])
+        except NotReadable as error:
+            self._answer(erasure, {}, fault=str(error))
+            return
+        found = list(self._documents.of_person(erasure["tenant_id"], numbers, erasure["asked_us"]))
+        tally, all_ids = _Tally(), self._documents.note_found(erasure["_id"], [one.recording_id for one in found])
+        for document in found:
             self._remove(document, ERASURE, erasure["actor"], tally)
         if not tally.failed:  # else it is tried again, whole
-            self._documents.end_erasure(erasure["_id"], {**tally.report(), "ended_us": self._now_us()})
-            log.info("person_erased", tenant_id=erasure["tenant_id"], deleted=len(tally.deleted), held=len(tally.held))
+            counts = {"deleted": len(set(all_ids["found"]) - set(tally.held)), "held": len(tally.held)}
+            self._answer(erasure, counts)
+
+    def _answer(self, erasure: dict[str, Any], counts: dict[str, int], fault: str = "") -> None:
+        told = {**counts, "fault": fault}
+        if erasure.get("told") == told:
+            return
+        held = [HeldBack(kind="recordings", count=counts["held"], reason=HELD)] if counts.get("held") else []
+        removed = {"recordings": counts.get("deleted", 0)}
+        at_ms = self._now_us() // 1000
+        answer = answer_to(erasure["tenant_id"], erasure["_id"], SERVICE, at_ms, removed, held, fault)
+        if self._persons.answering is not None:
+            self._persons.answering.erased(answer)
+        self._documents.note_told(erasure["_id"], told)
+        log.info("person_erased", tenant_id=erasure["tenant_id"], erasure_id=erasure["_id"], **counts)
 
     def _retain(self, tenant_id: str) -> None:
         days = self._policies.least_retention_days(tenant_id)

@@ -1,4 +1,7 @@
-"""Hears of its own node's recordings: whose call each is, and that it is complete, so that it is stored at once."""
+"""Hears of its own node's recordings: whose call each is, and that it is complete, so that it is stored at once.
+
+It hears of persons to erase too: every recorder does, and the one that keeps house erases them.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +18,7 @@ from services.recorder.storing import Outcome
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingStarted, RecordingStopped
+from services.shared.erased import REQUESTED
 
 POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 3.0
@@ -47,13 +51,16 @@ class NodeEvents:
         is_there: Callable[[Location], bool],
         note_missing: Callable[[Location], Outcome],
         keep_note: Callable[[Location, CallNote], None],
+        erase: Callable[[Event], None] = lambda _event: None,
     ) -> None:
+        """`erase` is told of persons to erase; it raises TryAgain."""
         self._node = node
         self._connect = connect
         self._offer = offer
         self._is_there = is_there
         self._note_missing = note_missing
         self._keep_note = keep_note
+        self._erase = erase
 
     def run(self, stopping: Flag) -> None:
         """Read until the service stops; a broker that is away is asked again."""
@@ -77,13 +84,17 @@ class NodeEvents:
             reader.close()
 
     def _take(self, record: Record) -> None:
-        if record.headers.get("ce_type") not in (STARTED, STOPPED):
+        kind = record.headers.get("ce_type")
+        if kind not in (STARTED, STOPPED, REQUESTED):
             return
         try:
             event = Event.FromString(record.value)
         except DecodeError:
             metrics.NODE_EVENTS.labels("unreadable").inc()
             log.exception("node_event_unreadable", partition=record.partition, offset=record.offset)
+            return
+        if kind == REQUESTED:
+            self._erase(event)
             return
         told = event.recording_started if event.HasField("recording_started") else event.recording_stopped
         if told.node == self._node:

@@ -44,3 +44,5 @@ class Settings:
     """How often retention, erasures and copies are looked after, by one of the recorders."""
     recorder_rclone_config: Path | None = None
     """rclone's own configuration, with the remotes that companies may name for copies."""
+    erasure_secret: str = ""
+    """What erased persons' numbers are sealed with, the same for every service; without it nobody can be found."""

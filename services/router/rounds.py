@@ -14,7 +14,9 @@ import structlog
 from services.router import metrics
 from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable, TenantSnapshot
 from services.router.core_identity import core_identity
+from services.router.domain.erasing import open_erasures
 from services.router.partition import Partition
+from services.shared.contracts.ringmaster.v1.input_pb2 import PersonForgotten
 
 CAPTURE_SECONDS = 0.004
 """So much is captured between two batches, and one tenant at least."""
@@ -33,6 +35,8 @@ class Round:
     next_offset: int
     left: list[str]
     taken: list[str] = field(default_factory=list)
+    forgotten: list[tuple[str, PersonForgotten]] = field(default_factory=list)
+    """Tenant, and whom its captured state does not know any more."""
 
 
 class SnapshotRounds:
@@ -42,6 +46,7 @@ class SnapshotRounds:
         self._snapshots = snapshots
         self._rounds: deque[Round] = deque()
         self._writing: gevent.Greenlet[..., None] | None = None
+        self._forgotten: list[tuple[str, PersonForgotten]] = []
 
     def begin(self, partitions: Iterable[Partition]) -> None:
         """Begin a round over each partition that changed, unless the last rounds are still under way."""
@@ -69,6 +74,11 @@ class SnapshotRounds:
         """Forget a partition that was taken from us: somebody else keeps its snapshots now."""
         self._rounds = deque(one for one in self._rounds if one.partition is not partition)
 
+    def forgotten(self) -> list[tuple[str, PersonForgotten]]:
+        """Return, each once, whom a snapshot that is kept now does not know any more (ADR 26)."""
+        told, self._forgotten = self._forgotten, []
+        return told
+
     def finish(self) -> None:
         """Go on until every round has ended. Nothing may be decided meanwhile."""
         while self._rounds or self._writing is not None:
@@ -88,6 +98,8 @@ class SnapshotRounds:
             one.partition.not_kept(one.taken + one.left)
             self.drop(one.partition)
         else:
+            self._forgotten += one.forgotten
+            one.forgotten = []
             if not one.left:
                 self.drop(one.partition)
 
@@ -100,4 +112,5 @@ def _capture(one: Round) -> list[TenantSnapshot]:
             tenant_id = one.left.pop()
             one.taken.append(tenant_id)
             captured.append(one.partition.capture(tenant_id))
+            one.forgotten += [(tenant_id, each) for each in open_erasures(one.partition.states[tenant_id])]
     return captured

@@ -5,6 +5,7 @@ may be taken. So a snapshot knows nothing that was not sent, and a kill at any p
 same ids.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -151,6 +152,7 @@ class Session:
             self._snapshot_at = now
             self._begin_snapshot()
         self._rounds.step()
+        self._tell_forgotten()
         if self._pace.has_standby and now >= self._standby_at:
             self._standby_at = now + STANDBY_SECONDS
             self._follow_others()
@@ -227,6 +229,7 @@ class Session:
                 self._to_ask_anew.discard(number)
                 for state in partition.states.values():
                     self._asker.ask(flow.pending(state))
+                self._keep_soon(partition, [name for name, state in partition.states.items() if state.erasing])
 
     def _load(self, number: int) -> None:
         """Take a partition up: from our own copy of it where there is one, else from its snapshot."""
@@ -289,6 +292,8 @@ class Session:
         if outputs is not None:
             self._outbox.put(record, outputs, self._reader.generation(), self._clock.now_ms())
             self._lookups += outputs.lookups
+            if any(event.HasField("person_erasure_requested") for event in outputs.events):
+                self._keep_soon(partition, [record.key])
         self._decided[record.partition] = record.offset + 1
         return True
 
@@ -329,6 +334,22 @@ class Session:
             self._decided[record.partition] = record.offset + 1
             self._send()
         self.settle()
+
+    def _keep_soon(self, partition: Partition, tenant_ids: list[str]) -> None:
+        """Have tenants' snapshots written with the next round, and that begun now: the last ones know an erased person.
+
+        A partition that was taken over may have been told so by whoever wrote its snapshot, or may not: it is once
+        more.
+        """
+        if tenant_ids:
+            partition.not_kept(tenant_ids)
+            self._snapshot_at = -math.inf
+
+    def _tell_forgotten(self) -> None:
+        """Bring back to the log whom our snapshots do not know any more; told twice, the second is ignored."""
+        for tenant_id, forgotten in self._rounds.forgotten():
+            value = Input(tenant_id=tenant_id, person_forgotten=forgotten).SerializeToString()
+            self._outbox.put_input(tenant_id, value, self._clock.now_ms())
 
     # -- time --------------------------------------------------------------------------------------------------------
 

@@ -107,6 +107,8 @@ def _queue_of(subject: str) -> str:
 def _value(field: FieldDescriptor, value: Any) -> Value:
     if field.cpp_type == _ENUM:
         return _words_of(field.enum_type).get(value, str(value))
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return str(value[: MAX_TEXT // 2].hex())
     if field.cpp_type == _TEXT:
         return one_line(value, MAX_MESSAGE if field is _MESSAGE_TEXT else MAX_TEXT)
     plain: Value = value

@@ -14,11 +14,13 @@ from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, INPUTS, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import serve, service_app
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.person import PersonSeal
 from services.stats.adapters.columns import Columns
 from services.stats.adapters.mongo import MongoStore
 from services.stats.api.admission import Admission, answer_refusals
@@ -33,6 +35,7 @@ from services.stats.domain.facts.legs import MARK as LEG_MARK
 from services.stats.exporting import Exports
 from services.stats.feed import Feed
 from services.stats.following import Events, profiles
+from services.stats.forgetting import Forgetting
 from services.stats.legs import GATHER_MS as GATHER_LEGS_MS
 from services.stats.legs import Legs
 from services.stats.mailing import Mailing, MailServer
@@ -72,11 +75,14 @@ def build(
     columns: Columns,
     collect_seconds: float = COLLECT_SECONDS,
     retention_days: int = 0,
+    seal: PersonSeal | None = None,
+    publish: Callable[[Event], None] = lambda _event: None,
 ) -> Parts:
     """Build what does not need the network. Writes to the store are collected for so long."""
     board = Board()
-    feed, writer = Feed(board, clock), Writer(store, collect_seconds)
-    events = Events(board, store, writer, clock, snapshot_seconds, feed.notify)
+    forgetting = Forgetting(store, seal or PersonSeal(""), publish, clock)
+    feed, writer = Feed(board, clock), Writer(store, collect_seconds, forgetting.forget)
+    events = Events(board, store, writer, clock, snapshot_seconds, feed.notify, forgetting)
     mirror = Mirror(store, columns, retention_days)
     reports = Reports(load(), columns, mirror, board, clock)
     return Parts(board, feed, writer, events, Legs(board, writer), reports, Exports(reports, columns), mirror)
@@ -97,12 +103,21 @@ def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> 
 def run(settings: Settings, clock: Clock) -> int:
     """Run the service until it is stopped. Raises SettingsError, BadTokens, BusUnavailable, OSError."""
     supervisor = Supervisor()
+    seal = seal_of(settings.erasure_secret)
     tokens = TokensFile(settings.api_tokens)
     producer = Producer(settings.kafka_bootstrap, "stats")
     store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
     columns = Columns(settings.stats_folder)
     days = settings.stats_retention_days
-    parts = build(store, clock, settings.stats_snapshot_seconds, columns, retention_days=days)
+    parts = build(
+        store,
+        clock,
+        settings.stats_snapshot_seconds,
+        columns,
+        retention_days=days,
+        seal=seal,
+        publish=lambda event: _published(producer, event),
+    )
     events, bootstrap = parts.events, settings.kafka_bootstrap
     calls = Consumer(
         bootstrap,

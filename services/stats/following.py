@@ -18,6 +18,7 @@ from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.erased import REQUESTED
 from services.stats import metrics
 from services.stats.committing import Commits
 from services.stats.documents import add_to
@@ -25,9 +26,10 @@ from services.stats.domain.board import Board
 from services.stats.domain.live import Outcome
 from services.stats.domain.profile import profile_of
 from services.stats.domain.snapshot import from_document, to_document
+from services.stats.forgetting import Forgetting, wish_of_events
 from services.stats.holding import Holding, Place
 from services.stats.store import CallFields, FactFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
-from services.stats.writing import Batch, Writer, snapshot_batch
+from services.stats.writing import Batch, Writer, snapshot_batch, wish_batch
 
 POLL_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 1.0
@@ -66,7 +68,9 @@ class Events:
         clock: Clock,
         snapshot_seconds: float,
         notify: Callable[[], None],
+        forgetting: Forgetting,
     ) -> None:
+        self._forgetting = forgetting
         self._board = board
         self._store = store
         self._writer = writer
@@ -152,7 +156,11 @@ class Events:
         facts: FactFields = {}
         now_ms = self._clock.now_ms()
         for record in records:
-            self._take_one(record, now_ms, calls, facts)
+            if record.headers.get("ce_type") == REQUESTED:
+                self._forget(record, Batch(calls, {}, facts))
+                calls, facts = {}, {}
+            else:
+                self._take_one(record, now_ms, calls, facts)
             self._positions[record.topic, record.partition] = record.offset + 1
         if not records:
             return
@@ -180,16 +188,39 @@ class Events:
         if outcome is Outcome.TAKEN and not self._held.is_behind:
             metrics.EVENT_AGE_SECONDS.observe(max(0, now_ms - event.time.ToMilliseconds()) / 1000)
 
+    def _forget(self, record: Record, before: Batch) -> None:
+        """Forget a person: in the live numbers and their snapshot, then in the documents, then say so.
+
+        The snapshot is of the moment before this record, so a kill anywhere has the record read again.
+        """
+        place = (record.topic, record.partition)
+        try:
+            event = Event.FromString(record.value)
+        except DecodeError:
+            metrics.INVALID.labels(record.topic).inc()
+            return
+        wish = wish_of_events(event, record.offset + 1)
+        self._writer.put(before)
+        if record.offset >= self._first_offsets.get(event.tenant_id, 0):  # else the snapshot was taken after it
+            self._board.forget(event.tenant_id, self._forgetting.numbers(wish))
+            self._changed.add(event.tenant_id)
+            self._places[event.tenant_id] = place
+            self._positions[place] = record.offset
+            self._keep(place)
+        self._writer.put(wish_batch(wish))
+
     def _snapshot(self) -> None:
         self._snapshot_at = time.monotonic() + self._snapshot_seconds
         for place in self._held.ours:
-            changed = [each for each in self._changed if self._places.get(each) == place]
-            if changed:
-                next_offset = self._positions[place]
-                self._writer.put(
-                    snapshot_batch(place, next_offset, [self._state(each, next_offset) for each in changed])
-                )
-                self._changed -= set(changed)
+            self._keep(place)
+
+    def _keep(self, place: Place) -> None:
+        """Have a snapshot of a partition's tenants kept, as of the next record."""
+        changed = [each for each in self._changed if self._places.get(each) == place]
+        if changed:
+            next_offset = self._positions[place]
+            self._writer.put(snapshot_batch(place, next_offset, [self._state(each, next_offset) for each in changed]))
+            self._changed -= set(changed)
 
     def _state(self, tenant_id: str, next_offset: int) -> TenantSnapshot:
         document = orjson.dumps(to_document(self._board.live(tenant_id)))

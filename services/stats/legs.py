@@ -1,5 +1,7 @@
 """Follows ringmaster.inputs for one thing: the last fact of each leg, which goes into the documents of legs.
 
+Persons are forgotten there where the router says that it has: all legs of their calls stand before.
+
 The public events are of calls; which carrier a leg came through and with which SIP status it ended is not among them.
 """
 
@@ -18,9 +20,10 @@ from services.stats import metrics
 from services.stats.committing import Commits
 from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
+from services.stats.forgetting import wish_of_legs
 from services.stats.holding import Holding, Place
 from services.stats.store import FactFields
-from services.stats.writing import Batch, Writer
+from services.stats.writing import Batch, Writer, wish_batch
 
 GATHER_MS: Final = 1_000
 """Nobody needs a leg at once, and a fetch costs as much as thirty records."""
@@ -84,7 +87,13 @@ class Legs:
         facts: FactFields = {}
         for record in records:
             try:
-                add_leg_to(Input.FromString(record.value), record.offset + 1, facts)
+                given = Input.FromString(record.value)
+                add_leg_to(given, record.offset + 1, facts)
+                if given.HasField("person_forgotten"):
+                    # What comes before is written first; it is committed with what comes after.
+                    self._writer.put(Batch({}, {}, facts))
+                    self._writer.put(wish_batch(wish_of_legs(given, record.offset + 1)))
+                    facts = {}
             except DecodeError:
                 metrics.INVALID.labels(record.topic).inc()
                 log.warning("input_unreadable", partition=record.partition, offset=record.offset)

@@ -3,7 +3,7 @@
 Stop the service before, or it keeps writing beside it. Each event sets what it always sets, so the documents come out
 equal; live numbers begin from the log too when the service starts again. Documents are deleted first where the log
 still has everything of them: what is older than the log is kept as it is. Legs come from a log of their own, with a
-beginning of its own. Killed half way: run it again.
+beginning of its own. Who was erased stays erased (RINGMASTER_ERASURE_SECRET). Killed half way: run it again.
 """
 
 from gevent import monkey
@@ -23,17 +23,21 @@ from services.shared.bus.errors import BusUnavailable  # noqa: E402
 from services.shared.bus.ports import Reader  # noqa: E402
 from services.shared.bus.record import Record  # noqa: E402
 from services.shared.bus.topics import CALLS, INPUTS  # noqa: E402
+from services.shared.chassis.erasure_secret import seal_of  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event  # noqa: E402
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input  # noqa: E402
+from services.shared.person import NotReadable, PersonSeal  # noqa: E402
 from services.stats.adapters.mongo import MongoStore  # noqa: E402
 from services.stats.documents import add_leg_to, add_to  # noqa: E402
 from services.stats.domain.facts.legs import MARK as LEG_MARK  # noqa: E402
+from services.stats.forgetting import Wish, forget_person, wish_of_events, wish_of_legs  # noqa: E402
 from services.stats.store import CallFields, FactFields, Since, Store, StoreUnavailable  # noqa: E402
 
 POLL_SECONDS = 1.0
 BATCH = 2_000
-Add = Callable[[Record, CallFields, FactFields], None]
+Add = Callable[[Record, CallFields, FactFields], Wish | None]
+"""Adds what a record says; returns the wish to forget a person where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +47,46 @@ class Settings:
     kafka_bootstrap: str
     mongodb_uri: str
     stats_retention_days: int = 1_100
+    erasure_secret: str = ""
 
 
-def rebuild(store: Store, events: Reader, inputs: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
-    """Delete and write anew; return how many records there were. Raises StoreUnavailable, BusUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where is written, and what opens the numbers of erased persons."""
+
+    store: Store
+    seal: PersonSeal
+
+
+def rebuild(target: Target, events: Reader, inputs: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
+    """Delete and write anew; return how many records there were.
+
+    A person whom the log erases is erased again, where it does. Raises StoreUnavailable, BusUnavailable, and
+    NotReadable where that can't be: then the documents are not whole, and who was erased may stand in them.
+    """
+    store = target.store
     store.prepare()
     store.forget_facts(tenant_id, _whole_since(events), _whole_since(inputs))
-    count = _write(store, events, _add_event, tenant_id, lambda number: say(f"{number} events read"))
-    return count + _write(store, inputs, _add_input, tenant_id, lambda number: say(f"{number} inputs read for legs"))
+    count = _write(target, events, _add_event, tenant_id, lambda number: say(f"{number} events read"))
+    return count + _write(target, inputs, _add_input, tenant_id, lambda number: say(f"{number} inputs read for legs"))
 
 
-def _write(store: Store, reader: Reader, add: Add, tenant_id: str | None, say: Callable[[int], None]) -> int:
+def _write(target: Target, reader: Reader, add: Add, tenant_id: str | None, say: Callable[[int], None]) -> int:
     """Write what a log tells; return how many of its records there were."""
+    store = target.store
     calls: CallFields = {}
     facts: FactFields = {}
     count = 0
     for records in _log(reader):
         for record in records:
-            if tenant_id in (None, record.key):
-                add(record, calls, facts)
-                count += 1
+            if tenant_id not in (None, record.key):
+                continue
+            count += 1
+            wish = add(record, calls, facts)
+            if wish is not None:
+                store.write(calls, facts)
+                calls, facts = {}, {}
+                forget_person(store, target.seal, wish)
         if len(calls) + len(facts) >= BATCH:
             store.write(calls, facts)
             calls, facts = {}, {}
@@ -71,12 +95,16 @@ def _write(store: Store, reader: Reader, add: Add, tenant_id: str | None, say: C
     return count
 
 
-def _add_event(record: Record, calls: CallFields, facts: FactFields) -> None:
-    add_to(Event.FromString(record.value), record.offset + 1, calls, facts)
+def _add_event(record: Record, calls: CallFields, facts: FactFields) -> Wish | None:
+    event = Event.FromString(record.value)
+    add_to(event, record.offset + 1, calls, facts)
+    return wish_of_events(event, record.offset + 1) if event.HasField("person_erasure_requested") else None
 
 
-def _add_input(record: Record, _calls: CallFields, facts: FactFields) -> None:
-    add_leg_to(Input.FromString(record.value), record.offset + 1, facts)
+def _add_input(record: Record, _calls: CallFields, facts: FactFields) -> Wish | None:
+    given = Input.FromString(record.value)
+    add_leg_to(given, record.offset + 1, facts)
+    return wish_of_legs(given, record.offset + 1) if given.HasField("person_forgotten") else None
 
 
 def _log(reader: Reader) -> Iterator[list[Record]]:
@@ -119,7 +147,11 @@ def main() -> int:
         store = MongoStore(settings.mongodb_uri, retention_days=settings.stats_retention_days)
         events = Consumer(settings.kafka_bootstrap, None, [CALLS], "stats-rebuild")
         inputs = Consumer(settings.kafka_bootstrap, None, [INPUTS], "stats-rebuild", wanted=LEG_MARK)
-        count = rebuild(store, events, inputs, asked.tenant, lambda words: print(words, file=sys.stderr))  # noqa: T201
+        target = Target(store, seal_of(settings.erasure_secret))
+        count = rebuild(target, events, inputs, asked.tenant, lambda words: print(words, file=sys.stderr))  # noqa: T201
+    except NotReadable as error:
+        print(f"not rebuilt: a person was erased, and {error}; set it and run this again", file=sys.stderr)  # noqa: T201
+        return 2
     except (SettingsError, StoreUnavailable, BusUnavailable) as error:
         print(f"not rebuilt: {error}", file=sys.stderr)  # noqa: T201
         return 2

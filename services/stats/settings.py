@@ -23,3 +23,5 @@ class Settings:
     smtp_user: str = ""
     smtp_password_file: Path | None = None
     smtp_starttls: bool = False
+    erasure_secret: str = ""
+    """What erased persons' numbers are sealed with, the same for every service; without it nobody can be found."""

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -28,6 +28,16 @@ def mark_of(collection: str) -> str:
 
 class StoreUnavailable(Exception):
     """The document store does not answer or refuses. Who catches it tries again later: the log still has everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A document that names a person, and what makes it name nobody: fields to set, None to remove."""
+
+    collection: str
+    key: str
+    """The call's id, or the document's key."""
+    fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,12 @@ class Store(Protocol):
 
         Legs have a moment of their own, as they have a log of their own; None is the beginning of time.
         """
+
+    def naming(self, tenant_id: str, numbers: Sequence[str], collections: Sequence[str]) -> list[Named]:
+        """Return a tenant's documents that name a person; each of the tenant's is looked at for it."""
+
+    def forget_persons(self, tenant_id: str, found: Sequence[Named], revision: int) -> None:
+        """Make documents name nobody, as a change of that revision, then set each collection's mark."""
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""

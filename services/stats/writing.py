@@ -7,6 +7,7 @@ from gevent.queue import Queue
 
 from services.stats import metrics
 from services.stats.documents import merged
+from services.stats.forgetting import Wish
 from services.stats.store import CallFields, FactFields, Store, StoreUnavailable, TenantSnapshot
 
 # Batches that may wait while the store is away or slow: 100 events each; then reading waits too.
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 class Batch:
     """What was read together: fields of calls, and the offsets that are done once these are written."""
 
-    __slots__ = ("calls", "facts", "partition", "positions", "snapshot")
+    __slots__ = ("calls", "facts", "partition", "positions", "snapshot", "wish")
 
     def __init__(
         self, calls: CallFields, positions: dict[tuple[str, int], int], facts: FactFields | None = None
@@ -31,6 +32,14 @@ class Batch:
         self.positions = positions
         self.partition = -1
         self.snapshot: list[TenantSnapshot] | None = None
+        self.wish: Wish | None = None
+
+
+def wish_batch(wish: Wish) -> Batch:
+    """Return a batch that forgets a person: everything handed in before is written first, what comes after waits."""
+    batch = Batch({}, {})
+    batch.wish = wish
+    return batch
 
 
 def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[TenantSnapshot]) -> Batch:
@@ -43,8 +52,15 @@ def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[Tenan
 class Writer:
     """Writes batches in order, again and again until the store takes them. `written` is what may be committed."""
 
-    def __init__(self, store: Store, collect_seconds: float = COLLECT_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        collect_seconds: float = COLLECT_SECONDS,
+        forget: Callable[[Wish], None] = lambda _wish: None,
+    ) -> None:
+        """`forget` forgets a person in what is written, and tells it; raises StoreUnavailable."""
         self._store = store
+        self._forget = forget
         self._collect_seconds = collect_seconds
         self._batches: Queue[Batch | None] = Queue(MOST_BATCHES)
         self.written: dict[tuple[str, int], int] = {}
@@ -72,11 +88,14 @@ class Writer:
             metrics.DOCUMENTS.inc(len(whole.calls) + len(whole.facts))
             if not all(self._save(stopping, each) for each in snapshots):
                 return
+            if whole.wish is not None and not self._keep(stopping, partial(self._forget, whole.wish)):
+                return
             self._done(whole)
 
     def _gather(self, batch: Batch) -> tuple[Batch, list[Batch]]:
         """Take all that waits: one big write is a third of the work of many small ones.
 
+        A wish to forget somebody ends it: what comes after may be of the same person, who has called again.
         A snapshot may come after documents that are newer than it is: it wants those before its offset only.
         """
         whole, snapshots = Batch({}, {}), list[Batch]()
@@ -88,9 +107,10 @@ class Writer:
             for place, fields in batch.facts.items():
                 whole.facts[place] = merged(whole.facts.get(place, {}), fields)
             whole.positions |= batch.positions
+            whole.wish = batch.wish
             # The word that nothing more comes stays for whoever asked for it.
             following = None if self._batches.empty() else self._batches.peek()
-            if following is None:
+            if following is None or whole.wish is not None:
                 return whole, snapshots
             batch = following
             self._batches.get()

@@ -12,6 +12,7 @@ from services.shared.bus.ports import BatchSender
 from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY, DOCUMENT_REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
+from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
@@ -20,6 +21,7 @@ from services.shared.chassis.web import serve, service_app
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
+from services.shared.person import PersonSeal
 from services.webhooks.adapters.broker import FOLLOWERS, RETRIERS, SENDERS, Bus, KafkaBus
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.channels.carrier import Carriers
@@ -36,6 +38,7 @@ from services.webhooks.adapters.connectors.mongo import MongoSteps, MongoTokenSt
 from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens, TokenStore
 from services.webhooks.adapters.identities import Identities
 from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoWaitingRoom
+from services.webhooks.adapters.mongo_erasures import MongoErasureRows
 from services.webhooks.adapters.mongo_log import MongoLogStore
 from services.webhooks.adapters.mongo_replays import MongoReplays
 from services.webhooks.adapters.mongo_secrets import MongoSecrets
@@ -52,9 +55,11 @@ from services.webhooks.document_changes import DocumentChanges
 from services.webhooks.domain.batch import BATCH
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
+from services.webhooks.domain.erased import ErasedPersons
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.domain.masking import BodyPolicy
 from services.webhooks.dry_run import DryRun
+from services.webhooks.erasing import Answers, Erasing, ErasureRows, MemoryErasureRows
 from services.webhooks.feeder import Feeder
 from services.webhooks.first_tries import FirstTries, PutOffs
 from services.webhooks.follower import Follower
@@ -89,7 +94,7 @@ class Prepared(Protocol):
         """Make them. Raises StoreUnavailable."""
 
 
-class Log(LogStore, Journal, Protocol):
+class Log(LogStore, Journal, Answers, Protocol):
     """The delivery log, written and read."""
 
 
@@ -104,6 +109,7 @@ class Stores:
     replays: ReplayStore
     steps: Steps = field(default_factory=MemorySteps)
     tokens: TokenStore = field(default_factory=MemoryTokenStore)
+    erasures: ErasureRows = field(default_factory=MemoryErasureRows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ class Parts:
     ca_file: str | None = None
     kept_answer_bytes: int = 0
     policy: BodyPolicy = BodyPolicy.MASKED
+    seal: PersonSeal = field(default_factory=lambda: PersonSeal(""))
 
 
 class Webhooks:
@@ -156,6 +163,7 @@ class Webhooks:
             parts.stores.steps,
             parts.recording_link,
         )
+        persons = ErasedPersons()
         dispatcher = Dispatcher(
             self.directory,
             parts.secrets,
@@ -168,6 +176,17 @@ class Webhooks:
             parts.stores.room,
             Identities(parts.secrets.file, parts.outside, parts.ca_file),
             _carriers(parts, sender, self._engine),
+            persons,
+        )
+        self._erasing = Erasing(
+            parts.stores.erasures,
+            parts.stores.room,
+            parts.stores.log,
+            persons,
+            parts.seal,
+            sender,
+            parts.clock,
+            dispatcher.drop,
         )
         self._lanes = Lanes(
             supervisor.spawn_task,
@@ -192,17 +211,24 @@ class Webhooks:
             order=order,
             health=self.health,
         )
-        self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock)
+        self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock, persons)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
-        self._dry_run = DryRun(history, parts.clock)
+        self._dry_run = DryRun(history, parts.clock, persons)
         self._changes = DocumentChanges(sender, parts.bus.consumer(None, [DOCUMENT_REPLIES]), parts.clock)
         self._replays = Replays(
-            parts.stores.replays, parts.stores.log.states, history.since, self.directory, hand_over, parts.clock
+            parts.stores.replays,
+            parts.stores.log.states,
+            history.since,
+            self.directory,
+            hand_over,
+            parts.clock,
+            persons,
         )
         listeners = (
             Matcher(sender, self.directory, parts.clock),
-            RuleRunner(sender, self.directory, history, parts.clock),
+            RuleRunner(sender, self.directory, history, parts.clock, self._erasing.numbers),
             Feeder(sender, self.directory, parts.bus.make_feed),
+            self._erasing,
         )
         self._follower = Follower(self.directory, parts.clock, listeners)
 
@@ -218,6 +244,7 @@ class Webhooks:
         spawn("put-offs in order", self._put_offs.to_room.run, stopping)
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
+        spawn("erased persons", self._erasing.run, stopping)
         spawn("replays", self._replays.run, stopping)
         spawn("document replies", self._changes.listen, stopping)
         spawn("delivery log", self._delivery_log.run, stopping)
@@ -329,8 +356,8 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     )
     database = open_database(settings.mongodb_uri, "webhooks")
     room, log_store = MongoWaitingRoom(database), MongoLogStore(database, settings.webhook_log_days)
-    steps, replays = MongoSteps(database), MongoReplays(database)
-    supervisor.spawn("indexes", _prepare, (room, log_store, steps, replays), supervisor.stopping)
+    steps, replays, erasures = MongoSteps(database), MongoReplays(database), MongoErasureRows(database)
+    supervisor.spawn("indexes", _prepare, (room, log_store, steps, replays, erasures), supervisor.stopping)
     parts = Parts(
         KafkaBus(settings.kafka_bootstrap, settings.webhooks_name),
         Stores(
@@ -341,6 +368,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
             replays,
             steps,
             MongoTokenStore(database),
+            erasures,
         ),
         _secrets(settings, database),
         outside,
@@ -364,6 +392,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
         ca_file=str(settings.webhook_ca_file) if settings.webhook_ca_file else None,
         kept_answer_bytes=settings.webhook_log_answer_bytes,
         policy=_policy(settings.webhook_log_bodies),
+        seal=seal_of(settings.erasure_secret),
     )
     return Webhooks(parts, supervisor)
 

@@ -18,11 +18,13 @@ from services.webhooks.delivery_log import DeliveryLog
 from services.webhooks.directory import Directory
 from services.webhooks.domain.batch import members_of
 from services.webhooks.domain.endpoint import Endpoint
+from services.webhooks.domain.erased import ErasedPersons
 from services.webhooks.domain.header import BadHeader, header_lines
 from services.webhooks.domain.identity import NoIdentity
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.domain.outcome import HTTP_TOO_MANY, HTTP_UNAUTHORIZED, HTTP_UNAVAILABLE, Attempt, Verdict
 from services.webhooks.domain.signing import in_force, signatures
+from services.webhooks.erasing import FORGOTTEN
 from services.webhooks.health import Health
 from services.webhooks.lanes import Job
 from services.webhooks.notices import NoticeKind
@@ -55,11 +57,15 @@ class Dispatcher:
     room: WaitingRoom
     identities: Identities
     carriers: Carriers = field(default_factory=Carriers)
+    persons: ErasedPersons = field(default_factory=ErasedPersons)
     chance: Callable[[], float] = random.random
     unix_time: Callable[[], float] = time.time
 
     def attempt(self, jobs: Sequence[Job], connection: EndpointConnection) -> None:
         """Try once, if its turn has come, and tell each delivery's origin how it ended. Several make one message."""
+        jobs = self._of_nobody_erased(jobs)
+        if not jobs:
+            return
         endpoint = self._find(jobs[0].delivery)
         job: Job | None = jobs[0]
         if len(jobs) > 1 or (endpoint is not None and endpoint.batch is not None and not jobs[0].delivery.members):
@@ -81,6 +87,24 @@ class Dispatcher:
             self._rest(job, endpoint)
         else:
             self._settle(job, endpoint, self._post(delivery, endpoint, connection))
+
+    def _of_nobody_erased(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return what may be sent; what names a person who was erased meanwhile has ended."""
+        left = []
+        for job in jobs:
+            delivery = job.delivery
+            if delivery.members or not self.persons.names(delivery.tenant_id, delivery.payload, delivery.created_ms):
+                left.append(job)
+                continue
+            self.drop(delivery)
+            job.origin.delivered(delivery)
+        return left
+
+    def drop(self, delivery: Delivery) -> None:
+        """Note that a delivery is sent no more, because it names a person who was erased."""
+        delivery.last_error = FORGOTTEN
+        metrics.GIVEN_UP.labels(delivery.tenant_id, "erased").inc()
+        self.delivery_log.write(delivery, None, "dead", self.clock.now_ms())
 
     def _find(self, delivery: Delivery) -> Endpoint | None:
         endpoint = self.directory.find(delivery.tenant_id, delivery.endpoint_id)

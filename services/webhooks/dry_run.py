@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.shared.chassis.clock import Clock
+from services.webhooks.domain.erased import ErasedPersons
 from services.webhooks.domain.rules.messages import message_of
 from services.webhooks.domain.rules.rule import LATE_MS, TenantRules
 from services.webhooks.domain.rules.watch import Firing, TenantWatch
@@ -33,6 +34,7 @@ class DryRun:
 
     history: History
     clock: Clock
+    persons: ErasedPersons = field(default_factory=ErasedPersons)
 
     def rehearse(self, rules: TenantRules, hours: int) -> Rehearsal:
         """Return what these rules would have done in the last hours. Raises BusUnavailable.
@@ -47,7 +49,7 @@ class DryRun:
                 found.is_whole, found.until_ms = False, newest_ms
                 break
             event = read_event(record)
-            if event is None:
+            if event is None or self.persons.names(rules.tenant_id, record.value, record.timestamp_ms):
                 continue
             newest_ms = max(newest_ms, record.timestamp_ms)
             own = {rule.rule_id for rule in rules.rules}

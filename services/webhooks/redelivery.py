@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import orjson
@@ -9,6 +9,7 @@ from services.shared.bus.topics import DELIVERIES, partition_of
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of, key_of
+from services.webhooks.domain.erased import ErasedPersons
 from services.webhooks.domain.moments import moment_of
 from services.webhooks.handing_over import HandOver
 
@@ -30,6 +31,7 @@ class Redelivery:
     """Opens a reader of all partitions of ringmaster.deliveries, without a group."""
     hand_over: HandOver
     clock: Clock
+    persons: ErasedPersons = field(default_factory=ErasedPersons)
 
     def sent(self, tenant_id: str, endpoint_id: str, delivery_id: str, position: int) -> Delivery:
         """Read a delivery back from where the log of deliveries has it. Raises NotKept, BusUnavailable."""
@@ -41,9 +43,12 @@ class Redelivery:
                 if other != place:
                     reader.pause(*other)
             reader.seek(*place, max(0, position - 1))
-            return _found(reader, tenant_id, delivery_id, position)
+            delivery = _found(reader, tenant_id, delivery_id, position)
         finally:
             reader.close()
+        if self.persons.names(tenant_id, delivery.payload, delivery.created_ms):
+            raise NotKept("The person whom it names was erased.")
+        return delivery
 
     def again(self, delivery: Delivery) -> bool:
         """Send a delivery once more, from the ladder's first rung; False when the service stops first."""

@@ -1,6 +1,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks import metrics
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of
+from services.webhooks.domain.erased import ErasedPersons
 from services.webhooks.domain.payload import payload_of
 from services.webhooks.handing_over import HandOver
 from services.webhooks.waiting import StoreUnavailable
@@ -122,6 +123,7 @@ class Replays:
     directory: Directory
     hand_over: HandOver
     clock: Clock
+    persons: ErasedPersons = field(default_factory=ErasedPersons)
     pause_seconds: float = LOOK_SECONDS
 
     def run(self, stopping: Flag) -> None:
@@ -156,13 +158,16 @@ class Replays:
                 continue
             reached = record.timestamp_ms
             delivery = _delivery(record, replay, endpoint, self.clock.now_ms())
-            if delivery is not None:
+            if delivery is not None and not self._names_erased(record, delivery):
                 batch.append(delivery)
             if len(batch) == BATCH or time.monotonic() - saved_at > SAVE_SECONDS:
                 replay = self._send(replay, batch, reached)
                 batch, saved_at = [], time.monotonic()
         replay = self._send(replay, batch, reached)
         self.store.save(replace(replay, state="done"), 0)
+
+    def _names_erased(self, record: Record, delivery: Delivery) -> bool:
+        return self.persons.names(delivery.tenant_id, delivery.payload, record.timestamp_ms)
 
     def _send(self, replay: Replay, batch: list[Delivery], reached_ms: int) -> Replay:
         """Hand a batch over, then say so: after a kill in between it is sent twice, with the same ids."""

@@ -1,6 +1,6 @@
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,6 +11,7 @@ from services.shared.bus.record import Record
 from services.shared.bus.topics import DELIVERIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks import metrics
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import delivery_id_of
@@ -58,7 +59,16 @@ class RuleRunner:
 
     name = "rules"
 
-    def __init__(self, sender: Sender, directory: Directory, history: History, clock: Clock) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        directory: Directory,
+        history: History,
+        clock: Clock,
+        numbers: Callable[[Event], Collection[str]] = lambda _asked: (),
+    ) -> None:
+        """`numbers` opens those of a person whom an event asks to erase."""
+        self._numbers = numbers
         self._sender = sender
         self._directory = directory
         self._history = history
@@ -102,7 +112,7 @@ class RuleRunner:
         watch = self._watch_of(place, progress, record.key)
         is_late = progress.is_late(record, self._clock.now_ms())
         if watch is not None and heard.event is not None:
-            found = watch.take(heard.event, record.timestamp_ms, is_late=is_late)
+            found = self._fed(watch, heard.event, record, is_late=is_late)
             if found.firings or found.events:
                 self._unsent.append(found)
         progress.next_offset = record.offset + 1
@@ -145,12 +155,18 @@ class RuleRunner:
             if watch is None or event is None:
                 continue
             if record.offset < until:
-                watch.take(event, record.timestamp_ms, is_late=is_late)
+                self._fed(watch, event, record, is_late=is_late)
             else:
                 watch.told(event)
         progress.newest_ms = max(progress.newest_ms, seen.newest_ms)
         progress.watches |= watches
         log.info("rules_rebuilt", partition=place[1], records=count, seconds=round(time.monotonic() - began, 2))
+
+    def _fed(self, watch: TenantWatch, event: Event, record: Record, *, is_late: bool) -> Findings:
+        """Let windows take an event; a person who is erased there is out of them before."""
+        if event.HasField("person_erasure_requested"):
+            watch.forget(self._numbers(event))
+        return watch.take(event, record.timestamp_ms, is_late=is_late)
 
     def _tell_due(self, at_end_ms: int) -> None:
         """Publish what has become true by time alone, as far as the log is read."""

@@ -34,3 +34,5 @@ class Settings:
     webhook_log_bodies: str = "masked"
     webhook_log_answer_bytes: int = 512
     api_tokens: Path | None = None
+    erasure_secret: str = ""
+    """What erased persons' numbers are sealed with, the same for every service; without it nobody can be found."""

@@ -100,6 +100,9 @@ class WaitingRoom(Protocol):
         Raises StoreUnavailable.
         """
 
+    def of_tenant(self, tenant_id: str) -> list[Delivery]:
+        """Return everything of a tenant that waits. Raises StoreUnavailable."""
+
     def size(self) -> int:
         """How many wait. Raises StoreUnavailable."""
 
@@ -217,6 +220,10 @@ class MemoryWaitingRoom:
             if limit > 1 and name_of(one) in self._claimed:
                 continue
             one.due_ms = min(one.due_ms, now_ms)
+
+    def of_tenant(self, tenant_id: str) -> list[Delivery]:
+        """Return everything of a tenant."""
+        return [_copy(one) for one in self._waiting.values() if one.tenant_id == tenant_id]
 
     def _chain(self, delivery: Delivery) -> list[Delivery]:
         found = [one for one in self._waiting.values() if chain_of(one) == chain_of(delivery)]

@@ -42,7 +42,7 @@ agent.status_changed agent.state_changed agent.wrapup_started agent.wrapup_ended
 recording.started recording.paused recording.masked recording.resumed recording.stopped recording.stored
 recording.failed recording.deleted transcript.completed transcript.failed analysis.rule_matched
 callback.requested callback.attempted callback.succeeded callback.failed callback.cancelled callback.expired
-callback.rescheduled campaign.changed message.requested
+callback.rescheduled campaign.changed message.requested person.erasure_requested person.erased
 client.repeated_calls client.vip_called client.blacklisted form.answered kpi.violated kpi.recovered
 limit.exceeded config.changed switch.connected switch.disconnected switch.restarted switch.gap report.ready
 """.split()  # noqa: SIM905 - it reads as the specification does

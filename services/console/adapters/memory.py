@@ -1,5 +1,6 @@
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from services.console.store import Holder, Version, VersionTaken
 
@@ -39,6 +40,12 @@ class MemoryTenantStore:
         if self._versions.setdefault((version.tenant_id, version.number), version) is not version:
             raise VersionTaken(f"{version.tenant_id} has a version {version.number} already")
 
+    def rewrite(self, version: Version) -> None:
+        """Put another document in the place of a version's."""
+        place = (version.tenant_id, version.number)
+        known = self._versions[place]
+        self._versions[place] = replace(known, document=version.document, contract=version.contract)
+
     def unpublished(self) -> list[tuple[str, int]]:
         """Return what may not be on the bus yet."""
         return sorted(place for place, version in self._versions.items() if not version.is_published)
@@ -58,3 +65,23 @@ class MemoryTenantStore:
             return False
         self._claims[key] = holder
         return True
+
+
+class MemoryErasureStore:
+    """An ErasureStore in memory, for tests."""
+
+    def __init__(self) -> None:
+        self._reports: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def keep(self, report: dict[str, Any]) -> None:
+        """Keep a report."""
+        self._reports[report["tenant_id"], report["erasure_id"]] = report
+
+    def find(self, tenant_id: str, erasure_id: str) -> dict[str, Any] | None:
+        """Return one report."""
+        return self._reports.get((tenant_id, erasure_id))
+
+    def newest(self, tenant_id: str, limit: int) -> list[dict[str, Any]]:
+        """Return a tenant's reports."""
+        own = [report for (owner, _), report in self._reports.items() if owner == tenant_id]
+        return sorted(own, key=lambda report: -report["asked_ms"])[:limit]

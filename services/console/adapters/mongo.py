@@ -92,6 +92,12 @@ class MongoTenantStore:
             raise VersionTaken(f"{version.tenant_id} has a version {version.number} already") from error
 
     @_store
+    def rewrite(self, version: Version) -> None:
+        """Put another document in the place of a version's."""
+        changed = {"document": orjson.dumps(version.document).decode(), "contract": version.contract}
+        self._versions.update_one({"_id": _name(version.tenant_id, version.number)}, {"$set": changed})
+
+    @_store
     def unpublished(self) -> list[tuple[str, int]]:
         """Return what may not be on the bus yet."""
         found = self._versions.find({"is_published": False}, {"tenant_id": 1, "number": 1})
@@ -121,6 +127,35 @@ class MongoTenantStore:
             return True
         as_it_was = {"_id": key, "tenant_id": former.tenant_id, "since_ms": former.since_ms}
         return bool(self._claims.update_one(as_it_was, {"$set": claim}).matched_count)
+
+
+class MongoErasureStore:
+    """`erasures`: one document an erasure, its report; the person is in it as a hash alone."""
+
+    def __init__(self, database: Any) -> None:
+        self._reports = database["erasures"]
+
+    @_store
+    def prepare(self) -> None:
+        """Make the index."""
+        self._reports.create_index([("tenant_id", ASCENDING), ("asked_ms", DESCENDING)], name="tenant_time")
+
+    @_store
+    def keep(self, report: Document) -> None:
+        """Keep a report in place of an older one."""
+        name = f"{report['tenant_id']}/{report['erasure_id']}"
+        self._reports.replace_one({"_id": name}, {"_id": name, **report}, upsert=True)
+
+    @_store
+    def find(self, tenant_id: str, erasure_id: str) -> Document | None:
+        """Return one report."""
+        found: Document | None = self._reports.find_one({"_id": f"{tenant_id}/{erasure_id}"}, {"_id": 0})
+        return found
+
+    @_store
+    def newest(self, tenant_id: str, limit: int) -> list[Document]:
+        """Return a tenant's reports, the newest first."""
+        return list(self._reports.find({"tenant_id": tenant_id}, {"_id": 0}).sort("asked_ms", DESCENDING).limit(limit))
 
 
 def _name(tenant_id: str, number: int) -> str:

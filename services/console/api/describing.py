@@ -60,10 +60,10 @@ def described(
     return put(Operation(summary, action, answer, successes, body, headers=headers, fails=fails | of_body, **more))
 
 
-def asks_router(summary: str, action: Action, body: Model | None = None) -> Callable[[View], View]:
-    """Describe a view that hands a wish to the router."""
+def asks_router(summary: str, action: Action, body: Model | None = None, **more: Any) -> Callable[[View], View]:
+    """Describe a view that hands a wish to the router; the other arguments are Operation's."""
     sent = Body(body, body.is_needed) if body else None
-    return described(summary, action, ASKED, has_key=True, may_be_late=True, body=sent, fails=_OF_ROUTER)
+    return described(summary, action, ASKED, has_key=True, may_be_late=True, body=sent, fails=_OF_ROUTER, **more)
 
 
 def document(model: Model) -> Body:

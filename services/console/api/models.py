@@ -50,6 +50,7 @@ ASKED: Final = Model(
         accepted={"type": ["boolean", "null"], "description": "null: written down, the router has not answered yet."},
         request_id={"type": "string"},
         callback_id={"type": "string", "description": "Of the task that a request for a callback has made."},
+        erasure_id={"type": "string", "description": "Of the erasure that a request has begun."},
     ),
 )
 CHANGES: Final = Model(

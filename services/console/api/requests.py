@@ -31,7 +31,8 @@ def ask_router(
     logged, the router has not answered in time. 503: the broker does not answer; repeat it with the same
     Idempotency-Key. `named` says what an accepted request has made, by the request's id.
     """
-    wish.request_id, wish.actor, wish.role = request_id_of(principal), principal.actor, principal.role.value
+    wish.request_id = wish.request_id or request_id_of(principal)
+    wish.actor, wish.role = principal.actor, principal.role.value
     try:
         asked = desk.ask(tenant_id, wish)
     except (BusError, TooManyWaiting) as error:

@@ -1,6 +1,6 @@
 """What the public events tell of callbacks: the open ones, and the last that are done (SPEC 4)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -64,6 +64,16 @@ class CallbackView:
     def done_ones(self, tenant_id: str) -> Iterator[SeenCallback]:
         """Yield the callbacks that are done, the last one first."""
         yield from reversed(self._tenants.get(tenant_id, _Tenant()).done.values())
+
+    def forget(self, tenant_id: str, numbers: Collection[str]) -> int:
+        """Drop a person's callbacks, and return how many there were."""
+        tenant = self._tenants.get(tenant_id, _Tenant())
+        count = 0
+        for tasks in (tenant.open, tenant.done):
+            for callback_id in [one.callback_id for one in tasks.values() if one.number in numbers]:
+                del tasks[callback_id]
+                count += 1
+        return count
 
     def apply(self, event: Event) -> None:
         """Take one event."""

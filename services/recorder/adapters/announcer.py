@@ -75,6 +75,10 @@ class Announcer:
         )
         self._publish(event)
 
+    def erased(self, answer: Event) -> None:
+        """Say what was removed of a person. Raises NotAnnounced."""
+        self._publish(answer)
+
     def _publish(self, event: Event) -> None:
         try:
             publish_event(self._connected(), event, "recorder").wait(ACKNOWLEDGE_SECONDS)

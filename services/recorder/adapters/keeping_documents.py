@@ -1,6 +1,6 @@
 """What the housekeeper looks up and keeps, in the document store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ REPORTS: Final = "recording_reports"
 LEASES: Final = "recorder_leases"
 _STAYS: Final = {"$in": [0, None]}
 _LIST_LIMIT: Final = 100
+_SEALED_US: Final = 31 * 86_400 * 1_000_000
+"""So long after it was asked for at the least, an erasure that is done keeps the person's sealed numbers."""
 
 
 class KeepingDocuments:
@@ -32,30 +34,35 @@ class KeepingDocuments:
         """Return recordings whose removal was begun and not ended."""
         yield from self._found({"removal_open": True})
 
-    def of_number(self, tenant_id: str, number: str) -> Iterator[RecordingDocument]:
-        """Return a company's recordings of a customer."""
-        yield from self._found({"tenant_id": tenant_id, "caller": number, "deleted_us": _STAYS})
+    def of_person(self, tenant_id: str, numbers: Sequence[str], before_us: int) -> Iterator[RecordingDocument]:
+        """Return a company's recordings of a customer that were made before a moment."""
+        of_person = {"tenant_id": tenant_id, "caller": {"$in": list(numbers)}}
+        yield from self._found({**of_person, "recorded_us": {"$lt": before_us}, "deleted_us": _STAYS})
 
-    def ask_erasure(self, erasure_id: str, tenant_id: str, number: str, actor: str, at_us: int) -> None:
-        """Keep that somebody asked for a person's erasure."""
-        row = {"_id": erasure_id, "tenant_id": tenant_id, "number": number, "actor": actor, "asked_us": at_us}
+    def ask_erasure(self, erasure: dict[str, Any]) -> None:
+        """Keep that a person is to be erased."""
         with as_documents_failed():
-            self._database[ERASURES].insert_one(row)
+            self._database[ERASURES].update_one({"_id": erasure["_id"]}, {"$setOnInsert": erasure}, upsert=True)
 
-    def open_erasures(self) -> list[dict[str, Any]]:
-        """Return the erasures that were asked for and not done."""
+    def watched_erasures(self, since_us: int) -> list[dict[str, Any]]:
+        """Return the erasures asked for since a moment, not answered well, or that something is held from."""
+        is_done = {"told.fault": "", "told.held": 0, "asked_us": {"$lt": since_us}}
         with as_documents_failed():
-            return list(self._database[ERASURES].find({"ended_us": {"$exists": False}}).sort("asked_us", ASCENDING))
+            rows = self._database[ERASURES]
+            rows.update_many({**is_done, "asked_us": {"$lt": since_us - _SEALED_US}}, {"$unset": {"sealed": ""}})
+            return list(rows.find({"sealed": {"$exists": True}, "$nor": [is_done]}).sort("asked_us", ASCENDING))
 
-    def end_erasure(self, erasure_id: str, report: dict[str, Any]) -> None:
-        """Keep what became of an erasure; the number itself is forgotten."""
+    def note_found(self, erasure_id: str, recording_ids: Sequence[str]) -> dict[str, Any]:
+        """Add to what an erasure has found, and return it."""
         with as_documents_failed():
-            self._database[ERASURES].update_one({"_id": erasure_id}, {"$set": report, "$unset": {"number": ""}})
+            change = {"$addToSet": {"found": {"$each": list(recording_ids)}}}
+            self._database[ERASURES].update_one({"_id": erasure_id}, change)
+            return {"found": [], **(self._database[ERASURES].find_one({"_id": erasure_id}) or {})}
 
-    def erasure(self, tenant_id: str, erasure_id: str) -> dict[str, Any] | None:
-        """Return how far an erasure is, without the number."""
+    def note_told(self, erasure_id: str, told: dict[str, Any]) -> None:
+        """Keep what was answered to an erasure."""
         with as_documents_failed():
-            return self._database[ERASURES].find_one({"_id": erasure_id, "tenant_id": tenant_id}, {"number": 0})
+            self._database[ERASURES].update_one({"_id": erasure_id}, {"$set": {"told": told}})
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Keep what a pass did."""

@@ -8,6 +8,7 @@ from services.router.domain import (
     announcing,
     calls,
     documents,
+    erasing,
     facts,
     flow,
     matching,
@@ -181,5 +182,6 @@ _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "request": lambda turn, given: requests.take(turn, given.request),
     "timer": lambda turn, given: _timer(turn, given.timer),
     "clip_recognised": lambda turn, given: facts.take_recognised(turn, given.clip_recognised),
+    "person_forgotten": lambda turn, given: erasing.forgotten(turn, given.person_forgotten),
     "document": lambda turn, given: documents.apply(turn, given.document),
 }

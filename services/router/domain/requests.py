@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, flow, offers, recording
+from services.router.domain import agents, calls, erasing, flow, offers, recording
 from services.router.domain.callbacks import campaign, wishes
 from services.router.domain.control import dialling, in_talk, supervising, transferring
 from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
@@ -172,4 +172,5 @@ _REQUESTS: dict[str, Callable[[Turn, rq.Request], Answer]] = {
     "take_over_call": supervising.take_over_call,
     "dial_number": dialling.dial_number,
     "write_to_caller": in_talk.write_to_caller,
+    "erase_person": erasing.erase,
 }

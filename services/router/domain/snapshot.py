@@ -50,6 +50,7 @@ _PLAIN = (
     "begun",
     "spent",
     "metered",
+    "erasing",
 )
 
 

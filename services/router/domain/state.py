@@ -1,6 +1,7 @@
 """What the router remembers of one tenant, and what it derives of that."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
@@ -43,6 +44,8 @@ class TenantState:
     """Day (its ordinal in the tenant's zone) and what its outbound calls that ended have cost, thousandths."""
     metered: dict[str, list[int | str]] = field(default_factory=dict)
     """Outbound leg → its number, and when it was answered, 0 = not yet; only where a tariff is known."""
+    erasing: dict[str, list[Any]] = field(default_factory=dict)
+    """Erasure → the person's numbers, sealed, hexadecimal, and what was removed by kind; until a snapshot is kept."""
     # What follows is derived from what stands above, and is built again from it.
     configurations: dict[int, Configuration] = field(default_factory=dict)
     indexes: dict[str, QueueIndex] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from services.shared.bus.connecting import BOOTSTRAP_MS, identity_of_process, must_listen
 from services.shared.bus.errors import BusUnavailable
 
-_RETENTION, _CLEANUP = "retention.ms", "cleanup.policy"
+_RETENTION, _SEGMENT, _CLEANUP = "retention.ms", "segment.ms", "cleanup.policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,20 @@ def found_topics(bootstrap: str, names: list[str]) -> dict[str, TopicDefinition]
         wanted = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
         configs = admin.describe_configs(wanted, config_filter="all")["topic"]
     return {name: _found(name, partitions[name], configs[name]) for name in there}
+
+
+def kept_ms(bootstrap: str, names: list[str]) -> dict[str, int]:
+    """Return how long those of the topics that are there keep a record at most; topics that keep for ever are left out.
+
+    Kafka deletes whole segments, by their newest record: a record stays until its segment is full or as old as
+    segment.ms, and then for retention.ms. Raises BusUnavailable.
+    """
+    with _admin(bootstrap, "topics can't be looked at") as admin:
+        there = sorted(set(names) & set(admin.list_topics()))
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+        configs = admin.describe_configs(wanted, config_filter="all")["topic"] if there else {}
+    found = {name: [int(configs[name][setting]["value"]) for setting in (_RETENTION, _SEGMENT)] for name in there}
+    return {name: sum(parts) for name, parts in found.items() if parts[0] >= 0}
 
 
 def _found(name: str, partitions: int, config: dict[str, Any]) -> TopicDefinition:

@@ -1,7 +1,8 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.stats.domain.call_log import OUTBOUND
+from services.stats.domain.facts.forgetting import without_person
 from services.stats.domain.facts.kept import CALLS
 from services.stats.domain.facts.legs import LEGS
 from services.stats.store import (
@@ -10,6 +11,7 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
+    Named,
     PartitionSnapshot,
     Since,
     TenantSnapshot,
@@ -91,6 +93,33 @@ class MemoryStore:
         if REVISION in fields:
             place = (document["tenant_id"], mark_of(collection))
             self._marks[place] = max(self._marks.get(place, 0), fields[REVISION])
+
+    def naming(self, tenant_id: str, numbers: Sequence[str], collections: Sequence[str]) -> list[Named]:
+        """Return documents that name a person."""
+        every = [(CALLS, owner, key, each) for (owner, key), each in self.calls.items()]
+        every += [(name, owner, key, each) for (name, owner, key), each in self.facts.items()]
+        found = [
+            Named(name, key, without_person(name, each, numbers))
+            for name, owner, key, each in every
+            if owner == tenant_id and name in collections
+        ]
+        return [each for each in found if each.fields]
+
+    def forget_persons(self, tenant_id: str, found: Sequence[Named], revision: int) -> None:
+        """Make documents name nobody."""
+        for each in found:
+            is_call = each.collection == CALLS
+            document = self.calls[tenant_id, each.key] if is_call else self.facts[each.collection, tenant_id, each.key]
+            for path, value in each.fields.items():
+                *outer, last = path.split(".")
+                place = document
+                for name in outer:
+                    place = place[name]
+                if value is None:
+                    place.pop(last, None)
+                else:
+                    place[last] = value
+            self._set(document, {REVISION: revision}, each.collection)
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""

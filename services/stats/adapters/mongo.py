@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -7,7 +7,8 @@ from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 from services.stats.domain.call_log import OUTBOUND
-from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, HAPPENINGS
+from services.stats.domain.facts.forgetting import CALLER, NAMING, without_person
+from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, FACTS, HAPPENINGS
 from services.stats.domain.facts.legs import LEGS
 from services.stats.store import (
     RETAINED_FROM,
@@ -15,6 +16,7 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
+    Named,
     PartitionSnapshot,
     Since,
     StoreUnavailable,
@@ -128,6 +130,35 @@ class MongoStore:
             self._database[MARKS].delete_many({} if tenant_id is None else {"_id": tenant_id})
             self._partitions.delete_many({})
 
+    def naming(self, tenant_id: str, numbers: Sequence[str], collections: Sequence[str]) -> list[Named]:
+        """Return documents that name a person. No index helps: it would cost each call, for what is asked seldom."""
+        found: list[Named] = []
+        with _as_unavailable():
+            for name in collections:
+                wanted = {"tenant_id": tenant_id, **_names_person(name, list(numbers))}
+                for document in self._database[name].find(wanted).batch_size(READ_BATCH):
+                    key = document["call_id"] if name == CALLS else document["key"]
+                    found.append(Named(name, key, without_person(name, document, numbers)))
+        return [each for each in found if each.fields]
+
+    def forget_persons(self, tenant_id: str, found: Sequence[Named], revision: int) -> None:
+        """Make documents name nobody."""
+        changes: dict[str, list[UpdateOne]] = {}
+        for each in found:
+            sets = {path: value for path, value in each.fields.items() if value is not None}
+            gone = {path: "" for path, value in each.fields.items() if value is None}
+            change = (
+                {"$max": {REVISION: revision}} | ({"$set": sets} if sets else {}) | ({"$unset": gone} if gone else {})
+            )
+            changes.setdefault(each.collection, []).append(UpdateOne({"_id": f"{tenant_id}/{each.key}"}, change))
+        with _as_unavailable():
+            for name, updates in changes.items():
+                self._write(name, updates)
+            marks = [
+                UpdateOne({"_id": tenant_id}, {"$max": {mark_of(name): revision}}, upsert=True) for name in changes
+            ]
+            self._write(MARKS, marks)
+
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
         with _as_unavailable():
@@ -204,6 +235,16 @@ def _change(key: str, fields: dict[str, Any], mark: str, marks: Marks) -> Update
     if highest:
         change["$max"] = highest
     return UpdateOne({"_id": key}, change, upsert=True)
+
+
+def _names_person(collection: str, numbers: list[str]) -> dict[str, Any]:
+    """Return the condition for documents of which a fact names a person, whatever the fact's own key is."""
+    if collection == HAPPENINGS:
+        return {"client": {"$in": numbers}}
+    has_it = {"$or": [{"$in": [f"$$fact.v.{name}", numbers]} for name in NAMING[collection]]}
+    facts = {"$objectToArray": {"$ifNull": [f"${FACTS}", {}]}}
+    by_fact = {"$expr": {"$anyElementTrue": [{"$map": {"input": facts, "as": "fact", "in": has_it}}]}}
+    return {"$or": [by_fact, {CALLER: {"$in": numbers}}]} if collection == CALLS else by_fact
 
 
 @contextmanager

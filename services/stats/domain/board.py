@@ -1,5 +1,6 @@
 """Every tenant's live state and profile in one place, and what changed since somebody looked."""
 
+from collections.abc import Collection
 from typing import Any
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -51,6 +52,13 @@ class Board:
         if outcome is Outcome.TAKEN:
             self._changed(event.tenant_id)
         return outcome
+
+    def forget(self, tenant_id: str, numbers: Collection[str]) -> None:
+        """Let the live numbers name a person no more."""
+        for call in self.live(tenant_id).calls.values():
+            if call.caller[0] in numbers:
+                call.caller = ("", "")
+        self._changed(tenant_id)
 
     def live(self, tenant_id: str) -> TenantLive:
         """Return a tenant's state; one that was not known begins empty."""

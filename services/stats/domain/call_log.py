@@ -11,6 +11,9 @@ INBOUND = "inbound"
 OUTBOUND = "outbound"
 """A customer whom we called; every other call came to us."""
 
+RECORDINGS = "recordings"
+"""The field of a call's recordings, by id."""
+
 # Fields to set in the call's document, or None for an event that the log does not keep.
 Fields = dict[str, Any]
 
@@ -60,7 +63,7 @@ def _ended(event: Event) -> Fields:
 
 def _stored(event: Event) -> Fields:
     body = event.recording_stored
-    return {f"recordings.{body.recording_id.replace('.', '_')}": {"key": body.key, "duration_ms": body.duration_ms}}
+    return {f"{RECORDINGS}.{body.recording_id.replace('.', '_')}": {"key": body.key, "duration_ms": body.duration_ms}}
 
 
 _WRITERS: dict[str, Callable[[Event], Fields]] = {

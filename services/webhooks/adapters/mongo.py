@@ -144,6 +144,12 @@ class MongoWaitingRoom:
             self._waiting.bulk_write(calls, ordered=False)
 
     @guarded
+    def of_tenant(self, tenant_id: str) -> list[Delivery]:
+        """Return everything of a tenant."""
+        # Asked once an erasure: an index for it would cost each delivery that waits.
+        return [Delivery.FromString(one["delivery"]) for one in self._waiting.find({"tenant_id": tenant_id})]
+
+    @guarded
     def size(self) -> int:
         """How many wait, by the collection's own estimate."""
         return int(self._waiting.estimated_document_count())

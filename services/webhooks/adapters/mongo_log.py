@@ -1,5 +1,5 @@
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,6 +89,19 @@ class MongoLogStore:
         return found
 
     @guarded
+    def forget(self, tenant_id: str, names: Callable[[str], bool], like: str) -> int:
+        """Blank what receivers answered where it names somebody; return in how many deliveries that was."""
+        texts = ("error", "attempts.error", "attempts.answer")
+        wanted = {"tenant_id": tenant_id, "$or": [{text: {"$regex": like}} for text in texts]}
+        count = 0
+        for found in self._deliveries.find(wanted, {"error": 1, "attempts": 1}):
+            error, attempts = _without(found, names), [_without(one, names) for one in found.get("attempts", ())]
+            news = {"error": error["error"]} | ({"attempts": attempts} if attempts else {})
+            if error["error"] != found["error"] or attempts != found.get("attempts", []):
+                count += self._deliveries.update_one({"_id": found["_id"]}, {"$set": news}).modified_count
+        return count
+
+    @guarded
     def states(self, tenant_id: str, delivery_ids: Sequence[str]) -> dict[str, str]:
         """Return what became of deliveries."""
         names = [f"{tenant_id}/{one}" for one in delivery_ids]
@@ -100,6 +113,10 @@ class MongoLogStore:
         """Return a tenant's figures by endpoint and minute (its beginning, platform time in milliseconds)."""
         found = self._minutes.find({"tenant_id": tenant_id, "minute": {"$gte": since_ms}})
         return {(one["endpoint_id"], one["minute"]): _figures(one) for one in found}
+
+
+def _without(texts: Document, names: Callable[[str], bool]) -> Document:
+    return {name: "" if name in ("error", "answer") and names(value) else value for name, value in texts.items()}
 
 
 def _counted(entries: Iterable[LogEntry], now: datetime) -> list[UpdateOne]:

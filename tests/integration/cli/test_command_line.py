@@ -118,6 +118,7 @@ def stores(tmp_path: Path, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
             "webhook_secrets": str(tmp_path / "webhooks.json"),
             "directory_password": SECRET,
             "phone_secret": SECRET,
+            "erasure_secret": 2 * SECRET,
             "esl_password": SECRET,
             "recorder_encryption": "AES256",
         }
@@ -159,6 +160,7 @@ def test_the_doctor_finds_a_well_platform_well_and_says_of_each_illness_what_it_
             "api_tokens": "/nowhere/tokens.json",
             "webhook_secrets": __file__,
             "phone_secret": "short",
+            "erasure_secret": "short",
             "esl_host": "127.0.0.1",
             "esl_port": "9",
             "doctor_services": "console=http://127.0.0.1:9",
@@ -176,6 +178,7 @@ def test_the_doctor_finds_a_well_platform_well_and_says_of_each_illness_what_it_
     assert "refuses with SignatureDoesNotMatch" in words["objects"]
     assert words["tokens"] == "RINGMASTER_API_TOKENS: /nowhere/tokens.json: No such file or directory"
     assert "this is not JSON" in words["webhooks"]
+    assert words["erasures"] == "RINGMASTER_ERASURE_SECRET must have at least 32 characters"
     assert words["phones"] == "RINGMASTER_PHONE_SECRET must have 16 characters at least"
     assert all("Connection refused" in words[name] for name in ("switch", "mail"))
     assert words["speech"].startswith("ws://127.0.0.1:9: Connection refused")

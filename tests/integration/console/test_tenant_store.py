@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.console.adapters.memory import MemoryTenantStore
-from services.console.adapters.mongo import MongoTenantStore
+from services.console.adapters.memory import MemoryErasureStore, MemoryTenantStore
+from services.console.adapters.mongo import MongoErasureStore, MongoTenantStore
 from services.console.store import Holder, StoreUnavailable, TenantStore, Version, VersionTaken
 from services.shared.chassis.documents import open_database
 from tests.integration.console.conftest import free_port
@@ -50,6 +50,32 @@ def test_history_goes_on_below_a_number_and_a_request_is_found_by_its_id(store: 
     assert found is not None
     assert (found.number, found.request_id) == (2, "r2")
     assert store.applied_by("acme", "r9") is None
+
+
+def test_a_version_is_rewritten_in_place_and_keeps_the_rest(store: TenantStore) -> None:
+    store.append(replace(version(1), request_id="r1"))
+    store.append(version(2))
+    store.rewrite(replace(version(1), document={"name": "Nobody"}, contract=b"other", actor="erasure"))
+    assert store.version("acme", 1) == replace(
+        version(1), request_id="r1", document={"name": "Nobody"}, contract=b"other"
+    )
+    assert store.head("acme") == version(2)
+
+
+def test_reports_of_erasures_are_kept_in_place_of_older_ones(request: pytest.FixtureRequest) -> None:
+    database = open_database(f"{request.getfixturevalue('mongodb_uri')}/store_{uuid4().hex[:12]}", "test")
+    mongo = MongoErasureStore(database)
+    mongo.prepare()
+    for reports in (MemoryErasureStore(), mongo):
+        for state, erasure_id, asked_ms in (("open", "er-1", 1), ("open", "er-2", 2), ("done", "er-1", 1)):
+            reports.keep({"tenant_id": "acme", "erasure_id": erasure_id, "asked_ms": asked_ms, "state": state})
+        assert [(one["erasure_id"], one["state"]) for one in reports.newest("acme", 9)] == [
+            ("er-2", "open"),
+            ("er-1", "done"),
+        ]
+        assert (reports.find("acme", "er-1") or {})["state"] == "done"
+        assert reports.find("borealis", "er-1") is None
+    database.client.close()
 
 
 def test_a_number_is_given_once(store: TenantStore) -> None:

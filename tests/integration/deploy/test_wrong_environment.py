@@ -29,6 +29,7 @@ SECRETS = {
     "s3-secret-key": "a-secret-of-these-tests",
     "directory-password": "a-secret-of-these-tests",
     "phone-secret": "a-secret-of-these-tests",
+    "erasure-secret": "a-secret-of-these-tests-for-erasures",
 }
 _PROGRAMS = {"transcribe": ["services.recorder", "transcribe"]}
 NOBODY = "127.0.0.1:9"

@@ -102,13 +102,22 @@ def test_one_recorder_at_a_time_keeps_house(documents: RecordingDocuments) -> No
     assert keeping.lease("fs-2", 120 * second, 60)
 
 
-def test_an_erasure_forgets_the_number_when_it_is_done(documents: RecordingDocuments) -> None:
-    keeping = KeepingDocuments(documents.database)
-    keeping.ask_erasure("e1", "acme", "+380501112231", "dpo", 1)
-    assert [row.recording_id for row in keeping.of_number("acme", "+380501112231")] == ["rec-1"]
-    (row,) = keeping.open_erasures()
-    assert row["number"] == "+380501112231"
-    keeping.end_erasure("e1", {"deleted": ["rec-1"], "deleted_count": 1, "ended_us": 2})
-    assert not keeping.open_erasures()
-    assert keeping.erasure("rival", "e1") is None
-    assert "+380501112231" not in str(list(documents.database["recording_erasures"].find()))
+def test_an_erasure_finds_a_persons_recordings_until_it_is_answered_and_nothing_is_held(
+    documents: RecordingDocuments,
+) -> None:
+    keeping, month_us = KeepingDocuments(documents.database), 31 * 86_400 * 10**6
+    numbers = ("+380501112231", "0501112231")
+    assert [row.recording_id for row in keeping.of_person("acme", numbers, 10**18)] == ["rec-1"]
+    assert list(keeping.of_person("acme", numbers, 0)) == []
+    for _ in range(2):
+        keeping.ask_erasure({"_id": "e1", "tenant_id": "acme", "sealed": b"\x00", "actor": "dpo", "asked_us": 5})
+    assert [row["_id"] for row in keeping.watched_erasures(10)] == ["e1"]
+    assert keeping.note_found("e1", ["rec-1"])["found"] == ["rec-1"]
+    assert keeping.note_found("e1", ["rec-1", "rec-2"])["found"] == ["rec-1", "rec-2"]
+    keeping.note_told("e1", {"deleted": 1, "held": 1, "fault": ""})
+    assert [row["told"]["held"] for row in keeping.watched_erasures(10)] == [1]
+    keeping.note_told("e1", {"deleted": 2, "held": 0, "fault": ""})
+    assert keeping.watched_erasures(10) == []
+    assert [row["_id"] for row in keeping.watched_erasures(0)] == ["e1"]
+    assert keeping.watched_erasures(10 + month_us) == []
+    assert "sealed" not in str(list(documents.database["recording_erasures"].find()))

@@ -144,3 +144,43 @@ def test_what_changed_since_is_read_by_revision_and_what_was_deleted_is_gone(sto
     assert list(store.changed(f"{tenant}-rival", "calls", 0)) == []
     store.forget_facts(tenant)
     assert (store.mark(tenant), list(store.changed(tenant, "calls", 0))) == (0, [])
+
+
+def test_documents_that_name_a_person_are_found_wherever_the_number_stands_and_name_nobody_after(
+    store: Store, tenant: str
+) -> None:
+    person, other = "+380501112233", "+380509999999"
+    started = {"k": "call_started", "client": person, "client_name": "Maria"}
+    own = {"caller_number": person, "facts.00001": started, "trace.00001": {"text": "x"}, "rev": 3}
+    sent_on = {"caller_number": other, "facts.00002": {"k": "call_transferred", "to_number": person}, "rev": 4}
+    unknown = {"facts.x1": {"k": "call_ended", "client": "0501112233", "client_name": "Maria"}, "rev": 4}
+    strange = {"caller_number": other, "facts.00001": {"k": "call_started", "client": other}, "rev": 5}
+    store.write({(tenant, "own"): own, (tenant, "on"): sent_on, (tenant, "un"): unknown, (tenant, "no"): strange})
+    store.write({(f"{tenant}-rival", "own"): own})
+    facts = {
+        ("callbacks", tenant, "b1"): {"facts.00001": {"k": "callback_requested", "number": person}, "rev": 6},
+        ("happenings", tenant, "h1"): {"k": "client_vip_called", "client": person, "rev": 6},
+        ("legs", tenant, "1"): {
+            "facts.l1": {"caller": person, "callee": "", "sip_call_id": "trace"},
+            "facts.l2": {"caller": other, "callee": "olena", "sip_call_id": "kept"},
+            "rev": 40,
+        },
+    }
+    store.write({}, facts)
+    numbers = (person, "0501112233")
+    found = store.naming(tenant, numbers, ("calls", "callbacks", "happenings"))
+    assert sorted(each.key for each in found) == ["b1", "h1", "on", "own", "un"]
+    store.forget_persons(tenant, found, 9)
+    store.forget_persons(tenant, store.naming(tenant, numbers, ("legs",)), 90)
+    everything = ("calls", "callbacks", "happenings", "legs")
+    assert store.naming(tenant, numbers, everything) == []
+    assert len(store.naming(f"{tenant}-rival", numbers, everything)) == 1
+    left = {each["call_id"]: each for each in store.changed(tenant, "calls", 0)}
+    assert {name: each["rev"] for name, each in left.items()} == {"own": 9, "on": 9, "un": 9, "no": 5}
+    assert (left["own"]["caller_number"], left["on"]["caller_number"]) == ("", other)
+    assert left["own"]["facts"]["00001"] == {"k": "call_started", "client": "", "client_name": ""}
+    assert "trace" not in (store.call(tenant, "own") or {})
+    (legs,) = store.changed(tenant, "legs", 0)
+    assert legs["facts"]["l1"] == {"caller": "", "callee": "", "sip_call_id": ""}
+    assert legs["facts"]["l2"]["sip_call_id"] == "kept"
+    assert (store.mark(tenant), store.mark(tenant, "legs")) == (9, 90)

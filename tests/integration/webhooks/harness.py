@@ -21,6 +21,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, CallSta
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
+from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.connectors.engine import MemorySteps
@@ -32,6 +33,7 @@ from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.journal import Figures, Search
 from services.webhooks.domain.ladder import Ladder
+from services.webhooks.erasing import MemoryErasureRows
 from services.webhooks.health import MemoryFailingEndpoints
 from services.webhooks.replays import MemoryReplays
 from services.webhooks.secret_book import SecretBook
@@ -77,6 +79,10 @@ class MemoryLogStore:
 
     def figures(self, tenant_id: str, since_ms: int) -> dict[tuple[str, int], Figures]:
         raise NotImplementedError
+
+    def forget(self, tenant_id: str, names: Callable[[str], bool], like: str) -> int:
+        del like
+        return sum(one.tenant_id == tenant_id and names(one.error) for one in self.entries)
 
     def last_states(self) -> dict[str, str]:
         return {entry.delivery_id: entry.state for entry in self.entries}
@@ -133,7 +139,7 @@ class Service:
         self.channel_secrets: dict[str, dict[str, str]] = {}
         self.telegram_api = "http://127.0.0.1:1"
         self.library: dict[str, Connector] = {}
-        self.steps, self.tokens = MemorySteps(), MemoryTokenStore()
+        self.steps, self.tokens, self.erasures = MemorySteps(), MemoryTokenStore(), MemoryErasureRows()
         self.folder = folder
         self.ladder = ladder
         self.allow = allow
@@ -148,7 +154,9 @@ class Service:
         self.supervisor = Supervisor()
         self.secrets = SecretBook(SecretsFile(self.secrets_path), self.made_secrets)
         outside = Outside.with_certificates(AddressGuard.parse(self.allow), Limits(**limits), self.ca_file)
-        stores = Stores(self.room, self.gone, self.log, self.failing, self.replays, self.steps, self.tokens)
+        stores = Stores(
+            self.room, self.gone, self.log, self.failing, self.replays, self.steps, self.tokens, self.erasures
+        )
         ladder = Ladder.parse(self.ladder)
         parts = Parts(
             self.bus,
@@ -166,6 +174,7 @@ class Service:
             recording_link="https://calls.example/recordings/{recording_id}",
             kept_answer_bytes=512,
             ca_file=str(self.ca_file) if self.ca_file else None,
+            seal=PersonSeal("an erasure secret for the webhooks' tests"),
         )
         self.webhooks = Webhooks(parts, self.supervisor)
         self.webhooks.start()

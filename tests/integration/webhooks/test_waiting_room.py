@@ -1,16 +1,19 @@
 """One suite for every waiting room: the one in memory that tests use, and the one in the document store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoWaitingRoom
+from services.webhooks.adapters.mongo_erasures import MongoErasureRows
 from services.webhooks.adapters.mongo_log import MongoLogStore
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
 from services.webhooks.domain.outcome import Attempt
+from services.webhooks.erasing import MemoryErasureRows
 from services.webhooks.health import FailingEndpoints, MemoryFailingEndpoints
 from services.webhooks.waiting import (
     Gone,
@@ -243,6 +246,44 @@ def test_the_delivery_log_keeps_the_state_and_only_the_last_tries(database: dict
     assert (found["state"], found["tries"], found["tenant_id"]) == ("delivered", 30, "acme")
     assert [attempt["number"] for attempt in found["attempts"]] == list(range(11, 31))
     assert "payload" not in found
+
+
+def test_what_receivers_said_of_an_erased_person_is_blanked_and_nothing_else(database: dict[str, object]) -> None:
+    store = MongoLogStore(database, days=30)
+    said = Attempt(400, 4, answer="no contact +380501112233")
+    entry = replace(_entry(1, "dead"), attempt=said, error="the endpoint answered 400")
+    store.append([entry, replace(entry, delivery_id="evt-2.crm", attempt=Attempt(400, 4, answer="1380501112233"))])
+    store.append([replace(entry, tenant_id="beta")])
+    for blanked in (1, 0):
+        assert store.forget("acme", lambda text: " +380501112233" in text, "380501112233|0501112233") == blanked
+    kept = database["deliveries"].find()  # type: ignore[attr-defined]  # a database of the driver
+    answers = {one["_id"]: one["attempts"][0]["answer"] for one in kept}
+    assert answers == {
+        "acme/evt-1.crm": "",
+        "acme/evt-2.crm": "1380501112233",
+        "beta/evt-1.crm": "no contact +380501112233",
+    }
+    assert store.one("acme", "evt-1.crm") == {
+        **(store.one("acme", "evt-1.crm") or {}),
+        "error": entry.error,
+        "tries": 1,
+    }
+
+
+def test_who_was_erased_is_kept_by_the_first_word_with_what_was_found(database: dict[str, object]) -> None:
+    row = {"_id": "acme/er-1", "tenant_id": "acme", "erasure_id": "er-1", "sealed": b"\x00", "before_ms": 5}
+    for rows in (MemoryErasureRows(), MongoErasureRows(database)):
+        assert rows.add(row)["removed"] == {}
+        rows.counted(row, {"answers": 2})
+        assert rows.add({**row, "before_ms": 9})["removed"] == {"answers": 2}
+        assert [(one["before_ms"], bytes(one["sealed"])) for one in rows.all()] == [(5, b"\x00")]
+
+
+def test_everything_of_a_tenant_that_waits_is_found(room: WaitingRoom) -> None:
+    other = delivery("of another", 3)
+    other.tenant_id = "beta"
+    room.put([delivery("one", 1), delivery("two", 2), other])
+    assert sorted(one.delivery_id for one in room.of_tenant("acme")) == ["one", "two"]
 
 
 def _entry(number: int, state: str) -> LogEntry:

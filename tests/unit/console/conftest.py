@@ -22,6 +22,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply, Request
+from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,6 +74,7 @@ class Office:
             tokens=tokens_of({sha256(token.encode()).hexdigest(): entry for token, entry in ENTRIES.items()}),
             clock=Clock(),
             switch=SwitchAccess("freeswitch", "directory-password", "a secret of sixteen"),
+            seal=PersonSeal("an erasure secret that is long enough"),
         )
         self.console = Console(outside)
         self.console.desk._reply_seconds = SILENCE_SECONDS

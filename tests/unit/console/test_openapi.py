@@ -29,10 +29,11 @@ DOCUMENTS: Final = (
 )
 """Their bodies are whole documents, which have tests of their own: making one up takes a minute."""
 JUDGED_BY_MEANING: Final = (
+    "/v1/erasures",
     "/v1/tenants/{tenant_id}/callbacks",
     "/v1/tenants/{tenant_id}/callbacks/{callback_id}/reschedule",
 )
-"""A body can have a sound shape and make no sense: a moment before 1970."""
+"""A body can have a sound shape and make no sense: a moment before 1970, a number that is none."""
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
 from services.recorder.errors import DocumentsFailed, Hostile, StoreFailed
 from services.recorder.ports import Announcements, Documents, KnownPolicies, Store
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 
 
 class Killed(BaseException):
@@ -128,6 +129,7 @@ class MemoryAnnouncements(Announcements):
     told: list[RecordingDocument] = field(default_factory=list)
     failures: list[tuple[Location, str]] = field(default_factory=list)
     deletions: list[tuple[RecordingDocument, str]] = field(default_factory=list)
+    answers: list[Event] = field(default_factory=list)
 
     def stored(self, document: RecordingDocument) -> None:
         self.told.append(document)
@@ -138,6 +140,9 @@ class MemoryAnnouncements(Announcements):
 
     def deleted(self, document: RecordingDocument, actor: str) -> None:
         self.deletions.append((document, actor))
+
+    def erased(self, answer: Event) -> None:
+        self.answers.append(answer)
 
 
 @dataclass

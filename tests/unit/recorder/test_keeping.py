@@ -1,6 +1,6 @@
 """How long recordings stay: retention by queue, legal hold, erasure of a person, removals cut off by a kill."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,14 +9,17 @@ import pytest
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.domain.policy import Policies, Policy
 from services.recorder.errors import StoreFailed
-from services.recorder.keeping import DAY_US, Housekeeper
+from services.recorder.keeping import DAY_US, Housekeeper, Persons
 from services.recorder.removal import Removal
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.person import PersonSeal
 from tests.unit.recorder.fakes import Killed, MemoryAnnouncements, MemoryDocuments, MemoryStore
 from tests.unit.recorder.test_api import ONE
 
 NOW_US = 2_000 * DAY_US
 NUMBER = "+380501112233"
+SEAL = PersonSeal("an erasure secret for the recorder's tests")
 
 
 @dataclass
@@ -24,7 +27,7 @@ class MemoryKeeping:
     """Looks into documents in memory; the lease is always free."""
 
     documents: MemoryDocuments
-    erasures: list[dict[str, Any]] = field(default_factory=list)
+    erasures: dict[str, dict[str, Any]] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
 
     def _rows(self) -> list[RecordingDocument]:
@@ -40,18 +43,33 @@ class MemoryKeeping:
     def open_removals(self) -> Iterator[RecordingDocument]:
         yield from (row for row in self._rows() if row.deleted_us and row.key)
 
-    def of_number(self, tenant_id: str, number: str) -> Iterator[RecordingDocument]:
+    def of_person(self, tenant_id: str, numbers: Sequence[str], before_us: int) -> Iterator[RecordingDocument]:
         yield from (
-            row for row in self._rows() if (row.tenant_id, row.caller) == (tenant_id, number) and not row.deleted_us
+            row
+            for row in self._rows()
+            if row.tenant_id == tenant_id
+            and row.caller in numbers
+            and row.recorded_us < before_us
+            and not row.deleted_us
         )
 
-    def open_erasures(self) -> list[dict[str, Any]]:
-        return [row for row in self.erasures if "ended_us" not in row]
+    def ask_erasure(self, erasure: dict[str, Any]) -> None:
+        self.erasures.setdefault(erasure["_id"], erasure)
 
-    def end_erasure(self, erasure_id: str, report: dict[str, Any]) -> None:
-        row = next(row for row in self.erasures if row["_id"] == erasure_id)
-        row.update(report)
-        del row["number"]
+    def watched_erasures(self, since_us: int) -> list[dict[str, Any]]:
+        return [
+            row
+            for row in self.erasures.values()
+            if row["asked_us"] >= since_us or row.get("told", {}).get("fault", "?") or row["told"].get("held")
+        ]
+
+    def note_found(self, erasure_id: str, recording_ids: Sequence[str]) -> dict[str, Any]:
+        row = self.erasures[erasure_id]
+        row["found"] = sorted({*row.get("found", ()), *recording_ids})
+        return row
+
+    def note_told(self, erasure_id: str, told: dict[str, Any]) -> None:
+        self.erasures[erasure_id]["told"] = told
 
     def keep_report(self, report: dict[str, Any]) -> None:
         self.reports.append(report)
@@ -86,11 +104,13 @@ class House:
     store: MemoryStore = field(default_factory=MemoryStore)
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
+    now_us: int = NOW_US
 
     def __post_init__(self) -> None:
         self.keeping = MemoryKeeping(self.documents)
         removal = Removal(self.store, self.documents, self.announcements, lambda: NOW_US)
-        self.keeper = Housekeeper(self.keeping, removal, Companies(), lambda: NOW_US, 1.0, "fs-1")
+        persons = Persons(SEAL, self.announcements)
+        self.keeper = Housekeeper(self.keeping, removal, Companies(), lambda: self.now_us, 1.0, "fs-1", persons=persons)
 
     def add(self, name: str, days: float, queue: str = "", tenant: str = "acme", *, held: bool = False) -> None:
         made = replace(ONE, recording_id=name, tenant_id=tenant, key=f"{tenant}/{name}.wav", queue_id=queue)
@@ -98,9 +118,19 @@ class House:
         self.documents.rows[name] = made
         self.store.objects[made.key] = b"sound"
 
-    def erase(self, number: str = NUMBER) -> None:
-        self.keeping.erasures.append({"_id": "e1", "tenant_id": "acme", "number": number, "actor": "dpo"})
-        self.keeper.keep_house()
+    def erase(self, seal: PersonSeal = SEAL) -> None:
+        event = Event(tenant_id="acme")
+        event.time.FromMicroseconds(NOW_US)
+        body = event.person_erasure_requested
+        body.erasure_id, body.actor = "e1", "dpo"
+        body.sealed_numbers = seal.seal("acme", "e1", (NUMBER, "0501112233"))
+        self.keeper.person_to_erase(event)
+
+    @property
+    def answers(self) -> list[tuple[int, int, str]]:
+        """Removed, held back, fault."""
+        told = [answer.person_erased for answer in self.announcements.answers]
+        return [(one.removed["recordings"], sum(held.count for held in one.held_back), one.fault) for one in told]
 
     @property
     def left(self) -> set[str]:
@@ -136,7 +166,13 @@ def test_a_legal_hold_goes_before_retention_and_erasure_and_is_reported(house: H
     assert house.keeping.reports[0]["held"] == ["held"]
     house.erase()
     assert house.left == {"held"}
-    assert house.keeping.erasures[0]["held"] == ["held"]
+    assert house.answers == [(0, 1, "")]
+    house.keeper.keep_house()
+    assert house.answers == [(0, 1, "")], "what has not changed is not told again"
+    house.documents.rows["held"] = replace(house.documents.rows["held"], legal_hold=False)
+    house.now_us += 90 * DAY_US
+    house.keeper.keep_house()
+    assert (house.left, house.answers) == (set(), [(0, 1, ""), (1, 0, "")])
 
 
 def test_an_erasure_reaches_every_recording_of_the_number_and_proves_it(house: House) -> None:
@@ -148,21 +184,63 @@ def test_an_erasure_reaches_every_recording_of_the_number_and_proves_it(house: H
     house.erase()
     assert house.left == {"other", "rivals"}
     assert [actor for _, actor in house.announcements.deletions] == ["dpo", "dpo"]
-    (row,) = house.keeping.erasures
-    assert sorted(row["deleted"]) == ["one", "two"]
-    assert "number" not in row
+    assert house.answers == [(2, 0, "")]
+    assert house.keeping.erasures["e1"]["found"] == ["one", "two"]
+    assert NUMBER not in str(house.keeping.erasures)
     assert not house.documents.rows["one"].caller
+
+
+def test_a_recording_that_comes_to_be_stored_late_goes_too_and_one_of_a_later_call_stays(house: House) -> None:
+    house.erase()
+    house.add("late", 2)
+    house.add("again", -1)
+    house.now_us += 2 * DAY_US
+    house.keeper.keep_house()
+    assert (house.left, house.answers) == ({"again"}, [(0, 0, ""), (1, 0, "")])
+
+
+@pytest.mark.parametrize("at", ["delete", "strip", "erased", "noted"])
+def test_an_erasure_cut_off_anywhere_is_ended_by_the_next_pass_with_the_same_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    house.add("one", 1)
+    house.add("two", 2)
+
+    def die(*_args: object) -> None:
+        raise Killed
+
+    place = {
+        "delete": (house.store, "delete"),
+        "strip": (house.documents, "strip"),
+        "erased": (house.announcements, "erased"),
+        "noted": (house.keeping, "note_told"),
+    }[at]
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, die)
+        with pytest.raises(Killed):
+            house.erase()
+    house.erase()
+    house.keeper.keep_house()
+    assert (house.left, set(house.answers)) == (set(), {(2, 0, "")})
+    assert len({answer.event_id for answer in house.announcements.answers}) == 1
+
+
+def test_a_recorder_without_the_right_secret_says_so(house: House) -> None:
+    house.add("one", 1)
+    house.erase(PersonSeal("another secret of another platform, long"))
+    ((removed, held, fault),) = house.answers
+    assert (removed, held, "RINGMASTER_ERASURE_SECRET" in fault, house.left) == (0, 0, True, {"one"})
 
 
 def test_an_erasure_that_fails_anywhere_stays_open_until_it_is_whole(house: House) -> None:
     house.add("one", 1)
     house.store.is_away = True
     house.erase()
-    assert "ended_us" not in house.keeping.erasures[0]
+    assert house.answers == []
     house.store.is_away = False
     house.keeper.keep_house()
     assert not house.left
-    assert "ended_us" in house.keeping.erasures[0]
+    assert house.answers == [(1, 0, "")]
 
 
 def test_one_recording_that_can_not_be_deleted_stops_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,14 @@ from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
 from services.stats.domain.board import Board
 from services.stats.domain.facts.legs import MARK, change_of_leg
 from services.stats.domain.profile import Profile
 from services.stats.legs import Legs
-from services.stats.rebuild import rebuild
+from services.stats.rebuild import Target, rebuild
 from services.stats.writing import Writer
 from tests.unit.stats.events import TENANT, answered_call, leg_over
 from tests.unit.stats.report_house import House
@@ -245,13 +246,13 @@ def test_documents_rebuilt_from_both_logs_are_the_same_and_older_ones_are_kept()
         publish_event(bus.producer(), event)
     told(bus, TOLD)
     readers = [lambda topic=topic: bus.consumer(None, [topic]) for topic in (CALLS, INPUTS)]
-    assert rebuild(store, readers[0](), readers[1](), None, lambda _: None) == 5 + len(TOLD)
+    assert rebuild(Target(store, PersonSeal("")), readers[0](), readers[1](), None, lambda _: None) == 5 + len(TOLD)
     before = (dict(store.calls), dict(store.facts))
     assert legs_of(store) == {"c1", "a1", "a2", "c2", "c3", "o1"}
-    rebuild(store, readers[0](), readers[1](), TENANT, lambda _: None)
+    rebuild(Target(store, PersonSeal("")), readers[0](), readers[1](), TENANT, lambda _: None)
     assert (store.calls, store.facts) == before
     # Retention takes the whole log of inputs away: what is in the documents stays.
     place = (INPUTS, partition_of(TENANT, bus.partitions))
     bus.begins[place] = len(bus.logs[place])
-    rebuild(store, readers[0](), readers[1](), TENANT, lambda _: None)
+    rebuild(Target(store, PersonSeal("")), readers[0](), readers[1](), TENANT, lambda _: None)
     assert (store.calls, store.facts) == before

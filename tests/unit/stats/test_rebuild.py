@@ -6,10 +6,11 @@ import pytest
 
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
+from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 from services.stats import rebuild as module
 from services.stats.adapters.memory import MemoryStore
-from services.stats.rebuild import rebuild
+from services.stats.rebuild import Target, rebuild
 from tests.unit.stats.events import answered_call
 
 DAY_MS = 86_400_000
@@ -33,7 +34,7 @@ def tell(bus: MemoryBus, tenant_id: str, call_id: str, start_ms: int) -> None:
 
 def run(bus: MemoryBus, store: MemoryStore, tenant_id: str | None = None) -> int:
     events, inputs = bus.consumer(None, [CALLS]), bus.consumer(None, [INPUTS])
-    return rebuild(store, events, inputs, tenant_id, lambda _words: None)
+    return rebuild(Target(store, PersonSeal("")), events, inputs, tenant_id, lambda _words: None)
 
 
 def rest_of(bus: MemoryBus, tenant_id: str, left: int) -> None:

@@ -4,6 +4,8 @@ A campaign keeps few tasks open at a time; each is a callback like any other, so
 task a number and queue hold here too. When one rests or is done the next customer of the list has the turn.
 """
 
+from collections.abc import Collection
+
 from services.router.domain.callbacks import opening, pacing, planning
 from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.opening import Wish
@@ -108,6 +110,22 @@ def follow_document(turn: Turn) -> None:
         turn.cancel_timer(PACE, campaign_id)
         for task in [task for task in turn.state.callbacks.values() if task.campaign_id == campaign_id]:
             planning.cancel(turn, task, "campaign_removed")
+
+
+def forget(turn: Turn, numbers: Collection[str]) -> int:
+    """Strike customers off every list, and return how many times they stood there."""
+    struck = 0
+    for run in turn.state.campaigns.values():
+        left = [contact for contact in run.waiting if contact[0] not in numbers]
+        if len(left) == len(run.waiting):
+            continue
+        struck += len(run.waiting) - len(left)
+        run.waiting = left
+        _tell(turn, run, "contacts_removed", "")
+        campaign = _campaign(turn, run.campaign_id)
+        if campaign is not None:
+            _feed(turn, run, campaign)
+    return struck
 
 
 def _keep_pace(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:

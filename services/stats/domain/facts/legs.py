@@ -11,8 +11,8 @@ _NUMBER: Final = SwitchFact.DESCRIPTOR.fields_by_name["leg_hung_up"].number
 MARK: Final = bytes((_NUMBER << 3 & 0x7F | 0x82, _NUMBER >> 4))
 """How protobuf begins this field within any message around it: (number << 3 | 2) as a varint, for numbers 16 to 2047.
 
-An input without these bytes is no leg's last fact. One that has them may be something else; text never has them, for no
-UTF-8 does.
+An input without these bytes is no leg's last fact, and no word of an erased person: PersonForgotten has a field of this
+number too. One that has them may be something else; text never has them, for no UTF-8 does.
 """
 LEGS_TOGETHER_MS: Final = 2_000
 """Legs of a tenant that ended within such a piece of time share a document, as facts of agents do."""

@@ -29,6 +29,11 @@ class Recent(Generic[Kept]):
         self.newest[key] = max(at_ms, self.newest.get(key, at_ms))
         return found
 
+    def forget(self, key: str) -> None:
+        """Drop a key with its entries."""
+        self.keys.pop(key, None)
+        self.newest.pop(key, None)
+
     def _make_room(self, at_ms: int) -> None:
         if len(self.keys) < MOST_KEYS:
             return

@@ -1,5 +1,6 @@
 """What rules make of a tenant's log: a plain function of its events, with the windows' memory (SPEC 7.4)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -73,6 +74,14 @@ class TenantWatch:
             firings += [firing] if firing is not None else []
             followed += told
         return Findings(tuple(firings), tuple(followed))
+
+    def forget(self, numbers: Collection[str]) -> None:
+        """Count a person who was erased no more, and remember of no call that it was the person's."""
+        for counts in self._counts.values():
+            for number in numbers:
+                counts.recent.forget(number)
+        for call_id in [name for name, facts in self._calls.items() if facts["caller"] in numbers]:
+            del self._calls[call_id]
 
     def due(self, now_ms: int) -> list[Event]:
         """Return what has become true by time alone: who waits for too long. It counts once it is in the log."""

@@ -273,6 +273,8 @@ class Event(_message.Message):
     CALLBACK_RESCHEDULED_FIELD_NUMBER: _builtins.int
     CAMPAIGN_CHANGED_FIELD_NUMBER: _builtins.int
     MESSAGE_REQUESTED_FIELD_NUMBER: _builtins.int
+    PERSON_ERASURE_REQUESTED_FIELD_NUMBER: _builtins.int
+    PERSON_ERASED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Derived from what caused it: the same fact has the same id after any replay or retry."""
     tenant_id: _builtins.str
@@ -529,6 +531,14 @@ class Event(_message.Message):
     def message_requested(self) -> Global___MessageRequested:
         """message.requested: an agent wants something written to the caller; the company's rules say by which channel."""
 
+    @_builtins.property
+    def person_erasure_requested(self) -> Global___PersonErasureRequested:
+        """person.erasure_requested: a person is to be forgotten; each service does its part (SPEC 10.5)."""
+
+    @_builtins.property
+    def person_erased(self) -> Global___PersonErased:
+        """person.erased: a service has forgotten a person, and says what it removed."""
+
     def __init__(
         self,
         *,
@@ -599,12 +609,14 @@ class Event(_message.Message):
         callback_rescheduled: Global___CallbackRescheduled | None = ...,
         campaign_changed: Global___CampaignChanged | None = ...,
         message_requested: Global___MessageRequested | None = ...,
+        person_erasure_requested: Global___PersonErasureRequested | None = ...,
+        person_erased: Global___PersonErased | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "person_erased", b"person_erased", "person_erasure_requested", b"person_erasure_requested", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_registered", b"agent_registered", "agent_state_changed", b"agent_state_changed", "agent_status_changed", b"agent_status_changed", "agent_unregistered", b"agent_unregistered", "agent_wrapup_ended", b"agent_wrapup_ended", "agent_wrapup_started", b"agent_wrapup_started", "analysis_rule_matched", b"analysis_rule_matched", "body", b"body", "call_answered", b"call_answered", "call_ended", b"call_ended", "call_held", b"call_held", "call_id", b"call_id", "call_lost", b"call_lost", "call_resumed", b"call_resumed", "call_started", b"call_started", "call_transferred", b"call_transferred", "callback_attempted", b"callback_attempted", "callback_cancelled", b"callback_cancelled", "callback_expired", b"callback_expired", "callback_failed", b"callback_failed", "callback_requested", b"callback_requested", "callback_rescheduled", b"callback_rescheduled", "callback_succeeded", b"callback_succeeded", "campaign_changed", b"campaign_changed", "caused_by", b"caused_by", "client_blacklisted", b"client_blacklisted", "client_repeated_calls", b"client_repeated_calls", "client_vip_called", b"client_vip_called", "config_changed", b"config_changed", "event_id", b"event_id", "flow_step_entered", b"flow_step_entered", "flow_step_left", b"flow_step_left", "form_answered", b"form_answered", "ivr_choice", b"ivr_choice", "kpi_recovered", b"kpi_recovered", "kpi_violated", b"kpi_violated", "limit_exceeded", b"limit_exceeded", "message_requested", b"message_requested", "offer_accepted", b"offer_accepted", "offer_cancelled", b"offer_cancelled", "offer_created", b"offer_created", "offer_failed", b"offer_failed", "offer_lost_race", b"offer_lost_race", "offer_missed", b"offer_missed", "offer_rejected", b"offer_rejected", "offer_ringing", b"offer_ringing", "person_erased", b"person_erased", "person_erasure_requested", b"person_erasure_requested", "queue_joined", b"queue_joined", "queue_left", b"queue_left", "queue_position_changed", b"queue_position_changed", "recording_deleted", b"recording_deleted", "recording_failed", b"recording_failed", "recording_masked", b"recording_masked", "recording_paused", b"recording_paused", "recording_resumed", b"recording_resumed", "recording_started", b"recording_started", "recording_stopped", b"recording_stopped", "recording_stored", b"recording_stored", "report_ready", b"report_ready", "sequence", b"sequence", "subject", b"subject", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "tenant_id", b"tenant_id", "time", b"time", "transcript_completed", b"transcript_completed", "transcript_failed", b"transcript_failed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready", "callback_rescheduled", "campaign_changed", "message_requested"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["call_started", "call_answered", "call_held", "call_resumed", "call_transferred", "call_ended", "call_lost", "flow_step_entered", "flow_step_left", "ivr_choice", "queue_joined", "queue_left", "queue_position_changed", "offer_created", "offer_ringing", "offer_accepted", "offer_rejected", "offer_missed", "offer_cancelled", "offer_lost_race", "offer_failed", "agent_status_changed", "agent_state_changed", "agent_wrapup_started", "agent_wrapup_ended", "agent_registered", "agent_unregistered", "recording_started", "recording_paused", "recording_masked", "recording_resumed", "recording_stopped", "recording_stored", "recording_failed", "recording_deleted", "transcript_completed", "transcript_failed", "analysis_rule_matched", "callback_requested", "callback_attempted", "callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired", "client_repeated_calls", "client_vip_called", "client_blacklisted", "form_answered", "kpi_violated", "kpi_recovered", "limit_exceeded", "config_changed", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap", "report_ready", "callback_rescheduled", "campaign_changed", "message_requested", "person_erasure_requested", "person_erased"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -2561,7 +2573,7 @@ class CampaignChanged(_message.Message):
     campaign_id: _builtins.str
     """The campaign."""
     change: _builtins.str
-    """started, paused, contacts_added, slowed_down, sped_up, done."""
+    """started, paused, contacts_added, contacts_removed, slowed_down, sped_up, done."""
     waiting: _builtins.int
     """Customers who have not had their turn."""
     open: _builtins.int
@@ -3076,3 +3088,129 @@ class ReportReady(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportReady: _TypeAlias = ReportReady  # noqa: Y015
+
+@_typing.final
+class PersonErasureRequested(_message.Message):
+    """PersonErasureRequested: a person is to be forgotten, as far as everything goes that was told before this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    SEALED_NUMBERS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """The erasure."""
+    person: _builtins.str
+    """Hex HMAC-SHA256 of the number under the platform's erasure secret: the same person has the same."""
+    sealed_numbers: _builtins.bytes
+    """The person's number in each way that it may be written, sealed under the same secret: for the services alone."""
+    actor: _builtins.str
+    """Who asked."""
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        person: _builtins.str = ...,
+        sealed_numbers: _builtins.bytes = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "erasure_id", b"erasure_id", "person", b"person", "sealed_numbers", b"sealed_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonErasureRequested: _TypeAlias = PersonErasureRequested  # noqa: Y015
+
+@_typing.final
+class HeldBack(_message.Message):
+    """HeldBack is what an erasure could not, or must not, remove."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is: recordings, black_list_entries, …"""
+    count: _builtins.int
+    """How many."""
+    reason: _builtins.str
+    """Why, one sentence."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        count: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldBack: _TypeAlias = HeldBack  # noqa: Y015
+
+@_typing.final
+class PersonErased(_message.Message):
+    """PersonErased: a service has forgotten a person. A later one of the same service replaces it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RemovedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    HELD_BACK_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """The erasure."""
+    service: _builtins.str
+    """router, recorder, webhooks, stats, legs, console."""
+    fault: _builtins.str
+    """Why the service could not do its part, one sentence; empty = it has."""
+    @_builtins.property
+    def removed(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What was removed, by kind."""
+
+    @_builtins.property
+    def held_back(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldBack]:
+        """What was not, and why."""
+
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        service: _builtins.str = ...,
+        removed: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        held_back: _abc.Iterable[Global___HeldBack] | None = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id", "fault", b"fault", "held_back", b"held_back", "removed", b"removed", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonErased: _TypeAlias = PersonErased  # noqa: Y015

@@ -29,7 +29,7 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as ringmaster_dot
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as ringmaster_dot_v1_dot_tenant__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ringmaster/v1/input.proto\x12\rringmaster.v1\x1a\x1bringmaster/v1/command.proto\x1a\x1fringmaster/v1/recognition.proto\x1a\x1bringmaster/v1/request.proto\x1a\x1aringmaster/v1/switch.proto\x1a\x1aringmaster/v1/tenant.proto\"\xca\x02\n\x05Input\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12)\n\x04\x66\x61\x63t\x18\n \x01(\x0b\x32\x19.ringmaster.v1.SwitchFactH\x00\x12\x36\n\x0e\x63ommand_result\x18\x0b \x01(\x0b\x32\x1c.ringmaster.v1.CommandResultH\x00\x12)\n\x07request\x18\x0c \x01(\x0b\x32\x16.ringmaster.v1.RequestH\x00\x12*\n\x05timer\x18\r \x01(\x0b\x32\x19.ringmaster.v1.TimerFiredH\x00\x12\x31\n\x08\x64ocument\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.TenantDocumentH\x00\x12\x38\n\x0f\x63lip_recognised\x18\x0f \x01(\x0b\x32\x1d.ringmaster.v1.ClipRecognisedH\x00\x42\x07\n\x05input\".\n\nTimerFired\x12\x10\n\x08timer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ringmaster/v1/input.proto\x12\rringmaster.v1\x1a\x1bringmaster/v1/command.proto\x1a\x1fringmaster/v1/recognition.proto\x1a\x1bringmaster/v1/request.proto\x1a\x1aringmaster/v1/switch.proto\x1a\x1aringmaster/v1/tenant.proto\"\x86\x03\n\x05Input\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12)\n\x04\x66\x61\x63t\x18\n \x01(\x0b\x32\x19.ringmaster.v1.SwitchFactH\x00\x12\x36\n\x0e\x63ommand_result\x18\x0b \x01(\x0b\x32\x1c.ringmaster.v1.CommandResultH\x00\x12)\n\x07request\x18\x0c \x01(\x0b\x32\x16.ringmaster.v1.RequestH\x00\x12*\n\x05timer\x18\r \x01(\x0b\x32\x19.ringmaster.v1.TimerFiredH\x00\x12\x31\n\x08\x64ocument\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.TenantDocumentH\x00\x12\x38\n\x0f\x63lip_recognised\x18\x0f \x01(\x0b\x32\x1d.ringmaster.v1.ClipRecognisedH\x00\x12:\n\x10person_forgotten\x18\x10 \x01(\x0b\x32\x1e.ringmaster.v1.PersonForgottenH\x00\x42\x07\n\x05input\"=\n\x0fPersonForgotten\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x16\n\x0esealed_numbers\x18\x1c \x01(\x0c\".\n\nTimerFired\x12\x10\n\x08timer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.input_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INPUT']._serialized_start=192
-  _globals['_INPUT']._serialized_end=522
-  _globals['_TIMERFIRED']._serialized_start=524
-  _globals['_TIMERFIRED']._serialized_end=570
+  _globals['_INPUT']._serialized_end=582
+  _globals['_PERSONFORGOTTEN']._serialized_start=584
+  _globals['_PERSONFORGOTTEN']._serialized_end=645
+  _globals['_TIMERFIRED']._serialized_start=647
+  _globals['_TIMERFIRED']._serialized_end=693
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,7 @@ class Input(_message.Message):
     TIMER_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     CLIP_RECOGNISED_FIELD_NUMBER: _builtins.int
+    PERSON_FORGOTTEN_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant whose log this is; equal to the record's key."""
     @_builtins.property
@@ -62,6 +63,10 @@ class Input(_message.Message):
     def clip_recognised(self) -> _recognition_pb2.ClipRecognised:
         """What a caller said was recognised."""
 
+    @_builtins.property
+    def person_forgotten(self) -> Global___PersonForgotten:
+        """Nothing that the router keeps holds a person any more, its snapshots included."""
+
     def __init__(
         self,
         *,
@@ -72,16 +77,45 @@ class Input(_message.Message):
         timer: Global___TimerFired | None = ...,
         document: _tenant_pb2.TenantDocument | None = ...,
         clip_recognised: _recognition_pb2.ClipRecognised | None = ...,
+        person_forgotten: Global___PersonForgotten | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "timer", b"timer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "person_forgotten", b"person_forgotten", "request", b"request", "timer", b"timer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "person_forgotten", b"person_forgotten", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document", "clip_recognised"]  # noqa: Y015
+    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document", "clip_recognised", "person_forgotten"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 
 Global___Input: _TypeAlias = Input  # noqa: Y015
+
+@_typing.final
+class PersonForgotten(_message.Message):
+    """PersonForgotten is told by the router to itself, once a snapshot is kept that was taken after it forgot a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    SEALED_NUMBERS_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """The erasure."""
+    sealed_numbers: _builtins.bytes
+    """As in ErasePerson: whoever follows this log forgets the person here, where the router has agreed to it. Its number is
+    that of SwitchFact.leg_hung_up, by whose bytes the statistics choose what they read of this log.
+    """
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        sealed_numbers: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id", "sealed_numbers", b"sealed_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonForgotten: _TypeAlias = PersonForgotten  # noqa: Y015
 
 @_typing.final
 class TimerFired(_message.Message):

@@ -148,6 +148,7 @@ class Request(_message.Message):
     RESCHEDULE_CALLBACK_FIELD_NUMBER: _builtins.int
     ADD_CONTACTS_FIELD_NUMBER: _builtins.int
     RUN_CAMPAIGN_FIELD_NUMBER: _builtins.int
+    ERASE_PERSON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller or derived from its idempotency key: the same request twice has one effect."""
     actor: _builtins.str
@@ -266,6 +267,10 @@ class Request(_message.Message):
     def run_campaign(self) -> Global___RunCampaign:
         """Let a campaign dial, or pause it."""
 
+    @_builtins.property
+    def erase_person(self) -> Global___ErasePerson:
+        """Forget a person, by number (SPEC 10.5)."""
+
     def __init__(
         self,
         *,
@@ -300,12 +305,13 @@ class Request(_message.Message):
         reschedule_callback: Global___RescheduleCallback | None = ...,
         add_contacts: Global___AddContacts | None = ...,
         run_campaign: Global___RunCampaign | None = ...,
+        erase_person: Global___ErasePerson | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "erase_person", b"erase_person", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "reschedule_callback", b"reschedule_callback", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "add_contacts", b"add_contacts", "ask_callback", b"ask_callback", "cancel_callback", b"cancel_callback", "cancel_consultation", b"cancel_consultation", "complete_consultation", b"complete_consultation", "control_recording", b"control_recording", "dial_number", b"dial_number", "end_wrap_up", b"end_wrap_up", "erase_person", b"erase_person", "extend_wrap_up", b"extend_wrap_up", "hang_up_call", b"hang_up_call", "hold_call", b"hold_call", "join_consultation", b"join_consultation", "move_waiting_call", b"move_waiting_call", "mute_agent", b"mute_agent", "reject_offer", b"reject_offer", "request", b"request", "request_id", b"request_id", "reschedule_callback", b"reschedule_callback", "role", b"role", "run_campaign", b"run_campaign", "send_call_digits", b"send_call_digits", "set_agent_status", b"set_agent_status", "set_disposition", b"set_disposition", "start_consultation", b"start_consultation", "stop_supervision", b"stop_supervision", "supervise_call", b"supervise_call", "swap_consultation", b"swap_consultation", "take_lookup", b"take_lookup", "take_over_call", b"take_over_call", "transfer_call", b"transfer_call", "write_to_caller", b"write_to_caller"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "write_to_caller", "ask_callback", "cancel_callback", "reschedule_callback", "add_contacts", "run_campaign"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["set_agent_status", "end_wrap_up", "extend_wrap_up", "reject_offer", "hang_up_call", "hold_call", "set_disposition", "control_recording", "take_lookup", "transfer_call", "start_consultation", "swap_consultation", "complete_consultation", "cancel_consultation", "join_consultation", "mute_agent", "send_call_digits", "move_waiting_call", "supervise_call", "stop_supervision", "take_over_call", "dial_number", "write_to_caller", "ask_callback", "cancel_callback", "reschedule_callback", "add_contacts", "run_campaign", "erase_person"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -1138,6 +1144,44 @@ class RunCampaign(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunCampaign: _TypeAlias = RunCampaign  # noqa: Y015
+
+@_typing.final
+class ErasePerson(_message.Message):
+    """ErasePerson has every service forget a person of the tenant; refused while the person is on the line. It is the last
+    record of the tenant's log that holds the numbers themselves.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    SEALED_NUMBERS_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """The erasure, derived from the request's id."""
+    person: _builtins.str
+    """Hex HMAC-SHA256 of the number under the platform's erasure secret: the same person has the same."""
+    sealed_numbers: _builtins.bytes
+    """The numbers, sealed under the platform's erasure secret, for the services that have to find them."""
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each way in which the person's one number may stand in what is kept; E.164 first."""
+
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        numbers: _abc.Iterable[_builtins.str] | None = ...,
+        person: _builtins.str = ...,
+        sealed_numbers: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id", "numbers", b"numbers", "person", b"person", "sealed_numbers", b"sealed_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePerson: _TypeAlias = ErasePerson  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):
