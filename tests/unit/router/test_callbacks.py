@@ -11,6 +11,7 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from tests.unit.router.flow_log import played
 from tests.unit.router.world import LINE, START_MS, TENANT, Log, document
 
 CALLER = "+380501112233"
@@ -306,12 +307,15 @@ def test_a_dial_of_which_nothing_is_told_ends() -> None:
     assert kinds(log)[-1] == "callback_failed"
 
 
-def test_a_caller_who_asked_keeps_the_place_in_the_queue() -> None:
+@pytest.mark.parametrize("way", ["a key", "a key and a prompt", "the longest wait"])
+def test_a_caller_who_asked_keeps_the_place_in_the_queue(way: str) -> None:
     made = calling_back()
     made.queues[0].exit_keys = "9"
     made.queues[0].capacity = 0
     steps = made.flows[0].steps
-    next(step for step in steps if step.step_id == "wait").exits["9"] = "offer"
+    exits = next(step for step in steps if step.step_id == "wait").exits
+    exits["9"], exits["timeout"] = ("say" if way == "a key and a prompt" else "offer"), "offer"
+    steps.add(step_id="say", play=tn.PlayStep(prompts=["or-call"])).exits["next"] = "offer"
     offer = steps.add(step_id="offer", callback=tn.CallbackStep(queue_id="sales", prompts=["offer"]))
     offer.exits["requested"] = offer.exits["declined"] = "bye"
     log = Log(made)
@@ -320,7 +324,12 @@ def test_a_caller_who_asked_keeps_the_place_in_the_queue() -> None:
     log.queue("c1", CALLER)
     log.wait(5)
     log.queue("c2", "+380507776655")
-    log.fact("c1", digit_pressed=sw.DigitPressed(digit="9"))
+    if way == "the longest wait":
+        log.wait(116)
+    else:
+        log.fact("c1", digit_pressed=sw.DigitPressed(digit="9"))
+    if way == "a key and a prompt":
+        played(log)
     log.press("c1", "1")
     requested = log.events("callback_requested")[0].callback_requested
     assert (requested.reason, requested.keeps_place) == ("asked", True)

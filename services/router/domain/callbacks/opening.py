@@ -43,11 +43,16 @@ class Wish:
     campaign_id: str = ""
 
 
+_WAITED = frozenset({ev.QUEUE_EXIT_CALLBACK, ev.QUEUE_EXIT_EXIT_KEY, ev.QUEUE_EXIT_TIMEOUT})
+"""Ways out of a queue after which a callback is asked for instead of more waiting there."""
+
+
 def ask(turn: Turn, call: Call, queue_id: str, number: str) -> str:
     """Have a caller called back who asked for it, when this call is over; returns the task's id.
 
-    `number` is E.164. A caller who left the queue for it keeps the place there (SPEC 4.3). The same number and queue
-    is one task: asked for again it takes the new place and loses what it had to wait. Empty when the limit is reached.
+    `number` is E.164. A caller who waited in the queue before keeps the place there, whatever the flow said in between
+    (SPEC 4.3). The same number and queue is one task: asked for again it takes the new place and loses what it had to
+    wait. Empty when the limit is reached.
     """
     wish = Wish(queue_id, number, ASKED, call.line, call.caller_name, 0, "", call.priority, dict(call.skills))
     known = find(turn, number, queue_id)
@@ -58,8 +63,9 @@ def ask(turn: Turn, call: Call, queue_id: str, number: str) -> str:
     task = known or open_task(turn, wish, call)
     if task is None:
         return ""
-    if call.queue_exit == ev.QUEUE_EXIT_CALLBACK and call.queue_id == queue_id:
-        task.entered_ms, task.entered_order = call.entered_ms, call.entered_order
+    place = call.places.get(queue_id)
+    if place is not None and call.queue_exit in _WAITED and not call.answered_ms:
+        task.entered_ms, task.entered_order = place
         task.priority, task.skills = call.priority, dict(call.skills)
     call.asked_callback = task.callback_id
     if call.call_id not in task.lines:
