@@ -37,6 +37,7 @@ from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, TENANTS
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.page_routes import page_routes
@@ -112,6 +113,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
     app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
     if settings.api_tokens is not None:
+        answer_refusals(app)
         tokens, pages = _tokens(settings.api_tokens), read_pages()
         shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us)
         app.register_blueprint(recordings_api(shelf, tokens))

@@ -37,6 +37,9 @@ CLIP_SECONDS = Histogram(
     "Time from a clip's arrival to its answer.",
     buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
 )
+DENIED = Counter(
+    "ringmaster_recorder_requests_denied_total", "Requests without a valid token or without the right.", ["reason"]
+)
 DISK_FREE_BYTES = Gauge("ringmaster_recorder_disk_free_bytes", "Free bytes on the disk that holds the recordings.")
 DISK_USED_RATIO = Gauge("ringmaster_recorder_disk_used_ratio", "Used part of that disk, 0 to 1.")
 DISK_ABOVE_WATERMARK = Gauge(

@@ -26,6 +26,7 @@ from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, CLIPS, TENANTS
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
@@ -83,6 +84,7 @@ def build(settings: TranscribeSettings, clock: Clock) -> Transcriber:
     watches = (watch_broker(settings.kafka_bootstrap), watch_documents(database))
     app = service_app("recorder", lambda: _readiness(worker, watches))
     if settings.api_tokens is not None:
+        answer_refusals(app)
         shelf = Shelf(transcripts, recordings, jobs, Listeners(database), clock.now_us)
         app.register_blueprint(transcripts_api(shelf, _tokens(settings.api_tokens)))
     return Transcriber(tenants, intake, worker, clips, jobs, app, watches)

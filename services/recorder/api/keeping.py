@@ -26,8 +26,6 @@ def keeping_api(keeping: Keeping, tokens: Holders) -> Blueprint:
     @api.get("/reports")
     def reports() -> Response:
         asker = admit(tokens, Action.MANAGE_RECORDINGS)
-        if isinstance(asker, Response):
-            return asker
         return _json({"reports": [{"kind": row["kind"], **_report(row)} for row in keeping.reports(asker.tenant_id)]})
 
     @api.errorhandler(RecorderError)

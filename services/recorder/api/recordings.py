@@ -100,16 +100,14 @@ def recordings_api(shelf: Shelf, tokens: Holders) -> Blueprint:
 
     @api.get("")
     def search() -> Response:
-        asker = admit(tokens, Action.LISTEN)
-        return asker if isinstance(asker, Response) else _search(shelf, asker)
+        return _search(shelf, admit(tokens, Action.LISTEN))
 
     @api.get("/companies")
     def companies() -> Response:
         holder = admission(tokens).holder()
         if holder is not None and holder.tenant == EVERY_TENANT and holder.may(Action.LISTEN, EVERY_TENANT):
             return _json({"companies": shelf.documents.companies()})
-        asker = admit(tokens, Action.LISTEN)
-        return asker if isinstance(asker, Response) else _json({"companies": [asker.tenant_id]})
+        return _json({"companies": [admit(tokens, Action.LISTEN).tenant_id]})
 
     for rule, method, action, answer in _ROUTES:
         view = _of_one(shelf, tokens, action, answer)
@@ -118,8 +116,6 @@ def recordings_api(shelf: Shelf, tokens: Holders) -> Blueprint:
     @api.delete("/<recording_id>/shares/<share_id>")
     def end_share(recording_id: str, share_id: str) -> Response:
         asker = admit(tokens, Action.MANAGE_RECORDINGS)
-        if isinstance(asker, Response):
-            return asker
         is_ended = shelf.journal.end_share(asker.tenant_id, recording_id, share_id)
         return Response(status=204) if is_ended else problem(404, "not-found", "There is no such share.")
 
@@ -133,8 +129,6 @@ def recordings_api(shelf: Shelf, tokens: Holders) -> Blueprint:
 def _of_one(shelf: Shelf, tokens: Holders, action: Action, answer: Answering) -> Callable[..., Response]:
     def view(recording_id: str) -> Response:
         asker = admit(tokens, action)
-        if isinstance(asker, Response):
-            return asker
         document = shelf.documents.find_for(asker.tenant_id, recording_id)
         if document is None:
             return problem(404, "not-found", "There is no such recording.")

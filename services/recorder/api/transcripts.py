@@ -95,8 +95,7 @@ def transcripts_api(shelf: Shelf, tokens: Holders) -> Blueprint:
 
 def _admitting(answer: Callable[..., Response], shelf: Shelf, tokens: Holders) -> Callable[..., Response]:
     def route(**ids: str) -> Response:
-        asker = admit(tokens, Action.LISTEN)
-        return asker if isinstance(asker, Response) else answer(shelf, asker, **ids)
+        return answer(shelf, admit(tokens, Action.LISTEN), **ids)
 
     return route
 

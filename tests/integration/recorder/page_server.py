@@ -31,6 +31,7 @@ from services.recorder.domain.policy import Policy
 from services.recorder.ports import World
 from services.recorder.storing import Limits, Storing
 from services.shared.access import tokens_of
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.web import service_app
@@ -51,6 +52,7 @@ def main(given: dict[str, Any]) -> None:
     shelf, pages = Shelf(documents, store, Listeners(documents.database), Clock().now_us), read_pages()
     tokens = tokens_of(given["tokens"])
     app = service_app("recorder", lambda: (True, ""))
+    answer_refusals(app)
     for blueprint in (recordings_api(shelf, tokens), shared_api(shelf, pages), page_routes(admission(tokens), pages)):
         app.register_blueprint(blueprint)
     server = WSGIServer(("127.0.0.1", given["port"]), app, log=None)

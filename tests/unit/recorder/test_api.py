@@ -22,6 +22,7 @@ from services.recorder.api.shared import shared_api
 from services.recorder.api.sound import asked_range
 from services.recorder.domain.finding import Search
 from services.recorder.errors import DocumentsFailed
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.web import service_app
@@ -125,6 +126,7 @@ def client(tmp_path: Path, library: Library, journal: MemoryJournal, clock: list
     write_tokens(tokens, {**people, "eyes": ("acme", "analyst")})
     app, holders, pages = service_app("recorder", lambda: (True, "")), TokensFile(tokens), read_pages()
     shelf = Shelf(library, library, journal, lambda: clock[0])
+    answer_refusals(app)
     app.register_blueprint(recordings_api(shelf, holders))
     app.register_blueprint(shared_api(shelf, pages))
     app.register_blueprint(page_routes(admission(holders), pages))
@@ -146,7 +148,7 @@ def test_a_supervisor_gets_the_calls_recordings_and_a_link(client: FlaskClient) 
 
 def test_another_tenants_recording_does_not_exist(client: FlaskClient) -> None:
     assert client.get("/v1/recordings/rec-2", headers=bearer("boss")).status_code == 404
-    assert client.get("/v1/recordings/rec-2?tenant=rival", headers=bearer("boss")).status_code == 404
+    assert client.get("/v1/recordings/rec-2?tenant=rival", headers=bearer("boss")).status_code == 403
 
 
 def test_the_platforms_own_people_name_the_tenant(client: FlaskClient) -> None:

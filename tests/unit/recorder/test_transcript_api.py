@@ -12,6 +12,7 @@ from services.recorder.api.transcripts import Shelf, transcripts_api
 from services.recorder.domain.analytics.analysis import Analyst
 from services.recorder.domain.transcript.transcript import to_document
 from services.shared.access import tokens_of
+from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.web import service_app
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from tests.unit.recorder.fakes import MemoryJournal
@@ -99,6 +100,7 @@ def client(journal: MemoryJournal) -> FlaskClient:
     app = service_app("recorder", lambda: (True, ""))
     tokens = tokens_of({hashlib.sha256(name.encode()).hexdigest(): entry for name, entry in TOKENS.items()})
     shelf = Shelf(memory, Sounds([recording()]), memory, journal, lambda: 7)
+    answer_refusals(app)
     app.register_blueprint(transcripts_api(shelf, tokens))
     return app.test_client()
 
