@@ -1,15 +1,17 @@
 """Everything about statistics: `python -m bench.stats`.
 
 REPORT_CALLS=1000000,10000000 says how big the halls are; MONGODB_URI adds the document store; BENCH_XLSX adds
-XLSX, which takes minutes for a million rows.
+XLSX, which takes minutes for a million rows. BENCH_FOLDER is where the halls lie meanwhile (80 bytes a call);
+FILL_SECONDS bounds their filling.
 
     alone on two cores                               measured      target
     summary by queue, 1 M calls                        0.06 s      <= 1 s    SQLite 0.46 s
     FCR by queue, 1 M calls                            0.38 s
     newest 100 of the call log, 1 M calls              0.47 s
     export of 1 M rows, CSV for Excel                  14.1 s     <= 60 s    bare csv.writer 3.0 s
-    memory of it                                       286 MB   <= 300 MB    JSON 304 MB, Parquet 272 MB
-    summary by queue, 10 M calls (650 MB)           1.1-1.5 s      <= 5 s    by hand, on a busy machine
+    memory of it                                       292 MB   <= 300 MB    JSON 294 MB, Parquet 271 MB
+    summary by queue, 10 M calls (820 MB, filled in 20 s)  0.48 s      <= 5 s    waits with quantiles 0.70 s
+    FCR by queue; newest 100 of the log, 10 M calls    8.5, 5.1 s              inbound with clients 2.0 s
 
 What a core does with events is measured by bench.stats.saturation, with the broker and the document store.
 """

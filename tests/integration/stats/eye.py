@@ -25,6 +25,7 @@ COLLECT = """() => {
 }"""
 # How much of an element lies beyond its edge, pixels: what must be scrolled for.
 HIDDEN_WIDTH = "(selector) => { const it = document.querySelector(selector); return it.scrollWidth - it.clientWidth }"
+HIDDEN_HEIGHT = HIDDEN_WIDTH.replace("Width", "Height")
 # Where a policy forbids something the browser says so here; a fault of a script too.
 FAULTS: list[str] = []
 
@@ -77,6 +78,7 @@ def serve(page: Page, folder: Path) -> None:
         "reload": lambda: page.reload() and page.url,
         "press": page.press,
         "hidden_width": lambda selector: page.evaluate(HIDDEN_WIDTH, selector),
+        "hidden_height": lambda selector: page.evaluate(HIDDEN_HEIGHT, selector),
         "width": lambda: page.evaluate("document.documentElement.scrollWidth"),
         "background": lambda: page.evaluate("getComputedStyle(document.body).backgroundColor"),
         "picture": lambda name: str(page.screenshot(path=folder / name, full_page=True) and folder / name),

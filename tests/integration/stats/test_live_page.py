@@ -81,7 +81,21 @@ def test_what_somebody_named_is_shown_as_text_and_fits_in_every_size(eye: Eye, r
     assert eye.do("faults") == []
 
 
-def test_the_page_has_two_languages_two_schemes_and_a_wall(eye: Eye, running: Stats) -> None:
+def make_busy(floor: Floor) -> None:
+    """Give the company a dozen queues, and a gap that a notice tells of."""
+    document = company()
+    for number in range(11):
+        document.queues.add(queue_id=f"queue-{number}", service_level_seconds=20).tiers.add(agent_id="olena")
+    floor.document(document)
+    gap = ev.SwitchGapEvent(node="fs-1")
+    getattr(gap, "from").FromMilliseconds(now_ms() - 20_000)
+    gap.until.FromMilliseconds(now_ms() - 10_000)
+    floor.tell(event(now_ms(), 1, tenant_id=floor.tenant, switch_gap=gap))
+
+
+def test_the_page_has_two_languages_two_schemes_and_a_wall_that_cuts_nothing_off(
+    eye: Eye, running: Stats, floor: Floor
+) -> None:
     open_page(eye, running, "&lang=uk&wall")
     assert eye.do("text", selector="#tile-waiting h3") == "Чекають"
     assert eye.do("count", selector="body.wall nav:visible") == 0
@@ -92,6 +106,14 @@ def test_the_page_has_two_languages_two_schemes_and_a_wall(eye: Eye, running: St
         eye.do("scheme", scheme=scheme)
         grounds.append(eye.do("background"))
     assert grounds[0] != grounds[1]
+    make_busy(floor)
+    open_page(eye, running, "&wall")
+    eye.do("see", selector="#notice:not([hidden])", ms=10_000)
+    eye.do("see", selector="#queue-rows tr:nth-child(12)", ms=10_000)
+    for width, height in ((1920, 1080), (1280, 720)):
+        eye.do("size", width=width, height=height)
+        assert eye.do("hidden_height", selector="#queues .scroll") <= 1
+        assert eye.do("hidden_height", selector="#agent-cards") <= 1
     assert eye.do("faults") == []
 
 
