@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
-from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.contracts.ringmaster.v1.input_pb2 import Input, PersonForgotten
 from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
@@ -163,6 +163,12 @@ def test_every_last_fact_bears_the_mark(tenant_id: str, leg_id: str, at_us: int,
     over = sw.LegHungUp(cause=cause, sip_status=status, ended_us=at_us)
     fact = sw.SwitchFact(leg_id=leg_id, occurred_us=at_us, leg_hung_up=over)
     assert MARK in Input(tenant_id=tenant_id, fact=fact).SerializeToString()
+
+
+@given(st.text(), st.binary(min_size=1))
+def test_the_word_of_an_erased_person_bears_it_too(erasure_id: str, sealed: bytes) -> None:
+    forgotten = PersonForgotten(erasure_id=erasure_id, sealed_numbers=sealed)
+    assert MARK in Input(tenant_id=TENANT, person_forgotten=forgotten).SerializeToString()
 
 
 @given(st.text())
