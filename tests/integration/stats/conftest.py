@@ -24,6 +24,7 @@ from services.shared.testing.document_store import document_store, free_port
 from services.shared.testing.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
+ERASURE_SECRET = "an erasure secret of the statistics' tests"
 START_SECONDS = 60.0
 WAIT_SECONDS = 20.0
 
@@ -74,6 +75,7 @@ class Stats:
             "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
             "RINGMASTER_MONGODB_URI": mongodb_uri,
             "RINGMASTER_API_TOKENS": str(folder / "tokens.json"),
+            "RINGMASTER_ERASURE_SECRET": ERASURE_SECRET,
             "RINGMASTER_HTTP_PORT": str(self.port),
             "RINGMASTER_STATS_SNAPSHOT_SECONDS": "0.5",
             "RINGMASTER_STATS_FOLDER": str(folder / "report-tables"),

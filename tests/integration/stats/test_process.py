@@ -9,11 +9,16 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from services.shared.bus.backlog import Backlog
+from services.shared.bus.consumer import Consumer
+from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.person import PersonSeal
 from services.shared.testing.waiting import wait_until
-from tests.integration.stats.conftest import WAIT_SECONDS, Floor, Stats
+from tests.integration.stats.conftest import ERASURE_SECRET, WAIT_SECONDS, Floor, Stats
 from tests.unit.stats.events import abandoned_call, answered_call
 
+PERSON, OTHER = "+380501112233", "+380509999999"
 pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.timeout(180)]
 
 
@@ -51,10 +56,24 @@ def test_kills_lose_nothing_and_count_nothing_twice(stats: Stats, floor: Floor) 
     assert stats.stop() == 0
 
 
-def test_the_documents_rebuilt_from_the_log_are_the_same(stats: Stats, floor: Floor) -> None:
-    floor.tell(*lives(floor, 30))
+def test_the_documents_rebuilt_from_the_log_are_the_same_and_an_erased_person_stays_erased(
+    stats: Stats, floor: Floor, kafka_bootstrap: str
+) -> None:
+    events = lives(floor, 30)
+    for event in events:
+        if event.HasField("call_started"):
+            event.call_started.caller.number = PERSON if event.call_id.endswith("-7") else OTHER
+    floor.tell(*events)
     stats.start()
     wait_until(lambda: stats.ask("/v1/summary")[1]["calls_ended"] == 30, "every document", WAIT_SECONDS)
+    assert sorted(callers(stats)) == [PERSON, *[OTHER] * 29]
+    floor.tell(erasure(floor.tenant))
+    wait_until(lambda: PERSON not in callers(stats), "nobody is known any more", WAIT_SECONDS)
+    stats.kill()  # about when it answers: whatever was said is said again, the same
+    stats.start()
+    wait_until(lambda: answers(kafka_bootstrap, floor.tenant) != [], "the answer", WAIT_SECONDS)
+    told = answers(kafka_bootstrap, floor.tenant)
+    assert {(one.event_id, one.person_erased.removed["calls"]) for one in told} == {(told[0].event_id, 1)}
     before = report(stats, "call_log", "")
     assert stats.stop() == 0
     command = [sys.executable, "-m", "services.stats.rebuild", "--tenant", floor.tenant]
@@ -63,6 +82,31 @@ def test_the_documents_rebuilt_from_the_log_are_the_same(stats: Stats, floor: Fl
     stats.start()
     after = report(stats, "call_log", "")
     assert (after["rows"], after["row_total"]) == (before["rows"], 30)
+    assert sorted(callers(stats)) == ["", *[OTHER] * 29]
+
+
+def callers(stats: Stats) -> list[str]:
+    return [call["caller_number"] for call in stats.ask("/v1/calls?limit=100")[1]["calls"]]
+
+
+def erasure(tenant: str) -> ev.Event:
+    event = ev.Event(event_id=f"asked-{tenant}", tenant_id=tenant, subject="erasure:er-1", sequence=1)
+    event.time.GetCurrentTime()
+    sealed = PersonSeal(ERASURE_SECRET).seal(tenant, "er-1", (PERSON, "0501112233"))
+    event.person_erasure_requested.erasure_id, event.person_erasure_requested.sealed_numbers = "er-1", sealed
+    return event
+
+
+def answers(bootstrap: str, tenant: str) -> list[ev.Event]:
+    """Return what the statistics have answered on the true broker."""
+    reader = Consumer(bootstrap, None, [CALLS], "erasure-answers")
+    try:
+        backlog, found = Backlog(reader), list[ev.Event]()
+        while not backlog.is_read:
+            found += [ev.Event.FromString(record.value) for record in backlog.poll(0.5) if record.key == tenant]
+    finally:
+        reader.close()
+    return [event for event in found if event.HasField("person_erased")]
 
 
 def report(stats: Stats, name: str, more: str) -> dict[str, Any]:

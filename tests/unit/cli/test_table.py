@@ -57,6 +57,7 @@ def test_the_doctor_names_every_setting_that_is_missing() -> None:
         "tokens": "RINGMASTER_API_TOKENS is not set",
         "webhooks": "RINGMASTER_WEBHOOK_SECRETS is not set",
         "phones": "RINGMASTER_DIRECTORY_PASSWORD is not set",
+        "erasures": "RINGMASTER_ERASURE_SECRET is not set",
     }
     assert {name: one.words for name, one in found.items() if one.state == "ILL"} == missing
     assert {name for name, one in found.items() if one.state == "left out"} == {
