@@ -134,10 +134,21 @@ class Erasures:
         if asked is not None and erasure.answers.get(SERVICE, {}).get("state") != DONE:
             self._answer(*asked)
         if not erasure.log and erasure.asked_ms:
-            erasure.log = self._gone_by(erasure.tenant_id, erasure.asked_ms)
+            erasure.log = self._log_of(erasure)
         self._store.keep(erasure.report())
         if not erasure.missing:
             self._asked.pop(place, None)
+
+    def _log_of(self, erasure: Erasure) -> list[Report]:
+        """Return by when the topics have forgotten: what is kept, else what the broker says now, if it does."""
+        kept = self._store.find(erasure.tenant_id, erasure.erasure_id) or {}
+        if kept.get("log"):
+            return list(kept["log"])
+        try:
+            return self._gone_by(erasure.tenant_id, erasure.asked_ms)
+        except BusError as error:
+            log.warning("retention_not_known", erasure_id=erasure.erasure_id, reason=str(error))
+            return []
 
     def _answer(self, asked: Event, callbacks: int) -> None:
         """Do our part, then say so; a fault is said too, and said anew at each start until it is mended."""

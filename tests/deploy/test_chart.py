@@ -253,3 +253,11 @@ def test_a_feeds_reader_reads_that_topic_alone_and_webhooks_alone_write_feeds(re
     assert [name for name in topics if "ringmaster.feed." in topics[name]] == [webhooks]
     own = next(each for each in acls[webhooks] if each["resource"]["name"] == "ringmaster.feed.")
     assert (own["resource"]["patternType"], set(own["operations"])) == ("prefix", {"Create", "Describe", "Write"})
+
+
+def test_the_console_may_ask_how_long_topics_keep_a_record(rendered: Render) -> None:
+    """The proof of an erasure says it (ADR 26)."""
+    users = [one for one in manifests(rendered("everything")) if one["kind"] == "KafkaUser"]
+    (console,) = [one for one in users if one["metadata"]["name"].endswith("console")]
+    acls = [each for each in console["spec"]["authorization"]["acls"] if "DescribeConfigs" in each["operations"]]
+    assert [each["resource"]["name"] for each in acls] == ["ringmaster."]

@@ -61,7 +61,7 @@ class MongoStore:
         with _as_unavailable():
             self._calls.create_index([("tenant_id", 1), ("started_ms", -1)])
             self._states.create_index("partition")
-            for kind in ("norms", "mails"):
+            for kind in ("norms", "mails", "erasures"):
                 self._database[f"stats_{kind}"].create_index([("tenant_id", 1), ("at_ms", -1)])
             for name in COLLECTIONS:
                 # What the report tables read on from; on a sharded store the tenant is the shard key's first field.

@@ -220,3 +220,21 @@ def test_a_kill_between_effect_and_answer_is_made_good(answering: Office, error:
 def test_a_document_without_lists_stays_as_it_is(acme: dict[str, Any]) -> None:
     bare = {name: value for name, value in acme.items() if name != "lists"}
     assert without(bare, [PERSON]) == (bare, 0)
+
+
+def test_a_broker_that_does_not_tell_its_retention_keeps_no_report_back(answering: Office) -> None:
+    asked_for: list[list[str]] = []
+
+    def silent(topics: list[str]) -> dict[str, int]:
+        asked_for.append(topics)
+        raise BusUnavailable("may not be asked")
+
+    answering.ask("POST", PATH, "acme-admin", {"number": PERSON})
+    outside = replace(answering.console._outside, kept_ms=silent, erasures=MemoryErasureStore())
+    other = Console(outside)
+    _begun(answering, answering.requests()[0])
+    (record,) = [one for one in answering.bus.records(CALLS) if one.headers["ce_type"] == "person.erasure_requested"]
+    other.erasures.take(record)
+    other.erasures.look()
+    (report,) = outside.erasures.newest("acme", 10)
+    assert (report["log"], report["state"], len(asked_for)) == ([], "open", 1)
