@@ -40,8 +40,11 @@ def endless_playback(leg: Leg, data: str) -> Steps:
         yield from play(leg, data, NO_DIGITS)
 
 
-def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool = False) -> Steps:
-    """Play one sound with its PLAYBACK events; leaves FILE PLAYED, FILE NOT FOUND or PLAYBACK ERROR behind."""
+def play(leg: Leg, path: str, stop_digits: Container[str] | None, *, keep_digit: bool = False) -> Steps:
+    """Play one sound with its PLAYBACK events; leaves FILE PLAYED, FILE NOT FOUND or PLAYBACK ERROR behind.
+
+    Without stop_digits nobody looks at digits: they wait for what comes next.
+    """
     sound = leg.switch.sounds.find(path)
     if sound is None:
         leg.variables.set("current_application_response", "FILE NOT FOUND")
@@ -78,9 +81,9 @@ def play(leg: Leg, path: str, stop_digits: Container[str], *, keep_digit: bool =
     leg.variables.set("current_application_response", response)
 
 
-def _stops(leg: Leg, stop_digits: Container[str], *, keep_digit: bool) -> bool:
+def _stops(leg: Leg, stop_digits: Container[str] | None, *, keep_digit: bool) -> bool:
     """Look at the digits that came: one that stops the sound ends the looking; others are lost, as on the switch."""
-    while leg.digits:
+    while stop_digits is not None and leg.digits:
         if leg.digits[0] in stop_digits:
             if not keep_digit:
                 leg.digits.popleft()
@@ -178,7 +181,7 @@ def play_and_get_digits(leg: Leg, data: str) -> Steps:
             leg.variables.set("current_application_response", None)
             return
         if ask.bad_prompt:
-            yield from play(leg, ask.bad_prompt, NO_DIGITS)
+            yield from play(leg, ask.bad_prompt, None)
     leg.variables.set("read_result", "failure")
     leg.variables.set("current_application_response", None)
 

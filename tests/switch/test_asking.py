@@ -15,14 +15,15 @@ PROMPT_MS = 60_000
 """Longer than any test: the test says when the prompt ends."""
 
 
-def ask(commands: EventSocket, leg: str, *, heard_out: bool, timeout_ms: int = 10_000) -> None:
+def ask(commands: EventSocket, leg: str, *, heard_out: bool, timeout_ms: int = 10_000, tries: int = 1) -> None:
     """Write a question for 1 or 2 as the listener does."""
     library = PromptLibrary("/prompts", lambda _path: False, "flite|kal")
     planner = Planner(library, Directory(), "/rec", "carrier", SipRoute(AddressGuard(), _resolve))
     question = pb.CollectDigits(
         prompts=[pb.Prompt(silence_ms=PROMPT_MS)],
         max_digits=1,
-        tries=1,
+        invalid_prompts=[pb.Prompt(silence_ms=PROMPT_MS)] if tries > 1 else [],
+        tries=tries,
         timeout_ms=timeout_ms,
         valid=["1", "2"],
         prompts_first=heard_out,
@@ -87,4 +88,18 @@ def test_who_pressed_only_during_prompts_that_are_heard_out_has_not_answered(
     type_during_the_prompt(bench, commands, events, caller, "11")
     done = answer_of(events, caller)
     assert (done.get("variable_read_result"), done.get(f"variable_{DIGITS_VARIABLE}")) == ("failure", None)
+    ends(commands, events, caller)
+
+
+def test_a_digit_that_is_pressed_while_the_caller_hears_what_was_wrong_is_the_next_answer(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    caller = parked_caller(bench, events)
+    ask(commands, caller, heard_out=False, tries=2)
+    events.event_of(caller, "PLAYBACK_START")
+    bench.press(caller, "9")
+    events.times(caller, "PLAYBACK_START", 2)
+    bench.press(caller, "2")
+    commands.api(f"uuid_break {caller}")
+    assert answer_of(events, caller).get(f"variable_{DIGITS_VARIABLE}") == "2"
     ends(commands, events, caller)
