@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -132,10 +134,19 @@ def test_the_clock_of_the_core_is_fine_enough_for_events_to_come_at_once() -> No
     assert params(read("configuration/switch.xml"))["1ms-timer"] == "true"
 
 
-def test_the_music_ends_with_the_switch_whichever_module_is_unloaded_first() -> None:
+@pytest.mark.parametrize(("trap", "code"), [("trap 'exit 0' TERM", 0), ("trap '' TERM", 128 + signal.SIGKILL)])
+def test_a_switch_that_does_not_end_when_it_is_told_to_is_ended(trap: str, code: int, tmp_path: Path) -> None:
     """mod_local_stream.c waits for its streams, and mod_timerfd.c's waits have no end once it is shut down (1.10)."""
-    text = (CONF / "configuration" / "local_stream.xml").read_text(encoding="utf-8")
-    assert re.findall(r'name="timer-name" value="([^"]+)"', text) == ["soft"]
+    switch = tmp_path / "switch"
+    switch.write_text(f"#!/bin/sh\n{trap}\necho up\nwhile :; do sleep 0.05; done\n")
+    switch.chmod(0o755)
+    command = [str(CONF.parent / "start"), str(switch)]
+    environment = {"PATH": os.environ["PATH"], "RINGMASTER_END_SECONDS": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as started:  # noqa: S603 - our own
+        assert started.stdout
+        assert started.stdout.readline() == b"up\n"
+        started.terminate()
+        assert started.wait(20) == code
 
 
 FAIL2BAN = CONF.parent / "fail2ban" / "filter.conf"
