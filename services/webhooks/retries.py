@@ -29,6 +29,7 @@ LOOK_LIMIT = 200
 # must have time for those who settle deliveries. Ten looks a second at two thousand that were due, on a store that
 # sorts them anew each time, kept it so busy that healthy endpoints waited minutes for their turn in the room.
 LOOK_REST = 4.0
+LONGEST_REST_SECONDS = 5.0
 # How often the number of those that wait is asked for, seconds.
 COUNT_SECONDS = 1.0
 # A delivery that was taken and never settled comes due again after this time, seconds of real time: where the process
@@ -105,7 +106,7 @@ class RetryScheduler:
                 is_begun = is_begun or self._take_back()
                 self._start_due(stopping)
                 self._count()
-                pause = max(LOOK_SECONDS, LOOK_REST * (time.monotonic() - began))
+                pause = _rest_after(time.monotonic() - began)
             except StoreUnavailable as error:
                 metrics.STORE_FAILURES.inc()
                 log.warning("waiting_room_unreadable", reason=str(error))
@@ -210,6 +211,10 @@ class _FromRoom:
 
     def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
         return True
+
+
+def _rest_after(look_seconds: float) -> float:
+    return min(max(LOOK_SECONDS, LOOK_REST * look_seconds), LONGEST_REST_SECONDS)
 
 
 def _not_settled(error: StoreUnavailable) -> None:

@@ -1,7 +1,6 @@
 """Receivers on bare sockets that do what no receiver should, and good ones beside them, in the same way."""
 
 import struct
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from gevent.server import StreamServer
 from standardwebhooks import Webhook
 
 from tests.integration.webhooks.harness import SECRET
+from tests.integration.webhooks.patience import own_time
 
 LONG_SECONDS = 120.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -35,6 +35,7 @@ class Arrival:
 
     webhook_id: str
     at: float
+    """In time that this process had."""
     body: bytes
     was_taken: bool
 
@@ -184,7 +185,7 @@ class RawReceiver:
             connection.close()
 
     def _take(self, connection: Any, headers: dict[str, str], body: bytes) -> None:
-        at, was_taken = time.time(), self.answer in TAKEN_BEFORE
+        at, was_taken = own_time(), self.answer in TAKEN_BEFORE
         try:
             self._verifier.verify(body, headers)
         except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it

@@ -14,6 +14,11 @@ LONGEST_LOOK_SECONDS = 1.0
 """Between two looks no more than this counts: a machine that stood still was nobody's."""
 
 
+def own_time() -> float:
+    """Return Unix time less what this thread has stood by: between two moments of it only time that it had goes by."""
+    return time.time() - int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
 class Patience:
     """Runs out when nothing has been seen to move for some seconds that this process and its children had."""
 
