@@ -6,13 +6,14 @@ language, BENCH_CALL (20) how many a call has: a minute of speech; BENCH_ENGINE 
 BENCH_DIFFERENCES=1 shows every wrong word. The peer is faster-whisper alone, with its own voice filter and no packing,
 on the same channels from WAV.
 
-Seen with embedded:base and 40 clips a language, one thread, nothing else running, by how much speech a call has:
+Seen with embedded:base and 40 clips a language, one thread, nothing else running; BENCH_CALL=10 is half a minute:
 
-                       word errors        CPU a second of speech, 0.08 wanted
-                       half a minute      half a minute
-human English 131 s    1.5 % (peer 1.5)   0.070 s (peer 0.065)
-human Russian 109 s    14.4 %             0.086 s
-synthetic Ukrainian    11.9 %             0.088 s
+                          a minute of speech a call          half a minute
+                          errors   CPU a second of speech    errors   CPU a second of speech
+human English 131 s        1.5 %   0.059 s (0.08 wanted)      1.5 %   0.070 s
+  peer                     1.8 %   0.060 s                    1.5 %   0.064 s
+human Russian 109 s       12.7 %   0.077 s                   14.4 %   0.086 s
+synthetic Ukrainian 159 s 10.7 %   0.081 s, missed           11.9 %   0.085 s
 
 A call of half a minute fills two or three windows, and the decoder is given up to four at once. Tried and left out,
 Russian word errors in brackets: the encoder on the chunk alone instead of 30 s (15.3 to 16.2), chunks of 20 s (16.6), a
