@@ -92,6 +92,7 @@ class Erasures:
         self._gone_by = gone_by
         self._view = ErasureView()
         self._asked: dict[tuple[str, str], tuple[Event, int]] = {}
+        self._answered: set[tuple[str, str]] = set()
 
     def take(self, record: Record) -> None:
         """Take a record of ringmaster.calls. A person is forgotten here in the log's order, after any start too."""
@@ -131,8 +132,9 @@ class Erasures:
     def _go_on(self, erasure: Erasure) -> None:
         place = (erasure.tenant_id, erasure.erasure_id)
         asked = self._asked.get(place)
-        if asked is not None and erasure.answers.get(SERVICE, {}).get("state") != DONE:
+        if asked is not None and place not in self._answered and erasure.answers.get(SERVICE, {}).get("state") != DONE:
             self._answer(*asked)
+            self._answered.add(place)  # our own word comes back to us: a fault is not told again for that
         if not erasure.log and erasure.asked_ms:
             erasure.log = self._log_of(erasure)
         self._store.keep(erasure.report())

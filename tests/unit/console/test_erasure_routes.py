@@ -238,3 +238,19 @@ def test_a_broker_that_does_not_tell_its_retention_keeps_no_report_back(answerin
     other.erasures.look()
     (report,) = outside.erasures.newest("acme", 10)
     assert (report["log"], report["state"], len(asked_for)) == ([], "open", 1)
+
+
+def test_a_fault_is_told_once_though_its_own_word_comes_back(answering: Office) -> None:
+    answering.ask("POST", PATH, "acme-admin", {"number": PERSON})
+    answering.supervisor.stop()
+    other = Console(replace(answering.console._outside, seal=PersonSeal("another secret of another platform, long")))
+    _begun(answering, answering.requests()[0])
+    for _ in range(3):
+        for record in answering.bus.records(CALLS):
+            other.erasures.take(record)
+        other.erasures.look()
+    (answer,) = _answers(answering)
+    assert "RINGMASTER_ERASURE_SECRET" in answer.person_erased.fault
+    report = other.erasures.report("acme", answer.person_erased.erasure_id)
+    assert report is not None
+    assert (report["state"], "console" in report["missing"]) == ("open", True)
