@@ -162,7 +162,7 @@ class RawReceiver:
         return {arrival.webhook_id for arrival in self.arrivals if arrival.was_taken}
 
     def first_taken(self) -> dict[str, float]:
-        """Return when each delivery was first taken."""
+        """Return when each delivery was first taken, in the order in which they came."""
         found: dict[str, float] = {}
         for arrival in self.arrivals:
             if arrival.was_taken:
@@ -227,7 +227,6 @@ def untrusted_tls(folder: Path) -> Any:
 def order_by_call(receiver: RawReceiver) -> dict[str, list[str]]:
     """Return for each call its deliveries in the order in which they were first taken: ids are "<call>.<n>-…"."""
     found: dict[str, list[str]] = defaultdict(list)
-    first = receiver.first_taken()
-    for webhook_id in sorted(first, key=lambda one: first[one]):
+    for webhook_id in receiver.first_taken():
         found[webhook_id.split("-")[1]].append(webhook_id)
     return found

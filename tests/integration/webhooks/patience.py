@@ -16,7 +16,15 @@ LONGEST_LOOK_SECONDS = 1.0
 
 def own_time() -> float:
     """Return Unix time less what this thread has stood by: between two moments of it only time that it had goes by."""
-    return time.time() - int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    while True:
+        before, now = _stood_by(), time.time()
+        # Whoever was interrupted between the two looks again.
+        if _stood_by() == before:
+            return now - before
+
+
+def _stood_by() -> float:
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 class Patience:

@@ -31,11 +31,8 @@ from tests.integration.webhooks.misbehaving import RawReceiver
 from tests.integration.webhooks.patience import Patience, own_time
 
 # Twenty by hand; a test run of everything has no minutes for that.
-FEW_KILLS = 5
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "5"))
-# With many kills fewer calls each: where thousands wait for those who refuse, the local store stands still by the
-# minute, one reader inside a page that it can't put away while all others wait for its lock (docs/adr/0024).
-CALLS_A_ROUND, EVENTS_A_CALL = 3 if KILLS <= FEW_KILLS else 1, 4
+CALLS_A_ROUND, EVENTS_A_CALL = 3, 4
 TRY_SECONDS = 1.0
 LOOK_SECONDS = 0.25
 LADDER = "0,0.3,0.6,1,2,4,4,8,16,30,60,120,240,480"
