@@ -38,14 +38,17 @@ def test_a_bad_file_of_tokens_is_refused_without_showing_a_token(document: Any) 
     assert "secret" not in str(raised.value)
 
 
-# Who may do what, written down from SPEC 5.3: admin everything, supervisor runs the floor, agent himself, analyst
-# looks, integration looks and acts for a CRM.
+# Who may do what, written down from SPEC 5.3: admin everything, supervisor runs the floor and says by rules what is told
+# to whom, agent himself, analyst looks, integration looks and acts for a CRM.
 READING = {Action.READ_DOCUMENT, Action.READ_LIVE, Action.READ_CALLS, Action.LISTEN}
 FLOOR = {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.SUPERVISE_CALL}
 CALLING_BACK = {Action.ASK_CALLBACK, Action.MANAGE_CALLBACKS}
 PERMITTED = {
     Role.ADMIN: set(Action),
-    Role.SUPERVISOR: FLOOR | CALLING_BACK | READING | {Action.MANAGE_DELIVERIES, Action.MANAGE_RECORDINGS},
+    Role.SUPERVISOR: FLOOR
+    | CALLING_BACK
+    | READING
+    | {Action.MANAGE_DELIVERIES, Action.MANAGE_RECORDINGS, Action.CHANGE_RULES},
     Role.AGENT: {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.READ_PHONE, Action.ASK_CALLBACK},
     Role.ANALYST: READING,
     Role.INTEGRATION: {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.MANAGE_DELIVERIES} | CALLING_BACK | READING,
