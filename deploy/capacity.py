@@ -46,8 +46,8 @@ OPUS_BYTES_A_SECOND: Final = 1_700.0
 """Stereo at 16 kb/s kept apart: 6 MB an hour."""
 OUTAGE_HOURS: Final = 4.0
 """Recordings and facts wait on a switch's disk for so long when the store or the broker is away."""
-TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.101
-"""bench/transcribe: core seconds a second of speech, whisper-base, Russian and Ukrainian; English 0.083."""
+TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.086
+"""bench/transcribe: core seconds a second of speech, whisper-base, Russian calls of half a minute; longer take less."""
 LEGS_A_SWITCH: Final = 2_000
 BUSY_HOURS_A_DAY: Final = 6.0
 DAY_SECONDS: Final = 86_400

@@ -129,14 +129,12 @@ _ONE: Final[dict[str, Any]] = {"query": OF_TENANT, "fails": frozenset({404, 503}
 
 
 def _tenant_id(gate: Gate) -> str:
-    """Return the token's company, or the one that is asked for by a token of all of them. Raises Refusal."""
+    """Return the company that is asked for, or else the token's; whose it is says the gate. Raises Refusal."""
     tenant_id = gate.principal().tenant
-    if tenant_id != EVERY_TENANT:
-        return tenant_id
     asked = request.args.get("tenant", "")
-    if not asked:
+    if tenant_id == EVERY_TENANT and not asked:
         raise refuse(400, "which-tenant", "This token is of every company; say which by ?tenant=.")
-    return asked
+    return asked or tenant_id
 
 
 def _shown(report: dict[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def test_a_bad_file_of_tokens_is_refused_without_showing_a_token(document: Any) 
     assert "secret" not in str(raised.value)
 
 
-# Who may do what, written down from SPEC 5.3: admin everything, supervisor runs the floor and says by rules what is told
-# to whom, agent himself, analyst looks, integration looks and acts for a CRM.
+# Who may do what, written down from SPEC 5.3: admin everything, supervisor runs the floor and says by rules what is
+# told to whom, agent himself, analyst looks, integration looks and acts for a CRM.
 READING = {Action.READ_DOCUMENT, Action.READ_LIVE, Action.READ_CALLS, Action.LISTEN}
 FLOOR = {Action.ACT_FOR_AGENT, Action.CONTROL_CALL, Action.SUPERVISE_CALL}
 CALLING_BACK = {Action.ASK_CALLBACK, Action.MANAGE_CALLBACKS}

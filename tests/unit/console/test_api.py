@@ -79,10 +79,12 @@ ROUTES = [
     ("POST", "/v1/tenants/acme/campaigns/spring/contacts", "manage"),
     ("POST", "/v1/tenants/acme/callbacks/task-1/cancel", "manage"),
     ("POST", "/v1/tenants/acme/callbacks/task-1/reschedule", "manage"),
+    ("POST", "/v1/erasures?tenant=acme", "erase"),
+    ("GET", "/v1/erasures?tenant=acme", "erase"),
 ]
 ALLOWED = {
-    "root": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise"},
-    "acme-admin": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise"},
+    "root": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise", "erase"},
+    "acme-admin": {"read", "change", "live", "agent", "call", "phone", "ask", "manage", "supervise", "erase"},
     "acme-supervisor": {"read", "live", "agent", "call", "supervise", "ask", "manage"},
     "acme-analyst": {"read", "live"},
     "acme-crm": {"read", "live", "agent", "call", "ask", "manage"},
@@ -103,6 +105,7 @@ BODIES = {
     "calls/call-1/supervision/olena": {"mode": "listen"},
     "contacts": "number,name\n0501112233,Client\n",
     "callbacks": {"queue_id": "sales", "number": "+380501112233"},
+    "erasures?tenant=acme": {"number": "+380501112233"},
     "reschedule": {"due_at": "2026-03-01T09:30:00+02:00"},
 }
 
@@ -132,6 +135,7 @@ def test_every_route_of_the_application_is_in_the_table_of_this_test(office: Off
         "readyz",
         "metrics",
         "tenants.all_tenants",
+        "erasures.erasure",  # one that there is: test_erasure_routes
         "freeswitch.phones",
         "freeswitch.lines",
         "openapi.openapi",
