@@ -39,6 +39,7 @@ PARTS = {
     "webhooks": ["tests/integration/webhooks", "tests/integration/outbound"],
     "stats": ["tests/integration/stats"],
     "operation": ["tests/deploy", "tests/integration/deploy", "tests/integration/cli", "tests/integration/console"],
+    "switch": ["tests/switch"],
     REST: ["tests"],
 }
 """A folder stands for what no longer path of another group names: nothing is forgotten, nothing runs twice."""
