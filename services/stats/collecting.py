@@ -1,5 +1,6 @@
 """The live numbers as Prometheus gauges (SPEC 8.1), read when they are scraped."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -98,12 +99,8 @@ def _of_tenant(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "calls", (tenant, stage.name.lower()), live.stages[stage]
     for what, count in ({"started": 0} | live.calls_by_start.total(*day)).items():
         yield "calls_today", (tenant, what), count
-    states: dict[str, int] = {}
-    for agent_id in profile.agents:
-        agent = live.agents.get(agent_id)
-        state = agent.state if agent else "offline"
-        states[state] = states.get(state, 0) + 1
-    for state, count in states.items():
+    everybody = [live.agents.get(agent_id) or SeenAgent() for agent_id in profile.agents]
+    for state, count in Counter(agent.state for agent in everybody).items():
         yield "agents", (tenant, state), count
     agents = [agent for agent_id in profile.agents if (agent := live.agents.get(agent_id))]
     yield from _occupancy("occupancy_ratio", (tenant,), agents, day, now_ms)
@@ -129,6 +126,8 @@ def _of_queues(live: TenantLive, profile: Profile, day: Day, now_ms: int) -> Ite
         yield "queue_waiting", labels, len(queue.line)
         yield "queue_longest_wait_seconds", labels, 0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1000
         yield "queue_free_agents", labels, sum(agent.state == "idle" for agent in members)
+        for state, count in Counter(agent.state for agent in members).items():
+            yield "queue_agents", (*labels, state), count
         yield from _seconds("queue_estimated_wait_seconds", labels, estimate_ms(queue, members, now_ms))
         yield from _occupancy("queue_occupancy_ratio", labels, members, day, now_ms)
         yield from _levels("queue_service_level_ratio", labels, queue.ledger, day)

@@ -57,6 +57,7 @@ LIVE: Final = {
     "queue_longest_wait_seconds": ("How long the first of them waits.", ("tenant", "queue")),
     "queue_estimated_wait_seconds": ("Estimated wait of a caller who joins now.", ("tenant", "queue")),
     "queue_free_agents": ("Agents of the queue who are idle.", ("tenant", "queue")),
+    "queue_agents": ("Its agents now, by state.", ("tenant", "queue", "state")),
     "queue_callers": ("Callers who left, by how.", ("tenant", "queue", "window", "outcome")),
     "queue_service_level_ratio": ("Service level V3, 0 to 1.", ("tenant", "queue", "window")),
     "queue_abandon_ratio": ("Abandoned / offered.", ("tenant", "queue", "window")),

@@ -68,6 +68,8 @@ def test_a_tenants_numbers_are_there_by_queue_line_and_agent() -> None:
         f'ringmaster_stats_line_calls_today{{line="{LINE}",tenant="tenant-0",what="started"}} 1.0',
         'ringmaster_stats_agent_state{agent="agent-0",state="talking",tenant="tenant-0"} 1.0',
         'ringmaster_stats_agents{state="offline",tenant="tenant-0"} 19.0',
+        'ringmaster_stats_agents{state="talking",tenant="tenant-0"} 1.0',
+        'ringmaster_stats_queue_agents{queue="queue-0",state="talking",tenant="tenant-0"} 1.0',
     ):
         assert expected in lines
 
