@@ -101,10 +101,7 @@ class Erasing:
     def numbers(self, asked: Event) -> tuple[str, ...]:
         """Return a person's numbers, none where they can't be read."""
         body = asked.person_erasure_requested
-        try:
-            return self.seal.open(asked.tenant_id, body.erasure_id, body.sealed_numbers)
-        except NotReadable:
-            return ()
+        return self.seal.open_or_none(asked.tenant_id, body.erasure_id, body.sealed_numbers)
 
     def run(self, stopping: Flag) -> None:
         """Learn whom other processes have erased, until stopped."""
@@ -147,11 +144,8 @@ class Erasing:
         publish_event(self.sender, answer, SERVICE).wait(ACKNOWLEDGE_SECONDS)
 
     def _person(self, row: Row) -> Erased | None:
-        try:
-            numbers = self.seal.open(row["tenant_id"], row["erasure_id"], row["sealed"])
-        except NotReadable:
-            return None
-        return Erased(row["tenant_id"], row["erasure_id"], numbers, row["before_ms"])
+        numbers = self.seal.open_or_none(row["tenant_id"], row["erasure_id"], row["sealed"])
+        return Erased(row["tenant_id"], row["erasure_id"], numbers, row["before_ms"]) if numbers else None
 
 
 def _row(asked: Event) -> Row:
