@@ -22,6 +22,8 @@ class Request:
     query: dict[str, str]
     body: Any
     headers: dict[str, str]
+    queries: dict[str, list[str]] = field(default_factory=dict)
+    """The query with all values of each name."""
 
 
 @dataclass
@@ -111,6 +113,7 @@ def _read(environ: dict[str, Any]) -> Request:
         body = json.loads(raw)
     elif raw:
         body = {name: values[0] for name, values in parse_qs(raw.decode(), keep_blank_values=True).items()}
-    query = {name: values[-1] for name, values in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
+    queries = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+    query = {name: values[-1] for name, values in queries.items()}
     headers = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
-    return Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], query, body, headers)
+    return Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], query, body, headers, queries)

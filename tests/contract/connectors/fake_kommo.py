@@ -1,5 +1,6 @@
 """Kommo's contacts, notes and tasks: https://www.kommo.com/developers/content/api_v4/contacts-4/ (204 without a
-match), .../api_v4/events-and-notes/ (call_in and call_out, params uniq, duration, source, link, phone),
+match), .../api_v4/events-and-notes/ (notes of one contact or of all; call_in and call_out with params uniq, duration,
+source, link, phone; common with params text),
 .../api_v4/tasks-api/ and .../oauth/step-by-step/ (a refresh token is good for one use).
 """
 
@@ -22,6 +23,9 @@ class Kommo(Fake):
         parts = request.path.removeprefix("/api/v4/").split("/")
         if parts == ["contacts"]:
             return self._contacts(request)
+        if parts == ["contacts", "notes"]:
+            need(request.method == "GET", "notes are made for one contact")
+            return self._listed(request, self.notes)
         if parts[0] == "contacts" and parts[2] == "notes":
             return self._notes(int(parts[1]), request)
         need(parts == ["tasks"], "path")
@@ -44,12 +48,21 @@ class Kommo(Fake):
     def _notes(self, contact: int, request: Request) -> Answer:
         need(any(one["id"] == contact for one in self.people), "no such contact")
         if request.method == "GET":
-            return self._list("notes", [one for one in self.notes if one["contact"] == contact][::-1])
+            return self._listed(request, [one for one in self.notes if one["entity_id"] == contact])
         [note] = request.body
-        need(note["note_type"] in {"call_in", "call_out"}, "note_type")
+        need(note["note_type"] in {"call_in", "call_out", "common"}, "note_type")
+        if note["note_type"] == "common":
+            need(set(note["params"]) == {"text"} and note["params"]["text"], "text")
+            return self._add("notes", self.notes, note | {"entity_id": contact})
         need({"uniq", "duration", "source", "phone"} <= set(note["params"]), "params")
         need(isinstance(note["params"]["duration"], int), "duration")
-        return self._add("notes", self.notes, note | {"contact": contact})
+        return self._add("notes", self.notes, note | {"entity_id": contact})
+
+    def _listed(self, request: Request, notes: list[dict[str, Any]]) -> Answer:
+        kinds = request.queries["filter[note_type][]"]
+        need(1 <= int(request.query["limit"]) <= 250, "limit")
+        found = [one for one in notes if one["note_type"] in kinds][::-1]
+        return self._list("notes", found[: int(request.query["limit"])])
 
     @staticmethod
     def _phone(one: dict[str, Any]) -> str:
@@ -68,7 +81,12 @@ class Kommo(Fake):
         return [self._phone(one) for one in self.people]
 
     def calls(self) -> list[tuple[str, str, int]]:
-        return [(str(one["contact"]), one["params"].get("link", ""), one["params"]["duration"]) for one in self.notes]
+        calls = [one for one in self.notes if one["note_type"] != "common"]
+        return [(str(one["entity_id"]), one["params"].get("link", ""), one["params"]["duration"]) for one in calls]
+
+    @property
+    def comments(self) -> list[dict[str, Any]]:
+        return [one for one in self.notes if one["note_type"] == "common"]
 
     def tasks(self) -> list[str]:
         return [str(one["entity_id"]) for one in self.todo]

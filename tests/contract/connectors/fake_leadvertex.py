@@ -32,6 +32,10 @@ class LeadVertex(Fake):
         self.orders[int(request.query["id"]) - 1] |= request.body
         return 200, {request.query["id"]: "OK"}
 
+    @property
+    def comments(self) -> list[str]:
+        return [one["additional3"] for one in self.orders if "additional3" in one]
+
     def contacts(self) -> list[str]:
         return ["+" + one["phone"] for one in self.orders]
 

@@ -224,12 +224,16 @@ def test_tokens_are_refreshed_and_outlive_the_process(crm: Crm) -> None:
     assert is_delivered(crm.carry(ended(4)))
 
 
+def transcript(number: int) -> Event:
+    event = Event(event_id=f"t{number}", tenant_id="acme", call_id=f"0a1b-{number}")
+    body = event.transcript_completed
+    body.recording_id, body.words, body.language = f"r{number}", 320 + number, "uk"
+    return event
+
+
 def test_a_transcript_is_added_where_the_call_is(crm: Crm) -> None:
-    event = Event(event_id="t1", tenant_id="acme", call_id="0a1b-1")
-    event.transcript_completed.recording_id, event.transcript_completed.words = "r1", 321
-    event.transcript_completed.language = "uk"
-    has_transcripts = "transcript.completed" in crm.engine.library[crm.name].flows
-    assert is_delivered(crm.carry(event, "transcript.completed")) is not has_transcripts
+    event = transcript(1)
+    assert not is_delivered(crm.carry(event, "transcript.completed"))  # the call is not logged yet
     assert is_delivered(crm.carry(ended(1)))
     assert is_delivered(crm.carry(event, "transcript.completed"))
     told = len(getattr(crm.fake, "comments", ()))
@@ -237,7 +241,49 @@ def test_a_transcript_is_added_where_the_call_is(crm: Crm) -> None:
     assert is_delivered(crm.carry(event, "transcript.completed"))
     assert len(getattr(crm.fake, "comments", ())) == told
     bodies = orjson.dumps([request.body for request in crm.fake.requests]).decode()
-    assert ("321 words: https://calls.example/recordings/r1" in bodies) is has_transcripts
+    assert "321 words: https://calls.example/recordings/r1" in bodies
+    assert (crm.fake.contacts(), len(crm.fake.calls()), crm.fake.tasks()) == ([NUMBER], 1, [])
+
+
+def test_a_transcripts_note_is_there_once_wherever_the_process_is_killed(crm: Crm) -> None:
+    assert is_delivered(crm.carry(ended(1)))
+    began = len(crm.fake.requests)
+    crm.restart(forgets=True)
+    assert is_delivered(crm.carry(transcript(1), "transcript.completed"))
+    wanted = (list(getattr(crm.fake, "comments", ())), crm.fake.calls())
+    for lost in range(len(crm.fake.requests) - began):
+        again = Crm(crm.name)
+        assert is_delivered(again.carry(ended(1)))
+        again.fake.lose = len(again.fake.requests) + lost
+        again.restart(forgets=True)
+        assert not is_delivered(again.carry(transcript(1), "transcript.completed")), lost
+        again.restart(forgets=True)
+        assert is_delivered(again.carry(transcript(1), "transcript.completed")), lost
+        assert (list(getattr(again.fake, "comments", ())), again.fake.calls()) == wanted, lost
+        again.connection.close()
+        again.fake.stop()
+
+
+def test_an_order_of_leadvertex_never_holds_the_transcript_of_another_call_than_its_own() -> None:
+    crm = Crm("leadvertex")
+    assert is_delivered(crm.carry(ended(1)))
+    assert is_delivered(crm.carry(ended(2)))
+    assert is_delivered(crm.carry(transcript(1), "transcript.completed"))
+    assert crm.fake.comments == []
+    assert is_delivered(crm.carry(transcript(2), "transcript.completed"))
+    assert crm.fake.comments == ["uk, 322 words: https://calls.example/recordings/r2"]
+    crm.connection.close()
+    crm.fake.stop()
+
+
+def test_kommo_finds_a_calls_contact_though_many_were_logged_since() -> None:
+    crm = Crm("kommo")
+    assert is_delivered(crm.carry(ended(1)))
+    crm.fake.notes += [dict(crm.fake.notes[0], params={"uniq": f"x{n}"}, entity_id=2) for n in range(300)]
+    assert is_delivered(crm.carry(transcript(1), "transcript.completed"))
+    assert [one["entity_id"] for one in crm.fake.comments] == [1]
+    crm.connection.close()
+    crm.fake.stop()
 
 
 def test_a_setting_can_not_lead_anywhere_else(crm: Crm) -> None:

@@ -110,7 +110,9 @@ class Engine:
             # Who hides the number is nobody that a CRM could know; what has no customer in it goes by the call's id.
             if is_callable(facts["call"]["customer"]) or delivery.event_type != "call.ended":
                 key = f"{endpoint.key}/{delivery.delivery_id}"
-                self._run(session, connector.flows.get(delivery.event_type, ()), key)
+                call_id = facts["call"]["id"] if connector.remember else ""
+                call_key = f"{endpoint.key}/call/{call_id}" if call_id else ""
+                self._run(session, connector.flows.get(delivery.event_type, ()), key, call_key)
         except Failed as failure:
             return failure.attempt
         except (BadUrl, orjson.JSONDecodeError, NotSignedIn) as error:
@@ -163,9 +165,10 @@ class Engine:
         facts["call"]["user"] = facts["call"]["user"] or settings.get(RESPONSIBLE, "")
         return _Session(connector, endpoint, facts | {"settings": settings, "known": {}}, connection)
 
-    def _run(self, session: _Session, steps: Sequence[str], key: str) -> None:
+    def _run(self, session: _Session, steps: Sequence[str], key: str, call_key: str = "") -> None:
+        """Do what is due of these steps, and keep what is found under the delivery's key and its call's."""
         known: dict[str, Any] = session.values["known"]
-        known |= self._load(key)
+        known |= self._load(call_key) | self._load(key)
         for step in steps:
             operation = session.connector.operations[step]
             if not _is_due(operation, session.values):
@@ -176,6 +179,8 @@ class Engine:
             if found:
                 known |= found
                 self._save(key, known)
+            if call_key and (of_call := {name: found[name] for name in session.connector.remember if name in found}):
+                self._save(call_key, self._load(call_key) | of_call)
 
     def _perform(self, operation: Operation, session: _Session) -> dict[str, Any]:
         answer = self._ask(operation, session)

@@ -12,7 +12,7 @@ METHODS: Final = ("GET", "POST", "PUT", "PATCH")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _TOP: Final = frozenset(
     ("connector", "title", "documentation", "base", "settings", "sign_in", "rate", "maps", "operations", "flows")
-) | {"screen_pop"}
+) | {"screen_pop", "remember"}
 _SETTING: Final = {"pattern", "about"}
 
 
@@ -60,7 +60,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One CRM or gateway. `requests` in `seconds` are what its interface allows."""
+    """One CRM or gateway. `requests` in `seconds` are what its interface allows.
+
+    `remember`: what one event of a call has found is known to the call's later events too.
+    """
 
     name: str
     title: str
@@ -74,6 +77,7 @@ class Connector:
     operations: Mapping[str, Operation]
     flows: Mapping[str, tuple[str, ...]]
     screen_pop: tuple[str, ...]
+    remember: tuple[str, ...] = ()
 
 
 def connector_of(document: Any) -> Connector:
@@ -115,6 +119,7 @@ def connector_of(document: Any) -> Connector:
         operations,
         flows,
         pop,
+        tuple(document.get("remember", ())),
     )
 
 
