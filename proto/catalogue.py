@@ -39,6 +39,10 @@ UTC, and `data` holds the event's own fields and always these:
 | `call_id` | text | The call; empty for facts about agents, switches and documents. |
 | `sequence` | text of digits | Counts the events of one subject from 1 without gaps; 0 where nobody counts. |
 
+In Kafka an event's `ce_id`, `ce_subject` and `ce_sequence` (twenty digits) are headers too: who keeps the last number
+of each subject sees at once what came twice or is missing, after any replay. Services beside the router count nothing:
+their events of a call have no number, and derived ids alone.
+
 A webhook's `webhook-id` is `<event_id>.<endpoint>`: keep it, and whatever comes twice is known. Fields and values are
 added in time, none is taken away or changes its meaning: pass over what you don't know. Whole numbers of 64 bits are
 texts, unset texts are empty, unset moments and parts are not there.

@@ -1,12 +1,14 @@
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from services.shared.bus import topics
+from services.shared.bus.events import headers_for
 from services.shared.contracts.ringmaster.v1 import (
     command_pb2,
     delivery_pb2,
@@ -17,6 +19,7 @@ from services.shared.contracts.ringmaster.v1 import (
     request_pb2,
     tenant_pb2,
 )
+from services.webhooks.domain.payload import payload_of
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 FILES = sorted((PROTO / "topics").glob("*.yaml"))
@@ -74,6 +77,38 @@ def test_a_topic_says_who_owns_writes_and_reads_it(name: str) -> None:
 def test_the_contract_has_every_public_event_of_the_specification() -> None:
     fields = event_pb2.Event.DESCRIPTOR.oneofs_by_name["body"].fields
     assert {field.name.replace("_", ".", 1) for field in fields} == set(PUBLIC_EVENTS)
+
+
+def test_the_description_for_others_knows_every_header_and_what_a_feed_holds() -> None:
+    described = yaml.safe_load((PROTO / "asyncapi.yaml").read_text(encoding="utf-8"))
+    headers, as_json = (
+        described["components"]["schemas"]["CloudEvent"],
+        described["components"]["schemas"]["EventAsJson"],
+    )
+    text = (PROTO / "examples" / "event-call-ended.json").read_text(encoding="utf-8")
+    event = json_format.Parse(text, event_pb2.Event())
+    told = headers_for(event, "router")
+    assert told.keys() == headers["properties"].keys()
+    assert told["ce_sequence"] == "00000000000000000014"
+    event.sequence, event.subject, event.call_id = 0, "", ""
+    assert set(headers["required"]) <= headers_for(event, "router").keys()
+    payload = orjson.loads(payload_of(event, "call.ended"))
+    assert set(as_json["required"]) == payload.keys()
+    assert set(as_json["properties"]["data"]["required"]) <= payload["data"].keys()
+    channel = described["channels"]["ringmaster.feed"]
+    assert channel["address"] == topics.feed_topic("{tenant_id}")
+    for one in (channel, described["channels"]["ringmaster.calls"]):
+        for message in one["messages"].values():
+            assert message["headers"] == {"$ref": "#/components/schemas/CloudEvent"}
+
+
+def test_each_message_says_where_its_schema_is() -> None:
+    described = yaml.safe_load((PROTO / "asyncapi.yaml").read_text(encoding="utf-8"))
+    for channel in described["channels"].values():
+        for message in channel["messages"].values():
+            if message["name"] in MESSAGES:
+                source = (PROTO / message["payload"]["schema"]["$ref"]).read_text(encoding="utf-8")
+                assert f"message {message['name'].rpartition('.')[2]} {{" in source
 
 
 def test_whoever_tells_public_events_is_known_as_their_producer() -> None:

@@ -176,5 +176,8 @@ def test_a_call_goes_on_over_a_kill_and_nothing_is_decided_twice(outside: Outsid
     assert len(originates) == 1
     sequences = sorted({event.sequence for event in outside.events if event.subject == call_id})
     assert sequences == list(range(1, len(sequences) + 1))
+    # What the killed process had told and the next one told again is the same: one number of a subject is one event.
+    known = {(event.subject, event.sequence, event.event_id) for event in outside.events if event.sequence}
+    assert len(known) == len({(subject, number) for subject, number, _ in known})
     assert outside.replies[0] == "r1"
     assert router.stop() == 0
