@@ -115,7 +115,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     if settings.api_tokens is not None:
         answer_refusals(app)
         tokens, pages = _tokens(settings.api_tokens), read_pages()
-        shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us)
+        shelf = Shelf(documents, store, Listeners(documents.database), clock.now_us, policies.lines)
         app.register_blueprint(recordings_api(shelf, tokens))
         app.register_blueprint(keeping_api(keeping, tokens))
         app.register_blueprint(shared_api(shelf, pages))

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from services.shared.bus.events import event_type
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event, MessageRequested
 from services.shared.expressions import Value
+from services.shared.phone_number import as_known
 
 MAX_TEXT: Final = 200
 MAX_MESSAGE: Final = 1_000
@@ -74,7 +75,7 @@ def facts_of(event: Event, time_zone: str = "UTC", count: int = 1) -> dict[str, 
     return {
         "type": event_type(event),
         "call_id": one_line(event.call_id),
-        "caller": one_line(party.number) if party else fields.get("number") or fields.get("caller", ""),
+        "caller": _number_of(body) if party else fields.get("number") or fields.get("caller", ""),
         "caller_name": one_line(party.name) if party else fields.get("name", ""),
         "line": fields.get("line", ""),
         "queue": fields.get("queue_id") or _queue_of(str(fields.get("subject", ""))),
@@ -98,6 +99,11 @@ def one_line(text: str, most: int = MAX_TEXT) -> str:
     """Return hostile text as one printable line of so many characters at most."""
     cut = text[:most]
     return cut if cut.isprintable() else "".join(sign if sign.isprintable() else " " for sign in cut)
+
+
+def _number_of(body: Any) -> str:
+    """Return who calls, spelt as everywhere: the log may hold events from before the router told E.164."""
+    return one_line(as_known(body.caller.number, getattr(body, "line", "")))
 
 
 def _queue_of(subject: str) -> str:

@@ -10,7 +10,6 @@ from services.console.api.models import LISTED
 from services.console.api.requests import ask_router, request_id_of
 from services.console.desk import Desk
 from services.console.domain.directory import Directory
-from services.console.domain.written_forms import written_forms
 from services.console.erasures import Erasures
 from services.console.store import StoreUnavailable
 from services.shared.access import EVERY_TENANT, Action
@@ -18,6 +17,7 @@ from services.shared.chassis.description import OF_TENANT, Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import ErasePerson, Request
 from services.shared.json_schema import Schema, mapping
 from services.shared.person import NO_SECRET
+from services.shared.phone_number import written_forms
 
 ID_PREFIX: Final = "er-"
 """An erasure has its request's id with this before it."""

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import phonenumbers
-
 from services.console.domain.fault import Fault
 from services.shared import destinations
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Limits
+from services.shared.phone_number import normalised
 
 MOST_BYTES: Final = 2_000_000
 MOST_ROWS: Final = 50_000
@@ -66,7 +65,6 @@ def read_contacts(data: bytes, line: str, limits: Limits) -> ContactList:
     text = _text(data)
     rows = _rows(text)
     columns = _columns(next(rows, (1, []))[1])
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(line, None))
     found = ContactList()
     first: dict[str, int] = {}
     for count, (at, cells) in enumerate(rows):
@@ -74,7 +72,7 @@ def read_contacts(data: bytes, line: str, limits: Limits) -> ContactList:
             raise UnreadableList(f"The list has more than {MOST_ROWS} rows; divide it.")
         if not any(cell.strip() for cell in cells):
             continue
-        contact = _contact(cells, columns, region, limits)
+        contact = _contact(cells, columns, line, limits)
         if isinstance(contact, str):
             found.refuse(at, contact)
         elif contact[0] in first:
@@ -121,9 +119,7 @@ def _columns(heading: Sequence[str]) -> dict[str, int]:
     return columns
 
 
-def _contact(
-    cells: Sequence[str], columns: dict[str, int], region: str | None, limits: Limits
-) -> tuple[str, str] | str:
+def _contact(cells: Sequence[str], columns: dict[str, int], line: str, limits: Limits) -> tuple[str, str] | str:
     """Return number and name, or the sentence that says what is wrong."""
     if len(cells) <= max(columns.values()):
         return "has fewer cells than the heading."
@@ -131,7 +127,7 @@ def _contact(
     complaint = _complaint(written, name)
     if complaint:
         return complaint
-    number = _number(written, region)
+    number = normalised(written, line)
     if not number:
         return "there is no telephone number in column number."
     banned = destinations.ban(limits, number)
@@ -145,13 +141,3 @@ def _complaint(written: str, name: str) -> str:
     if name and name[0] in _FORMULA:
         return "the name begins like a formula; a spreadsheet would run it."
     return "" if name.isprintable() else "the name holds control characters."
-
-
-def _number(written: str, region: str | None) -> str:
-    try:
-        parsed = phonenumbers.parse(written, region)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_possible_number(parsed):
-        return ""
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -33,6 +33,11 @@ class PolicyReader:
         policies = self._companies.get(tenant_id)
         return policies.of(line, queue_id) if policies is not None else Policy()
 
+    def lines(self, tenant_id: str) -> tuple[str, ...]:
+        """Return a company's lines, E.164: they tell in which countries its callers' numbers are written."""
+        policies = self._companies.get(tenant_id)
+        return policies.lines if policies is not None else ()
+
     def companies(self) -> list[str]:
         """Return the companies that are known."""
         return sorted(self._companies)

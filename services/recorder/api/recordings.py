@@ -1,6 +1,6 @@
 """/v1/recordings: find, hear, see, share, hold. A tenant sees its own alone; who heard what is kept (SPEC 6, 5.3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -89,6 +89,8 @@ class Shelf:
     sounds: Sounds
     journal: Journal
     now_us: Callable[[], int]
+    lines: Callable[[str], Sequence[str]] = lambda _tenant_id: ()
+    """A company's lines, E.164."""
 
 
 Answering = Callable[[Shelf, Asker, RecordingDocument], Response]
@@ -139,7 +141,7 @@ def _of_one(shelf: Shelf, tokens: Holders, action: Action, answer: Answering) ->
 
 def _search(shelf: Shelf, asker: Asker) -> Response:
     try:
-        search = read_search(request.args)
+        search = read_search(request.args, shelf.lines(asker.tenant_id))
     except BadSearch as error:
         return problem(400, "bad-request", str(error))
     found = shelf.documents.search(asker.tenant_id, search)

@@ -1,16 +1,20 @@
 """Which recordings somebody looks for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from services.shared.phone_number import written_forms
 
 LARGEST_PAGE = 200
 _DEFAULT_PAGE = 50
 _LONGEST = 80
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
 _CURSOR = re.compile(r"([0-9]{1,18})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})")
+_WHOLE = ("+", "0")
+"""So begins what may be a whole number; other digits may be the end of any."""
 _NAMES = ("queue_id", "agent_id", "call_id")
 
 
@@ -20,10 +24,15 @@ class BadSearch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Newest first. `exact` are names and their values; `number` is a whole number or its last digits."""
+    """Newest first. `exact` are names and their values; `number` is the last digits of one, `numbers` a whole one.
+
+    A whole number is looked for in each way in which it may be written: recordings from before the router told E.164
+    have it as the carrier wrote it.
+    """
 
     exact: tuple[tuple[str, str], ...] = ()
     number: str = ""
+    numbers: tuple[str, ...] = ()
     from_us: int = 0
     until_us: int = 0
     with_silent: bool = True
@@ -38,8 +47,10 @@ class Search:
             moments["$lt"] = self.until_us
         if moments:
             found["recorded_us"] = moments
-        if self.number:
-            found["caller"] = self.number if self.number[0] == "+" else {"$regex": f"{self.number}$"}
+        if self.numbers:
+            found["caller"] = {"$in": list(self.numbers)}
+        elif self.number:
+            found["caller"] = {"$regex": f"{re.escape(self.number)}$"}
         if not self.with_silent:
             found["silent"] = False
         if self.before:
@@ -49,11 +60,13 @@ class Search:
         return found
 
 
-def read_search(asked: Mapping[str, str]) -> Search:
-    """Read the parameters of an address. Raises BadSearch."""
+def read_search(asked: Mapping[str, str], lines: Sequence[str] = ()) -> Search:
+    """Read the parameters of an address; a number is read as one dials it on the lines. Raises BadSearch."""
+    number = _number(asked.get("caller", ""))
     return Search(
         exact=tuple((name, _text(name, asked[name])) for name in _NAMES if asked.get(name)),
-        number=_number(asked.get("caller", "")),
+        number=number,
+        numbers=written_forms(number, lines) if number.startswith(_WHOLE) else (),
         from_us=_moment("from", asked.get("from", "")),
         until_us=_moment("until", asked.get("until", "")),
         with_silent=asked.get("silent", "") != "no",

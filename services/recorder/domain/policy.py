@@ -29,6 +29,7 @@ class Policies:
     def __init__(self, document: tn.TenantDocument) -> None:
         zone = document.time_zone
         self.version = document.version
+        self.lines = tuple(line.number for line in document.lines)
         self._company = _policy(document.recording, zone)
         self._lines = {
             line.number: _policy(line.recording, zone) for line in document.lines if line.HasField("recording")

@@ -9,6 +9,7 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.phone_number import as_known
 
 LEASE_SECONDS = 30
 RENEW_MS = 10_000
@@ -40,7 +41,7 @@ def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
         fact.leg_id,
         fact.node,
         line,
-        created.caller_number,
+        as_known(created.caller_number, line),
         created.caller_name,
         configuration.version,
         configuration.lines.get(line, ""),

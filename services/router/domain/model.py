@@ -133,6 +133,7 @@ class Call:
     node: str
     line: str
     caller_number: str
+    """E.164, whatever the carrier wrote; what is no number is as it came."""
     caller_name: str
     version: int
     flow_id: str

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from services.router.domain import calls, waiting
-from services.router.domain.callbacks.numbers import as_listed
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
 from services.router.domain.ordering import QueueIndex
@@ -93,8 +92,7 @@ def listed_in(turn: Turn, call: Call, list_ids: Iterable[str]) -> str:
     """Return the first of some lists that holds the caller's number, empty when none does."""
     configuration = turn.state.configuration
     lists = configuration.lists if configuration else {}
-    number = as_listed(call.caller_number, call.line)
-    found = (each for each in list_ids if each in lists and lists[each].holds(number))
+    found = (each for each in list_ids if each in lists and lists[each].holds(call.caller_number))
     return next(found, "")
 
 

@@ -3,7 +3,6 @@
 Both memories are bounded; the oldest entries go first. Numbers that are withheld or short are nobody's.
 """
 
-from services.router.domain.callbacks.numbers import as_listed
 from services.router.domain.model import Call, QueueMemory
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -61,5 +60,5 @@ def _is_over(place: list[int], now_ms: int, queue: tn.Queue) -> bool:
 
 def _number_of(call: Call) -> str:
     """Return whose the memory is; empty for a number that is withheld or short."""
-    number = as_listed(call.caller_number, call.line)
+    number = call.caller_number
     return number if len(number) >= _SHORTEST_NUMBER and number.lstrip("+").isdigit() else ""

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
 from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_OUTBOUND
+from services.shared.phone_number import as_known
 from services.stats.domain import trace
 
 INBOUND = "inbound"
@@ -34,7 +35,7 @@ def _started(event: Event) -> Fields:
     body = event.call_started
     return {
         "line": body.line,
-        "caller_number": body.caller.number,
+        "caller_number": as_known(body.caller.number, body.line),
         "started_ms": event.time.ToMilliseconds(),
         "started": True,
         "direction": OUTBOUND if body.callback_id or body.direction == DIRECTION_OUTBOUND else INBOUND,

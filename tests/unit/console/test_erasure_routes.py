@@ -10,7 +10,6 @@ import pytest
 from services.console.adapters.memory import MemoryErasureStore
 from services.console.bootstrap import Console
 from services.console.domain.list_entries import without
-from services.console.domain.written_forms import written_forms
 from services.console.erasures import NAMING_PERSONS
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.events import publish_event
@@ -19,6 +18,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.request_pb2 import Request
 from services.shared.erased import SERVICES, answer_to
 from services.shared.person import PersonSeal
+from services.shared.phone_number import written_forms
 from tests.unit.console.conftest import Office
 from tests.unit.console.test_callback_routes import requested
 

@@ -125,7 +125,7 @@ def client(tmp_path: Path, library: Library, journal: MemoryJournal, clock: list
     people = {"boss": ("acme", "supervisor"), "phone": ("acme", "agent"), "root": ("*", "admin")}
     write_tokens(tokens, {**people, "eyes": ("acme", "analyst")})
     app, holders, pages = service_app("recorder", lambda: (True, "")), TokensFile(tokens), read_pages()
-    shelf = Shelf(library, library, journal, lambda: clock[0])
+    shelf = Shelf(library, library, journal, lambda: clock[0], lambda _tenant_id: ("+380441000001",))
     answer_refusals(app)
     app.register_blueprint(recordings_api(shelf, holders))
     app.register_blueprint(shared_api(shelf, pages))
@@ -204,6 +204,21 @@ def test_a_search_is_read_and_pages_on(client: FlaskClient, library: Library) ->
     assert not first.with_silent
     assert second.before == (ONE.recorded_us, "rec-1")
     assert first.query("acme")["caller"] == {"$regex": "06712345$"}
+
+
+@pytest.mark.parametrize("asked", ["+380671234567", "067 123-45-67", "00380671234567", "+38 (067) 123 45 67"])
+def test_a_whole_number_is_found_in_each_way_in_which_it_was_written(
+    client: FlaskClient, library: Library, asked: str
+) -> None:
+    client.get("/v1/recordings", query_string={"caller": asked}, headers=bearer("boss"))
+    (search,) = library.asked
+    written = ["+380671234567", "380671234567", "00380671234567", "0671234567", "671234567"]
+    assert search.query("acme")["caller"] == {"$in": written}
+
+
+def test_the_end_of_a_number_is_found_behind_any_beginning(client: FlaskClient, library: Library) -> None:
+    client.get("/v1/recordings?caller=671234567", headers=bearer("boss"))
+    assert library.asked[0].query("acme")["caller"] == {"$regex": "671234567$"}
 
 
 def test_a_store_that_is_away_is_said(client: FlaskClient, library: Library) -> None:

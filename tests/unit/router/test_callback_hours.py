@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from services.router.domain.callbacks.hours import NEVER, may_dial, next_allowed_ms
-from services.router.domain.callbacks.numbers import normalised, time_zones
+from services.router.domain.callbacks.numbers import time_zones
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.phone_number import normalised
 
 MINUTE_MS = 60_000
 ZONES = ["Europe/Kyiv", "America/New_York", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland", "Pacific/Apia"]

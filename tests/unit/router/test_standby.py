@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import gevent
+import grimp
 import pytest
 
 from services.router import partition as partition_module
 from services.router import standby as standby_module
 from services.router.adapters.bus import GROUP
 from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot, SnapshotsUnavailable
-from services.router.core_identity import core_identity
+from services.router.core_identity import SHARED, core_identity
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
@@ -158,6 +159,16 @@ def test_what_another_core_decided_and_what_is_behind_the_snapshot_is_not_gone_o
         scene.wait_for_copy(5)
         scene.snapshots.save_place(0, next_offset, core)
         assert not scene.takes_over()
+
+
+def test_a_cores_name_counts_all_that_decides() -> None:
+    graph = grimp.build_graph("services")
+    found = {
+        name
+        for name in graph.find_upstream_modules("services.router.domain", as_package=True)
+        if name.startswith("services.shared.") and not name.startswith("services.shared.contracts")
+    }
+    assert {f"services.shared.{name}" for name in SHARED} == found
 
 
 def test_a_partition_of_another_core_is_not_followed_until_ours_has_it() -> None:

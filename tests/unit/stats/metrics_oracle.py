@@ -59,7 +59,7 @@ class Oracle:
             {
                 "at": ms(start),
                 "line": start.call_started.line,
-                "client": start.call_started.caller.number,
+                "client": _person(start.call_started.caller.number),
                 "is_in": start.call_started.direction != 2,
                 "exit": ev.CallExit.Name(end.exit).removeprefix("CALL_EXIT_") if end else "",
                 "ended": end is not None,
@@ -266,3 +266,8 @@ def dotted(event: ev.Event) -> str:
 
 def ms(event: ev.Event) -> int:
     return event.time.ToMilliseconds()
+
+
+def _person(written: str) -> str:
+    """Return one spelling of a Ukrainian number: its last nine digits name it, whatever stands before them."""
+    return f"+380{written[-9:]}" if written else ""

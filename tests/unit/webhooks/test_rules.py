@@ -66,6 +66,13 @@ def test_a_client_who_calls_three_times_an_hour_is_told_of_once_for_each_flurry(
     assert log.told[0].client_repeated_calls.window_seconds == 3_600
 
 
+def test_a_client_is_one_however_the_carrier_writes_the_number() -> None:
+    log = Log(repeated())
+    written = ["+380671112233", "380671112233", "0671112233", "00380671112233", "0671112234"]
+    assert [len(log.started(moment, number)) for moment, number in enumerate(written)] == [0, 0, 1, 0, 0]
+    assert [event.client_repeated_calls.caller.number for event in log.told] == ["+380671112233"]
+
+
 def test_a_rule_that_repeats_fires_at_each_further_call() -> None:
     log = Log(repeated(repeats=True))
     assert [len(log.started(moment, "+380671112233")) for moment in (0, 1, 2, 3, 4)] == [0, 0, 1, 1, 1]

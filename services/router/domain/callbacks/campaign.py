@@ -7,12 +7,12 @@ task a number and queue hold here too. When one rests or is done the next custom
 from collections.abc import Collection
 
 from services.router.domain.callbacks import opening, pacing, planning
-from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.opening import Wish
 from services.router.domain.callbacks.task import CampaignRun
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.phone_number import normalised
 
 REASON = "campaign"
 PACE = "pace"

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from services.router.domain import remembering
 from services.router.domain.callbacks import planning
-from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.task import Callback, policy_of
 from services.router.domain.model import Call
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.phone_number import normalised
 
 MOST_OPEN = 10_000
 """Open tasks of a tenant; who is lost beyond that is told as a limit, not called back."""

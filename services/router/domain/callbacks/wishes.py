@@ -1,12 +1,12 @@
 """What people and programs ask of callbacks over the API (SPEC 4)."""
 
 from services.router.domain.callbacks import opening, planning
-from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.callbacks.task import Callback
 from services.router.domain.configuration import Configuration
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.destinations import ban
+from services.shared.phone_number import normalised
 
 ID_PREFIX = "cb-"
 """Before the request's id: whoever asks knows the task's id before the answer."""

@@ -2,7 +2,6 @@
 
 from zoneinfo import ZoneInfoNotFoundError
 
-from services.router.domain.callbacks.numbers import as_listed
 from services.router.domain.flow import variables
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of
 from services.router.domain.model import Call
@@ -31,7 +30,7 @@ def _check_list(turn: Turn, call: Call, step: tn.Step) -> Left:
     numbers = configuration_of(turn, call).lists.get(step.check_list.list_id)
     if numbers is None:
         raise FlowFault(f"there is no list {step.check_list.list_id}")
-    if numbers.holds(as_listed(call.caller_number, call.line)):
+    if numbers.holds(call.caller_number):
         return "listed", f"the caller is in list {step.check_list.list_id}"
     return "not_listed", f"the caller is not in list {step.check_list.list_id}"
 

@@ -1,7 +1,6 @@
 """The callback step: offer to call back, and agree on the number (SPEC 2.1, 4.1)."""
 
 from services.router.domain.callbacks import opening
-from services.router.domain.callbacks.numbers import normalised
 from services.router.domain.flow.asking import ask, named, outcome_of
 from services.router.domain.flow.kinds import Kind, Left
 from services.router.domain.model import Call
@@ -9,6 +8,7 @@ from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
+from services.shared.phone_number import normalised
 
 YES = "1"
 ANOTHER = "2"

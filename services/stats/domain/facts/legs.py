@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_OUTBOUND, HangupParty, SwitchFact
+from services.shared.phone_number import as_known
 from services.stats.domain.facts.kept import FACTS, Change, Fields, escaped, word
 from services.stats.domain.facts.rows import Fact, Row, Rows
 
@@ -56,13 +57,13 @@ def rows_of_legs(document: dict[str, Any]) -> Rows:
 
 def _row(fact: Fact) -> Row:
     answered_ms, over_ms = fact["answered_ms"], fact["t"]
-    role = role_of(fact)
+    role, is_inbound = role_of(fact), fact["direction"] == "inbound"
     names = ("leg_id", "call_id", "direction", "line", "callee", "node", "sip_call_id", "sip_status", "reconciled")
     return {
         **{name: fact[name] for name in names},
         "role": role,
         "provider": "" if role == AGENT else fact["gateway"] or fact["address"],
-        "client": "" if role == AGENT else fact["caller"] if fact["direction"] == "inbound" else fact["callee"],
+        "client": "" if role == AGENT else as_known(fact["caller" if is_inbound else "callee"], fact["line"]),
         "hangup_cause": fact["cause"],
         "hangup_party": fact["party"],
         "at_ms": fact["created_ms"],

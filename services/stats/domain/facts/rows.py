@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from services.shared.phone_number import as_known
+
 Fact = dict[str, Any]
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -48,9 +50,10 @@ def _call(story: list[Fact], visits: list[Row], offers: list[Row], known_ms: int
     answered = _first(story, "call_answered")
     answered_ms = ended.get("answered_ms") or answered.get("t")
     started_ms = started.get("t") or ended.get("started_ms") or known_ms
+    line = started.get("line") or ended.get("line") or ""
     return {
-        "line": started.get("line") or ended.get("line") or "",
-        "client": started.get("client") or ended.get("client") or "",
+        "line": line,
+        "client": as_known(started.get("client") or ended.get("client") or "", line),
         "client_name": started.get("client_name") or ended.get("client_name") or "",
         "direction": started.get("direction") or ended.get("direction") or "inbound",
         "flow_id": started.get("flow_id", ""),

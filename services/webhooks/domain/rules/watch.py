@@ -8,6 +8,7 @@ from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_OUTBOUND
 from services.shared.event_facts import facts_of
+from services.shared.phone_number import as_known
 from services.webhooks.domain.rules.counting import MOST_ENTRIES, MOST_VISITS, Counts, Recent
 from services.webhooks.domain.rules.norms import Change, Norm
 from services.webhooks.domain.rules.rule import LATE_MS, Rule, TenantRules
@@ -153,6 +154,7 @@ def _repeated(rule: Rule, cause: Event, count: int) -> list[Event]:
     event.subject = cause.call_id
     body = event.client_repeated_calls
     body.caller.CopyFrom(cause.call_started.caller)
+    body.caller.number = as_known(body.caller.number, cause.call_started.line)
     body.calls, body.window_seconds = count, rule.span_ms // 1000
     return [event]
 

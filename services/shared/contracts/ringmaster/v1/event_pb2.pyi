@@ -1869,7 +1869,7 @@ class RecordingStarted(_message.Message):
     path: _builtins.str
     """Path below the node's recording folder."""
     caller: _builtins.str
-    """The customer's number, E.164; empty when withheld."""
+    """The customer's number as in Party; empty when withheld."""
     line: _builtins.str
     """The line, E.164."""
     actor: _builtins.str

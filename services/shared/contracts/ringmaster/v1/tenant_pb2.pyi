@@ -1509,7 +1509,7 @@ class FlowFacts(_message.Message):
     HOUR_FIELD_NUMBER: _builtins.int
     WEEKDAY_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The caller's number as the network gave it."""
+    """The caller's number: E.164 where it is one, else as the network gave it."""
     caller_name: _builtins.str
     """The caller's display name: written by the caller."""
     line: _builtins.str
