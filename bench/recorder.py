@@ -63,14 +63,15 @@ from tests.unit.recorder.test_finding import settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-IN_HAND = 8
-UPLOADS = 4
-"""At once: ours and the peer's."""
+IN_HAND = 16
+UPLOADS = (4, 8)
+"""At once by the peer: it is given the better of the two. Ours sends 8."""
 ROUNDS = 5
 SIZES = {"1 MB": (1, 96), "20 MB": (20, 6)}
 """Megabytes, and how many files a round has: half a second or more, so that first and last files weigh little."""
 WAITING = 10_000
 SCANS = 10
+OURS = "recorder"
 WANTED_RATIO = 0.80
 MEGABYTE = 1_000_000
 KEY, SECRET, BUCKET = "bench", "bench-secret", "bench"
@@ -166,14 +167,14 @@ def stock(endpoint: str) -> "S3Client":
     )
 
 
-def bare(client: "S3Client", files: list[bytes], name: str) -> float:
+def bare(client: "S3Client", at_once: int, files: list[bytes], name: str) -> float:
     """Put the same bytes with bare boto3; return MB a second."""
 
     def put(number: int) -> None:
         client.put_object(Bucket=BUCKET, Key=f"bare/{name}-{number}.wav", Body=files[number])
 
     started = time.perf_counter()
-    Pool(UPLOADS).map(put, range(len(files)))
+    Pool(at_once).map(put, range(len(files)))
     return sum(map(len, files)) / (time.perf_counter() - started) / MEGABYTE
 
 
@@ -182,20 +183,26 @@ def throughput(folder: Path, rows: list[Row], targets: list[Target]) -> None:
     with stores(folder) as (store, documents):
         for size, (megabytes, count) in SIZES.items():
             files = [wav(os.urandom(megabytes * MEGABYTE // 4 * 4)) for _ in range(count)]
-            clients = {"boto3": stock(store._client.meta.endpoint_url), "our client": store._client}  # noqa: SLF001 - a peer
-            rates: dict[str, list[float]] = {who: [] for who in ("ours", *clients)}
+            endpoint = store._client.meta.endpoint_url  # noqa: SLF001 - a peer
+            clients = {f"boto3 put_object, {n} at once": (stock(endpoint), n) for n in UPLOADS}
+            clients["the same with our client's settings"] = (store._client, UPLOADS[-1])  # noqa: SLF001 - as above
+            rates: dict[str, list[float]] = {who: [] for who in (OURS, *clients)}
             for turn in range(-1, ROUNDS):
                 name = f"{megabytes}-{turn}"
-                found = {"ours": ours(folder / "recordings", store, documents, files, name)}
-                found |= {who: bare(client, files, f"{name}-{who[:3]}") for who, client in clients.items()}
+                found = {OURS: ours(folder / "recordings", store, documents, files, name)}
+                for number, (who, (client, at_once)) in enumerate(clients.items()):
+                    found[who] = bare(client, at_once, files, f"{name}-{number}")
                 for who, rate in found.items() if turn >= 0 else ():  # the first round opens the connections
                     rates[who].append(rate)
-            middle = {who: statistics.median(found) for who, found in rates.items()}
-            ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["boto3"], strict=True))
-            rows.append(Row("recorder", f"files of {size}", middle["ours"], "MB/s"))
-            rows.append(Row("boto3 put_object", f"files of {size}", middle["boto3"], "MB/s"))
-            rows.append(Row("the same with our client's settings", f"files of {size}", middle["our client"], "MB/s"))
+            rows += [Row(who, f"files of {size}", statistics.median(found), "MB/s") for who, found in rates.items()]
+            ratio = beside(rates)
             targets.append(Target(f"uploads of {size} beside boto3", ">= 0.80", ratio, ratio >= WANTED_RATIO))
+
+
+def beside(rates: dict[str, list[float]]) -> float:
+    """Return our rate over that of boto3 as it comes, by whichever number of files at once it is quicker."""
+    peer = max((rates[who] for who in rates if who.startswith("boto3")), key=statistics.median)
+    return statistics.median(a / b for a, b in zip(rates[OURS], peer, strict=True))
 
 
 def processor(folder: Path, rows: list[Row]) -> None:

@@ -23,9 +23,9 @@ class Settings:
     """JSON file, token's hex SHA-256 → {tenant, role, actor}; without it there is no API."""
     recorder_settle_seconds: float = 30.0
     recorder_scan_seconds: float = 2.0
-    recorder_workers: int = 8
+    recorder_workers: int = 16
     """Recordings in hand at once: while some are sent, others are read, encoded and documented."""
-    recorder_uploads: int = 4
+    recorder_uploads: int = 8
     """How many of them are sent at once."""
     recorder_queue_files: int = 10_000
     recorder_max_bytes: int = 2 * 1024**3

@@ -13,7 +13,7 @@ from gevent.lock import BoundedSemaphore
 from services.recorder import metrics
 from services.recorder.adapters.disk import ClaimedFile, claim, in_thread
 from services.recorder.adapters.folder import Quarantine, Stray
-from services.recorder.adapters.measure import PART_BYTES, KeptSound, Measured, measure
+from services.recorder.adapters.measure import PART_BYTES
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes, Plan, Plans
 from services.recorder.adapters.payload import Encoder, Payload
@@ -23,11 +23,11 @@ from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.digest import StoredObject
 from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
-from services.recorder.domain.naming import CallNote, object_key
+from services.recorder.domain.naming import object_key
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Need, Progress, Step, need_of
-from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
 from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, Unfinished
+from services.recorder.inspection import Inspection, Seen
 from services.recorder.ports import World
 from services.recorder.removal import SILENT, Removal
 from services.shared.chassis.clock import Clock
@@ -55,16 +55,13 @@ class Limits:
     kms_key_id: str = ""
     """For companies that name no key of their own."""
     part_bytes: int = PART_BYTES
-    uploads_at_once: int = 4
+    uploads_at_once: int = 8
     """More recordings may be in hand: while these are sent, the others are read, encoded and documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Inspected:
-    sound: KeptSound
-    shape: Shape
-    measured: Measured
-    note: CallNote
+    seen: Seen
     policy: Policy
     known: RecordingDocument | None
     """The document of an earlier try, or of a recording that claims the same id."""
@@ -101,12 +98,14 @@ class Storing:
         self._policies = world.policies
         self._clock = clock
         self._limits = limits
-        self._stillness = stillness
         self._on_step = on_step
         self._bandwidth = bandwidth or Bandwidth(0)
         self._slots = BoundedSemaphore(limits.uploads_at_once)
         self._plans = Plans(root)
         self._notes = Notes(root)
+        self._inspection = Inspection(
+            self._plans, self._notes, stillness, limits.settle_seconds, limits.max_bytes, limits.part_bytes
+        )
         self._encoder = Encoder(root, limits.part_bytes)
         self._quarantine = Quarantine(root)
         self._removal = Removal(world.store, world.documents, world.announcements, clock.now_us)
@@ -155,6 +154,10 @@ class Storing:
         in_thread(self._encoder.files.forget, location)
         return Outcome.QUARANTINED
 
+    def _delete(self, location: Location, file: ClaimedFile, payload: Payload | None = None) -> None:
+        file.delete()
+        self._forget(location, payload)
+
     def _forget(self, location: Location, payload: Payload | None = None) -> None:
         self._plans.forget(location)
         self._notes.forget(location)
@@ -163,24 +166,21 @@ class Storing:
 
     def _run(self, location: Location, file: ClaimedFile) -> None:
         progress = Progress()
-        payload: Payload | None = None
         with ExitStack() as held:
             with self._step(progress, Step.INSPECT):
-                found = self._inspect(location, file)
+                found = self._inspect(held, location, file)
             if found.known is not None and found.known.deleted_us:
-                former = in_thread(self._plans.find, location)
+                former = found.seen.former
                 self._finish_removal(found.known, former.key if former else "")
-                file.delete()
+                in_thread(self._delete, location, file)
             else:
                 with self._step(progress, Step.ENCODE):
                     planned = self._plan(held, location, file, found)
-                payload = planned.payload
                 document = self._send(progress, location, file, found, planned)
                 with self._step(progress, Step.ANNOUNCE):
                     self._tell(document, found.policy, planned.plan)
                 with self._step(progress, Step.DELETE):
-                    file.delete()
-        in_thread(self._forget, location, payload)
+                    in_thread(self._delete, location, file, planned.payload)
 
     def _send(
         self, progress: Progress, location: Location, file: ClaimedFile, found: _Inspected, planned: _Planned
@@ -192,7 +192,7 @@ class Storing:
             file.check_unchanged()
         with self._step(progress, Step.DOCUMENT):
             document = self._document(location, found, planned, encryption)
-            return self._documents.write(document, found.measured.waveform)
+            return self._documents.write(document, found.seen.measured.waveform)
 
     def _tell(self, document: RecordingDocument, policy: Policy, plan: Plan) -> None:
         """Say that it is stored; one that was deleted while it was sent follows its document instead."""
@@ -216,60 +216,27 @@ class Storing:
         progress.finish(step)
         self._on_step(step, time.monotonic() - started)
 
-    def _inspect(self, location: Location, file: ClaimedFile) -> _Inspected:
-        shape = self._finished_shape(location, file)
-        note = self._note(location, file)
-        policy = self._policies.of(location.tenant_id, note.line, note.queue_id)
-        sound = KeptSound(file, shape)
-        measured = in_thread(measure, sound, shape, self._limits.part_bytes)
+    def _inspect(self, held: ExitStack, location: Location, file: ClaimedFile) -> _Inspected:
+        seen = self._inspection.see(held, location, file)
+        policy = self._policies.of(location.tenant_id, seen.note.line, seen.note.queue_id)
         known = self._documents.find(location.recording_id)
         if known and (known.tenant_id, known.call_id) != (location.tenant_id, location.call_id):
             raise Hostile("the recording's id belongs to another call")
-        if known and (known.source_sha256 or known.sha256) != measured.digest.sha256:
+        if known and (known.source_sha256 or known.sha256) != seen.measured.digest.sha256:
             raise Hostile("another recording is stored under this id")
-        return _Inspected(sound, shape, measured, note, policy, known)
-
-    def _note(self, location: Location, file: ClaimedFile) -> CallNote:
-        """Return what is known of the call; its event may still be on its way to us."""
-        note = self._notes.find(location)
-        if note is None and not self._has_settled(location, file):
-            raise Unfinished("nothing was told of its call yet")
-        return note or CallNote()
-
-    def _has_settled(self, location: Location, file: ClaimedFile) -> bool:
-        still = self._stillness.observe(location, file.look, time.monotonic())
-        return max(still, time.time() - file.modified_seconds) >= self._limits.settle_seconds
-
-    def _finished_shape(self, location: Location, file: ClaimedFile) -> Shape:
-        """Return the file's shape once nobody writes to it. Raises Unfinished, Hostile."""
-        if file.is_open_for_writing():
-            raise Unfinished("it is being written")
-        if file.size_bytes > self._limits.max_bytes:
-            raise Hostile("the file is larger than a recording may be")
-        has_settled = self._has_settled(location, file)
-        try:
-            shape = read_shape(in_thread(file.read, 0, HEAD_BYTES), file.size_bytes)
-        except NotWav as error:
-            if not has_settled:
-                raise Unfinished("its header is not written yet") from error
-            raise Hostile(str(error)) from error
-        if not shape.is_complete and not has_settled:
-            raise Unfinished("its header says that it is being written")
-        if not shape.data_bytes:
-            raise Hostile("the switch died before any sound was written")
-        return shape
+        return _Inspected(seen, policy, known)
 
     def _platform_us(self, wall_seconds: float) -> int:
         return replace(self._clock, wall=lambda: wall_seconds).now_us()
 
     def _plan(self, held: ExitStack, location: Location, file: ClaimedFile, found: _Inspected) -> _Planned:
         """Settle name and form: those of the first try, or what the policy says now."""
-        former = in_thread(self._plans.find, location)
+        seen, former = found.seen, found.seen.former
         if former is None and found.known is not None:
             former = _plan_of(found.known)
         wanted = former.form if former else found.policy.form
         payload = held.enter_context(
-            self._encoder.payload(location, found.sound, found.shape, found.measured, wanted),
+            self._encoder.payload(location, seen.sound, seen.shape, seen.measured, wanted),
         )
         if former is not None and former.form is payload.form:
             return _Planned(former, payload, is_first_try=False)
@@ -277,7 +244,7 @@ class Storing:
         policy = found.policy
         plan = Plan(
             recorded_us,
-            object_key(location, policy.name_template, found.note, recorded_us, policy.time_zone, payload.form),
+            object_key(location, policy.name_template, seen.note, recorded_us, policy.time_zone, payload.form),
             payload.form,
             policy.kms_key_id or self._limits.kms_key_id,
         )
@@ -316,6 +283,7 @@ class Storing:
         return stored.encryption
 
     def _document(self, location: Location, found: _Inspected, planned: _Planned, encryption: str) -> RecordingDocument:
+        seen = found.seen
         return RecordingDocument(
             recording_id=location.recording_id,
             tenant_id=location.tenant_id,
@@ -325,20 +293,20 @@ class Storing:
             key=planned.plan.key,
             size_bytes=planned.payload.digest.size_bytes,
             sha256=planned.payload.digest.sha256,
-            duration_ms=found.shape.duration_ms,
-            channels=found.shape.format.channels,
-            sample_rate=found.shape.format.sample_rate,
+            duration_ms=seen.shape.duration_ms,
+            channels=seen.shape.format.channels,
+            sample_rate=seen.shape.format.sample_rate,
             media_type=planned.plan.form.media_type,
-            silent=found.measured.is_silent,
-            repaired=found.shape.is_repaired,
+            silent=seen.measured.is_silent,
+            repaired=seen.shape.is_repaired,
             recorded_us=planned.plan.recorded_us,
             stored_us=self._clock.now_us(),
-            queue_id=found.note.queue_id,
-            agent_id=found.note.agent_id,
-            caller=found.note.caller,
-            line=found.note.line,
-            source_sha256=found.measured.digest.sha256,
-            source_bytes=found.measured.digest.size_bytes,
+            queue_id=seen.note.queue_id,
+            agent_id=seen.note.agent_id,
+            caller=seen.note.caller,
+            line=seen.note.line,
+            source_sha256=seen.measured.digest.sha256,
+            source_bytes=seen.measured.digest.size_bytes,
             encryption=encryption,
             copies=found.policy.copies,
         )

@@ -30,6 +30,8 @@ _OPUS_OPTIONS = {
 class EncodedFile:
     """A finished file of encoded sound."""
 
+    in_memory = None
+
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
         self.size_bytes = os.fstat(self._file.fileno()).st_size

@@ -17,7 +17,7 @@ PART_BYTES = 32 * 1024 * 1024
 """A larger object is sent in parts of this size. Each part is hashed once more than the whole: 20 MB in three parts of
 8 MiB cost a fifth more than in one. S3 takes parts from 5 MiB, at most 10,000."""
 PIECE_BYTES = 1024 * 1024
-"""What is read at once: bytes in memory for each recording in hand."""
+"""What is read at once: bytes in memory for each recording in hand. Half a minute of a call fits, and is read once."""
 SILENT_PEAK = 64
 """No sample above this is silence: -54 dB below full scale, quieter than a telephone line's own noise."""
 WAVEFORM_COLUMNS = 2_000
@@ -31,6 +31,8 @@ class Content(Protocol):
     """Bytes that are stored as one object."""
 
     size_bytes: int
+    in_memory: memoryview | None
+    """All of them, where they need not be read."""
 
     def read_into(self, place: memoryview, at: int) -> None:
         """Fill a place with the bytes from `at` on. Raises FileChanged, FolderFailed."""
@@ -62,9 +64,18 @@ class KeptSound:
         self._file = file
         self._shape = shape
         self.size_bytes = shape.size_bytes
+        self.in_memory: memoryview | None = None
+
+    def hold_in(self, place: memoryview) -> None:
+        """Read all of it into a place, and give it from there. Raises FileChanged, FolderFailed."""
+        self.read_into(place[: self.size_bytes], 0)
+        self.in_memory = place[: self.size_bytes]
 
     def read_into(self, place: memoryview, at: int) -> None:
         """Fill a place with the bytes from `at` on. Raises FileChanged, FolderFailed."""
+        if self.in_memory is not None:
+            place[:] = self.in_memory[at : at + len(place)]
+            return
         shape, end = self._shape, at + len(place)
         head = shape.head[at:end]
         place[: len(head)] = head
@@ -89,6 +100,9 @@ def ranges(size_bytes: int, most: int) -> Iterator[tuple[int, int]]:
 
 def pieces(content: Content) -> Iterator[memoryview]:
     """Yield all of a content; each piece is good until the next one is asked for."""
+    if content.in_memory is not None:
+        yield content.in_memory
+        return
     with BLOCKS.block(content.size_bytes) as block:
         for at, size in ranges(content.size_bytes, PIECE_BYTES):
             content.read_into(block[:size], at)

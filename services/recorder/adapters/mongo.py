@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +65,7 @@ class RecordingDocument:
     """The remotes that have, or shall have, a copy."""
 
 
+_FIELDS = tuple(field.name for field in fields(RecordingDocument))
 Written = tuple[RecordingDocument, Waveform | None]
 FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason", "copies")
 """A later try of the same recording changes none of these."""
@@ -199,25 +200,29 @@ class RecordingDocuments:
     def _recordings(self) -> "Collection[dict[str, Any]]":
         recordings = self.database[COLLECTION]
         if not self._has_index:
-            for fields in (["call_id"], ["recorded_us", "_id"], ["caller", "recorded_us"]):
-                recordings.create_index([("tenant_id", ASCENDING), *((name, ASCENDING) for name in fields)])
+            for names in (["call_id"], ["recorded_us", "_id"], ["caller", "recorded_us"]):
+                recordings.create_index([("tenant_id", ASCENDING), *((name, ASCENDING) for name in names)])
             self._has_index = True
         return recordings
 
 
 def _row(document: RecordingDocument, waveform: Waveform | None) -> dict[str, Any]:
     """Return a new recording's row."""
-    fields = asdict(document) | _drawn(waveform)
     moments = {"recorded_at": _moment(document.recorded_us), "stored_at": _moment(document.stored_us)}
-    return {"_id": document.recording_id, **fields, **moments, "copies_left": list(document.copies)}
+    row = _fields_of(document) | _drawn(waveform) | moments
+    return {"_id": document.recording_id, **row, "copies_left": list(document.copies)}
 
 
 def _change(document: RecordingDocument, waveform: Waveform | None) -> UpdateOne:
     """Return what a later try changes."""
     place = {"_id": document.recording_id, "tenant_id": document.tenant_id, "call_id": document.call_id}
-    fields = {name: value for name, value in asdict(document).items() if name not in FIRST_TRYS}
-    fields["recorded_at"] = _moment(document.recorded_us)
-    return UpdateOne({**place, "deleted_us": _STAYS}, {"$set": fields | _drawn(waveform)})
+    changed = {name: value for name, value in _fields_of(document).items() if name not in FIRST_TRYS}
+    changed["recorded_at"] = _moment(document.recorded_us)
+    return UpdateOne({**place, "deleted_us": _STAYS}, {"$set": changed | _drawn(waveform)})
+
+
+def _fields_of(document: RecordingDocument) -> dict[str, Any]:
+    return {name: getattr(document, name) for name in _FIELDS}
 
 
 def _drawn(waveform: Waveform | None) -> dict[str, Any]:
@@ -242,7 +247,7 @@ def document_of(row: dict[str, Any] | None) -> RecordingDocument | None:
     """Return a row as a document."""
     if row is None:
         return None
-    known = {name: row[name] for name in RecordingDocument.__dataclass_fields__ if name in row}
+    known = {name: row[name] for name in _FIELDS if name in row}
     return RecordingDocument(**{**known, "copies": tuple(known.get("copies", ()))})
 
 

@@ -33,6 +33,10 @@ class _Part:
         return self._size
 
     def __iter__(self) -> Iterator[memoryview]:
+        if self._content.in_memory is not None:
+            self._before_each(self._size)
+            yield self._content.in_memory[self._at : self._at + self._size]
+            return
         with BLOCKS.block(self._size) as block:
             for at, size in ranges(self._size, PIECE_BYTES):
                 self._before_each(size)
