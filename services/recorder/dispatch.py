@@ -1,10 +1,14 @@
-"""Gives finished files to a bounded number of workers; a file that failed waits its own pause, the others go on."""
+"""Gives finished files to a bounded number of workers.
+
+A file that failed waits its own pause, the others go on; what is away for all of a company is tried with one of them.
+"""
 
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import gevent
 import structlog
 from gevent.event import Event
 from gevent.queue import Empty, Queue
@@ -12,6 +16,7 @@ from gevent.queue import Empty, Queue
 from services.recorder import metrics
 from services.recorder.domain.backoff import retry_delay_seconds
 from services.recorder.domain.location import Location
+from services.recorder.domain.outage import Outages
 from services.recorder.errors import TryAgain
 from services.recorder.storing import Outcome
 
@@ -39,6 +44,7 @@ class Dispatcher:
         self._queue: Queue[Location] = Queue(maxsize=capacity)
         self._busy: set[Location] = set()
         self._failures: dict[Location, _Failures] = {}
+        self._outages = Outages(self._pause_seconds)
         self._first_seconds = first_seconds
         self._longest_seconds = longest_seconds
         self._failed_in_a_row = 0
@@ -46,9 +52,9 @@ class Dispatcher:
 
     def offer(self, location: Location) -> bool:
         """Queue a file; False when it is queued, pauses after a failure, or the queue is full: the scan asks again."""
-        failures = self._failures.get(location)
-        is_paused = failures is not None and time.monotonic() < failures.not_before
-        if location in self._busy or is_paused or self._queue.full():
+        failures, now = self._failures.get(location), time.monotonic()
+        is_paused = failures is not None and now < failures.not_before
+        if location in self._busy or is_paused or self._queue.full() or not self._outages.admits(location, now):
             return False
         self._busy.add(location)
         self._queue.put_nowait(location)
@@ -62,9 +68,13 @@ class Dispatcher:
             except Empty:
                 continue
             try:
-                self._try(location)
+                if self._outages.holds(location):
+                    gevent.idle()  # thousands may be let go in a row
+                else:
+                    self._try(location)
             finally:
                 self._busy.discard(location)
+                self._outages.left(location)
 
     def trouble(self) -> str:
         """Return why nothing can be stored now, one sentence; empty when all is well."""
@@ -72,13 +82,14 @@ class Dispatcher:
 
     def keep_only(self, locations: set[Location]) -> None:
         """Forget the failures of files that are gone."""
+        self._outages.keep_only(locations)
         self._failures = {place: failures for place, failures in self._failures.items() if place in locations}
 
     def _try(self, location: Location) -> None:
         try:
             outcome = self._store(location)
         except TryAgain as error:
-            self._pause(location, str(error), error.outcome)
+            self._pause(location, str(error), error.outcome, is_outage=error.is_outage)
             return
         except Exception as error:  # the boundary of one file: a bug that it wakes must not stop the others
             log.exception("recording_try_broke", **_names(location))
@@ -88,15 +99,18 @@ class Dispatcher:
         self._failures.pop(location, None)
         if outcome is Outcome.STORED:
             self._failed_in_a_row = 0
+            self._outages.succeeded(location)
         if outcome in (Outcome.STORED, Outcome.QUARANTINED):
             log.info("recording_done", outcome=outcome.value, **_names(location))
 
-    def _pause(self, location: Location, reason: str, outcome: str) -> None:
-        failures = self._failures.setdefault(location, _Failures(0, 0.0))
+    def _pause(self, location: Location, reason: str, outcome: str, *, is_outage: bool = False) -> None:
+        failures, now = self._failures.setdefault(location, _Failures(0, 0.0)), time.monotonic()
         failures.attempts += 1
-        chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
-        pause = retry_delay_seconds(failures.attempts, self._first_seconds, self._longest_seconds, chance)
-        failures.not_before = time.monotonic() + pause
+        pause = self._pause_seconds(failures.attempts)
+        if is_outage:
+            # Longer than its company's: the next one to try is another, in case that this one is to blame.
+            pause = min(pause + self._outages.failed(location, now), self._longest_seconds + self._first_seconds)
+        failures.not_before = now + pause
         self._failed_in_a_row += 1
         self._last_failure = reason
         metrics.UPLOADS.labels(outcome).inc()
@@ -107,6 +121,10 @@ class Dispatcher:
             again_in_seconds=round(pause, 1),
             **_names(location),
         )
+
+    def _pause_seconds(self, attempts: int) -> float:
+        chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
+        return retry_delay_seconds(attempts, self._first_seconds, self._longest_seconds, chance)
 
 
 def _names(location: Location) -> dict[str, str]:

@@ -9,12 +9,15 @@ class TryAgain(RecorderError):
     """Something outside failed for now; the file stays where it is and is tried again after a pause."""
 
     outcome = "failed"
+    is_outage = False
+    """Whether the company's other recordings would most likely fail the same way now."""
 
 
 class StoreFailed(TryAgain):
     """The object store is away, refuses us or fails."""
 
     outcome = "store_failed"
+    is_outage = True
 
 
 class StoreLied(TryAgain):
@@ -27,6 +30,7 @@ class DocumentsFailed(TryAgain):
     """The document store is away or refuses us."""
 
     outcome = "documents_failed"
+    is_outage = True
 
 
 class FolderFailed(TryAgain):

@@ -23,6 +23,7 @@ class NotAnnounced(TryAgain):
     """The broker is away or has not acknowledged."""
 
     outcome = "not_announced"
+    is_outage = True
 
 
 class Producing(Sender, Protocol):

@@ -30,7 +30,7 @@ _OPUS_OPTIONS = {
 class EncodedFile:
     """A finished file of encoded sound."""
 
-    in_memory = None
+    in_memory: memoryview | None = None
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")

@@ -16,6 +16,7 @@ class PoliciesUnknown(TryAgain):
     """The companies' documents were not read yet: nothing is stored by a guess."""
 
     outcome = "policies_unknown"
+    is_outage = True
 
 
 class PolicyReader:

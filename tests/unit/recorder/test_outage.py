@@ -8,16 +8,21 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location, location_of
+from services.recorder.errors import StoreFailed
 from services.recorder.scan import Scanner
 from services.recorder.storing import Outcome
 from tests.unit.recorder.conftest import Node
+from tests.unit.recorder.fakes import MemoryStore
 from tests.unit.recorder.sounds import sound, wav
 from tests.unit.recorder.test_finding import settings
 
-FILES = 20
+FILES = 40
+WORKERS = 4
 SCAN_SECONDS = 2.0
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
 DAY = 86_400.0
@@ -44,17 +49,17 @@ class Service:
 
     def __init__(self, node: Node, clocks: Clocks) -> None:
         self._clocks = clocks
-        self.tries: list[float] = []
+        self.tries: list[Location] = []
         storing = node.storing()
 
         def store(location: Location) -> Outcome:
-            self.tries.append(clocks.passed)
+            self.tries.append(location)
             return storing.store(location)
 
         self._dispatcher = Dispatcher(store, 100, FIRST_SECONDS, LONGEST_SECONDS)
         self._scanner = Scanner(settings(node.root), storing, self._dispatcher, Stillness())
         self._stopping = Event()
-        self._workers = [gevent.spawn(self._dispatcher.work, self._stopping) for _ in range(4)]
+        self._workers = [gevent.spawn(self._dispatcher.work, self._stopping) for _ in range(WORKERS)]
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds / SCAN_SECONDS)):
@@ -91,8 +96,8 @@ def test_a_store_that_is_away_for_ten_minutes_gets_everything_once_whatever_the_
     service.pass_time(300)
     assert len(list(node.root.glob("*/*/*.wav"))) == FILES, "something was deleted that was never stored"
     assert service.trouble()
-    # Each waits longer and longer: some twenty tries in ten minutes, where every look would make three hundred.
-    assert len(service.tries) <= FILES * 30
+    # Those in hand fail; then one tries for all, less and less often: every look would make six thousand tries.
+    assert len(service.tries) <= WORKERS + 30
     node.store.is_away = False
     service.pass_time(LONGEST_SECONDS + SCAN_SECONDS)
     assert not list(node.root.glob("*/*/*.wav"))
@@ -101,3 +106,43 @@ def test_a_store_that_is_away_for_ten_minutes_gets_everything_once_whatever_the_
     assert stored == wanted
     assert len(node.store.puts) == len(node.store.objects) == FILES
     assert sorted(told.recording_id for told in node.announcements.told) == sorted(wanted)
+
+
+class RefusesOne(MemoryStore):
+    """A store that answers nothing but errors for what one company, or one of its recordings, sends."""
+
+    refused = ""
+
+    def put(self, key: str, parts: Iterator[Part], digest: Digest, kind: Kind) -> StoredObject | None:
+        if self.refused in key:
+            raise StoreFailed("the object store answered KMS.NotFoundException")
+        return super().put(key, parts, digest, kind)
+
+
+@pytest.fixture
+def refusing(node: Node) -> RefusesOne:
+    node.store = RefusesOne()
+    return node.store
+
+
+def test_a_company_that_is_refused_holds_up_nobody_else(refusing: RefusesOne, node: Node, service: Service) -> None:
+    refusing.refused = "acme/"
+    for number in range(FILES):
+        node.put(wav(sound(100)), location_of(f"acme/call-1/mine-{number}.wav"))
+        node.put(wav(sound(100)), location_of(f"rival/call-1/theirs-{number}.wav"))
+    service.pass_time(SCAN_SECONDS * 2)
+    assert not list(node.root.glob("rival/*/*.wav"))
+    assert len(list(node.root.glob("acme/*/*.wav"))) == FILES
+
+
+def test_one_recording_that_is_always_refused_holds_up_its_company_for_seconds(
+    refusing: RefusesOne, node: Node, service: Service
+) -> None:
+    refusing.refused = "rec-7"
+    for number in range(10):
+        node.put(wav(sound(100)), location_of(f"acme/call-1/rec-{number}.wav"))
+    service.pass_time(10 * SCAN_SECONDS)
+    assert [path.stem for path in node.root.glob("*/*/*.wav")] == ["rec-7"]
+    refusing.refused = "none"
+    service.pass_time(LONGEST_SECONDS + SCAN_SECONDS)
+    assert not list(node.root.glob("*/*/*.wav"))
