@@ -12,6 +12,7 @@ from services.recorder.adapters.s3 import Kind, Part
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location
 from services.recorder.domain.policy import Policy
+from services.recorder.domain.progress import Step
 from services.recorder.errors import DocumentsFailed, Hostile, StoreFailed
 from services.recorder.ports import Announcements, Documents, KnownPolicies, Store
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -19,6 +20,16 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 
 class Killed(BaseException):
     """The process ended here."""
+
+
+def killed_after(last: Step) -> Callable[[Step, float], None]:
+    """Return what ends the process behind a step."""
+
+    def kill(step: Step, _seconds: float) -> None:
+        if step is last:
+            raise Killed
+
+    return kill
 
 
 @dataclass

@@ -1,0 +1,79 @@
+"""Files that can be no recording of ours end in quarantine with a reason, unread, unfollowed, and take nothing over."""
+
+import os
+
+import pytest
+
+from services.recorder.domain.location import location_of
+from services.recorder.storing import Outcome
+from tests.unit.recorder.conftest import PLACE, Node
+from tests.unit.recorder.sounds import cut, sound, wav
+
+
+def quarantined(node: Node) -> list[bytes]:
+    return [path.read_bytes() for path in (node.root / ".recorder" / "quarantine").glob("*.file")]
+
+
+def test_a_recording_that_died_before_its_first_sound_is_put_aside_and_said(node: Node) -> None:
+    file = cut(wav(b""))
+    node.put(file)
+    assert node.store_it() is Outcome.QUARANTINED
+    assert quarantined(node) == [file]
+    assert not node.store.puts
+
+
+@pytest.mark.parametrize("content", [b"", b"not a wave at all" * 10, b"RIFF"])
+def test_a_file_that_is_no_recording_is_put_aside_and_said(node: Node, content: bytes) -> None:
+    path = node.put(content)
+    assert node.store_it() is Outcome.QUARANTINED
+    assert not path.exists()
+    assert quarantined(node) == [content]
+    ((place, reason),) = node.announcements.failures
+    assert place == PLACE
+    assert reason
+    assert not node.store.puts
+
+
+def test_a_monster_is_put_aside_without_being_read(node: Node) -> None:
+    path = node.put(wav(b""))
+    os.truncate(path, node.max_bytes + 1)
+    assert node.store_it() is Outcome.QUARANTINED
+    assert not node.store.puts
+
+
+def test_links_and_pipes_are_put_aside_and_never_followed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    secret = outside / "secret.wav"
+    secret.write_bytes(wav(sound(100)))
+    folder = node.root / "acme" / "call-1"
+    folder.mkdir(parents=True)
+    (folder / "link.wav").symlink_to(secret)
+    (folder / "hard.wav").hardlink_to(secret)
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "dir.wav").mkdir()
+    (node.root / "acme" / "call-2").symlink_to(outside)
+    names = ["call-1/link", "call-1/hard", "call-1/pipe", "call-1/dir"]
+    for name in names:
+        assert node.store_it(location_of(f"acme/{name}.wav")) is Outcome.QUARANTINED, name
+    assert node.store_it(location_of("acme/call-2/secret.wav")) is Outcome.QUARANTINED
+    assert secret.read_bytes() == wav(sound(100))
+    assert not node.store.objects
+
+
+def test_another_recording_under_a_known_id_is_put_aside_and_the_first_stays(node: Node) -> None:
+    node.put(wav(sound(100, seed=1)))
+    node.store_it()
+    first = dict(node.store.objects)
+    node.put(wav(sound(100, seed=2)))
+    assert node.store_it() is Outcome.QUARANTINED
+    assert node.store.objects == first
+
+
+def test_an_id_of_another_tenant_is_never_taken_over(node: Node) -> None:
+    node.put(wav(sound(100)))
+    node.store_it()
+    other = location_of("rival/call-9/rec-1.wav")
+    node.put(wav(sound(100)), other)
+    assert node.store_it(other) is Outcome.QUARANTINED
+    assert node.documents.rows["rec-1"].tenant_id == "acme"
+    assert len(node.store.objects) == 1
