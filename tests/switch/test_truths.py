@@ -13,12 +13,12 @@ from tests.switch.conftest import Bench, SimulatedSwitch
 from tests.switch.oracle import EventSocket
 
 
-def answered(bench: Bench, commands: EventSocket, events: EventSocket, **variables: str) -> str:
+def answered(bench: Bench, commands: EventSocket, events: EventSocket, phone: str = "answer", **variables: str) -> str:
     """Return an agent's leg that is parked."""
     leg = str(uuid4())
     given = {"ignore_early_media": "true", "origination_uuid": leg, **variables}
     text = ",".join(f"{name}={value}" for name, value in given.items())
-    commands.bgapi(f"originate {{{text}}}{bench.dial('answer')} &park()")
+    commands.bgapi(f"originate {{{text}}}{bench.dial(phone)} &park()")
     events.event_of(leg, "CHANNEL_PARK")
     return leg
 
