@@ -10,6 +10,13 @@ OLDEST_WAITING_SECONDS = Gauge(
 )
 FILES_QUARANTINED = Gauge("ringmaster_recorder_files_quarantined", "Files put aside that wait for a person.")
 UPLOADS = Counter("ringmaster_recorder_uploads_total", "Tries to store a recording, by how they ended.", ["outcome"])
+RECORDINGS_FAILED = Counter(
+    "ringmaster_recorder_recordings_failed_total",
+    "Events recording.failed: recordings that can't be kept, by what became of them.",
+    ["how"],
+)
+PUT_ASIDE, MISSING = (RECORDINGS_FAILED.labels(how) for how in ("put_aside", "missing"))
+"""They are there from the start: an increase from nothing would not be seen."""
 UPLOADED_BYTES = Counter("ringmaster_recorder_uploaded_bytes_total", "Bytes sent to the object store.")
 STEP_SECONDS = Histogram(
     "ringmaster_recorder_step_seconds",

@@ -139,6 +139,7 @@ class Storing:
         if (self._root / location.path).exists():
             return Outcome.UNFINISHED
         self._announcements.failed(location, "the file is not on the node's disk", self._clock.now_us())
+        metrics.MISSING.inc()
         return Outcome.QUARANTINED
 
     def forget_finished(self) -> None:
@@ -149,6 +150,7 @@ class Storing:
     def _put_aside(self, location: Location, reason: str) -> Outcome:
         # The event first: after a kill in between, the file is found again and the same event is sent again.
         self._announcements.failed(location, reason, self._clock.now_us())
+        metrics.PUT_ASIDE.inc()
         in_thread(self._quarantine.put, location.path, reason)
         in_thread(self._forget, location)
         in_thread(self._encoder.files.forget, location)

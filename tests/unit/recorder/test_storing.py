@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.recorder.adapters.disk import claim
 from services.recorder.adapters.mongo import RecordingDocument
@@ -88,9 +89,23 @@ def test_after_a_kill_behind_any_step_the_recording_is_stored_once(node: Node, l
     assert not path.exists()
 
 
-def test_a_recording_that_is_nowhere_is_said_to_be_lost(node: Node) -> None:
+def failed(how: str) -> float:
+    """Return how many recordings were told to have failed, as Prometheus is told it."""
+    return REGISTRY.get_sample_value("ringmaster_recorder_recordings_failed_total", {"how": how}) or 0.0
+
+
+def test_a_recording_that_is_nowhere_is_said_to_be_lost_and_counted_for_the_alert(node: Node) -> None:
+    before = failed("missing")
     assert node.storing().note_missing(PLACE) is Outcome.QUARANTINED
     assert [place for place, _ in node.announcements.failures] == [PLACE]
+    assert failed("missing") == before + 1
+
+
+def test_a_recording_that_is_put_aside_is_counted_for_the_alert(node: Node) -> None:
+    before = failed("put_aside")
+    node.put(b"no sound")
+    assert node.store_it() is Outcome.QUARANTINED
+    assert failed("put_aside") == before + 1
 
 
 def test_a_recording_that_was_stored_before_is_not_said_to_be_lost(node: Node) -> None:
