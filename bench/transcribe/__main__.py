@@ -40,7 +40,7 @@ from local.voices.clips import SAMPLE_RATE
 from services.recorder.adapters.engines.choice import choose
 from services.recorder.adapters.engines.port import Engine, EngineRefused
 from services.recorder.adapters.engines.whisper import Whisper
-from services.recorder.adapters.scribes import KEEP_MEMORY
+from services.recorder.adapters.recogniser_process import environment
 from services.recorder.scribe import Order, Side, write_down
 
 CACHE = Path(os.environ.get("RINGMASTER_TRANSCRIBE_MODELS", "build/models"))
@@ -139,8 +139,8 @@ def measure(language: str, engine: Engine, count: int) -> dict[str, Sum]:
 
 
 def main() -> int:
-    if not os.environ.items() >= KEEP_MEMORY.items():  # read at a process's start only: a scribe is given them too
-        os.execve(sys.executable, [sys.executable, "-m", "bench.transcribe"], os.environ | KEEP_MEMORY)  # noqa: S606 - ourselves
+    if os.environ.items() != environment().items():  # a scribe is started with them too
+        os.execve(sys.executable, [sys.executable, "-m", "bench.transcribe"], environment())  # noqa: S606 - ourselves
     try:
         engine = choose(os.environ.get("BENCH_ENGINE", "embedded:base"), CACHE, threads=1)
     except EngineRefused as error:

@@ -114,7 +114,8 @@ class Intake:
     def _note(self, kind: str, event: Event) -> None:
         if kind == "recording.started":
             started = event.recording_started
-            context = Context(started.queue_id, started.agent_id, event.time.ToMicroseconds())
+            started_us = event.time.ToMicroseconds()
+            context = Context(started.queue_id, started.agent_id, started_us, language=started.language)
             self._transcripts.note_start(started.recording_id, event.tenant_id, context)
             return
         body = getattr(event, kind.replace(".", "_"))
@@ -129,7 +130,7 @@ class Intake:
         if stored.silent:
             return "silent"
         context = self._transcripts.context(stored.recording_id)
-        wishes = wishes_for(document, stored.recording_id, context.queue_id)
+        wishes = wishes_for(document, stored.recording_id, context.queue_id, context.language)
         if wishes is None:
             return "not_wanted"
         subject = Subject(

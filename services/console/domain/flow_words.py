@@ -44,10 +44,10 @@ def _declarations(document: Document) -> Iterator[Fault]:
             if first.setdefault(one["name"], one["type"]) != one["type"]:
                 known = first[one["name"]]
                 yield Fault(path_of([*at, "type"]), f"{one['name']} is a {known} in another flow; a call has one.")
-            yield from _initial(one, at)
+            yield from _initial(one, at, document["languages"])
 
 
-def _initial(variable: Document, at: At) -> Iterator[Fault]:
+def _initial(variable: Document, at: At, languages: list[str]) -> Iterator[Fault]:
     initial = variable.get("initial", "")
     digits = initial.removeprefix("-")
     is_number = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
@@ -57,6 +57,8 @@ def _initial(variable: Document, at: At) -> Iterator[Fault]:
         yield Fault(path_of([*at, "initial"]), "must be true or false.")
     if initial and variable["type"] == "email" and not is_address(initial):
         yield Fault(path_of([*at, "initial"]), "must be one mail address, like olena@example.com.")
+    if initial and variable["type"] == "language" and initial not in languages:
+        yield Fault(path_of([*at, "initial"]), f"must be one of the company's languages: {', '.join(languages)}.")
 
 
 def _uses(document: Document) -> Iterator[Fault]:

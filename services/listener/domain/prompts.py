@@ -18,7 +18,10 @@ _STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class PromptLibrary:
-    """Finds prompts: the tenant's folder first, then the shared one; `uk-UA` falls back to `uk`."""
+    """Finds prompts: in the prompt's language, else the tenant's; in the tenant's folder first, then the shared one.
+
+    `uk-UA` falls back to `uk`: better a prompt in another language than none.
+    """
 
     root: str
     exists: Callable[[str], bool]
@@ -27,12 +30,12 @@ class PromptLibrary:
 
     def sound(self, prompts: Sequence[Prompt], tenant_id: str, language: str) -> str:
         """Return one file name for a list of prompts. Raises UnsafeName for a name that is no file name."""
-        parts = [self._one(prompt, tenant_id, prompt.language or language) for prompt in prompts]
+        parts = [self._one(prompt, tenant_id, (prompt.language or language, language)) for prompt in prompts]
         if not parts:
             return SHORTEST_SILENCE
         return parts[0] if len(parts) == 1 else "file_string://" + "!".join(parts)
 
-    def _one(self, prompt: Prompt, tenant_id: str, language: str) -> str:
+    def _one(self, prompt: Prompt, tenant_id: str, languages: tuple[str, str]) -> str:
         match prompt.WhichOneof("source"):
             case "text":
                 return self._spoken(prompt.text)
@@ -41,12 +44,16 @@ class PromptLibrary:
             case "silence_ms":
                 return f"silence_stream://{max(1, min(prompt.silence_ms, _LONGEST_SILENCE_MS))}"
             case _:
-                return self._file(safe_name(prompt.name), tenant_id, language)
+                return self._file(safe_name(prompt.name), tenant_id, languages)
 
-    def _file(self, name: str, tenant_id: str, language: str) -> str:
-        languages = dict.fromkeys((safe_name(language), safe_name(language.partition("-")[0])))
+    def _file(self, name: str, tenant_id: str, languages: tuple[str, str]) -> str:
         folders = (safe_name(tenant_id), SHARED_FOLDER)
-        candidates = [f"{self.root}/{folder}/{each}/{name}.wav" for folder in folders for each in languages]
+        candidates = [
+            f"{self.root}/{folder}/{safe_name(way)}/{name}.wav"
+            for language in dict.fromkeys(languages)
+            for folder in folders
+            for way in (language, language.partition("-")[0])
+        ]
         found = next((path for path in candidates if self.exists(path)), None)
         return found or candidates[-1]  # FreeSWITCH then says FILE NOT FOUND, and PlaybackFinished tells it
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +14,13 @@ import structlog
 from gevent import subprocess as gevent_subprocess
 from gevent.lock import BoundedSemaphore
 
+from services.recorder.adapters.recogniser_process import environment
 from services.recorder.errors import TryAgain
 from services.recorder.scribe import Order, to_json
 
 START_SECONDS = 120.0
 """How long a model may take to load."""
 MOST_LINE_BYTES = 4 * 1024 * 1024
-KEEP_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""What a recogniser has freed stays with its process (mallopt(3); read at its start only). Whisper's attention takes
-72 MB for each layer, and glibc gives so much back at once: 150,000 page faults, half of the encoder's time."""
 
 log = structlog.get_logger()
 
@@ -95,7 +92,7 @@ class Scribe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[3],
-            env=os.environ | KEEP_MEMORY,
+            env=environment(),
         )
         first = self._next(START_SECONDS)
         if first["told"] == "refused":

@@ -28,6 +28,8 @@ class Context:
     agent_id: str = ""
     started_us: int = 0
     marks: tuple[Mark, ...] = ()
+    language: str = ""
+    """BCP 47, as the call's flow chose it; empty = it chose none."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Transcripts:
             "queue_id": context.queue_id,
             "agent_id": context.agent_id,
             "started_us": context.started_us,
+            "language": context.language,
         }
         with as_documents_failed():
             self._database[CONTEXTS].update_one({"_id": recording_id}, {"$set": news}, upsert=True)
@@ -67,7 +70,9 @@ class Transcripts:
         with as_documents_failed():
             row = self._database[CONTEXTS].find_one({"_id": recording_id}) or {}
         marks = tuple(sorted(Mark(at_us, MarkKind(kind)) for at_us, kind in row.get("marks", {}).values()))
-        return Context(row.get("queue_id", ""), row.get("agent_id", ""), row.get("started_us", 0), marks)
+        return Context(
+            row.get("queue_id", ""), row.get("agent_id", ""), row.get("started_us", 0), marks, row.get("language", "")
+        )
 
     def keep_part(self, recording_id: str, step: Document) -> None:
         """Keep one step that a scribe has told. The same step again replaces itself."""

@@ -263,6 +263,7 @@ def _recording_began(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
     body.path = fact.recording_began.path
     body.caller, body.line = call.caller_number, call.line
     body.actor = call.recording_asked_by if recording_id == call.recording_id else ""
+    body.language = flow.language_of(turn, call)
 
 
 def _recording_finished(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:

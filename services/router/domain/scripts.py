@@ -34,6 +34,11 @@ class Scripts:
         found = (variables.get(name, "") for name, kind in self.types.items() if kind == tn.VARIABLE_TYPE_EMAIL)
         return str(next(filter(None, found), ""))
 
+    def language(self, variables: Mapping[str, str | int | bool]) -> str:
+        """Return the language that a call's flow has chosen, BCP 47; empty when it has chosen none."""
+        found = (variables.get(name, "") for name, kind in self.types.items() if kind == tn.VARIABLE_TYPE_LANGUAGE)
+        return str(next(filter(None, found), ""))
+
     def _compile(self, place: _Place, step: tn.Step) -> None:
         match step.WhichOneof("step"):
             case "say":

@@ -22,6 +22,7 @@ FLOWS = """
     - {name: score, type: number, initial: "3"}
     - {name: vip, type: flag, initial: "false"}
     - {name: mail, type: email, initial: "nobody@example.com"}
+    - {name: tongue, type: language, initial: uk}
   steps:
     - step_id: who
       check_list: {list_id: black}
@@ -106,6 +107,7 @@ BROKEN: list[tuple[str, Any, str, str]] = [
     ("0.variables.1.initial", "x", "flows[0].variables[1].initial", "whole number"),
     ("0.variables.2.initial", "yes", "flows[0].variables[2].initial", "true or false"),
     ("0.variables.3.initial", "a@b, c@d", "flows[0].variables[3].initial", "one mail address"),
+    ("0.variables.4.initial", "de", "flows[0].variables[4].initial", "one of the company's languages"),
     ("0.steps.2.collect.variable", "mail", "flows[0].steps[2].collect.variable", "is of type email"),
     ("0.variables.0.type", "list", "flows[0].variables[0].type", "not known"),
     ("0.variables.0.name", "a b", "flows[0].variables[0].name", "letters, digits"),

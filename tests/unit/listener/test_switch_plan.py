@@ -59,12 +59,13 @@ def test_the_tenants_prompt_goes_before_the_shared_one() -> None:
         pb.Prompt(name="hello"),
         pb.Prompt(name="bye"),
         pb.Prompt(name="bye", language="en"),
+        pb.Prompt(name="hello", language="en"),  # there is none: the company's own language, rather than silence
         pb.Prompt(silence_ms=500),
     ]
     (play,) = wire(play_prompt=pb.PlayPrompt(prompts=prompts))
     assert (
         "file_string:///prompts/acme/uk/hello.wav!/prompts/default/uk/bye.wav!/prompts/default/en/bye.wav"
-        "!silence_stream://500" in play
+        "!/prompts/acme/uk/hello.wav!silence_stream://500" in play
     )
     assert "\nEvent-UUID: c1" in play
 

@@ -55,6 +55,13 @@ def test_a_queue_may_wish_something_else() -> None:
     assert wishes_for(only_one, "r", "support") is None
 
 
+def test_the_language_that_the_call_s_flow_has_chosen_goes_before_the_queue_s_and_the_company_s() -> None:
+    document = tenant(mode=ALL, language="uk")
+    document.transcription.queues.add(queue_id="english", language="en")
+    wishes = [wishes_for(document, "r", queue, chosen) for queue in ("", "english") for chosen in ("", "ru")]
+    assert [one.language for one in wishes if one] == ["uk", "ru", "en", "ru"]
+
+
 def test_so_many_in_a_hundred_are_drawn_and_a_higher_share_holds_the_lower() -> None:
     ids = [f"recording-{number}" for number in range(5_000)]
     drawn = {percent: {one for one in ids if is_drawn(one, percent)} for percent in (1, 10, 50, 100)}

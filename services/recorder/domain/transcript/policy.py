@@ -37,8 +37,12 @@ class Wishes:
     priority: int = 0
 
 
-def wishes_for(document: TenantDocument, recording_id: str, queue_id: str) -> Wishes | None:
-    """Return a tenant's wishes for a recording, None for one that is not to be written down."""
+def wishes_for(document: TenantDocument, recording_id: str, queue_id: str, chosen: str = "") -> Wishes | None:
+    """Return a tenant's wishes for a recording, None for one that is not to be written down.
+
+    `chosen` is the language that the call's flow has chosen: who pressed 2 for English is heard in English, whatever
+    the queue's other callers speak.
+    """
     policy = document.transcription
     queue = next((one for one in policy.queues if one.queue_id == queue_id), None) if queue_id else None
     mode = (queue and queue.mode) or policy.mode
@@ -47,7 +51,7 @@ def wishes_for(document: TenantDocument, recording_id: str, queue_id: str) -> Wi
     sides = (queue and queue.sides) or policy.sides
     return Wishes(
         _SIDES.get(sides, SPEAKERS),
-        (queue and queue.language) or policy.language,
+        chosen or (queue and queue.language) or policy.language,
         tuple(document.languages),
         frozenset(_KEEPS[kind] for kind in policy.keeps if kind in _KEEPS),
         policy.priority + (queue.priority if queue else 0),

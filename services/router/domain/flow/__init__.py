@@ -19,6 +19,7 @@ from services.router.domain.flow.happenings import (
     step_overdue,
 )
 from services.router.domain.flow.lookup import pending
+from services.router.domain.flow.variables import language_of
 
 __all__ = [
     "advance",
@@ -31,6 +32,7 @@ __all__ = [
     "digit_pressed",
     "digits_collected",
     "forward_failed",
+    "language_of",
     "lookup_answered",
     "outside_answered",
     "outside_left",

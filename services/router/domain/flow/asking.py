@@ -47,10 +47,12 @@ def ask(turn: Turn, call: Call, question: cm.CollectDigits) -> None:
 
 
 def named(turn: Turn, call: Call, names: Sequence[str]) -> list[cm.Prompt]:
-    """Return prompts by their names: a file of that name, or the text that the document gives for it."""
-    spoken = configuration_of(turn, call).spoken_prompts
+    """Return prompts by their names, in the call's language: a file of that name, or the document's text."""
+    spoken, chosen = configuration_of(turn, call).spoken_prompts, variables.language_of(turn, call)
     return [
-        cm.Prompt(text=spoken[name].text, language=spoken[name].language) if name in spoken else cm.Prompt(name=name)
+        cm.Prompt(text=spoken[name].text, language=spoken[name].language or chosen)
+        if name in spoken
+        else cm.Prompt(name=name, language=chosen)
         for name in names
     ]
 
@@ -62,7 +64,7 @@ def _play(turn: Turn, call: Call, step: tn.Step) -> None:
 def _say(turn: Turn, call: Call, step: tn.Step) -> None:
     text = configuration_of(turn, call).scripts.texts[call.flow_id, call.step_id]
     spoken = text.filled(variables.for_texts(turn, call))
-    play(turn, call, [cm.Prompt(text=spoken, language=step.say.language)])
+    play(turn, call, [cm.Prompt(text=spoken, language=step.say.language or variables.language_of(turn, call))])
 
 
 def _heard(_turn: Turn, _call: Call, _step: tn.Step, completed: bool) -> Left:  # noqa: FBT001 - as Kind.played says

@@ -16,6 +16,7 @@ from services.router.domain.flow.asking import (
 )
 from services.router.domain.flow.kinds import Left, configuration_of
 from services.router.domain.flow.trying import lets_barge_in
+from services.router.domain.flow.variables import language_of
 from services.router.domain.model import Call
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
@@ -69,7 +70,8 @@ def recorded(turn: Turn, call: Call, step: tn.Step) -> None:
     action = command.recognise_answer
     action.answer_id = answer_id
     action.phrases.extend(phrase for _, phrase in _phrases(step))
-    action.languages.extend(configuration_of(turn, call).document.languages)
+    chosen = language_of(turn, call)
+    action.languages.extend([chosen] if chosen else configuration_of(turn, call).document.languages)
     call.step_command_id = command.command_id
     call.step_phase = f"{_RECOGNISING}:{_number(call)}"
     turn.set_timer("step", call.call_id, RECOGNISE_MS)

@@ -31,12 +31,21 @@ def begin(turn: Turn, call: Call, flow: tn.Flow) -> None:
 
 def keep(turn: Turn, call: Call, name: str, value: Value) -> None:
     """Set a variable. Raises Unsuitable."""
-    kinds = turn.state.configurations[call.version].scripts.types
+    configuration = turn.state.configurations[call.version]
+    kinds = configuration.scripts.types
     if name not in kinds:
         raise Unsuitable(f"there is no variable {name}")
     if name not in call.variables and len(call.variables) >= MOST_VARIABLES:
         raise Unsuitable(f"a call has {MOST_VARIABLES} variables at most")
-    call.variables[name] = _as_declared(value, kinds[name])
+    kept = _as_declared(value, kinds[name])
+    if kinds[name] == tn.VARIABLE_TYPE_LANGUAGE and kept not in configuration.document.languages:
+        raise Unsuitable("it is none of the company's languages")
+    call.variables[name] = kept
+
+
+def language_of(turn: Turn, call: Call) -> str:
+    """Return the language that the flow has chosen for a call, BCP 47; empty = none."""
+    return turn.state.configurations[call.version].scripts.language(call.variables)
 
 
 def facts(turn: Turn, call: Call) -> dict[str, Value]:

@@ -1858,6 +1858,7 @@ class RecordingStarted(_message.Message):
     CALLER_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     agent_id: _builtins.str
@@ -1874,6 +1875,8 @@ class RecordingStarted(_message.Message):
     """The line, E.164."""
     actor: _builtins.str
     """Who asked for it; empty = the policy."""
+    language: _builtins.str
+    """BCP 47: the language that the call's flow has chosen; empty = none."""
     def __init__(
         self,
         *,
@@ -1885,10 +1888,11 @@ class RecordingStarted(_message.Message):
         caller: _builtins.str = ...,
         line: _builtins.str = ...,
         actor: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "line", b"line", "node", b"node", "path", b"path", "queue_id", b"queue_id", "recording_id", b"recording_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "caller", b"caller", "language", b"language", "line", b"line", "node", b"node", "path", b"path", "queue_id", b"queue_id", "recording_id", b"recording_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

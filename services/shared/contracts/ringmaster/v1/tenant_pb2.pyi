@@ -187,6 +187,10 @@ class _VariableTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Variable
     """True or false."""
     VARIABLE_TYPE_EMAIL: _VariableType.ValueType  # 4
     """One mail address. The first such variable that a call has is where its caller is written to (SPEC 3.8)."""
+    VARIABLE_TYPE_LANGUAGE: _VariableType.ValueType  # 5
+    """One of the company's languages, BCP 47. The first such variable that a call has is the language of the call: its
+    prompts and texts are in it where nothing else is said, and its talks are written down in it (SPEC 6.4).
+    """
 
 class VariableType(_VariableType, metaclass=_VariableTypeEnumTypeWrapper):
     """VariableType is what a variable holds."""
@@ -201,6 +205,10 @@ VARIABLE_TYPE_FLAG: VariableType.ValueType  # 3
 """True or false."""
 VARIABLE_TYPE_EMAIL: VariableType.ValueType  # 4
 """One mail address. The first such variable that a call has is where its caller is written to (SPEC 3.8)."""
+VARIABLE_TYPE_LANGUAGE: VariableType.ValueType  # 5
+"""One of the company's languages, BCP 47. The first such variable that a call has is the language of the call: its
+prompts and texts are in it where nothing else is said, and its talks are written down in it (SPEC 6.4).
+"""
 Global___VariableType: _TypeAlias = VariableType  # noqa: Y015
 
 class _ConsentMode:
