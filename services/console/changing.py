@@ -24,6 +24,7 @@ from services.shared.bus.record import Record
 from services.shared.bus.topics import DOCUMENT_REPLIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import document_pb2 as doc
+from services.shared.sentence import Sentence, sentence
 
 Document = dict[str, Any]
 
@@ -44,9 +45,13 @@ log = structlog.get_logger()
 class _Refused(Exception):
     """A request ends with this reply."""
 
-    def __init__(self, problem: str, detail: str, faults: Iterable[doc.DocumentFault] = ()) -> None:
+    def __init__(
+        self, problem: str, detail: str, faults: Iterable[doc.DocumentFault] = (), by: Version | None = None
+    ) -> None:
         super().__init__(detail)
         self.reply = doc.DocumentReply(problem=problem, detail=detail, faults=faults)
+        if by is not None:
+            self.reply.version, self.reply.actor = by.number, by.actor
 
 
 class DocumentDesk:
@@ -149,7 +154,7 @@ class DocumentDesk:
             seen = {}
         if entry_of(seen, part, wish.part_id) != entry_of(head.document, part, wish.part_id):
             detail = f"{head.actor} has applied version {head.number} meanwhile: look at {wish.part_id} again."
-            raise _Refused("changed-meanwhile", detail)
+            raise _Refused("changed-meanwhile", detail, by=head)
 
 
 def shown_of(document: Document) -> Document:
@@ -178,26 +183,31 @@ def _entry_of(wish: doc.ChangeDocument, part: str) -> Document | None:
     if not wish.words:
         return None
     if len(wish.words) > MOST_BYTES:
-        raise _faulty([Fault("", f"is longer than {MOST_BYTES} bytes.")], "")
+        raise _faulty([Fault("", sentence("is longer than {most} bytes.", most=MOST_BYTES))], "")
     try:
         entry = orjson.loads(wish.words)
     except orjson.JSONDecodeError as error:
-        raise _faulty([Fault("", f"is not JSON: {error}.")], "") from error
+        raise _faulty([Fault("", sentence("is not JSON: {why}.", why=error))], "") from error
     if not isinstance(entry, dict):
-        raise _faulty([Fault("", "is not an object.")], "")
+        raise _faulty([Fault("", sentence("is not an object."))], "")
     if entry.get(KEYS[part]) != wish.part_id:
-        raise _Refused(
-            "bad-document",
-            "The id is that of another one.",
-            [doc.DocumentFault(path=KEYS[part], field=KEYS[part], message=f"must be {wish.part_id}.")],
-        )
+        fault = _fault(Fault(KEYS[part], sentence("must be {what}.", what=wish.part_id)), KEYS[part])
+        raise _Refused("bad-document", "The id is that of another one.", [fault])
     return entry
 
 
 def _faulty(faults: list[Fault], place: str) -> _Refused:
-    listed = [doc.DocumentFault(path=one.path, field=within(one.path, place), message=one.message) for one in faults]
+    listed = [_fault(one, within(one.path, place)) for one in faults]
     count = "1 fault" if len(listed) == 1 else f"{len(listed)} faults"
     return _Refused("bad-document", f"The document would have {count}; nothing was changed.", listed)
+
+
+def _fault(fault: Fault, field: str) -> doc.DocumentFault:
+    told = doc.DocumentFault(path=fault.path, field=field, message=fault.message)
+    if isinstance(fault.message, Sentence):
+        told.template = fault.message.template
+        told.values.update(fault.message.values)
+    return told
 
 
 def _told(

@@ -17,6 +17,8 @@ from typing import Any, Final
 sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
 import cel  # noqa: E402 - without its command line
 
+from services.shared.sentence import sentence  # noqa: E402 - after it
+
 MAX_CHARACTERS: Final = 1_000
 MAX_WORDS: Final = 250
 MAX_DEPTH: Final = 20
@@ -43,6 +45,10 @@ _REFUSALS: Final = (ValueError, TypeError, RuntimeError, ArithmeticError, Lookup
 
 class BadExpression(ValueError):
     """The text is no condition that we take: the author's fault, said in one sentence."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.sentence = sentence(template, **values)
+        super().__init__(self.sentence)
 
 
 class Unanswered(Exception):
@@ -88,17 +94,19 @@ def _words(text: str) -> list[tuple[str, str]]:
     if not text.strip():
         raise BadExpression("The expression is empty; write a condition.")
     if len(text) > MAX_CHARACTERS:
-        raise BadExpression(f"The expression is longer than {MAX_CHARACTERS} characters; split it into steps.")
+        raise BadExpression(
+            "The expression is longer than {most} characters; split it into steps.", most=MAX_CHARACTERS
+        )
     found, at = [], 0
     while at < len(text):
         match = _WORD.match(text, at)
         if match is None:
-            raise BadExpression(f"Character {at + 1} can't stand there; use names, numbers, texts and operators.")
+            raise BadExpression("Character {at} can't stand there; use names, numbers, texts and operators.", at=at + 1)
         if match.lastgroup != "space":
             found.append((str(match.lastgroup), match.group()))
         at = match.end()
     if len(found) > MAX_WORDS:
-        raise BadExpression(f"The expression has more than {MAX_WORDS} words; split it into steps.")
+        raise BadExpression("The expression has more than {most} words; split it into steps.", most=MAX_WORDS)
     return found
 
 
@@ -112,15 +120,17 @@ def _check_names(words: list[tuple[str, str]], known: Mapping[str, frozenset[str
         is_called = index + 1 < len(words) and words[index + 1][1] == "("
         if is_called:
             if word not in FUNCTIONS:
-                raise BadExpression(f"There is no function {word}; known are {', '.join(sorted(FUNCTIONS))}.")
+                raise BadExpression(
+                    "There is no function {word}; known are {known}.", word=word, known=", ".join(sorted(FUNCTIONS))
+                )
         elif before == ".":
             used.add(_field(words, index, known))
         elif word not in known:
-            raise BadExpression(f"There is no {word}; known are {', '.join(sorted(known))}.")
+            raise BadExpression("There is no {word}; known are {known}.", word=word, known=", ".join(sorted(known)))
         elif known[word] is None:
             used.add(word)
         elif index + 1 >= len(words) or words[index + 1][1] != ".":
-            raise BadExpression(f"Say which one of {word} is meant, for example {word}.name.")
+            raise BadExpression("Say which one of {word} is meant, for example {word}.name.", word=word)
     return frozenset(used)
 
 
@@ -128,9 +138,9 @@ def _field(words: list[tuple[str, str]], index: int, known: Mapping[str, frozens
     owner, field = words[index - 2][1] if index > 1 else "", words[index][1]
     fields = known.get(owner)
     if fields is None:
-        raise BadExpression(f"{owner[:40]} has no field {field}.")
+        raise BadExpression("{owner} has no field {field}.", owner=owner[:40], field=field)
     if field not in fields:
-        raise BadExpression(f"There is no {owner}.{field}; declare it first.")
+        raise BadExpression("There is no {owner}.{field}; declare it first.", owner=owner, field=field)
     return f"{owner}.{field}"
 
 
@@ -141,7 +151,7 @@ def _check_depth(words: list[tuple[str, str]]) -> None:
         depth += (word in ("(", "[", "?")) - (word in (")", "]"))
         signs = signs + 1 if kind == "sign" and word in ("!", "-") else 0
         if depth + signs > MAX_DEPTH:
-            raise BadExpression(f"The expression nests deeper than {MAX_DEPTH}; split it into steps.")
+            raise BadExpression("The expression nests deeper than {most}; split it into steps.", most=MAX_DEPTH)
 
 
 def _check_patterns(words: list[tuple[str, str]]) -> None:
@@ -154,11 +164,15 @@ def _check_patterns(words: list[tuple[str, str]]) -> None:
         if len(following) < 3 or following[1][0] != "text" or following[2][1] != ")":  # noqa: PLR2004 - ( text )
             raise BadExpression("matches takes a pattern that is written out, as in caller.matches('^[+]38').")
         if "{" in following[1][1] or len(following[1][1]) > MAX_PATTERN or patterns > MAX_PATTERNS:
-            raise BadExpression(f"A pattern has up to {MAX_PATTERN} characters and no {{; {MAX_PATTERNS} at most.")
+            raise BadExpression(
+                "A pattern has up to {length} characters and no {{; {most} at most.",
+                length=MAX_PATTERN,
+                most=MAX_PATTERNS,
+            )
         try:
             cel.compile(f"''.matches({following[1][1]})").execute({})
         except _REFUSALS as error:
-            raise BadExpression(f"{following[1][1]} is no regular expression.") from error
+            raise BadExpression("{text} is no regular expression.", text=following[1][1]) from error
 
 
 def _why(error: Exception) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.shared.expressions import Value
+from services.shared.sentence import sentence
 
 MAX_CHARACTERS: Final = 1_000
 MAX_PLACES: Final = 50
@@ -21,6 +22,10 @@ _PLACE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 class BadTemplate(ValueError):
     """The text is no template: the author's fault, said in one sentence."""
 
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.sentence = sentence(template, **values)
+        super().__init__(self.sentence)
+
 
 class Template:
     """One text, parsed once. Immutable."""
@@ -30,7 +35,7 @@ class Template:
     def __init__(self, text: str, known: frozenset[str]) -> None:
         """Parse; `{{` and `}}` are braces. Raises BadTemplate for a name that is not known."""
         if len(text) > MAX_CHARACTERS:
-            raise BadTemplate(f"The text is longer than {MAX_CHARACTERS} characters; make it shorter.")
+            raise BadTemplate("The text is longer than {most} characters; make it shorter.", most=MAX_CHARACTERS)
         literals, names, literal, at = [], [], "", 0
         for match in _PLACE.finditer(text):
             literal += text[at : match.start()]
@@ -40,14 +45,15 @@ class Template:
                 continue
             name = match.group(1)
             if name is None:
-                raise BadTemplate(f"Character {match.start() + 1} is a single brace; write it twice.")
+                raise BadTemplate("Character {at} is a single brace; write it twice.", at=match.start() + 1)
             if name.strip() not in known:
-                raise BadTemplate(f"There is no {{{name.strip()[:64]}}}; known are {', '.join(sorted(known))}.")
+                all_known, place = ", ".join(sorted(known)), name.strip()[:64]
+                raise BadTemplate("There is no {{{place}}}; known are {known}.", place=place, known=all_known)
             literals.append(literal)
             names.append(name.strip())
             literal = ""
         if len(names) > MAX_PLACES:
-            raise BadTemplate(f"The text has more than {MAX_PLACES} places to fill; make it shorter.")
+            raise BadTemplate("The text has more than {most} places to fill; make it shorter.", most=MAX_PLACES)
         self._literals = (*literals, literal + text[at:])
         self.names = tuple(names)
 

@@ -9,8 +9,12 @@ from jsonschema import Draft202012Validator, ValidationError
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.schema import SCHEMA
 from services.shared.json_schema import validator_of
+from services.shared.sentence import Sentence, sentence
 
 MAX_FAULTS: Final = 500
+_ONE_LINE: Final = 12
+_ALL_KNOWN: Final = " It must be one of {known}."
+"""Said where the values are so few that they fit a line."""
 _TYPES: Final = {
     "string": "a text",
     "integer": "a whole number",
@@ -31,16 +35,18 @@ def faults_of_shape(document: Any, validator: Draft202012Validator | None = None
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    sentence = _SENTENCES.get(str(error.validator))
+    say = _SENTENCES.get(str(error.validator))
     if error.validator == "required":
         yield from _missing(error)
     elif error.validator == "additionalProperties":
         yield from _unknown(error)
     elif error.validator == "oneOf":
         choices = [choice["required"][0] for choice in _as_any(error.validator_value)]
-        yield Fault(path_of(error.absolute_path), f"must have exactly one of {', '.join(choices)}.")
+        yield Fault(
+            path_of(error.absolute_path), sentence("must have exactly one of {choices}.", choices=", ".join(choices))
+        )
     else:
-        yield Fault(path_of(error.absolute_path), sentence(error) if sentence else f"{error.message[:200]}.")
+        yield Fault(path_of(error.absolute_path), say(error) if say else f"{error.message[:200]}.")
 
 
 def _missing(error: ValidationError) -> Iterator[Fault]:
@@ -48,14 +54,18 @@ def _missing(error: ValidationError) -> Iterator[Fault]:
     required: list[str] = _as_any(error.validator_value)
     for name in required:
         if name not in _as_any(error.instance):
-            yield Fault(path_of([*error.absolute_path, name]), "is missing.")
+            yield Fault(path_of([*error.absolute_path, name]), sentence("is missing."))
 
 
 def _unknown(error: ValidationError) -> Iterator[Fault]:
     known = error.schema.get("properties", {})  # type: ignore[union-attr]  # a schema of ours is always a mapping
     for name in _as_any(error.instance):
         if name not in known:
-            yield Fault(path_of([*error.absolute_path, _short(name)]), "is not a field." + _hint(name, list(known)))
+            close = _close(name, list(known))
+            hinted = (
+                sentence("is not a field. Did you mean {hint}?", hint=close) if close else sentence("is not a field.")
+            )
+            yield Fault(path_of([*error.absolute_path, _short(name)]), hinted)
 
 
 def _as_any(value: Any) -> Any:
@@ -63,9 +73,8 @@ def _as_any(value: Any) -> Any:
     return value
 
 
-def _hint(word: object, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(word)[:64], known, 1)
-    return f" Did you mean {close[0]}?" if close else ""
+def _close(word: object, known: list[str]) -> str:
+    return next(iter(difflib.get_close_matches(str(word)[:64], known, 1)), "")
 
 
 def _short(value: object) -> str:
@@ -74,28 +83,35 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - the length of a readable quotation
 
 
-def _of_enum(error: ValidationError) -> str:
+def _of_enum(error: ValidationError) -> Sentence:
     known = [str(value) for value in _as_any(error.validator_value)]
-    shown = f" It must be one of {', '.join(known)}." if len(known) <= 12 else ""  # noqa: PLR2004 - one line
-    return f"{_short(error.instance)} is not known.{_hint(error.instance, known)}{shown}"
+    values = {"value": _short(error.instance), "hint": _close(error.instance, known), "known": ", ".join(known)}
+    hint = " Did you mean {hint}?" if values["hint"] else ""
+    return sentence("{value} is not known." + hint + (_ALL_KNOWN if len(known) <= _ONE_LINE else ""), **values)
 
 
-def _of_pattern(error: ValidationError) -> str:
+def _of_pattern(error: ValidationError) -> Sentence:
     meaning = error.schema.get("description", "of another form")  # type: ignore[union-attr]  # ours is a mapping
-    return f"{_short(error.instance)} must be {meaning}."
+    return sentence("{value} must be {meaning}.", value=_short(error.instance), meaning=meaning)
 
 
-_SENTENCES: Final[dict[str, Callable[[ValidationError], str]]] = {
+def _counted(template: str) -> Callable[[ValidationError], Sentence]:
+    return lambda error: sentence(template, count=error.validator_value)
+
+
+_SENTENCES: Final[dict[str, Callable[[ValidationError], Sentence]]] = {
     "enum": _of_enum,
     "pattern": _of_pattern,
-    "type": lambda error: f"must be {_TYPES.get(str(error.validator_value), error.validator_value)}.",
-    "minimum": lambda error: f"must be at least {error.validator_value}.",
-    "maximum": lambda error: f"must be at most {error.validator_value}.",
-    "minItems": lambda error: f"needs at least {error.validator_value}.",
-    "maxItems": lambda error: f"has more than {error.validator_value} entries.",
-    "maxProperties": lambda error: f"has more than {error.validator_value} entries.",
-    "minLength": lambda error: f"needs at least {error.validator_value} characters.",
-    "maxLength": lambda error: f"has more than {error.validator_value} characters.",
-    "uniqueItems": lambda _error: "names something twice.",
+    "type": lambda error: sentence(
+        "must be {what}.", what=_TYPES.get(str(error.validator_value), error.validator_value)
+    ),
+    "minimum": _counted("must be at least {count}."),
+    "maximum": _counted("must be at most {count}."),
+    "minItems": _counted("needs at least {count}."),
+    "maxItems": _counted("has more than {count} entries."),
+    "maxProperties": _counted("has more than {count} entries."),
+    "minLength": _counted("needs at least {count} characters."),
+    "maxLength": _counted("has more than {count} characters."),
+    "uniqueItems": lambda _error: sentence("names something twice."),
 }
 _TENANT: Final = validator_of(SCHEMA)

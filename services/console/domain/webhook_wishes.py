@@ -6,6 +6,7 @@ import orjson
 
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.url import complaint_about_url
+from services.shared.sentence import sentence
 
 # RFC 9110, 5.1.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", re.ASCII)
@@ -24,10 +25,11 @@ def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
     """Find what one endpoint asks for and can't get (SPEC 7.3)."""
     at: list[str | int] = ["webhooks", index]
     if 0 < hook.get("timeout_ms", 0) < _MIN_TIMEOUT_MS:
-        complaint = f"is too short: give a try at least {_MIN_TIMEOUT_MS} ms, or 0 for the platform's time."
-        yield Fault(path_of([*at, "timeout_ms"]), complaint)
+        words = "is too short: give a try at least {least} ms, or 0 for the platform's time."
+        yield Fault(path_of([*at, "timeout_ms"]), sentence(words, least=_MIN_TIMEOUT_MS))
     if hook.get("batch_wait_ms") and not hook.get("batch_events"):
-        yield Fault(path_of([*at, "batch_wait_ms"]), "means nothing alone: say batch_events, how many come together.")
+        alone = sentence("means nothing alone: say batch_events, how many come together.")
+        yield Fault(path_of([*at, "batch_wait_ms"]), alone)
     if "template" in hook:
         yield from _template_faults(hook, at)
     if "oauth" in hook:
@@ -41,27 +43,29 @@ def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
 def _oauth_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Fault]:
     complaint = complaint_about_url(hook["oauth"]["token_url"])
     if complaint or not hook["oauth"]["token_url"].startswith("https://"):
-        yield Fault(path_of([*at, "oauth", "token_url"]), complaint or "must begin with https://: a secret goes there.")
+        plain = sentence("must begin with https://: a secret goes there.")
+        yield Fault(path_of([*at, "oauth", "token_url"]), complaint or plain)
     if any(name.lower() == "authorization" for name in hook.get("headers", {})):
-        yield Fault(path_of([*at, "headers", "Authorization"]), "and oauth exclude each other: leave one of them out.")
+        both = sentence("and oauth exclude each other: leave one of them out.")
+        yield Fault(path_of([*at, "headers", "Authorization"]), both)
 
 
 def _template_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Fault]:
     if hook.get("thin"):
-        yield Fault(path_of([*at, "thin"]), "and a template exclude each other: leave one of them out.")
+        yield Fault(path_of([*at, "thin"]), sentence("and a template exclude each other: leave one of them out."))
     if not hook["template"]:
         return
     try:
         orjson.loads(hook["template"])
     except ValueError as error:
-        complaint = f'must be JSON with places like "{{{{data.line}}}}" inside its texts: {error}.'
-        yield Fault(path_of([*at, "template"]), complaint)
+        words = 'must be JSON with places like "{{{{data.line}}}}" inside its texts: {why}.'
+        yield Fault(path_of([*at, "template"]), sentence(words, why=error))
 
 
 def _header_faults(name: str, earlier: set[str], at: list[str | int]) -> Iterator[Fault]:
     if not _HEADER_NAME.fullmatch(name):
-        yield Fault(path_of(at), "is no header name: use letters, digits and hyphens.")
+        yield Fault(path_of(at), sentence("is no header name: use letters, digits and hyphens."))
     elif name.lower() in _PLATFORM_HEADERS:
-        yield Fault(path_of(at), "is set by the platform itself: leave it out.")
+        yield Fault(path_of(at), sentence("is set by the platform itself: leave it out."))
     elif name.lower() in earlier:
-        yield Fault(path_of(at), "is there twice: header names don't tell capitals from small letters.")
+        yield Fault(path_of(at), sentence("is there twice: header names don't tell capitals from small letters."))

@@ -112,8 +112,9 @@ class _Clerk:
             detail = "The console does not answer. Look at the document before you ask again: it may have changed."
             raise Refusal(problem(503, "no-answer", detail))
         if not reply.accepted:
-            faults = [{"path": one.path, "field": one.field, "message": one.message} for one in reply.faults]
-            extra = {"faults": faults} if faults else {}
+            extra: dict[str, Any] = {"faults": [_fault(one) for one in reply.faults]} if reply.faults else {}
+            if reply.version:
+                extra |= {"version": reply.version, "actor": reply.actor}
             raise Refusal(problem(_STATUS.get(reply.problem, 409), reply.problem, reply.detail, **extra))
         return reply
 
@@ -139,6 +140,11 @@ class _Clerk:
                 {"path": one.path, "before": _value(one.before), "after": _value(one.after)} for one in reply.changes
             ],
         }
+
+
+def _fault(fault: doc.DocumentFault) -> dict[str, Any]:
+    told = {"path": fault.path, "field": fault.field, "message": fault.message}
+    return told | ({"template": fault.template, "values": dict(fault.values)} if fault.template else {})
 
 
 def _first_secret(secrets: SecretBook, tenant_id: str, secret_ref: str) -> dict[str, str]:

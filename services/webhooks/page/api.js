@@ -1,4 +1,7 @@
-// Asks the service. Every refusal is an Error whose message is the service's own sentence.
+// Asks the service. Every refusal is an Error whose message is one sentence in the page's language: that of the problem's
+// kind where it is known, else the service's own.
+
+import { sayProblem } from "./faults.js";
 
 /** Ask for something; `tenant` goes along where a token is of all companies. */
 export async function ask(path, { tenant, method = "GET", body, headers = {} } = {}) {
@@ -11,7 +14,7 @@ export async function ask(path, { tenant, method = "GET", body, headers = {} } =
   }
   const answer = await fetch(address, options);
   const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw Object.assign(new Error(document.detail ?? `${answer.status}`), { status: answer.status, faults: document.faults });
+  if (!answer.ok) throw Object.assign(new Error(sayProblem(document, answer.status)), { status: answer.status, faults: document.faults });
   return document;
 }
 

@@ -1,6 +1,7 @@
 // A form over one part of the company's document: fields and JSON show the same draft, faults stand at their fields.
 // Whatever somebody named is written as text, never as markup.
 
+import { sayFault } from "./faults.js";
 import { moment, say } from "./words.js";
 
 export function element(name, className, text) {
@@ -125,9 +126,9 @@ export class Editor {
       const field = this.#fieldOf(fault.field);
       if (field) {
         field.setAttribute("aria-invalid", "true");
-        field.closest("label").append(element("small", "fault", fault.message));
+        field.closest("label").append(element("small", "fault", sayFault(fault)));
         first ??= field;
-      } else this.form.querySelector(".faults").append(element("li", "", [fault.path, fault.message].filter(Boolean).join(" ")));
+      } else this.form.querySelector(".faults").append(element("li", "", [fault.path, sayFault(fault)].filter(Boolean).join(" ")));
     }
     first?.focus();
   }

@@ -74,7 +74,8 @@ def test_a_rule_is_made_on_the_page_tried_on_the_past_and_saved(
     eye.do("wait_text", selector="#rule .said", text="Нічого не відрізняється від чинного.", ms=WITHIN_MS)
     eye.do("fill", selector="[data-path=condition]", value="event.")
     eye.do("press", selector="#rehearse", key="Enter")
-    eye.do("see", selector="label:has([data-path=condition][aria-invalid]) .fault", ms=WITHIN_MS)
+    wrong = "label:has([data-path=condition][aria-invalid]) .fault"
+    eye.do("wait_text", selector=wrong, text="Вираз не вдається прочитати: подивіться на дії CEL.", ms=WITHIN_MS)
     eye.do("fill", selector="[data-path='window.count']", value="2")
     eye.do("fill", selector="[data-path=condition]", value="")
     eye.do("press", selector="#rehearse", key="Enter")

@@ -24,15 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cringmaster/v1/document.proto\x12\rringmaster.v1\"\xd0\x01\n\x0f\x44ocumentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x10\n\x08until_ms\x18\x05 \x01(\x03\x12+\n\x04show\x18\n \x01(\x0b\x32\x1b.ringmaster.v1.ShowDocumentH\x00\x12/\n\x06\x63hange\x18\x0b \x01(\x0b\x32\x1d.ringmaster.v1.ChangeDocumentH\x00\x42\t\n\x07request\"\x0e\n\x0cShowDocument\"\x85\x01\n\x0e\x43hangeDocument\x12)\n\x04part\x18\x01 \x01(\x0e\x32\x1b.ringmaster.v1.DocumentPart\x12\x0f\n\x07part_id\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x01(\x0c\x12\x14\n\x0cseen_version\x18\x04 \x01(\r\x12\x12\n\nis_preview\x18\x05 \x01(\x08\"\x8d\x02\n\rDocumentReply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12,\n\x06\x66\x61ults\x18\x05 \x03(\x0b\x32\x1c.ringmaster.v1.DocumentFault\x12\x0f\n\x07version\x18\x06 \x01(\r\x12\r\n\x05\x61\x63tor\x18\x07 \x01(\t\x12\x12\n\napplied_ms\x18\x08 \x01(\x03\x12\x14\n\x0cis_published\x18\t \x01(\x08\x12.\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1d.ringmaster.v1.DocumentChange\x12\r\n\x05shown\x18\x0b \x01(\x0c\"=\n\rDocumentFault\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"=\n\x0e\x44ocumentChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t*`\n\x0c\x44ocumentPart\x12\x1d\n\x19\x44OCUMENT_PART_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44OCUMENT_PART_RULE\x10\x01\x12\x19\n\x15\x44OCUMENT_PART_WEBHOOK\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cringmaster/v1/document.proto\x12\rringmaster.v1\"\xd0\x01\n\x0f\x44ocumentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x10\n\x08until_ms\x18\x05 \x01(\x03\x12+\n\x04show\x18\n \x01(\x0b\x32\x1b.ringmaster.v1.ShowDocumentH\x00\x12/\n\x06\x63hange\x18\x0b \x01(\x0b\x32\x1d.ringmaster.v1.ChangeDocumentH\x00\x42\t\n\x07request\"\x0e\n\x0cShowDocument\"\x85\x01\n\x0e\x43hangeDocument\x12)\n\x04part\x18\x01 \x01(\x0e\x32\x1b.ringmaster.v1.DocumentPart\x12\x0f\n\x07part_id\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x01(\x0c\x12\x14\n\x0cseen_version\x18\x04 \x01(\r\x12\x12\n\nis_preview\x18\x05 \x01(\x08\"\x8d\x02\n\rDocumentReply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12,\n\x06\x66\x61ults\x18\x05 \x03(\x0b\x32\x1c.ringmaster.v1.DocumentFault\x12\x0f\n\x07version\x18\x06 \x01(\r\x12\r\n\x05\x61\x63tor\x18\x07 \x01(\t\x12\x12\n\napplied_ms\x18\x08 \x01(\x03\x12\x14\n\x0cis_published\x18\t \x01(\x08\x12.\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1d.ringmaster.v1.DocumentChange\x12\r\n\x05shown\x18\x0b \x01(\x0c\"\xb8\x01\n\rDocumentFault\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08template\x18\x04 \x01(\t\x12\x38\n\x06values\x18\x05 \x03(\x0b\x32(.ringmaster.v1.DocumentFault.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x0e\x44ocumentChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t*`\n\x0c\x44ocumentPart\x12\x1d\n\x19\x44OCUMENT_PART_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44OCUMENT_PART_RULE\x10\x01\x12\x19\n\x15\x44OCUMENT_PART_WEBHOOK\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.document_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTPART']._serialized_start=808
-  _globals['_DOCUMENTPART']._serialized_end=904
+  _globals['_DOCUMENTFAULT_VALUESENTRY']._loaded_options = None
+  _globals['_DOCUMENTFAULT_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_DOCUMENTPART']._serialized_start=932
+  _globals['_DOCUMENTPART']._serialized_end=1028
   _globals['_DOCUMENTREQUEST']._serialized_start=48
   _globals['_DOCUMENTREQUEST']._serialized_end=256
   _globals['_SHOWDOCUMENT']._serialized_start=258
@@ -41,8 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEDOCUMENT']._serialized_end=408
   _globals['_DOCUMENTREPLY']._serialized_start=411
   _globals['_DOCUMENTREPLY']._serialized_end=680
-  _globals['_DOCUMENTFAULT']._serialized_start=682
-  _globals['_DOCUMENTFAULT']._serialized_end=743
-  _globals['_DOCUMENTCHANGE']._serialized_start=745
-  _globals['_DOCUMENTCHANGE']._serialized_end=806
+  _globals['_DOCUMENTFAULT']._serialized_start=683
+  _globals['_DOCUMENTFAULT']._serialized_end=867
+  _globals['_DOCUMENTFAULT_VALUESENTRY']._serialized_start=822
+  _globals['_DOCUMENTFAULT_VALUESENTRY']._serialized_end=867
+  _globals['_DOCUMENTCHANGE']._serialized_start=869
+  _globals['_DOCUMENTCHANGE']._serialized_end=930
 # @@protoc_insertion_point(module_scope)
