@@ -13,13 +13,14 @@ import orjson
 
 from services.console.adapters.mongo import MongoTenantStore
 from services.console.domain.claims import faults_between
+from services.console.domain.merging import parts_of
 from services.console.domain.schema import SCHEMA
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.domain.yaml_text import MAX_BYTES
 from services.console.publishing import Publisher
 from services.console.settings import StoreSettings
 from services.console.store import StoreUnavailable, VersionTaken
-from services.console.tenancy import Applied, NoSuchVersion, Tenancy
+from services.console.tenancy import Applied, ChangedOnThePage, NoSuchVersion, Tenancy
 from services.shared.bus.errors import BusError
 from services.shared.bus.producer import Producer
 from services.shared.chassis.clock import Clock
@@ -87,9 +88,9 @@ def _validate(options: argparse.Namespace) -> int:
 def _diff(options: argparse.Namespace) -> int:
     documents = load(options.files)
     with _tenancy() as tenancy:
-        for name, document in documents:
+        for name, file in documents:
             with _named(name):
-                found = tenancy.diff(document)
+                found = tenancy.diff(_upon_the_page(tenancy, file, options))
             _say(f"{name}: {len(found)} changes" if found else f"{name}: nothing changes")
             for change in found:
                 _say(f"  {change}")
@@ -99,11 +100,22 @@ def _diff(options: argparse.Namespace) -> int:
 def _apply(options: argparse.Namespace) -> int:
     documents, code = load(options.files), EXIT_DONE
     with _tenancy() as tenancy:
-        for name, document in documents:
+        for name, file in documents:
             with _named(name):
-                applied = tenancy.apply(document, ACTOR)
+                document = _upon_the_page(tenancy, file, options)
+                applied = tenancy.apply(document, ACTOR, filed=parts_of(file))
             code = max(code, _told(applied))
     return code
+
+
+def _upon_the_page(tenancy: Tenancy, file: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is applied: the file, with what was changed on the page since, unless --replace takes it whole."""
+    if options.replace:
+        return file
+    found = tenancy.upon_the_page(file, ACTOR)
+    for line in found.kept:
+        _say(f"{file['tenant_id']}: {line}")
+    return found.document
 
 
 def _told(applied: Applied) -> int:
@@ -142,6 +154,11 @@ def _named(name: str) -> Iterator[None]:
         yield
     except BadDocument as error:
         raise Refused([f"{name}: {fault}" for fault in error.faults]) from error
+    except ChangedOnThePage as error:
+        advice = (
+            f"{name}: nothing was applied. Put it into the file as it is in force, or take --replace: the file wins."
+        )
+        raise Refused([*(f"{name}: {line}" for line in error.lines), advice]) from error
 
 
 @contextmanager
@@ -167,7 +184,10 @@ def _parser() -> argparse.ArgumentParser:
         ("diff", "show what applying documents would change"),
         ("apply", "put documents in force"),
     ):
-        commands.add_parser(name, help=text).add_argument("files", nargs="+", metavar="FILE")
+        command = commands.add_parser(name, help=text)
+        command.add_argument("files", nargs="+", metavar="FILE")
+        if name != "validate":
+            command.add_argument("--replace", action="store_true", help="also over what was changed on the page since")
     history = commands.add_parser("history", help="list a company's versions, the newest first")
     history.add_argument("tenant")
     history.add_argument("--limit", type=int, default=20)

@@ -24,6 +24,8 @@ class Version:
     is_published: bool = False
     request_id: str = ""
     """Of the request that applied it, where that may be sent again."""
+    filed: dict[str, Any] | None = None
+    """Rules and endpoints as the file had them that was applied, where a file was: a page may have kept others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class TenantStore(Protocol):
         """Add a version; raise VersionTaken when its number is there already."""
 
     def rewrite(self, version: Version) -> None:
-        """Put another document and contract in the place of those of a version that is there; nothing else changes."""
+        """Put other documents and another contract in the place of those of a version that is there."""
 
     def unpublished(self) -> list[tuple[str, int]]:
         """Return (tenant, number) of the versions that may not be on the bus yet."""

@@ -1,11 +1,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 from services.console.claiming import claim_all, conflicts
 from services.console.domain.difference import Change, changes
 from services.console.domain.fault import Fault
 from services.console.domain.list_entries import kept_in, without
+from services.console.domain.merging import Entry, merged, parts_of
+from services.console.domain.parts import entry_of
 from services.console.domain.translation import complete, to_contract
 from services.console.domain.validation import BadDocument, checked
 from services.console.publishing import Publisher
@@ -15,6 +18,10 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
 Document = dict[str, Any]
+
+
+MOST_LOOKED_AT: Final = 500
+"""So many versions are looked back for the file that was applied last."""
 
 
 class NoSuchVersion(LookupError):
@@ -38,6 +45,22 @@ class Struck:
     black_lists: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What a file comes to upon what is in force; `kept` says of what stays as the page has it who made it so."""
+
+    document: Document
+    kept: tuple[str, ...] = ()
+
+
+class ChangedOnThePage(Exception):
+    """A file changes what somebody has changed on the page since the file was applied last. Nothing was applied."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
 ERASER = "erasure"
 """Who applies a document without a person's entries."""
 
@@ -50,10 +73,11 @@ class Tenancy:
         self._publisher = publisher
         self._clock = clock
 
-    def apply(self, document: Document, actor: str, request_id: str = "") -> Applied:
+    def apply(self, document: Document, actor: str, request_id: str = "", filed: Document | None = None) -> Applied:
         """Put a document in force. Safe to repeat, and to be killed anywhere: the next call ends what this one began.
 
-        A request id that has applied a version before applies nothing: that version is returned.
+        A request id that has applied a version before applies nothing: that version is returned. `filed` are the parts
+        of the file that the document is made of, where it is (see `upon_the_page`).
         Raises BadDocument, VersionTaken, StoreUnavailable. A broker that is away delays it only: see `is_published`.
         """
         checked(document)
@@ -63,15 +87,33 @@ class Tenancy:
             return Applied(former, is_new=False, is_published=former.is_published or self._publish(former))
         head = self._store.head(tenant_id)
         if head is not None and _bytes_of(document, head.number) == _bytes_of(head.document, head.number):
+            if filed is not None and filed != head.filed:
+                self._store.rewrite(replace(head, filed=filed))
             return Applied(head, is_new=False, is_published=head.is_published or self._publish(head))
         faults = claim_all(self._store, tenant_id, document, self._wall_ms)
         if faults:
             raise BadDocument(faults)
         number = head.number + 1 if head else 1
         contract, now_ms = _bytes_of(document, number), self._clock.now_ms()
-        version = Version(tenant_id, number, document, contract, actor, now_ms, request_id=request_id)
+        version = Version(tenant_id, number, document, contract, actor, now_ms, request_id=request_id, filed=filed)
         self._store.append(version)
         return Applied(version, is_new=True, is_published=self._publish(version))
+
+    def upon_the_page(self, file: Document, actor: str) -> Filed:
+        """Return a file's document with what the page has changed since this actor's last file (ADR 35).
+
+        Raises ChangedOnThePage, BadDocument, StoreUnavailable.
+        """
+        checked(file)
+        history = self._store.history(file["tenant_id"], MOST_LOOKED_AT)
+        if not history:
+            return Filed(file)
+        found = merged(file, _former_file(history, actor), history[0].document)
+        if found.clashes:
+            raise ChangedOnThePage(
+                [f"{one}: {_since(history, one)}, and the file changes it too." for one in found.clashes]
+            )
+        return Filed(found.document, tuple(f"{one}: {_since(history, one)}; it stays so." for one in found.kept))
 
     def diff(self, document: Document) -> list[Change]:
         """Return what `apply` would change. Raises BadDocument, also for lines that are another tenant's now."""
@@ -131,6 +173,26 @@ class Tenancy:
 
     def _wall_ms(self) -> int:
         return int(self._clock.wall() * 1000)
+
+
+def _former_file(history: list[Version], actor: str) -> Document:
+    """Return the parts of the file that was applied last; empty ones where none of these versions is a file's."""
+    for version in history:
+        if version.filed is not None:
+            return version.filed
+        if version.actor == actor:
+            return parts_of(version.document)
+    return {}
+
+
+def _since(history: list[Version], entry: Entry) -> str:
+    """Say who has made an entry as it is in force."""
+    now = entry_of(history[0].document, entry.part, entry.entry_id)
+    done = "has taken it out" if now is None else "has changed it"
+    for later, earlier in pairwise(history):
+        if entry_of(earlier.document, entry.part, entry.entry_id) != now:
+            return f"{later.actor} {done} (version {later.number})"
+    return f"{history[-1].actor} {done} (version {history[-1].number} or before)"
 
 
 def another_tenant(document: Any, tenant_id: str) -> list[Fault]:

@@ -44,7 +44,9 @@ class MemoryTenantStore:
         """Put another document in the place of a version's."""
         place = (version.tenant_id, version.number)
         known = self._versions[place]
-        self._versions[place] = replace(known, document=version.document, contract=version.contract)
+        self._versions[place] = replace(
+            known, document=version.document, contract=version.contract, filed=version.filed
+        )
 
     def unpublished(self) -> list[tuple[str, int]]:
         """Return what may not be on the bus yet."""

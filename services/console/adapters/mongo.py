@@ -85,6 +85,7 @@ class MongoTenantStore:
             "applied_ms": version.applied_ms,
             "is_published": version.is_published,
             "request_id": version.request_id,
+            "filed": _text(version.filed),
         }
         try:
             self._versions.insert_one(document)
@@ -94,7 +95,11 @@ class MongoTenantStore:
     @_store
     def rewrite(self, version: Version) -> None:
         """Put another document in the place of a version's."""
-        changed = {"document": orjson.dumps(version.document).decode(), "contract": version.contract}
+        changed = {
+            "document": orjson.dumps(version.document).decode(),
+            "contract": version.contract,
+            "filed": _text(version.filed),
+        }
         self._versions.update_one({"_id": _name(version.tenant_id, version.number)}, {"$set": changed})
 
     @_store
@@ -172,4 +177,9 @@ def _version(found: Document) -> Version:
         applied_ms=found["applied_ms"],
         is_published=found["is_published"],
         request_id=found.get("request_id", ""),
+        filed=orjson.loads(found["filed"]) if found.get("filed") else None,
     )
+
+
+def _text(parts: Document | None) -> str:
+    return "" if parts is None else orjson.dumps(parts).decode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -55,11 +56,14 @@ def test_history_goes_on_below_a_number_and_a_request_is_found_by_its_id(store: 
 def test_a_version_is_rewritten_in_place_and_keeps_the_rest(store: TenantStore) -> None:
     store.append(replace(version(1), request_id="r1"))
     store.append(version(2))
-    store.rewrite(replace(version(1), document={"name": "Nobody"}, contract=b"other", actor="erasure"))
+    filed: dict[str, Any] = {"rules": [{"rule_id": "late"}], "webhooks": []}
+    store.rewrite(replace(version(1), document={"name": "Nobody"}, contract=b"other", actor="erasure", filed=filed))
     assert store.version("acme", 1) == replace(
-        version(1), request_id="r1", document={"name": "Nobody"}, contract=b"other"
+        version(1), request_id="r1", document={"name": "Nobody"}, contract=b"other", filed=filed
     )
-    assert store.head("acme") == version(2)
+    store.append(replace(version(3), filed=filed))
+    assert [one.filed for one in store.history("acme", 3)] == [filed, None, filed]
+    assert store.version("acme", 2) == version(2)
 
 
 def test_reports_of_erasures_are_kept_in_place_of_older_ones(request: pytest.FixtureRequest) -> None:
