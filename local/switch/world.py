@@ -217,7 +217,10 @@ class World:
         return {"calls": self.truth.all_calls(), "offers": self.truth.all_offers(), "dials": self.truth.all_dials()}
 
     def legs(self) -> list[dict[str, Any]]:
-        """Return every leg that lives, and what it hears: a partner, a room, somebody whom it listens to."""
+        """Return every leg that lives, what it hears (a partner, a room, somebody whom it listens to), and what runs.
+
+        An application stays named until the next one begins; `response` is what it, or the last question, came to.
+        """
         rooms = {
             member.leg.uuid: room.name for room in self.switch.conferences.values() for member in room.members.values()
         }
@@ -243,6 +246,8 @@ def _heard_by(leg: Leg, room: str) -> dict[str, Any]:
         "listens_to": variables.get("current_application_data") if listens else "",
         "heard_by_customer": listens and variables.get("eavesdrop_whisper_aleg") == "true",
         "heard_by_agent": listens and variables.get("eavesdrop_whisper_bleg") == "true",
+        "application": variables.get("current_application") or "",
+        "response": variables.get("current_application_response") or variables.get("read_result") or "",
     }
 
 

@@ -3,9 +3,16 @@
 from services.listener.adapters.sip_route import SipRoute
 from services.listener.adapters.switch_plan import Planner
 from services.listener.domain.directory import Directory
-from services.listener.domain.headers import DIGITS_VARIABLE, PROMPTS_PREFIX
+from services.listener.domain.headers import (
+    DIGITS_VARIABLE,
+    PROBE_PREFIX,
+    PROBE_VARIABLE,
+    PROMPTS_PREFIX,
+    RESPONSE_VARIABLE,
+)
 from services.listener.domain.prompts import PromptLibrary
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.esl import commands as esl
 from services.shared.outbound.address import AddressGuard
 from tests.switch.conftest import Bench
 from tests.switch.oracle import Event, EventSocket
@@ -102,4 +109,37 @@ def test_a_digit_that_is_pressed_while_the_caller_hears_what_was_wrong_is_the_ne
     bench.press(caller, "2")
     commands.api(f"uuid_break {caller}")
     assert answer_of(events, caller).get(f"variable_{DIGITS_VARIABLE}") == "2"
+    ends(commands, events, caller)
+
+
+def test_what_is_executed_locked_behind_a_question_runs_when_that_is_over(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    """So the listener learns after a gap of a question whose end it did not see."""
+    caller = parked_caller(bench, events)
+    ask(commands, caller, heard_out=True, timeout_ms=600)
+    value, event_id = f"{PROBE_VARIABLE}=question", f"{PROBE_PREFIX}question"
+    commands.send(esl.execute(caller, "set", value, event_id=event_id, lock=True).decode())
+    commands.reply()
+    type_during_the_prompt(bench, commands, events, caller, "1")
+    events.event_of(caller, "CHANNEL_EXECUTE_COMPLETE", Application_UUID=event_id)
+    ended = [event["Application-UUID"] for event in events.of_leg(caller) if "COMPLETE" in event["Event-Name"]]
+    assert ended.index("question") < ended.index(event_id)
+    ends(commands, events, caller)
+
+
+def test_a_prompt_has_no_response_while_it_plays_and_one_when_it_has_ended(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    caller = parked_caller(bench, events)
+    for prompt in ("first", "second"):
+        commands.send(esl.execute(caller, "playback", f"silence_stream://{PROMPT_MS}", event_id=prompt).decode())
+        commands.reply()
+        started = len([event for event in events.of_leg(caller) if event["Event-Name"] == "PLAYBACK_START"])
+        events.times(caller, "PLAYBACK_START", started + 1)
+        assert commands.api(f"uuid_getvar {caller} {RESPONSE_VARIABLE}").strip() == "_undef_"
+        commands.api(f"uuid_break {caller}")
+        events.times(caller, "PLAYBACK_STOP", started + 1)
+        events.event_of(caller, "CHANNEL_EXECUTE_COMPLETE", Application_UUID=prompt)
+        assert commands.api(f"uuid_getvar {caller} {RESPONSE_VARIABLE}").strip() == "FILE PLAYED"
     ends(commands, events, caller)

@@ -13,7 +13,7 @@ from gevent.event import Event as Flag
 from services.listener import metrics
 from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
-from services.listener.adapters.switch_port import SwitchPort, take_picture
+from services.listener.adapters.switch_port import SwitchPort, probe, take_picture
 from services.listener.domain.reconciliation import Reconciler
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -237,11 +237,19 @@ class Pump:
         difference = self.records_of_ended(picture.gone) + self._reconciler.difference(picture, now_us)
         metrics.RECONCILED.inc(len(difference))
         self._publish(difference)
+        self._probe()
         log.info("reconciled", legs=len(self._legs.live), facts=len(difference), gap=bool(self._gap_from_us))
         self._gap_from_us, self._gap_reason, self.trouble = 0, "", ""
         self._seen_us = max(self._seen_us, now_us)
         self.ready.set()
         self._look_again.set()
+
+    def _probe(self) -> None:
+        """Learn of questions that were lost with the connection, or whose end was: nobody waits for a time-out."""
+        try:
+            probe(self._switch, self._reconciler.unsure())
+        except NotSent as error:
+            log.warning("not_probed", reason=str(error))  # the next session reconciles anew
 
     def _tenants(self) -> list[str]:
         return list(dict.fromkeys([*self._directory.tenants, *(leg.tenant_id for leg in self._legs.live.values())]))

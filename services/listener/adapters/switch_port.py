@@ -7,6 +7,9 @@ from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
     LINE_VARIABLE,
+    PROBE_PREFIX,
+    PROBE_VARIABLE,
+    RESPONSE_VARIABLE,
     TENANT_VARIABLE,
 )
 from services.listener.domain.reconciliation import (
@@ -79,7 +82,20 @@ def take_picture(switch: SwitchPort, reconciler: Reconciler) -> Picture:
     doubtful = reconciler.doubtful(listed)
     alive = _ask(switch, [("uuid_exists", leg_id) for leg_id in doubtful])
     gone = frozenset(leg_id for leg_id, text in zip(doubtful, alive, strict=True) if text == "false")
-    return Picture(listed, bridges, registered, gone, _variables(switch, reconciler.unknown(listed)))
+    playing = [leg_id for leg_id in reconciler.playing(listed) if leg_id not in gone]
+    responses = _ask(switch, [("uuid_getvar", leg_id, RESPONSE_VARIABLE) for leg_id in playing])
+    played = frozenset(leg_id for leg_id, text in zip(playing, responses, strict=True) if _is_set(text))
+    return Picture(listed, bridges, registered, gone, _variables(switch, reconciler.unknown(listed)), played)
+
+
+def probe(switch: SwitchPort, questions: Iterable[tuple[str, str]]) -> None:
+    """Have something without effect executed behind each question (leg, command): its end is told as an event.
+
+    Questions are locked, so FreeSWITCH keeps the order. Replies are not waited for. Raises NotSent.
+    """
+    for leg_id, command_id in questions:
+        value, event_id = f"{PROBE_VARIABLE}={command_id}", PROBE_PREFIX + command_id
+        switch.submit(esl.execute(leg_id, "set", value, event_id=event_id, lock=True))
 
 
 def _variables(switch: SwitchPort, leg_ids: Sequence[str]) -> dict[str, OwnVariables]:
@@ -87,9 +103,14 @@ def _variables(switch: SwitchPort, leg_ids: Sequence[str]) -> dict[str, OwnVaria
     answers = iter(_ask(switch, [("uuid_getvar", leg_id, name) for leg_id in leg_ids for name in names]))
     found = {}
     for leg_id in leg_ids:
-        values = ["" if text in _UNDEFINED or text.startswith("-") else text for text in (next(answers) for _ in names)]
+        values = [text if _is_set(text) else "" for text in (next(answers) for _ in names)]
         found[leg_id] = OwnVariables(*values)
     return found
+
+
+def _is_set(text: str) -> bool:
+    """Whether uuid_getvar returned a value."""
+    return text not in _UNDEFINED and not text.startswith("-")
 
 
 def _ask(switch: SwitchPort, questions: Iterable[tuple[str, ...]]) -> list[str]:

@@ -1,9 +1,11 @@
 """Builds the inputs that the listener tells. Fields are set one by one: half the cost of keyword arguments."""
 
-from services.listener.domain.legs import Leg
+from services.listener.domain.legs import Asked, Leg
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command, CommandOutcome, CommandResult
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
+from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT, SwitchFact
+
+ERROR_MISSED = "the end was missed in a gap"
 
 
 class FactBuilder:
@@ -28,6 +30,19 @@ class FactBuilder:
         fact.leg_id = leg.leg_id
         if leg.call_id:
             fact.call_id = leg.call_id
+        return told
+
+    def of_missed_end(self, leg: Leg, command_id: str, asked: Asked, occurred_us: int) -> Input:
+        """Tell the end of something asked that nobody saw: a prompt that failed, a question that got no answer."""
+        told = self.of_leg(leg, 0, occurred_us)
+        if asked is Asked.PLAYBACK:
+            told.fact.playback_finished.command_id = command_id
+            told.fact.playback_finished.error = ERROR_MISSED
+        elif asked is Asked.ANSWER:
+            told.fact.answer_recorded.command_id = command_id
+        else:
+            told.fact.digits_collected.command_id = command_id
+            told.fact.digits_collected.outcome = COLLECT_OUTCOME_TIMEOUT
         return told
 
     def of_switch(self, tenant_id: str, occurred_us: int, switch_sequence: int = 0) -> Input:

@@ -30,6 +30,11 @@ LINE_VARIABLE = "ringmaster_line"
 DIGITS_VARIABLE = "ringmaster_digits"
 PROMPTS_PREFIX = "prompts."
 """Before a question's command id: the application that plays its prompts to their end."""
+PROBE_PREFIX = "probe."
+"""Before a question's command id: what is executed behind it after a gap. Its end says that the question is over."""
+PROBE_VARIABLE = "ringmaster_probe"
+RESPONSE_VARIABLE = "current_application_response"
+"""What an application answered; not set while it runs."""
 MASKED_DIGIT = "?"
 
 BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")

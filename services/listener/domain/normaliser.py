@@ -18,6 +18,7 @@ from services.listener.domain.headers import (
     HANGUP,
     MASKED_DIGIT,
     PHONE,
+    PROBE_PREFIX,
     PROMPTS_PREFIX,
     SUBCLASSES,
     SwitchEvent,
@@ -208,7 +209,7 @@ class Normaliser:
         if asked is None:
             if command_id.removeprefix(PROMPTS_PREFIX) in leg.asked:
                 leg.has_pressed = False  # prompts that are heard out have ended: what was pressed so far is no answer
-            return None
+            return self._probed(leg, command_id.removeprefix(PROBE_PREFIX), number(values[2]))
         if leg.leg_id in self.legs.live:
             self.legs.touch(leg)
         if asked is Asked.MUSIC:
@@ -229,6 +230,14 @@ class Normaliser:
             if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
                 collected.digits = digits
         return told
+
+    def _probed(self, leg: Leg, command_id: str, occurred_us: int) -> Input | None:
+        """Tell the end of a question behind which a probe has run: it was never written, or has ended in the gap."""
+        asked = leg.asked.pop(command_id, None)
+        if asked is None:
+            return None
+        self.legs.touch(leg)
+        return self.facts.of_missed_end(leg, command_id, asked, occurred_us)
 
     def pressed(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """DTMF: told outside a question; inside one it belongs to the answer."""

@@ -5,22 +5,24 @@ FreeSWITCH's lists lag (wire truth 19): a leg is missing from them at its birth 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.listener.domain.legs import Asked, Leg
 from services.listener.domain.normaliser import Normaliser, tell_side
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT
 
 CAUSE_MISSED = "NORMAL_UNSPECIFIED"
 """The cause of a hang-up that nobody saw."""
 CAUSE_RESTARTED = "SYSTEM_SHUTDOWN"
 """The cause of every leg that a restart took along."""
-ERROR_MISSED = "the end was missed in a gap"
 
-_ASKING = {"playback", "play_and_get_digits"}
+_ASKING = {"playback", "flush_dtmf", "play_and_get_digits", "record"}
+"""What works on prompts and questions, or worked on one: the list names an application until another one begins."""
+_TOLD = frozenset({Asked.PLAYBACK, Asked.DIGITS, Asked.ANSWER})
+_LOCKED = frozenset({Asked.DIGITS, Asked.ANSWER})
+"""What runs locked: nothing is executed behind it before it ends."""
 _MICROSECONDS = 1_000_000
 
 
@@ -67,6 +69,8 @@ class Picture:
     registered: tuple[Registered, ...] | None
     gone: frozenset[str]
     variables: Mapping[str, OwnVariables]
+    played: frozenset[str] = frozenset()
+    """Legs on which the last prompt has ended."""
 
 
 def read_channels(text: str) -> tuple[ListedLeg, ...]:
@@ -139,6 +143,16 @@ class Reconciler:
             told.append(restarted)
         return told + [self._lost(leg, now_us, CAUSE_RESTARTED) for leg in list(self.legs.live.values())]
 
+    def playing(self, listed: Iterable[ListedLeg]) -> list[str]:
+        """Return listed legs whose prompt may have ended unseen: ask for their RESPONSE_VARIABLE."""
+        found = ((each.leg_id, self.legs.live.get(each.leg_id)) for each in listed if each.application == "playback")
+        return [leg_id for leg_id, leg in found if leg is not None and Asked.PLAYBACK in leg.asked.values()]
+
+    def unsure(self) -> list[tuple[str, str]]:
+        """Return leg and command of each question that was perhaps never written, or has ended unseen."""
+        legs = self.legs.live.values()
+        return [(leg.leg_id, command) for leg in legs for command, asked in leg.asked.items() if asked in _LOCKED]
+
     def difference(self, picture: Picture, now_us: int) -> list[Input]:
         """Tell everything in which the picture differs from what was told: hang-ups first, they free people."""
         lost = [self.legs.live[leg_id] for leg_id in sorted(picture.gone) if leg_id in self.legs.live]
@@ -190,7 +204,9 @@ class Reconciler:
             told.append(self.facts.of_leg(leg, 0, now_us))
             told[-1].fact.leg_parked.line = leg.line
         if listed.application not in _ASKING:
-            told += self._ended_asks(leg, now_us)
+            told += self._ended_asks(leg, now_us, _TOLD)
+        elif leg.leg_id in picture.played:
+            told += self._ended_asks(leg, now_us, {Asked.PLAYBACK})
         self.legs.touch(leg)
         return told
 
@@ -206,24 +222,12 @@ class Reconciler:
             told.append(self.normaliser.born(leg, values, reconciled=True))
         return leg
 
-    def _ended_asks(self, leg: Leg, now_us: int) -> list[Input]:
+    def _ended_asks(self, leg: Leg, now_us: int, kinds: Collection[Asked]) -> list[Input]:
         """Tell the ends of prompts and questions that no application works on any more."""
-        told = []
-        for command_id, asked in leg.asked.items():
-            if asked is Asked.MUSIC:
-                continue
-            ended = self.facts.of_leg(leg, 0, now_us)
-            if asked is Asked.PLAYBACK:
-                ended.fact.playback_finished.command_id = command_id
-                ended.fact.playback_finished.error = ERROR_MISSED
-            elif asked is Asked.ANSWER:
-                ended.fact.answer_recorded.command_id = command_id
-            else:
-                ended.fact.digits_collected.command_id = command_id
-                ended.fact.digits_collected.outcome = COLLECT_OUTCOME_TIMEOUT
-            told.append(ended)
-        leg.asked.clear()
-        return told
+        over = {command_id: asked for command_id, asked in leg.asked.items() if asked in kinds}
+        for command_id in over:
+            del leg.asked[command_id]
+        return [self.facts.of_missed_end(leg, command_id, asked, now_us) for command_id, asked in over.items()]
 
     def _bridges(self, picture: Picture, now_us: int) -> list[Input]:
         """Tell every parting before every meeting: a leg may have changed its partner in the gap."""

@@ -72,8 +72,14 @@ class SwitchProcess:
         caller = {"patience": 3600, "talk": 3600, "digits": ["2"], "digit_delay": 0.3, "lingers": 0.2}
         return str(self._post("/call", {"line": LINE, **caller, **fields})["uuid"])
 
+    def leg(self, leg_id: str) -> dict[str, Any]:
+        return next(dict(leg) for leg in self._open("/legs") if leg["uuid"] == leg_id)
+
     def move_phone(self, leg_id: str, **fields: Any) -> None:
         self._post(f"/legs/{leg_id}", fields)
+
+    def break_connections(self) -> None:
+        self._post("/faults", {"fault": "drop_connections"})
 
     def change_agent(self, agent: str, **fields: Any) -> None:
         self._post(f"/agents/{agent}", fields)
@@ -156,10 +162,10 @@ class Platform:
         assert audit is not None
         wait_until(lambda: audit._kept.place == records.stat().st_size, "the records are settled")
 
-    def call_in(self) -> str:
+    def call_in(self, **fields: Any) -> str:
         """Let somebody call once the listener is ready; return the leg when it is parked."""
         wait_until(self.is_ready, "the listener is ready")
-        leg = self.switch.call()
+        leg = self.switch.call(**fields)
         assert self.fact(leg, "leg_parked").leg_parked.line == LINE
         return leg
 

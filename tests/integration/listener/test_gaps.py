@@ -1,6 +1,15 @@
 """The listener, the switch and the connection die at bad moments; the tenant's log tells the truth afterwards."""
 
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from services.listener.adapters.switch_port import Pending
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.contracts.ringmaster.v1.switch_pb2 import COLLECT_OUTCOME_TIMEOUT
+from services.shared.esl.commands import Command
+from services.shared.esl.errors import OutcomeUnknown
 from services.shared.testing.waiting import wait_until
 from tests.integration.listener.conftest import Platform, SwitchProcess
 
@@ -115,3 +124,68 @@ def test_a_wrong_password_is_said_and_tried_again(platform: Platform) -> None:
     wait_until(lambda: "password" in listener.ready()[1], "the sentence about the password")
     assert not listener.ready()[0]
     assert platform.inputs() == []
+
+
+SILENCE = pb.Prompt(silence_ms=400)
+
+
+class Lossy:
+    """Sends to the switch, until a command is lost with its connection: written here, never read there."""
+
+    def __init__(self, submit: Callable[[Command], Pending], lost: str, switch: SwitchProcess) -> None:
+        self._submit = submit
+        self._lost = lost
+        self._switch = switch
+
+    def __call__(self, command: Command) -> Pending:
+        if self._lost and self._lost in command.decode():
+            self._lost = ""
+            self._switch.break_connections()
+            return self
+        return self._submit(command)
+
+    def get(self, timeout: float) -> NoReturn:
+        raise OutcomeUnknown(f"the session ended within {timeout:g} s")
+
+
+@pytest.mark.parametrize("lost", ["execute-app-name: playback", "execute-app-name: play_and_get_digits"])
+def test_a_question_that_is_lost_with_the_connection_while_it_is_written_is_told_as_unanswered(
+    platform: Platform, switch: SwitchProcess, lost: str
+) -> None:
+    listener = platform.start()
+    leg = platform.call_in()
+    listener.client.submit = Lossy(listener.client.submit, lost, switch)  # type: ignore[assignment,method-assign]
+    question = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=60_000, prompts_first=True)
+    platform.command(command_id="c1", call_id=leg, leg_id=leg, collect_digits=question)
+    collected = platform.fact(leg, "digits_collected").digits_collected
+    assert (collected.command_id, collected.outcome) == ("c1", COLLECT_OUTCOME_TIMEOUT)
+    assert platform.result("c1").outcome == pb.COMMAND_OUTCOME_UNKNOWN
+
+
+def test_a_question_that_goes_on_through_a_gap_is_answered_after_it(platform: Platform, switch: SwitchProcess) -> None:
+    platform.start()
+    leg = platform.call_in(digits=[])
+    question = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=60_000, prompts_first=True)
+    platform.command(command_id="c1", call_id=leg, leg_id=leg, collect_digits=question)
+    platform.result("c1")
+    platform.crash()
+    platform.start()
+    wait_until(platform.is_ready, "the listener is ready again")
+    wait_until(lambda: switch.leg(leg)["application"] == "play_and_get_digits", "the question is asked")
+    switch.move_phone(leg, does="press", digit="2")
+    collected = platform.fact(leg, "digits_collected").digits_collected
+    assert (collected.command_id, collected.digits) == ("c1", "2")
+
+
+def test_prompts_and_questions_that_end_in_a_gap_are_told_after_it(platform: Platform, switch: SwitchProcess) -> None:
+    platform.start()
+    asked, heard = platform.call_in(digits=[]), platform.call_in(digits=[])
+    question = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=300)
+    platform.command(command_id="c1", call_id=asked, leg_id=asked, collect_digits=question)
+    platform.command(command_id="c2", call_id=heard, leg_id=heard, play_prompt=pb.PlayPrompt(prompts=[SILENCE]))
+    assert {platform.result(each).outcome for each in ("c1", "c2")} == {pb.COMMAND_OUTCOME_DONE}
+    platform.crash()
+    wait_until(lambda: switch.leg(asked)["response"] and switch.leg(heard)["response"], "both are over")
+    platform.start()
+    assert platform.fact(asked, "digits_collected").digits_collected.outcome == COLLECT_OUTCOME_TIMEOUT
+    assert platform.fact(heard, "playback_finished").playback_finished.command_id == "c2"
