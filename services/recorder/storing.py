@@ -188,7 +188,7 @@ class Storing:
         self, progress: Progress, location: Location, file: ClaimedFile, found: _Inspected, planned: _Planned
     ) -> RecordingDocument:
         with self._step(progress, Step.UPLOAD):
-            answer = self._upload(planned)
+            answer = self._upload(planned, found.policy)
         with self._step(progress, Step.VERIFY):
             encryption = self._verify(planned, answer)
             file.check_unchanged()
@@ -248,19 +248,19 @@ class Storing:
             recorded_us,
             object_key(location, policy.name_template, seen.note, recorded_us, policy.time_zone, payload.form),
             payload.form,
-            policy.kms_key_id or self._limits.kms_key_id,
         )
         if former is not None and found.known is None:
             self._store.delete(former.key)  # the disk became full since: the former try's object is nobody's
         is_kept = in_thread(self._plans.keep, location, plan)
         return _Planned(plan, payload, is_first_try=former is None and is_kept and found.known is None)
 
-    def _upload(self, planned: _Planned) -> StoredObject | None:
+    def _upload(self, planned: _Planned, policy: Policy) -> StoredObject | None:
         """Send it unless it is there. Returns what the store's own answer proves that it holds."""
         # Nothing can be in the store before the first try: one question less for nearly every recording.
         stored = None if planned.is_first_try else self._store.describe(planned.plan.key)
         if need_of(planned.payload.digest, stored) is Need.UPLOAD:
-            kind = Kind(planned.plan.form.media_type, self._limits.encryption, planned.plan.kms_key_id)
+            kms_key_id = policy.kms_key_id or self._limits.kms_key_id
+            kind = Kind(planned.plan.form.media_type, self._limits.encryption, kms_key_id)
             with self._slots:
                 parts = planned.payload.parts(self._limits.part_bytes, self._paced)
                 stored = self._store.put(planned.plan.key, parts, planned.payload.digest, kind)

@@ -24,12 +24,14 @@ _NOTE_KEPT_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Under which name, in which form and with which key of the key service a recording is stored."""
+    """Under which name and in which form a recording is stored.
+
+    Not with which key of the key service: one that is refused may be put right in the policy, and is used at once.
+    """
 
     recorded_us: int
     key: str
     form: Form
-    kms_key_id: str = ""
 
 
 class _Folder:
@@ -83,7 +85,7 @@ class Plans(_Folder):
         """Return the plan of an earlier try. Raises FolderFailed."""
         try:
             row = orjson.loads(self.path(location).read_bytes())
-            return Plan(row["recorded_us"], row["key"], Form(row["form"]), row["kms_key_id"])
+            return Plan(row["recorded_us"], row["key"], Form(row["form"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # never written, or cut by a full disk: no byte was sent under it
         except OSError as error:

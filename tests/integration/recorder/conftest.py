@@ -85,16 +85,24 @@ def program(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def object_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a real object store that checks signatures."""
-    folder = tmp_path_factory.mktemp("objects")
+def object_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the object store's disk."""
+    return tmp_path_factory.mktemp("objects")
+
+
+@pytest.fixture(scope="session")
+def object_endpoint(object_folder: Path) -> Iterator[str]:
+    """Start a real object store that checks signatures, with a key service of its own (envelopes of AES-GCM)."""
+    folder = object_folder
     identity = {
         "name": "recorder",
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    # A key that is named as keys are is made when it is first used; another name is refused.
+    keys = {"default_provider": "local", "providers": {"local": {"type": "local", "enableOnDemandCreate": True}}}
+    config.write_text(json.dumps({"identities": [identity], "kms": keys}), encoding="utf-8")
     command = [program("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]

@@ -28,7 +28,6 @@ from services.recorder.errors import TryAgain
 from services.recorder.ports import World
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
-from tests.unit.recorder.fakes import OnePolicy
 
 
 def die() -> None:
@@ -50,6 +49,19 @@ class DyingStore(ObjectStore):
             if number == self.dies_at_part:
                 die()
             yield part
+
+
+class KeyPolicies:
+    """One form for all, and each company's own key of the key service."""
+
+    def __init__(self, form: Form, keys: dict[str, str]) -> None:
+        self._form = form
+        self._keys = keys
+
+    def of(self, tenant_id: str, line: str, queue_id: str) -> Policy:
+        """Return a company's policy."""
+        del line, queue_id
+        return Policy(form=self._form, kms_key_id=self._keys.get(tenant_id, ""))
 
 
 class WrittenAnnouncements:
@@ -96,7 +108,7 @@ def main(given: dict[str, Any]) -> None:
             store,
             RecordingDocuments(given["mongodb_uri"]),
             WrittenAnnouncements(Path(given["announcements"])),
-            OnePolicy(Policy(form=Form(given.get("form", "wav")))),
+            KeyPolicies(Form(given.get("form", "wav")), given.get("keys", {})),
         ),
         Clock(),
         Limits(0.0, 1024**3, "fs-1", given.get("encryption", ""), part_bytes=given["part_bytes"]),

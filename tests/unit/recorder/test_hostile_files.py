@@ -5,9 +5,13 @@ import os
 import pytest
 
 from services.recorder.domain.location import location_of
+from services.recorder.settings import Settings
 from services.recorder.storing import Outcome
 from tests.unit.recorder.conftest import PLACE, Node
 from tests.unit.recorder.sounds import cut, sound, wav
+
+MOST_BYTES = Settings.__dataclass_fields__["recorder_max_bytes"].default
+"""What a recording may have where nobody has said otherwise."""
 
 
 def quarantined(node: Node) -> list[bytes]:
@@ -38,6 +42,22 @@ def test_a_monster_is_put_aside_without_being_read(node: Node) -> None:
     path = node.put(wav(b""))
     os.truncate(path, node.max_bytes + 1)
     assert node.store_it() is Outcome.QUARANTINED
+    assert not node.store.puts
+
+
+def test_ten_gigabytes_that_take_no_disk_are_put_aside_unread(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.max_bytes = MOST_BYTES
+    path = node.put(wav(sound(100)))
+    os.truncate(path, 10 * 1024**3)
+    read: list[int] = []
+    monkeypatch.setattr(os, "pread", lambda _file, size, _at: read.append(size) or b"")
+    monkeypatch.setattr(os, "preadv", lambda _file, places, _at: read.append(len(places[0])) or 0)
+    assert node.store_it() is Outcome.QUARANTINED
+    assert not read
+    (aside,) = (node.root / ".recorder" / "quarantine").glob("*.file")
+    assert aside.stat().st_size == 10 * 1024**3
+    ((_, reason),) = node.announcements.failures
+    assert "larger" in reason
     assert not node.store.puts
 
 
