@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 HOSTILE = "<img src=x onerror=alert(1)>"
 WITHIN_MS = 10_000
 SECONDS = 12
+SIZES = ((320, "light", "en"), (390, "light", "uk"), (900, "dark", "en"), (1440, "dark", "uk"))
 
 
 def transcript() -> dict[str, Any]:
@@ -125,13 +126,15 @@ def test_the_platforms_own_people_see_recordings_at_once_and_choose_among_compan
 
 def test_the_page_fits_every_size_in_both_languages_and_schemes(eye: Eye, url: str) -> None:
     grounds = set()
-    for width, scheme, language in ((390, "light", "uk"), (900, "dark", "en"), (1440, "dark", "uk")):
+    for width, scheme, language in SIZES:
         eye.do("size", width=width, height=900)
         eye.do("scheme", scheme=scheme)
         eye.do("open", url=f"{url}/login?token=boss&lang={language}")
         eye.do("see", selector=".row", ms=WITHIN_MS)
         choose(eye, 1)
         assert eye.do("width") <= width
+        assert eye.do("texts", selector=".row b") == ["+380501112233"] * 2
+        assert eye.do("hidden_width", selector=".row b") == 0, "a number is cut"
         assert eye.do("text", selector="h1") == {"uk": "Записи", "en": "Recordings"}[language]
         grounds.add(eye.do("background"))
     assert len(grounds) == 2
