@@ -1,5 +1,6 @@
 """Copies of stored recordings on the drives that their company names: off the way of storing, until each is there."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -7,6 +8,9 @@ import structlog
 
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.errors import TryAgain
+
+MOST_FAILURES = 3
+"""A company's drive that has failed so often in a row is left alone until the next pass."""
 
 log = structlog.get_logger()
 
@@ -44,12 +48,18 @@ class Copier:
         self._drives = drives
 
     def copy_all(self) -> None:
-        """Make each that is missing; one that fails stops no other and is tried at the next pass."""
+        """Make each that is missing; what fails is tried at the next pass, and holds up no other drive."""
+        failed: Counter[tuple[str, str]] = Counter()
         for document, remote in self._documents.copies_left():
+            drive = (document.tenant_id, remote)
+            if failed[drive] >= MOST_FAILURES:
+                continue
             try:
                 self._drives.put(remote, document.key, self._sounds.fetch(document.key), document.sha256)
             except TryAgain as error:
+                failed[drive] += 1
                 names = {"recording_id": document.recording_id, "tenant_id": document.tenant_id}
                 log.warning("copy_failed_for_now", remote=remote, reason=str(error), **names)
                 continue
+            failed[drive] = 0
             self._documents.copied(document.recording_id, remote)

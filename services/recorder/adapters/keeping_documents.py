@@ -16,6 +16,7 @@ REPORTS: Final = "recording_reports"
 LEASES: Final = "recorder_leases"
 _STAYS: Final = {"$in": [0, None]}
 _LIST_LIMIT: Final = 100
+_PAGE: Final = 200
 _SEALED_US: Final = 31 * 86_400 * 1_000_000
 """So long after it was asked for at the least, an erasure that is done keeps the person's sealed numbers."""
 
@@ -77,10 +78,7 @@ class KeepingDocuments:
 
     def copies_left(self) -> Iterator[tuple[RecordingDocument, str]]:
         """Return recordings and the remotes on which they are not yet, oldest first."""
-        wanted = {"copies_left.0": {"$exists": True}, "deleted_us": _STAYS}
-        with as_documents_failed():
-            rows = list(self._database[COLLECTION].find(wanted).sort("recorded_us", ASCENDING).limit(_LIST_LIMIT))
-        for row in rows:
+        for row in self._rows({"copies_left": {"$gt": ""}, "deleted_us": _STAYS}):
             document = document_of(row)
             if document is not None:
                 yield from ((document, remote) for remote in row["copies_left"])
@@ -103,8 +101,17 @@ class KeepingDocuments:
         return True
 
     def _found(self, wanted: dict[str, Any]) -> Iterator[RecordingDocument]:
-        with as_documents_failed():
-            for row in self._database[COLLECTION].find(wanted).sort("recorded_us", ASCENDING):
-                document = document_of(row)
-                if document is not None:
-                    yield document
+        yield from (document for row in self._rows(wanted) if (document := document_of(row)) is not None)
+
+    def _rows(self, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Return rows, oldest first, page by page: what is done with one may take longer than a cursor lives."""
+        later: dict[str, Any] = {}
+        while True:
+            with as_documents_failed():
+                found = self._database[COLLECTION].find({**wanted, **later}, {"waveform": 0})
+                rows = list(found.sort([("recorded_us", ASCENDING), ("_id", ASCENDING)]).limit(_PAGE))
+            yield from rows
+            if len(rows) < _PAGE:
+                return
+            at, last = rows[-1]["recorded_us"], rows[-1]["_id"]
+            later = {"$or": [{"recorded_us": {"$gt": at}}, {"recorded_us": at, "_id": {"$gt": last}}]}

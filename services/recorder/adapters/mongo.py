@@ -202,6 +202,9 @@ class RecordingDocuments:
         if not self._has_index:
             for names in (["call_id"], ["recorded_us", "_id"], ["caller", "recorded_us"]):
                 recordings.create_index([("tenant_id", ASCENDING), *((name, ASCENDING) for name in names)])
+            # What is looked for again and again and is nearly always nothing: no recording pays for it.
+            recordings.create_index("removal_open", partialFilterExpression={"removal_open": True})
+            recordings.create_index("copies_left", partialFilterExpression={"copies_left": {"$gt": ""}})
             self._has_index = True
         return recordings
 

@@ -1,7 +1,7 @@
 """Searches, listeners, shares, leases and erasures on a true document store."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -100,6 +100,17 @@ def test_one_recorder_at_a_time_keeps_house(documents: RecordingDocuments) -> No
     assert keeping.lease("fs-1", 59 * second, 60)
     assert not keeping.lease("fs-2", 118 * second, 60)
     assert keeping.lease("fs-2", 120 * second, 60)
+
+
+def test_every_missing_copy_and_open_removal_is_found_however_many_there_are(documents: RecordingDocuments) -> None:
+    many = [f"many-{number:03}" for number in range(450)]
+    rows = [{"_id": each, **asdict(replace(ONE, recording_id=each)), "copies_left": ["drive"]} for each in many]
+    documents.database["recordings"].insert_many([{**row, "removal_open": True} for row in rows])
+    keeping = KeepingDocuments(documents.database)
+    assert [row.recording_id for row, _ in keeping.copies_left()] == many
+    assert [row.recording_id for row in keeping.open_removals()] == many
+    keeping.copied("many-100", "drive")
+    assert len(list(keeping.copies_left())) == 449
 
 
 def test_an_erasure_finds_a_persons_recordings_until_it_is_answered_and_nothing_is_held(
