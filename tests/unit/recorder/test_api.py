@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from werkzeug.test import TestResponse
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.api.admission import COOKIE, admission
+from services.recorder.api.keeping import keeping_api
 from services.recorder.api.page import read_pages
 from services.recorder.api.recordings import Shelf, recordings_api
 from services.recorder.api.shared import shared_api
@@ -283,6 +285,30 @@ def test_a_hold_is_put_and_ended(client: FlaskClient, library: Library) -> None:
 
 def share(client: FlaskClient, **body: object) -> TestResponse:
     return client.post("/v1/recordings/rec-1/shares", headers=bearer("boss"), json=body)
+
+
+class Reports:
+    """What retention did for each company."""
+
+    def reports(self, tenant_id: str) -> list[dict[str, Any]]:
+        done = {"deleted_count": 2, "deleted": ["old-1", "old-2"], "held_count": 1, "held": ["held"], "failed_count": 0}
+        times = {"started_us": NOW_US, "ended_us": NOW_US + 1_000_000}
+        return (
+            [{"_id": "r1", "kind": "retention", "tenant_id": tenant_id, **done, **times}] if tenant_id == "acme" else []
+        )
+
+
+def test_what_retention_deleted_and_what_a_hold_kept_is_reported_to_those_who_lead(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    app = client.application
+    app.register_blueprint(keeping_api(Reports(), TokensFile(tmp_path / "tokens.json")))
+    (report,) = client.get("/v1/recordings/reports", headers=bearer("boss")).json["reports"]
+    assert (report["kind"], report["deleted"], report["held"]) == ("retention", ["old-1", "old-2"], ["held"])
+    assert datetime.fromisoformat(report["ended_at"]) - datetime.fromisoformat(report["started_at"]) == timedelta(0, 1)
+    assert client.get("/v1/recordings/reports?tenant=rival", headers=bearer("root")).json == {"reports": []}
+    assert client.get("/v1/recordings/reports", headers=bearer("phone")).status_code == 403
+    assert client.get("/v1/recordings/reports").status_code == 401
 
 
 def test_a_shared_part_is_that_part_and_nothing_else_until_it_expires(

@@ -2,18 +2,20 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import gevent
 import pytest
 from gevent.event import Event as Flag
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.recorder.adapters.folder import list_folder
 from services.recorder.adapters.own_files import Notes
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.location import Location, location_of
-from services.recorder.errors import StoreFailed
+from services.recorder.errors import FileChanged
 from services.recorder.node_events import NodeEvents
 from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
@@ -46,10 +48,10 @@ def settings(root: Path, settle: float = 0.0) -> Settings:
 class Running:
     """Scanner, dispatcher and one worker on a node's folder."""
 
-    def __init__(self, node: Node, settle: float = 0.0) -> None:
+    def __init__(self, node: Node, settle: float = 0.0, pause: float = 1000.0) -> None:
         storing = node.storing()
         self.stopping = Flag()
-        self.dispatcher = Dispatcher(storing.store, 100, 1000.0, 1000.0)
+        self.dispatcher = Dispatcher(storing.store, 100, pause, pause)
         self.scanner = Scanner(settings(node.root, settle), storing, self.dispatcher, Stillness())
         self.worker = gevent.spawn(self.dispatcher.work, self.stopping)
 
@@ -84,6 +86,30 @@ def test_a_scan_finds_every_finished_file_and_measures_what_waits(node: Node) ->
     running.close()
 
 
+def test_a_disk_above_a_watermark_is_told_once_and_until_it_is_below(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(node)
+    full = dict.fromkeys(("high", "critical"), 0)
+
+    def look(used: int) -> list[str]:
+        """Look at a disk of which so many hundredths are used; return the watermarks that the log names."""
+        disk = SimpleNamespace(f_blocks=100, f_bavail=100 - used, f_frsize=4096)
+        monkeypatch.setattr("services.recorder.scan.os.statvfs", lambda _path: disk)
+        with capture_logs() as logged:
+            running.scanner.scan()
+        full.update({mark: metric("disk_above_watermark", watermark=mark) for mark in full})
+        return [line["watermark"] for line in logged if line["event"] == "disk_above_watermark"]
+
+    assert (look(79), full) == ([], {"high": 0, "critical": 0})
+    assert (look(80), full) == (["high"], {"high": 1, "critical": 0})
+    assert (look(96), full) == (["critical"], {"high": 1, "critical": 1})
+    assert look(96) == []
+    assert (look(50), full) == ([], {"high": 0, "critical": 0})
+    assert metric("disk_used_ratio") == 0.5
+    running.close()
+
+
 def test_one_file_that_fails_waits_its_pause_while_others_go_on() -> None:
     bad = location_of("acme/call-1/bad.wav")
     tried: list[Location] = []
@@ -91,7 +117,7 @@ def test_one_file_that_fails_waits_its_pause_while_others_go_on() -> None:
     def store(place: Location) -> Outcome:
         tried.append(place)
         if place == bad:
-            raise StoreFailed("no")
+            raise FileChanged("it was written to")
         return Outcome.STORED
 
     dispatcher = Dispatcher(store, 100, 1000.0, 1000.0)
@@ -143,9 +169,11 @@ def test_failures_in_a_row_make_the_recorder_say_why_it_is_not_ready(node: Node)
     node.store.is_away = True
     for number in range(3):
         node.put(wav(sound(10)), location_of(f"acme/call/rec-{number}.wav"))
-    running = Running(node)
-    running.scanner.scan()
-    running.until_idle()
+    running = Running(node, pause=0.0)
+    for _ in range(3):
+        assert not running.dispatcher.trouble()
+        running.scanner.scan()
+        running.until_idle()
     assert running.dispatcher.trouble() == "the object store is away"
     running.close()
 

@@ -10,11 +10,15 @@ from prometheus_client import REGISTRY
 from services.recorder.adapters.disk import claim
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.adapters.own_files import Notes
+from services.recorder.domain.backoff import Stillness
+from services.recorder.domain.bandwidth import Bandwidth
+from services.recorder.domain.location import location_of
 from services.recorder.domain.naming import CallNote
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Step
 from services.recorder.errors import StoreFailed
-from services.recorder.storing import Outcome
+from services.recorder.ports import World
+from services.recorder.storing import Limits, Outcome, Storing
 from services.shared.chassis.clock import Clock
 from tests.unit.recorder.conftest import PLACE, Node
 from tests.unit.recorder.fakes import Killed, killed_after
@@ -126,3 +130,19 @@ def test_a_recording_is_named_by_its_companys_template_and_nothing_is_left_of_it
     node.store_it()
     assert list(node.store.objects) == ["acme/sales/_.._rival/+380501112233_rec-1.wav"]
     assert not [file for file in (node.root / ".recorder").rglob("*") if file.is_file()]
+
+
+def test_uploads_keep_the_bandwidth_of_their_node(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("services.recorder.storing.gevent.sleep", waited.append)
+    monkeypatch.setattr("services.recorder.storing.time.monotonic", lambda: 1000.0)
+    world = World(node.store, node.documents, node.announcements, node.policies)
+    bandwidth = Bandwidth(1_000_000)
+    storing = Storing(node.root, world, node.clock, Limits(0.0, 10**9, "fs-1"), Stillness(), bandwidth=bandwidth)
+    for number in range(2):
+        place = location_of(f"acme/call-1/rec-{number}.wav")
+        node.put(wav(sound(750_000, seed=number)), place)
+        assert storing.store(place) is Outcome.STORED
+    # Three megabytes each, a mebibyte at a time: the first piece goes at once, each later one a second after another.
+    sent = [0, 1.048576, 2.097152, 3.000044, 3.000044 + 1.048576, 3.000044 + 2.097152]
+    assert waited == pytest.approx(sent[1:])
