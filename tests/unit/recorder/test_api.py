@@ -303,7 +303,7 @@ def test_what_retention_deleted_and_what_a_hold_kept_is_reported_to_those_who_le
 ) -> None:
     app = client.application
     app.register_blueprint(keeping_api(Reports(), TokensFile(tmp_path / "tokens.json")))
-    (report,) = client.get("/v1/recordings/reports", headers=bearer("boss")).json["reports"]
+    (report,) = json.loads(client.get("/v1/recordings/reports", headers=bearer("boss")).data)["reports"]
     assert (report["kind"], report["deleted"], report["held"]) == ("retention", ["old-1", "old-2"], ["held"])
     assert datetime.fromisoformat(report["ended_at"]) - datetime.fromisoformat(report["started_at"]) == timedelta(0, 1)
     assert client.get("/v1/recordings/reports?tenant=rival", headers=bearer("root")).json == {"reports": []}

@@ -90,7 +90,7 @@ def test_a_disk_above_a_watermark_is_told_once_and_until_it_is_below(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = Running(node)
-    full = dict.fromkeys(("high", "critical"), 0)
+    full = dict.fromkeys(("high", "critical"), 0.0)
 
     def look(used: int) -> list[str]:
         """Look at a disk of which so many hundredths are used; return the watermarks that the log names."""

@@ -5,13 +5,10 @@ import os
 import pytest
 
 from services.recorder.domain.location import location_of
-from services.recorder.settings import Settings
 from services.recorder.storing import Outcome
 from tests.unit.recorder.conftest import PLACE, Node
 from tests.unit.recorder.sounds import cut, sound, wav
-
-MOST_BYTES = Settings.__dataclass_fields__["recorder_max_bytes"].default
-"""What a recording may have where nobody has said otherwise."""
+from tests.unit.recorder.test_finding import settings
 
 
 def quarantined(node: Node) -> list[bytes]:
@@ -46,14 +43,16 @@ def test_a_monster_is_put_aside_without_being_read(node: Node) -> None:
 
 
 def test_ten_gigabytes_that_take_no_disk_are_put_aside_unread(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.max_bytes = MOST_BYTES
+    node.max_bytes = settings(node.root).recorder_max_bytes  # what nobody has said otherwise
     path = node.put(wav(sound(100)))
     os.truncate(path, 10 * 1024**3)
-    read: list[int] = []
-    monkeypatch.setattr(os, "pread", lambda _file, size, _at: read.append(size) or b"")
-    monkeypatch.setattr(os, "preadv", lambda _file, places, _at: read.append(len(places[0])) or 0)
+
+    def refuse(*_given: object) -> bytes:
+        pytest.fail("it was read")
+
+    for reads in ("pread", "preadv"):
+        monkeypatch.setattr(os, reads, refuse)
     assert node.store_it() is Outcome.QUARANTINED
-    assert not read
     (aside,) = (node.root / ".recorder" / "quarantine").glob("*.file")
     assert aside.stat().st_size == 10 * 1024**3
     ((_, reason),) = node.announcements.failures
