@@ -44,6 +44,23 @@ def _phrases(document: Document) -> Iterator[Fault]:
                     yield Fault(path_of(["speech_rules", index, field, number]), complaint)
 
 
+def _feelings(document: Document) -> Iterator[Fault]:
+    for index, rule in enumerate(document.get("speech_rules", ())):
+        at: At = ["speech_rules", index]
+        bounds = rule.get("feeling")
+        if bounds is None and not rule.get("phrases"):
+            yield Fault(path_of(at), "needs phrases, a feeling or both.")
+        if bounds is None:
+            continue
+        least, most = bounds.get("at_least"), bounds.get("at_most")
+        if least is None and most is None:
+            yield Fault(path_of([*at, "feeling"]), "has no bound: give at_least, at_most or both.")
+        if least is not None and most is not None and least > most:
+            yield Fault(path_of([*at, "feeling", "at_most"]), "must not be less than at_least.")
+        if not rule.get("phrases") and (rule.get("near") or rule.get("unless_near")):
+            yield Fault(path_of(at), "has words to be near to, but no phrases that they could be near.")
+
+
 def _windows(document: Document) -> Iterator[Fault]:
     for index, rule in enumerate(document.get("speech_rules", ())):
         if rule.get("first_seconds") and rule.get("last_seconds"):
@@ -71,4 +88,4 @@ def _criterion(criterion: Document, rules: set[str], at: At) -> Iterator[Fault]:
         yield Fault(path_of([*at, "at_most"]), "must not be less than at_least.")
 
 
-_RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (_queues, _phrases, _windows, _criteria)
+_RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (_queues, _phrases, _feelings, _windows, _criteria)

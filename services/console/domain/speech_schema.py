@@ -8,6 +8,7 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import (
     Speaker,
     SpeechMeasure,
     SpeechRuleKind,
+    TalkPart,
     TranscriptionMode,
     TranscriptionSides,
 )
@@ -20,11 +21,13 @@ SIDES: Final = enum_words(TranscriptionSides.keys(), "TRANSCRIPTION_SIDES_")
 PERSONAL: Final = enum_words(PersonalData.keys(), "PERSONAL_DATA_")
 KINDS: Final = enum_words(SpeechRuleKind.keys(), "SPEECH_RULE_KIND_")
 SPEAKERS: Final = enum_words(Speaker.keys(), "SPEAKER_")
+PARTS: Final = enum_words(TalkPart.keys(), "TALK_PART_")
 MEASURES: Final = enum_words(SpeechMeasure.keys(), "SPEECH_MEASURE_")
 _LONGEST_RECORDING_SECONDS: Final = 86_400
 
 _PHRASES = sequence(WORDS, 200)
 _PRIORITY = count(-10, 10, 0)
+_SCORE = {"type": "number", "minimum": -1, "maximum": 1}
 
 TRANSCRIPTION: Final[Schema] = mapping(
     ["mode"],
@@ -49,7 +52,7 @@ TRANSCRIPTION: Final[Schema] = mapping(
 
 SPEECH_RULES: Final[Schema] = sequence(
     mapping(
-        ["rule_id", "phrases"],
+        ["rule_id"],
         rule_id=ID,
         name=WORDS,
         kind={"enum": KINDS, "default": "said"},
@@ -62,6 +65,7 @@ SPEECH_RULES: Final[Schema] = sequence(
         last_seconds=count(0, _LONGEST_RECORDING_SECONDS, 0),
         likeness=count(60, 100, 85),
         queue_ids=sequence(ID, 500),
+        feeling=mapping([], part={"enum": PARTS, "default": "whole"}, at_least=_SCORE, at_most=_SCORE),
     ),
     500,
 )
@@ -100,6 +104,7 @@ def name_speech_enums(words: Document) -> None:
     for rule in words.get("speech_rules", ()):
         _name(rule, "kind", "SPEECH_RULE_KIND_")
         _name(rule, "speaker", "SPEAKER_")
+        _name(rule.get("feeling", {}), "part", "TALK_PART_")
     for card in words.get("score_cards", ()):
         for criterion in card["criteria"]:
             _name(criterion, "measure", "SPEECH_MEASURE_")

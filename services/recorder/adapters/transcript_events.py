@@ -71,9 +71,24 @@ def completed_event(document: Document) -> Event:
             scores=[TalkScore(card_id=score["card_id"], percent=score["percent"]) for score in scores],
             queue_id=document["queue_id"],
             agent_id=document["agent_id"],
+            **_felt(document["analysis"].get("sentiment")),
         )
     )
     return event
+
+
+def _felt(sentiment: Document | None) -> Document:
+    """Return the fields that tell how a talk sounded; what there is no score of is not told."""
+    if sentiment is None:
+        return {}
+    customer, agent = sentiment["customer"] or {}, sentiment["agent"] or {}
+    scores = {
+        "customer_sentiment": customer.get("score"),
+        "customer_sentiment_at_end": customer.get("thirds", [None])[-1],
+        "customer_sentiment_change": customer.get("change"),
+        "agent_sentiment": agent.get("score"),
+    }
+    return {"sentiment_method": sentiment["method"], **{name: x for name, x in scores.items() if x is not None}}
 
 
 def matched_events(document: Document) -> list[Event]:
@@ -92,6 +107,7 @@ def matched_events(document: Document) -> list[Event]:
                 phrase=match["phrase"],
                 queue_id=document["queue_id"],
                 agent_id=document["agent_id"],
+                sentiment=match.get("sentiment"),
             )
         )
         events.append(event)

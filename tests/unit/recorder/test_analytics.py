@@ -8,6 +8,7 @@ from services.recorder.domain.analytics.morphology import lemmas
 from services.recorder.domain.analytics.phrases import closest, find, heard, phrase_of
 from services.recorder.domain.analytics.rules import Match, matches_of, said_in
 from services.recorder.domain.analytics.searching import BadQuery, places_in, read_query
+from services.recorder.domain.analytics.sentiment.talk import sentiment_of
 from services.recorder.domain.transcript.redaction import redact
 from services.recorder.domain.transcript.transcript import Speaker, Transcript
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -64,7 +65,7 @@ def rule(**fields: object) -> tn.SpeechRule:
 
 
 def matched(transcript: Transcript, **fields: object) -> list[Match]:
-    return matches_of(rule(**fields), said_in(transcript), transcript.subject.duration_ms)
+    return matches_of(rule(**fields), said_in(transcript), sentiment_of(transcript))
 
 
 def test_a_rule_says_where_who_said_it() -> None:
@@ -90,7 +91,14 @@ def test_a_duty_matches_only_when_it_was_not_done() -> None:
 
 def test_nobody_is_blamed_who_was_not_written_down() -> None:
     only_customer = Transcript(SUBJECT, "e/1", TALK.tracks[:1], TALK.turns[1:2])
-    assert matches_of(rule(phrases=["дякую"], kind=REQUIRED, speaker=tn.SPEAKER_AGENT), said_in(only_customer), 9) == []
+    assert (
+        matches_of(
+            rule(phrases=["дякую"], kind=REQUIRED, speaker=tn.SPEAKER_AGENT),
+            said_in(only_customer),
+            sentiment_of(only_customer),
+        )
+        == []
+    )
 
 
 def test_a_rule_may_want_other_words_near_or_not_near() -> None:

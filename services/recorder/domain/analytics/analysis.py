@@ -1,10 +1,11 @@
-"""What is told of a talk beside its words: measures, matches of rules, scores; and the terms that it is found by."""
+"""What is told of a talk beside its words: measures, matches, scores, feeling; and the terms that it is found by."""
 
 from typing import Any
 
 from services.recorder.domain.analytics import measures as talk
 from services.recorder.domain.analytics import rules
-from services.recorder.domain.analytics.scoring import score
+from services.recorder.domain.analytics.scoring import Values, score
+from services.recorder.domain.analytics.sentiment import talk as feeling
 from services.recorder.domain.transcript.transcript import Transcript
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
@@ -13,18 +14,20 @@ class Analyst:
     """Reads transcripts by their tenants' rules. It keeps nothing between two of them."""
 
     def analyse(self, transcript: Transcript, tenant: TenantDocument) -> dict[str, Any]:
-        """Return {measures, matches, scores} for a transcript's document."""
+        """Return {measures, matches, scores, sentiment} for a transcript's document."""
         measured = talk.measure(transcript)
         said = rules.said_in(transcript)
-        queue_id, duration_ms = transcript.subject.queue_id, transcript.subject.duration_ms
+        sentiment = feeling.sentiment_of(transcript)
+        queue_id = transcript.subject.queue_id
         in_force = {rule.rule_id: rule for rule in tenant.speech_rules if rules.applies(rule.queue_ids, queue_id)}
-        matches = [match for rule in in_force.values() for match in rules.matches_of(rule, said, duration_ms)]
+        matches = [match for rule in in_force.values() for match in rules.matches_of(rule, said, sentiment)]
         matched = {match.rule_id for match in matches}
         cards = [card for card in tenant.score_cards if rules.applies(card.queue_ids, queue_id)]
         return {
             "measures": talk.to_document(measured),
             "matches": [rules.to_document(match) for match in sorted(matches, key=lambda m: (m.at_ms, m.rule_id))],
-            "scores": [score(card, measured, matched, in_force) for card in cards],
+            "scores": [score(card, Values(measured, sentiment), matched, in_force) for card in cards],
+            "sentiment": feeling.to_document(sentiment),
         }
 
     def terms(self, transcript: Transcript) -> list[str]:

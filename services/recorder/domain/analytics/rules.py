@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.recorder.domain.analytics.phrases import Found, Heard, Phrase, find, heard, phrase_of
+from services.recorder.domain.analytics.sentiment.bounds import is_said_so, part_of, score_within, stretch_of
+from services.recorder.domain.analytics.sentiment.talk import Sentiment
 from services.recorder.domain.transcript.transcript import Speaker, Transcript
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
@@ -27,6 +29,8 @@ class Match:
     end_ms: int
     phrase: str
     likeness: int
+    sentiment: float | None = None
+    """The score that a rule about feeling found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ def applies(queue_ids: Sequence[str], queue_id: str) -> bool:
     return not queue_ids or queue_id in queue_ids
 
 
-def matches_of(rule: tn.SpeechRule, said: Sequence[Said], duration_ms: int) -> list[Match]:
+def matches_of(rule: tn.SpeechRule, said: Sequence[Said], sentiment: Sentiment) -> list[Match]:
     """Return the matches of a rule; for a required one at most one, when its words were not said."""
-    places = sorted(_places(rule, said, duration_ms), key=lambda match: (match.at_ms, match.speaker))
+    duration_ms = sentiment.duration_ms
+    found = _places(rule, said, sentiment) if rule.phrases else _felt(rule, said, sentiment)
+    places = sorted(found, key=lambda match: (match.at_ms, match.speaker))
     if rule.kind != tn.SPEECH_RULE_KIND_REQUIRED:
         return places[:MOST_MATCHES]
     wanted = _SPEAKERS.get(rule.speaker, tuple(Speaker))
@@ -66,10 +72,23 @@ def matches_of(rule: tn.SpeechRule, said: Sequence[Said], duration_ms: int) -> l
     if places or not any(one.speaker in wanted for one in said):
         return []
     at_ms = rule.first_seconds * 1000 or duration_ms
-    return [Match(rule.rule_id, "required", "", min(at_ms, duration_ms), min(at_ms, duration_ms), rule.phrases[0], 0)]
+    phrase = rule.phrases[0] if rule.phrases else ""
+    return [Match(rule.rule_id, "required", "", min(at_ms, duration_ms), min(at_ms, duration_ms), phrase, 0)]
 
 
-def _places(rule: tn.SpeechRule, said: Sequence[Said], duration_ms: int) -> Iterator[Match]:
+def _felt(rule: tn.SpeechRule, said: Sequence[Said], sentiment: Sentiment) -> Iterator[Match]:
+    """Yield a match for each speaker who sounded as a rule without phrases wants it, over the part that counts."""
+    if not rule.HasField("feeling"):
+        return
+    begin_ms, end_ms = stretch_of(part_of(rule.feeling), sentiment.duration_ms)
+    for one in said:
+        score = score_within(rule.feeling, sentiment, one.speaker)
+        if one.speaker in _SPEAKERS.get(rule.speaker, tuple(Speaker)) and score is not None:
+            kind = _KINDS.get(rule.kind, "said")
+            yield Match(rule.rule_id, kind, one.speaker.value, begin_ms, end_ms, "", 0, round(score, 2))
+
+
+def _places(rule: tn.SpeechRule, said: Sequence[Said], sentiment: Sentiment) -> Iterator[Match]:
     least = rule.likeness or DEFAULT_LIKENESS
     for one in said:
         if one.speaker not in _SPEAKERS.get(rule.speaker, tuple(Speaker)):
@@ -77,7 +96,7 @@ def _places(rule: tn.SpeechRule, said: Sequence[Said], duration_ms: int) -> Iter
         taken: set[int] = set()
         for phrase in _phrases(rule.phrases, one.language):
             for found in find(phrase, one.words, least):
-                if found.first in taken or not _fits(rule, found, one, duration_ms, least):
+                if found.first in taken or not _fits(rule, found, one, sentiment, least):
                     continue
                 taken.add(found.first)
                 yield _match(rule, found, one)
@@ -87,8 +106,10 @@ def _phrases(texts: Sequence[str], language: str) -> list[Phrase]:
     return [phrase_of(text, language) for text in texts]
 
 
-def _fits(rule: tn.SpeechRule, found: Found, said: Said, duration_ms: int, least: int) -> bool:
-    start_ms = said.words[found.first].word.start_ms
+def _fits(rule: tn.SpeechRule, found: Found, said: Said, sentiment: Sentiment, least: int) -> bool:
+    start_ms, duration_ms = said.words[found.first].word.start_ms, sentiment.duration_ms
+    if rule.HasField("feeling") and not is_said_so(rule.feeling, sentiment, said.speaker, start_ms):
+        return False
     if rule.first_seconds and start_ms >= rule.first_seconds * 1000:
         return False
     if rule.last_seconds and start_ms < duration_ms - rule.last_seconds * 1000:
@@ -132,4 +153,5 @@ def to_document(match: Match) -> dict[str, Any]:
         "end_ms": match.end_ms,
         "phrase": match.phrase,
         "likeness": match.likeness,
+        **({} if match.sentiment is None else {"sentiment": match.sentiment}),
     }

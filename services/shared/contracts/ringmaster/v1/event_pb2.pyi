@@ -2155,6 +2155,11 @@ class TranscriptCompleted(_message.Message):
     SCORES_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_SENTIMENT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_SENTIMENT_AT_END_FIELD_NUMBER: _builtins.int
+    CUSTOMER_SENTIMENT_CHANGE_FIELD_NUMBER: _builtins.int
+    AGENT_SENTIMENT_FIELD_NUMBER: _builtins.int
+    SENTIMENT_METHOD_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     language: _builtins.str
@@ -2171,6 +2176,16 @@ class TranscriptCompleted(_message.Message):
     """The queue of the call."""
     agent_id: _builtins.str
     """The agent."""
+    customer_sentiment: _builtins.float
+    """How the customer's words sounded, -1 to 1; absent where they say nothing of feeling."""
+    customer_sentiment_at_end: _builtins.float
+    """The same in the last third of the talk."""
+    customer_sentiment_change: _builtins.float
+    """From the first third to the last: above 0 it got better."""
+    agent_sentiment: _builtins.float
+    """How the agent's words sounded, -1 to 1."""
+    sentiment_method: _builtins.str
+    """How all of these were found: lexicon/1; empty = they were not looked for."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___TalkScore]:
         """What the tenant's score cards say of the talk."""
@@ -2187,12 +2202,32 @@ class TranscriptCompleted(_message.Message):
         scores: _abc.Iterable[Global___TalkScore] | None = ...,
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        customer_sentiment: _builtins.float | None = ...,
+        customer_sentiment_at_end: _builtins.float | None = ...,
+        customer_sentiment_change: _builtins.float | None = ...,
+        agent_sentiment: _builtins.float | None = ...,
+        sentiment_method: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment", "_customer_sentiment", b"_customer_sentiment", "_customer_sentiment_at_end", b"_customer_sentiment_at_end", "_customer_sentiment_change", b"_customer_sentiment_change", "agent_sentiment", b"agent_sentiment", "customer_sentiment", b"customer_sentiment", "customer_sentiment_at_end", b"customer_sentiment_at_end", "customer_sentiment_change", b"customer_sentiment_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "confidence", b"confidence", "engine", b"engine", "language", b"language", "queue_id", b"queue_id", "recording_id", b"recording_id", "redactions", b"redactions", "scores", b"scores", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment", "_customer_sentiment", b"_customer_sentiment", "_customer_sentiment_at_end", b"_customer_sentiment_at_end", "_customer_sentiment_change", b"_customer_sentiment_change", "agent_id", b"agent_id", "agent_sentiment", b"agent_sentiment", "confidence", b"confidence", "customer_sentiment", b"customer_sentiment", "customer_sentiment_at_end", b"customer_sentiment_at_end", "customer_sentiment_change", b"customer_sentiment_change", "engine", b"engine", "language", b"language", "queue_id", b"queue_id", "recording_id", b"recording_id", "redactions", b"redactions", "scores", b"scores", "sentiment_method", b"sentiment_method", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__agent_sentiment: _TypeAlias = _typing.Literal["agent_sentiment"]  # noqa: Y015
+    _WhichOneofArgType__agent_sentiment: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment"]  # noqa: Y015
+    _WhichOneofReturnType__customer_sentiment: _TypeAlias = _typing.Literal["customer_sentiment"]  # noqa: Y015
+    _WhichOneofArgType__customer_sentiment: _TypeAlias = _typing.Literal["_customer_sentiment", b"_customer_sentiment"]  # noqa: Y015
+    _WhichOneofReturnType__customer_sentiment_at_end: _TypeAlias = _typing.Literal["customer_sentiment_at_end"]  # noqa: Y015
+    _WhichOneofArgType__customer_sentiment_at_end: _TypeAlias = _typing.Literal["_customer_sentiment_at_end", b"_customer_sentiment_at_end"]  # noqa: Y015
+    _WhichOneofReturnType__customer_sentiment_change: _TypeAlias = _typing.Literal["customer_sentiment_change"]  # noqa: Y015
+    _WhichOneofArgType__customer_sentiment_change: _TypeAlias = _typing.Literal["_customer_sentiment_change", b"_customer_sentiment_change"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agent_sentiment) -> _WhichOneofReturnType__agent_sentiment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_sentiment) -> _WhichOneofReturnType__customer_sentiment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_sentiment_at_end) -> _WhichOneofReturnType__customer_sentiment_at_end | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_sentiment_change) -> _WhichOneofReturnType__customer_sentiment_change | None: ...
 
 Global___TranscriptCompleted: _TypeAlias = TranscriptCompleted  # noqa: Y015
 
@@ -2262,6 +2297,7 @@ class AnalysisRuleMatched(_message.Message):
     PHRASE_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    SENTIMENT_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     rule_id: _builtins.str
@@ -2278,6 +2314,8 @@ class AnalysisRuleMatched(_message.Message):
     """The queue of the call."""
     agent_id: _builtins.str
     """The agent."""
+    sentiment: _builtins.float
+    """The score that a rule about feeling found, -1 to 1; absent for any other rule."""
     def __init__(
         self,
         *,
@@ -2289,12 +2327,15 @@ class AnalysisRuleMatched(_message.Message):
         phrase: _builtins.str = ...,
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        sentiment: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sentiment", b"_sentiment", "sentiment", b"sentiment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "at_ms", b"at_ms", "kind", b"kind", "phrase", b"phrase", "queue_id", b"queue_id", "recording_id", b"recording_id", "rule_id", b"rule_id", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sentiment", b"_sentiment", "agent_id", b"agent_id", "at_ms", b"at_ms", "kind", b"kind", "phrase", b"phrase", "queue_id", b"queue_id", "recording_id", b"recording_id", "rule_id", b"rule_id", "sentiment", b"sentiment", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__sentiment: _TypeAlias = _typing.Literal["sentiment"]  # noqa: Y015
+    _WhichOneofArgType__sentiment: _TypeAlias = _typing.Literal["_sentiment", b"_sentiment"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sentiment) -> _WhichOneofReturnType__sentiment | None: ...
 
 Global___AnalysisRuleMatched: _TypeAlias = AnalysisRuleMatched  # noqa: Y015
 

@@ -559,6 +559,38 @@ SPEAKER_AGENT: Speaker.ValueType  # 3
 """The agent."""
 Global___Speaker: _TypeAlias = Speaker  # noqa: Y015
 
+class _TalkPart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TalkPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TalkPart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TALK_PART_UNSPECIFIED: _TalkPart.ValueType  # 0
+    """As WHOLE."""
+    TALK_PART_WHOLE: _TalkPart.ValueType  # 1
+    """All of it."""
+    TALK_PART_FIRST_THIRD: _TalkPart.ValueType  # 2
+    """The first third."""
+    TALK_PART_MIDDLE_THIRD: _TalkPart.ValueType  # 3
+    """The second third."""
+    TALK_PART_LAST_THIRD: _TalkPart.ValueType  # 4
+    """The last third."""
+
+class TalkPart(_TalkPart, metaclass=_TalkPartEnumTypeWrapper):
+    """TalkPart is a part of a recording."""
+
+TALK_PART_UNSPECIFIED: TalkPart.ValueType  # 0
+"""As WHOLE."""
+TALK_PART_WHOLE: TalkPart.ValueType  # 1
+"""All of it."""
+TALK_PART_FIRST_THIRD: TalkPart.ValueType  # 2
+"""The first third."""
+TALK_PART_MIDDLE_THIRD: TalkPart.ValueType  # 3
+"""The second third."""
+TALK_PART_LAST_THIRD: TalkPart.ValueType  # 4
+"""The last third."""
+Global___TalkPart: _TypeAlias = TalkPart  # noqa: Y015
+
 class _SpeechMeasure:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -583,6 +615,12 @@ class _SpeechMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeechM
     """The customer's longest speech without the agent's, seconds."""
     SPEECH_MEASURE_AGENT_WORDS_PER_MINUTE: _SpeechMeasure.ValueType  # 8
     """The agent's words in a minute of the agent's speech."""
+    SPEECH_MEASURE_CUSTOMER_FEELING_PERCENT: _SpeechMeasure.ValueType  # 9
+    """How good the customer's words sounded, 0 to 100; 50 is neither good nor bad."""
+    SPEECH_MEASURE_AGENT_FEELING_PERCENT: _SpeechMeasure.ValueType  # 10
+    """How good the agent's words sounded, 0 to 100; 50 is neither good nor bad."""
+    SPEECH_MEASURE_CUSTOMER_FEELING_AT_END_PERCENT: _SpeechMeasure.ValueType  # 11
+    """How good the customer's words sounded in the last third of the talk, 0 to 100."""
 
 class SpeechMeasure(_SpeechMeasure, metaclass=_SpeechMeasureEnumTypeWrapper):
     """SpeechMeasure is a number that a talk has."""
@@ -605,6 +643,12 @@ SPEECH_MEASURE_CUSTOMER_MONOLOGUE_SECONDS: SpeechMeasure.ValueType  # 7
 """The customer's longest speech without the agent's, seconds."""
 SPEECH_MEASURE_AGENT_WORDS_PER_MINUTE: SpeechMeasure.ValueType  # 8
 """The agent's words in a minute of the agent's speech."""
+SPEECH_MEASURE_CUSTOMER_FEELING_PERCENT: SpeechMeasure.ValueType  # 9
+"""How good the customer's words sounded, 0 to 100; 50 is neither good nor bad."""
+SPEECH_MEASURE_AGENT_FEELING_PERCENT: SpeechMeasure.ValueType  # 10
+"""How good the agent's words sounded, 0 to 100; 50 is neither good nor bad."""
+SPEECH_MEASURE_CUSTOMER_FEELING_AT_END_PERCENT: SpeechMeasure.ValueType  # 11
+"""How good the customer's words sounded in the last third of the talk, 0 to 100."""
 Global___SpeechMeasure: _TypeAlias = SpeechMeasure  # noqa: Y015
 
 @_typing.final
@@ -3472,6 +3516,7 @@ class SpeechRule(_message.Message):
     LAST_SECONDS_FIELD_NUMBER: _builtins.int
     LIKENESS_FIELD_NUMBER: _builtins.int
     QUEUE_IDS_FIELD_NUMBER: _builtins.int
+    FEELING_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
     """Unique in the tenant."""
     name: _builtins.str
@@ -3490,7 +3535,7 @@ class SpeechRule(_message.Message):
     """How alike a word has to be that was heard, 60 to 100 per cent; 0 = 85."""
     @_builtins.property
     def phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Any of these."""
+        """Any of these; none where the feeling alone is the rule."""
 
     @_builtins.property
     def near(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -3503,6 +3548,10 @@ class SpeechRule(_message.Message):
     @_builtins.property
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only in the calls of these queues; none = all."""
+
+    @_builtins.property
+    def feeling(self) -> Global___FeelingBounds:
+        """And with this feeling; not set = with any."""
 
     def __init__(
         self,
@@ -3519,14 +3568,54 @@ class SpeechRule(_message.Message):
         last_seconds: _builtins.int = ...,
         likeness: _builtins.int = ...,
         queue_ids: _abc.Iterable[_builtins.str] | None = ...,
+        feeling: Global___FeelingBounds | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feeling", b"feeling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_seconds", b"first_seconds", "kind", b"kind", "last_seconds", b"last_seconds", "likeness", b"likeness", "name", b"name", "near", b"near", "near_words", b"near_words", "phrases", b"phrases", "queue_ids", b"queue_ids", "rule_id", b"rule_id", "speaker", b"speaker", "unless_near", b"unless_near"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feeling", b"feeling", "first_seconds", b"first_seconds", "kind", b"kind", "last_seconds", b"last_seconds", "likeness", b"likeness", "name", b"name", "near", b"near", "near_words", b"near_words", "phrases", b"phrases", "queue_ids", b"queue_ids", "rule_id", b"rule_id", "speaker", b"speaker", "unless_near", b"unless_near"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SpeechRule: _TypeAlias = SpeechRule  # noqa: Y015
+
+@_typing.final
+class FeelingBounds(_message.Message):
+    """FeelingBounds is how bad or good what is said must sound. Scores are from -1, as bad as can be, to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    part: Global___TalkPart.ValueType
+    """Without phrases: the speaker's score in this part counts. With phrases: they are looked for in this part, and the
+    utterance that they stand in counts.
+    """
+    at_least: _builtins.float
+    """Lowest score that fits; not set = no bound."""
+    at_most: _builtins.float
+    """Highest score that fits; not set = no bound."""
+    def __init__(
+        self,
+        *,
+        part: Global___TalkPart.ValueType = ...,
+        at_least: _builtins.float | None = ...,
+        at_most: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
+    _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015
+    _WhichOneofReturnType__at_most: _TypeAlias = _typing.Literal["at_most"]  # noqa: Y015
+    _WhichOneofArgType__at_most: _TypeAlias = _typing.Literal["_at_most", b"_at_most"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_least) -> _WhichOneofReturnType__at_least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_most) -> _WhichOneofReturnType__at_most | None: ...
+
+Global___FeelingBounds: _TypeAlias = FeelingBounds  # noqa: Y015
 
 @_typing.final
 class ScoreCard(_message.Message):
