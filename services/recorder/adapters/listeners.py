@@ -17,11 +17,13 @@ SHARES: Final = "recording_shares"
 _TOGETHER_US: Final = 300 * 1_000_000
 """A browser asks for a sound in many pieces: what one person does with one recording in five minutes is one line."""
 _LIST_LIMIT: Final = 500
+_FORGOTTEN_SECONDS: Final = 86_400
+"""What is no longer shared is forgotten a day later; that it was shared stays in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Somebody did something with a recording: listened, downloaded, linked, read, found, exported, shared."""
+    """Somebody did something with a recording: listened, downloaded, linked, read, found, exported, (un)shared, held."""
 
     tenant_id: str
     recording_id: str
@@ -82,6 +84,13 @@ class Listeners:
             row = self._database[SHARES].find_one({"secret": _digest(secret), "expires_us": {"$gt": now_us}})
         return None if row is None else _share(row)
 
+    def shares_of(self, tenant_id: str, recording_id: str, now_us: int) -> list[Share]:
+        """Return what of a recording is shared now, the one that ends last first, at most 500."""
+        wanted = {"tenant_id": tenant_id, "recording_id": recording_id, "expires_us": {"$gt": now_us}}
+        with as_documents_failed():
+            rows = self._database[SHARES].find(wanted).sort("expires_us", DESCENDING).limit(_LIST_LIMIT)
+            return [_share(row) for row in rows]
+
     def end_share(self, tenant_id: str, recording_id: str, share_id: str) -> bool:
         """End a share before its time; False where there is none."""
         wanted = {"_id": share_id, "tenant_id": tenant_id, "recording_id": recording_id}
@@ -92,7 +101,10 @@ class Listeners:
         access = self._database[ACCESS]
         if not self._has_index:
             access.create_index([("tenant_id", 1), ("recording_id", 1), ("first_us", -1)])
-            self._database[SHARES].create_index("secret", unique=True)
+            shares = self._database[SHARES]
+            shares.create_index("secret", unique=True)
+            shares.create_index([("tenant_id", 1), ("recording_id", 1)])
+            shares.create_index("expires_at", expireAfterSeconds=_FORGOTTEN_SECONDS)
             self._has_index = True
         return access
 

@@ -77,6 +77,9 @@ class Journal(Protocol):
     def shared(self, secret: str, now_us: int) -> Share | None:
         """Return what a secret opens."""
 
+    def shares_of(self, tenant_id: str, recording_id: str, now_us: int) -> list[Share]:
+        """Return what of a recording is shared now."""
+
     def end_share(self, tenant_id: str, recording_id: str, share_id: str) -> bool:
         """End a share."""
 
@@ -118,8 +121,13 @@ def recordings_api(shelf: Shelf, tokens: Holders) -> Blueprint:
     @api.delete("/<recording_id>/shares/<share_id>")
     def end_share(recording_id: str, share_id: str) -> Response:
         asker = admit(tokens, Action.MANAGE_RECORDINGS)
-        is_ended = shelf.journal.end_share(asker.tenant_id, recording_id, share_id)
-        return Response(status=204) if is_ended else problem(404, "not-found", "There is no such share.")
+        if not shelf.journal.end_share(asker.tenant_id, recording_id, share_id):
+            return problem(404, "not-found", "There is no such share.")
+        who = asker.principal
+        shelf.journal.note(
+            Listening(asker.tenant_id, recording_id, who.actor, who.role.value, "unshared", shelf.now_us())
+        )
+        return Response(status=204)
 
     @api.errorhandler(RecorderError)
     def unavailable(error: RecorderError) -> Response:
@@ -223,16 +231,22 @@ def _share(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response:
     )
     _note(shelf, asker, document, "shared")
     secret = shelf.journal.share(share)
-    return _json(
-        {
-            "share_id": share.share_id,
-            "path": f"/shared/{secret}",
-            "from_ms": from_ms,
-            "to_ms": to_ms,
-            "expires_at": iso(share.expires_us),
-        },
-        201,
-    )
+    return _json({"path": f"/shared/{secret}", **_shown(share)}, 201)
+
+
+def _shares(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response:
+    """Tell what is shared now; the addresses are nobody's to see again."""
+    found = shelf.journal.shares_of(asker.tenant_id, document.recording_id, shelf.now_us())
+    return _json({"shares": [{**_shown(share), "actor": share.actor} for share in found]})
+
+
+def _shown(share: Share) -> dict[str, object]:
+    return {
+        "share_id": share.share_id,
+        "from_ms": share.from_ms,
+        "to_ms": share.to_ms,
+        "expires_at": iso(share.expires_us),
+    }
 
 
 _ROUTES: Final[tuple[tuple[str, str, Action, Answering], ...]] = (
@@ -243,6 +257,7 @@ _ROUTES: Final[tuple[tuple[str, str, Action, Answering], ...]] = (
     ("/access", "GET", Action.MANAGE_RECORDINGS, _access),
     ("/hold", "PUT", Action.MANAGE_RECORDINGS, _hold),
     ("/hold", "DELETE", Action.MANAGE_RECORDINGS, _release),
+    ("/shares", "GET", Action.MANAGE_RECORDINGS, _shares),
     ("/shares", "POST", Action.MANAGE_RECORDINGS, _share),
 )
 

@@ -118,6 +118,7 @@ async function choose(recording) {
   $("download").href = api(`/${recording.recording_id}/audio`, { download: "1" });
   for (const name of ["share", "journal"]) $(name).open = false;
   $("share-made").hidden = true;
+  $("shares").replaceChildren();
   show([]);
   player.open(api(`/${recording.recording_id}/audio`), recording.duration_ms, null);
   setPart([null, null]);
@@ -190,9 +191,43 @@ async function share(event) {
     $("copy").textContent = say("copy");
     $("share-made").hidden = false;
     notice("");
+    await shares();
   } catch (error) {
     notice(say("failed", { reason: error.message }));
   }
+}
+
+/** Show what of the recording is shared now, each with a way to end it. */
+async function shares() {
+  if (!$("share").open) return;
+  const of = chosen;
+  try {
+    const found = (await ask(`/${of.recording_id}/shares`)).shares;
+    if (of === chosen) $("shares").replaceChildren(...found.map(shareLine));
+  } catch (error) {
+    notice(say("failed", { reason: error.message }));
+  }
+}
+
+function shareLine(share) {
+  const line = element("li");
+  const ends = { from: duration(share.from_ms), to: duration(share.to_ms) };
+  const button = element("button", "", say("endShare"));
+  button.type = "button";
+  button.addEventListener("click", () => endShare(share));
+  line.append(element("span", "", say("sharedPart", { ...ends, time: moment(share.expires_at), actor: share.actor })), button);
+  return line;
+}
+
+async function endShare(share) {
+  try {
+    await ask(`/${chosen.recording_id}/shares/${share.share_id}`, {}, { method: "DELETE" });
+    $("share-made").hidden = true;
+    notice("");
+  } catch (error) {
+    notice(say("failed", { reason: error.message }));
+  }
+  await shares();
 }
 
 async function journal() {
@@ -248,6 +283,7 @@ $("more").addEventListener("click", () => find(true));
 $("set-from").addEventListener("click", () => setPart([player.nowMs, part[1]]));
 $("set-to").addEventListener("click", () => setPart([part[0], player.nowMs]));
 $("part").addEventListener("submit", share);
+$("share").addEventListener("toggle", shares);
 $("copy").addEventListener("click", async () => {
   $("share-address").select();
   await navigator.clipboard?.writeText($("share-address").value).catch(() => document.execCommand("copy"));

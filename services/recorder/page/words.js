@@ -11,9 +11,10 @@ const ENGLISH = {
   transcript: "What was said", noTranscript: "Nothing was written down yet.", follow: "Follow the sound",
   download: "Download", share: "Share a part", partFrom: "from", partTo: "to", hours: "for hours", makeLink: "Make the link",
   setFrom: "Begin here", setTo: "End here", shareMade: "Whoever has this address hears {length}, until {time}:", copy: "Copy", copied: "Copied",
+  sharedNow: "Shared now", sharedPart: "{from} to {to}, until {time}, by {actor}", endShare: "End",
   whoListened: "Who listened", times: "{count} ×", nobody: "Nobody yet.", hold: "Put under legal hold", release: "End the legal hold",
   choose: "Choose a recording to hear it.", keys: "Space plays, ← and → jump 10 seconds, ↑ and ↓ choose, , and . change the speed.",
-  listened: "listened", downloaded: "downloaded", linked: "took a link", read: "read", found: "found by a word", exported: "exported", shared: "shared", holding: "put under legal hold", released: "ended the legal hold",
+  listened: "listened", downloaded: "downloaded", linked: "took a link", read: "read", found: "found by a word", exported: "exported", shared: "shared", unshared: "ended a share", holding: "put under legal hold", released: "ended the legal hold",
   sharedTitle: "A part of a recorded call", sharedGone: "This part is not shared, or not any more.", expires: "This address works until {time}.",
 };
 
@@ -28,9 +29,10 @@ const UKRAINIAN = {
   transcript: "Що було сказано", noTranscript: "Ще нічого не записано текстом.", follow: "Стежити за звуком",
   download: "Завантажити", share: "Поділитися частиною", partFrom: "від", partTo: "до", hours: "на годин", makeLink: "Створити посилання",
   setFrom: "Початок тут", setTo: "Кінець тут", shareMade: "Хто має цю адресу, чує {length}, до {time}:", copy: "Копіювати", copied: "Скопійовано",
+  sharedNow: "Доступно зараз", sharedPart: "{from}–{to}, до {time}, поділився {actor}", endShare: "Закрити доступ",
   whoListened: "Хто слухав", times: "{count} ×", nobody: "Ще ніхто.", hold: "Заборонити видалення", release: "Дозволити видалення",
   choose: "Оберіть запис, щоб почути його.", keys: "Пробіл — слухати, ← та → — на 10 секунд, ↑ та ↓ — обрати, , та . — швидкість.",
-  listened: "слухав", downloaded: "завантажив", linked: "узяв посилання", read: "читав", found: "знайшов за словом", exported: "вивантажив", shared: "поділився", holding: "заборонив видалення", released: "дозволив видалення",
+  listened: "слухав", downloaded: "завантажив", linked: "узяв посилання", read: "читав", found: "знайшов за словом", exported: "вивантажив", shared: "поділився", unshared: "закрив доступ", holding: "заборонив видалення", released: "дозволив видалення",
   sharedTitle: "Частина записаної розмови", sharedGone: "Цією частиною не діляться або вже не діляться.", expires: "Ця адреса діє до {time}.",
 };
 

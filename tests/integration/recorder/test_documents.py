@@ -86,6 +86,8 @@ def test_a_share_opens_by_its_secret_until_it_ends(documents: RecordingDocuments
     assert listeners.shared(secret, 999) == share
     assert listeners.shared(secret, 1_000) is None
     assert listeners.shared("other", 1) is None
+    assert listeners.shares_of("acme", "rec-1", 999) == [share]
+    assert listeners.shares_of("acme", "rec-1", 1_000) == listeners.shares_of("rival", "rec-1", 999) == []
     assert secret not in str(list(documents.database["recording_shares"].find()))
     assert not listeners.end_share("rival", "rec-1", "s1")
     assert listeners.end_share("acme", "rec-1", "s1")

@@ -104,6 +104,10 @@ def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> N
     eye.do("press", selector="#share summary", key="Enter")
     eye.do("press", selector="#part .main", key="Enter")
     eye.do("see", selector="#share-made:not([hidden])", ms=WITHIN_MS)
+    eye.do("see", selector="#shares li", ms=WITHIN_MS)
+    assert "olha" in eye.do("text", selector="#shares span")
+    eye.do("press", selector="#shares button", key="Enter")
+    eye.do("see", selector="#share:not(:has(#shares li))", ms=WITHIN_MS)
     eye.do("press", selector="#journal summary", key="Enter")
     eye.do("see", selector="#listeners b", ms=WITHIN_MS)
     assert set(eye.do("texts", selector="#listeners b")) == {"olha"}

@@ -205,6 +205,10 @@ class MemoryJournal:
         share = self.shares.get(secret)
         return share if share and share.expires_us > now_us else None
 
+    def shares_of(self, tenant_id: str, recording_id: str, now_us: int) -> list[Share]:
+        mine = [e for e in self.shares.values() if (e.tenant_id, e.recording_id) == (tenant_id, recording_id)]
+        return sorted((e for e in mine if e.expires_us > now_us), key=lambda e: -e.expires_us)
+
     def end_share(self, tenant_id: str, recording_id: str, share_id: str) -> bool:
         wanted = (tenant_id, recording_id, share_id)
         left = {s: e for s, e in self.shares.items() if (e.tenant_id, e.recording_id, e.share_id) != wanted}

@@ -328,12 +328,34 @@ def test_a_shared_part_is_that_part_and_nothing_else_until_it_expires(
         assert client.get(made["path"] + path).status_code == 404
 
 
-def test_a_share_is_ended_before_its_time_by_its_company_alone(client: FlaskClient) -> None:
+def test_a_share_is_ended_before_its_time_by_its_company_alone(client: FlaskClient, journal: MemoryJournal) -> None:
     made = share(client).get_json()
     place = f"/v1/recordings/rec-1/shares/{made['share_id']}"
     assert client.delete(f"{place}?tenant=rival", headers=bearer("root")).status_code == 404
     assert client.delete(place, headers=bearer("boss")).status_code == 204
     assert client.get(f"{made['path']}/audio").status_code == 404
+    assert client.delete(place, headers=bearer("boss")).status_code == 404
+    assert [done.what for done in journal.done] == ["shared", "unshared"]
+
+
+def test_what_is_shared_now_is_told_to_those_who_lead_without_its_address(
+    client: FlaskClient, clock: list[int]
+) -> None:
+    short, long = share(client, hours=1).get_json(), share(client, from_ms=20, to_ms=60, hours=9).get_json()
+    place = "/v1/recordings/rec-1/shares"
+    told = client.get(place, headers=bearer("boss"))
+    assert [each["share_id"] for each in told.get_json()["shares"]] == [long["share_id"], short["share_id"]]
+    assert told.get_json()["shares"][0] == {
+        **{name: long[name] for name in ("share_id", "from_ms", "to_ms", "expires_at")},
+        "actor": "someone",
+    }
+    assert long["path"].rpartition("/")[2] not in told.text
+    assert client.get("/v1/recordings/rec-2/shares?tenant=rival", headers=bearer("root")).get_json() == {"shares": []}
+    assert client.get(place, headers=bearer("eyes")).status_code == 403
+    clock[0] += 2 * 3_600 * 1_000_000
+    assert [each["share_id"] for each in client.get(place, headers=bearer("boss")).get_json()["shares"]] == [
+        long["share_id"]
+    ]
 
 
 @pytest.mark.parametrize(
