@@ -23,7 +23,7 @@ _FORGOTTEN_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Somebody did something with a recording: listened, downloaded, linked, read, found, exported, (un)shared, held."""
+    """Somebody did something with a recording: listened, downloaded, linked, read, found, exported, shared, held."""
 
     tenant_id: str
     recording_id: str
