@@ -20,7 +20,7 @@ const ENGLISH = {
 
 const UKRAINIAN = {
   title: "Записи", skip: "Перейти до записів", otherLanguage: "English", logout: "Вийти",
-  find: "Знайти", from: "Від", until: "До", queue: "Черга", agent: "Оператор", caller: "Номер", callerHint: "чи останні цифри",
+  find: "Знайти", from: "Від", until: "До", queue: "Черга", agent: "Оператор", caller: "Номер", callerHint: "чи його кінець",
   withSilent: "Також беззвучні", clear: "Очистити", when: "Коли", length: "Тривалість", more: "Показати ще", none: "Записів не знайдено.",
   company: "Компанія", loading: "Завантаження …", failed: "Не вдалося: {reason}", refused: "Доступ завершено. Увійдіть знову.",
   silent: "без звуку", repaired: "відновлено", held: "без видалення", withheld: "приховано", customer: "Клієнт", agentVoice: "Оператор",

@@ -9,6 +9,8 @@ import pytest
 
 from local.switch.channel import Leg
 from local.switch.core import Switch
+from local.switch.distributions import Fixed
+from local.switch.phones import Behaviour, PhoneBook
 from tests.unit.switch.conftest import Tape, agent_leg, run
 
 
@@ -41,6 +43,35 @@ def test_left_is_the_recorded_leg_and_right_is_the_other(switch: Switch, tmp_pat
     assert np.array_equal(a[:, 0], b[:, 1])
     assert np.array_equal(a[:, 1], b[:, 0])
     assert abs(len(a) - 80_000) <= 160
+
+
+@pytest.mark.parametrize("first", ["the recorded leg", "the other leg"])
+def test_left_stays_the_recorded_leg_whoever_was_dialled_and_after_a_transfer(
+    switch: Switch, tmp_path: Path, first: str
+) -> None:
+    """A customer who is called back is a leg that was dialled, as each agent's is."""
+    assert isinstance(switch.directory, PhoneBook)
+    for number, name in enumerate(("home", "olena", "taras")):
+        switch.directory.add_agent(name, "acme.example", Behaviour(answer_seconds=Fixed(1.0)), 41_000 + number)
+    customer, agent, second = (agent_leg(switch, f"leg-{name}", f"user/{name}") for name in ("home", "olena", "taras"))
+    paths = [str(tmp_path / name) for name in ("left.wav", "right.wav", "later.wav")]
+    for leg in (customer, agent, second):
+        run(switch, f"uuid_setvar {leg} RECORD_STEREO true")
+    run(switch, f"uuid_setvar {customer} park_after_bridge true")
+    run(switch, f"uuid_record {customer} start {paths[0]}")
+    for other, path in ((agent, paths[1]), (second, paths[2])):
+        pair = (customer, other) if first == "the recorded leg" else (other, customer)
+        run(switch, f"uuid_bridge {pair[0]} {pair[1]}")
+        switch.scheduler.advance(0.2)
+        run(switch, f"uuid_record {other} start {path}")
+        switch.scheduler.advance(10)
+        run(switch, f"uuid_record {other} stop all")
+    run(switch, f"uuid_record {customer} stop all")
+    whole, talk, later = (samples(Path(path)) for path in paths)
+    heard = slice(len(whole) - len(later), None)
+    for side in (0, 1):  # the two begin within a step of the switch's clock
+        assert np.mean(whole[heard, side] == later[:, 1 - side]) > 0.99
+    assert set(np.unique(talk[:, 1])) == set(np.unique(whole[:, 0])) == {0, 1000 if pair[0] == customer else 2000}
 
 
 def test_nobody_speaks_while_the_other_does(switch: Switch, tmp_path: Path) -> None:
