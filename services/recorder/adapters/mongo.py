@@ -19,6 +19,9 @@ from services.shared.chassis.documents import open_database, sentence_of
 
 COLLECTION = "recordings"
 TRANSCRIPTS = "transcripts"
+MOST_SAID = 2_000
+STARTED_APART_US = 3_600 * 1_000_000
+"""A transcript's moment is the recording's start, or where that was lost its storing."""
 LIST_LIMIT = 200
 _DUPLICATE_KEY = 11000
 _WITHOUT_PICTURE = {"waveform": 0}
@@ -93,11 +96,26 @@ class RecordingDocuments:
         return None if found is None or found.deleted_us else found
 
     def search(self, tenant_id: str, search: Search) -> list[RecordingDocument]:
-        """Return this tenant's recordings that are looked for, newest first."""
+        """Return this tenant's recordings that are looked for, newest first.
+
+        Of those that are found by what was said, the newest MOST_SAID count; who wants older ones gives a moment.
+        """
         with _as_documents_failed():
-            rows = self._recordings().find(search.query(tenant_id), _WITHOUT_PICTURE)
+            query = search.query(tenant_id)
+            if search.needs_transcript:
+                query["_id"] = {"$in": self._written_down(tenant_id, search)}
+            rows = self._recordings().find(query, _WITHOUT_PICTURE)
             rows = rows.sort(NEWEST_FIRST).limit(search.limit)
             return [document for document in map(document_of, rows) if document is not None]
+
+    def _written_down(self, tenant_id: str, search: Search) -> list[str]:
+        """Return the recordings whose transcripts fit."""
+        query = search.transcript_query(tenant_id)
+        latest = min(filter(None, (search.until_us, search.before and search.before[0])), default=0)
+        if latest:
+            query["recorded_us"] = {"$lte": latest + STARTED_APART_US}
+        rows = self.database[TRANSCRIPTS].find(query, {"_id": 1}).sort([("recorded_us", -1)]).limit(MOST_SAID)
+        return [row["_id"] for row in rows]
 
     def companies(self) -> list[str]:
         """Return the companies that have recordings, by name."""

@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from services.recorder.adapters.database import as_documents_failed
+from services.recorder.domain.finding import feeling_query
 from services.recorder.domain.transcript.masking import Mark, MarkKind
 
 TRANSCRIPTS: Final = "transcripts"
@@ -123,10 +124,20 @@ class Transcripts:
             return sorted(rows, key=lambda row: (row["recorded_us"], row["recording_id"]))
 
     def search(
-        self, tenant_id: str, asked: Sequence[Sequence[str]], before: tuple[int, str] | None, limit: int
+        self,
+        tenant_id: str,
+        asked: Sequence[Sequence[str]],
+        before: tuple[int, str] | None,
+        limit: int,
+        feeling: str = "",
     ) -> list[Document]:
-        """Return transcripts that have one term of each group, newest first; `before` is where the last page ended."""
-        query: Document = {"tenant_id": tenant_id, "$and": [{"terms": {"$in": list(group)}} for group in asked]}
+        """Return transcripts that have one term of each group, newest first; `before` is where the last page ended.
+
+        `feeling` is a name of finding.FEELINGS: how the customer has to have sounded.
+        """
+        query: Document = {"tenant_id": tenant_id, **(feeling_query(feeling) if feeling else {})}
+        if asked:
+            query["$and"] = [{"terms": {"$in": list(group)}} for group in asked]
         if before is not None:
             moment, recording_id = before
             query["$or"] = [
@@ -160,6 +171,7 @@ class Transcripts:
         transcripts = self._transcripts()
         transcripts.create_index([("tenant_id", ASCENDING), ("call_id", ASCENDING)])
         transcripts.create_index([("tenant_id", ASCENDING), ("terms", ASCENDING), ("recorded_us", DESCENDING)])
+        transcripts.create_index([("tenant_id", ASCENDING), ("recorded_us", DESCENDING)])
         self._database[PARTS].create_index([("recording_id", ASCENDING)])
         self._has_index = True
 

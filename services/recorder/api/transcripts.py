@@ -13,7 +13,8 @@ from flask import Blueprint, Response, request
 from services.recorder.adapters.listeners import Listening
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.api.admission import Asker, admit
-from services.recorder.domain.analytics.searching import BadQuery, places_in, read_query, to_documents
+from services.recorder.domain.analytics.searching import BadQuery, Query, places_in, read_query, to_documents
+from services.recorder.domain.finding import BadSearch, read_feeling
 from services.recorder.domain.transcript.formats import to_srt, to_webvtt
 from services.recorder.domain.transcript.transcript import from_document
 from services.recorder.domain.transcript.vcon import Sound, vcon_of
@@ -40,9 +41,14 @@ class Transcripts(Protocol):
         """Return this tenant's transcripts of a call."""
 
     def search(
-        self, tenant_id: str, asked: tuple[tuple[str, ...], ...], before: tuple[int, str] | None, limit: int
+        self,
+        tenant_id: str,
+        asked: tuple[tuple[str, ...], ...],
+        before: tuple[int, str] | None,
+        limit: int,
+        feeling: str = "",
     ) -> list[Document]:
-        """Return transcripts that have one term of each group, newest first."""
+        """Return transcripts that have one term of each group and sound so, newest first."""
 
 
 class Recordings(Protocol):
@@ -111,12 +117,14 @@ def _of_call(shelf: Shelf, asker: Asker) -> Response:
 
 def _search(shelf: Shelf, asker: Asker) -> Response:
     try:
-        query = read_query(request.args.get("q", ""))
+        typed, feeling = request.args.get("q", ""), read_feeling(request.args.get("feeling", ""))
+        query = Query((), (), ()) if feeling and not typed.strip() else read_query(typed)
         before, limit = _before(request.args.get("before", "")), _limit(request.args.get("limit", ""))
-    except (BadQuery, ValueError) as error:
+    except (BadQuery, BadSearch, ValueError) as error:
         return problem(400, "bad-request", str(error)[:200])
-    found = shelf.transcripts.search(asker.tenant_id, query.groups, before, limit)
-    shown = [(each, places) for each in found if (places := places_in(from_document(each), query))]
+    found = shelf.transcripts.search(asker.tenant_id, query.groups, before, limit, feeling)
+    read = [(each, places_in(from_document(each), query)) for each in found]
+    shown = [(each, places) for each, places in read if places or not query.words]
     _note(shelf, asker, "found", [document for document, _ in shown])
     results = [{**_summary(document), "places": to_documents(places)} for document, places in shown]
     last = found[-1] if len(found) == limit else None
@@ -192,7 +200,8 @@ def _public(document: Document) -> Document:
 
 def _summary(document: Document) -> Document:
     names = ("recording_id", "call_id", "queue_id", "agent_id", "recorded_us", "duration_ms", "language")
-    return {name: document[name] for name in names}
+    customer = (document["analysis"].get("sentiment") or {}).get("customer") or {}
+    return {**{name: document[name] for name in names}, "customer_sentiment": customer.get("score")}
 
 
 def _sound(document: RecordingDocument) -> Sound:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from services.recorder.domain.analytics.searching import BadQuery, read_query
 from services.shared.phone_number import written_forms
 
 LARGEST_PAGE = 200
@@ -16,6 +17,15 @@ _CURSOR = re.compile(r"([0-9]{1,18})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})")
 _WHOLE = ("+", "0")
 """So begins what may be a whole number; other digits may be the end of any."""
 _NAMES = ("queue_id", "agent_id", "call_id")
+_CLEAR = 0.25
+FEELINGS: dict[str, tuple[str, dict[str, float]]] = {
+    "bad": ("score", {"$lte": -_CLEAR}),
+    "good": ("score", {"$gte": _CLEAR}),
+    "bad_at_end": ("thirds.2", {"$lte": -_CLEAR}),
+    "worse": ("change", {"$lte": -_CLEAR}),
+    "better": ("change", {"$gte": _CLEAR}),
+}
+"""How a customer sounded: the field of the transcript's sentiment, and its bounds."""
 
 
 class BadSearch(ValueError):
@@ -38,6 +48,24 @@ class Search:
     with_silent: bool = True
     before: tuple[int, str] | None = None
     limit: int = _DEFAULT_PAGE
+    said: tuple[tuple[str, ...], ...] = ()
+    """Of each word that was said the dictionary forms that it may be."""
+    feeling: str = ""
+    """How the customer sounded: a name of FEELINGS."""
+
+    @property
+    def needs_transcript(self) -> bool:
+        """Whether only recordings that were written down are looked for."""
+        return bool(self.said or self.feeling)
+
+    def transcript_query(self, tenant_id: str) -> dict[str, Any]:
+        """Return which transcripts fit, as the document store reads it; of those that page on, from there on."""
+        found: dict[str, Any] = {"tenant_id": tenant_id}
+        if self.said:
+            found["$and"] = [{"terms": {"$in": list(group)}} for group in self.said]
+        if self.feeling:
+            found |= feeling_query(self.feeling)
+        return found
 
     def query(self, tenant_id: str) -> dict[str, Any]:
         """Return it as the document store reads it; nothing of it is ever an operator of the asker's."""
@@ -60,6 +88,19 @@ class Search:
         return found
 
 
+def feeling_query(name: str) -> dict[str, Any]:
+    """Return which transcripts fit a name of FEELINGS, as the document store reads it."""
+    field, bounds = FEELINGS[name]
+    return {f"analysis.sentiment.customer.{field}": bounds}
+
+
+def read_feeling(value: str) -> str:
+    """Return a name of FEELINGS, empty for none. Raises BadSearch."""
+    if value and value not in FEELINGS:
+        raise BadSearch(f"feeling is one of {', '.join(FEELINGS)}.")
+    return value
+
+
 def read_search(asked: Mapping[str, str], lines: Sequence[str] = ()) -> Search:
     """Read the parameters of an address; a number is read as one dials it on the lines. Raises BadSearch."""
     number = _number(asked.get("caller", ""))
@@ -72,6 +113,8 @@ def read_search(asked: Mapping[str, str], lines: Sequence[str] = ()) -> Search:
         with_silent=asked.get("silent", "") != "no",
         before=_cursor(asked.get("before", "")),
         limit=_limit(asked.get("limit", "")),
+        said=_said(asked.get("said", "")),
+        feeling=read_feeling(asked.get("feeling", "")),
     )
 
 
@@ -79,6 +122,15 @@ def _text(name: str, value: str) -> str:
     if len(value) > _LONGEST:
         raise BadSearch(f"{name} is longer than {_LONGEST} letters.")
     return value
+
+
+def _said(value: str) -> tuple[tuple[str, ...], ...]:
+    if not value.strip():
+        return ()
+    try:
+        return read_query(value).groups
+    except BadQuery as error:
+        raise BadSearch(f"said: {error}.") from error
 
 
 def _number(value: str) -> str:

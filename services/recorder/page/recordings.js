@@ -1,5 +1,6 @@
 // Finds recordings, plays one and follows its words. Whatever somebody named or said is written as text, never as markup.
 
+import { Feeling, marks } from "./feeling.js";
 import { Player } from "./player.js";
 import { duration, language, moment, say, writeWords } from "./words.js";
 
@@ -41,7 +42,7 @@ async function ask(path, parameters, options) {
 function wanted() {
   const value = (name) => form.elements[name].value.trim();
   const moments = Object.fromEntries(["from", "until"].map((name) => [name, value(name) && new Date(value(name)).toISOString()]));
-  return { caller: value("caller"), queue_id: value("queue_id"), agent_id: value("agent_id"), ...moments, silent: form.elements.with_silent.checked ? "" : "no" };
+  return { caller: value("caller"), queue_id: value("queue_id"), agent_id: value("agent_id"), said: value("said"), feeling: value("feeling"), ...moments, silent: form.elements.with_silent.checked ? "" : "no" };
 }
 
 async function find(more = false) {
@@ -103,6 +104,7 @@ function leave() {
 }
 
 const player = new Player($("player"), heard);
+const feeling = new Feeling($("feeling"), (ms) => player.seek(ms));
 
 async function choose(recording) {
   const mine = ++asked;
@@ -119,18 +121,20 @@ async function choose(recording) {
   for (const name of ["share", "journal"]) $(name).open = false;
   $("share-made").hidden = true;
   $("shares").replaceChildren();
-  show([]);
+  show([], null);
   player.open(api(`/${recording.recording_id}/audio`), recording.duration_ms, null);
   setPart([null, null]);
   const [waveform, transcript] = await Promise.allSettled([ask(`/${recording.recording_id}/waveform`), ask(`/${recording.recording_id}/transcript`)]);
   if (mine !== asked) return;
   if (waveform.status === "fulfilled") player.waveform = waveform.value;
-  show(transcript.status === "fulfilled" ? (transcript.value.turns ?? []) : []);
+  const told = transcript.status === "fulfilled" ? transcript.value : {};
+  show(told.turns ?? [], told.analysis?.sentiment ?? null);
   player.show();
 }
 
-/** Write what was said; each word knows when. */
-function show(turns) {
+/** Write what was said, and how it sounded; each word knows when. */
+function show(turns, sentiment) {
+  feeling.show(sentiment, player.lengthMs);
   words = [];
   heardWord = null;
   $("said").replaceChildren(...turns.map((turn) => {
@@ -143,6 +147,7 @@ function show(turns) {
       words.push({ start: word.start_ms, end: word.end_ms, button });
       said.append(button, " ");
     }
+    said.append(...marks(turn, sentiment));
     line.append(element("time", "", duration(turn.start_ms)), element("b", "", say(turn.speaker === "agent" ? "agentVoice" : "customer")), said);
     return line;
   }));

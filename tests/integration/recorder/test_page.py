@@ -32,7 +32,23 @@ def transcript() -> dict[str, Any]:
     ]
     words[0]["text"] = HOSTILE
     turn = {"speaker": "customer", "start_ms": 0, "end_ms": 12_000, "text": "", "words": words}
-    return {"_id": "rec-1", "tenant_id": "acme", "language": "uk", "confidence": 0.9, "turns": [turn], "analysis": {}}
+    angry = {"speaker": "customer", "start_ms": 500, "end_ms": 2_400, "score": -0.82, "found": [["жахливо", -3.0]]}
+    calm = {"speaker": "customer", "start_ms": 8_000, "end_ms": 9_400, "score": 0.4, "found": [[HOSTILE, 1.0]]}
+    polite = {"speaker": "agent", "start_ms": 4_000, "end_ms": 6_000, "score": 0.6, "found": [["рада", 2.0]]}
+    sides = {
+        "customer": {"score": -0.21, "thirds": [-0.82, None, 0.4], "change": 1.22},
+        "agent": {"score": 0.6, "thirds": [None, 0.6, None], "change": None},
+    }
+    return {
+        "_id": "rec-1",
+        "tenant_id": "acme",
+        "language": "uk",
+        "confidence": 0.9,
+        "recorded_us": 1_795_392_001_000_000,
+        "terms": ["замовлення", "жахливо"],
+        "turns": [turn],
+        "analysis": {"sentiment": {"method": "lexicon/1", **sides, "utterances": [angry, polite, calm]}},
+    }
 
 
 @pytest.fixture
@@ -86,11 +102,29 @@ def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> N
     eye.do("press", selector="[name=caller]", key="Enter")
     eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
 
+    eye.do("fill", selector="[name=said]", value="замовленням")
+    eye.do("press", selector="[name=said]", key="Enter")
+    eye.do("see", selector=".row:only-child", ms=WITHIN_MS)
+    eye.do("open", url=f"{url}/")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+    eye.do("press", selector="[name=feeling]", key="ArrowDown")
+    eye.do("press", selector="[name=said]", key="Enter")
+    eye.do("see", selector="#none:not([hidden])", ms=WITHIN_MS)  # nobody was unhappy on the whole
+    for _ in range(3):
+        eye.do("press", selector="[name=feeling]", key="ArrowDown")
+    eye.do("press", selector="[name=said]", key="Enter")
+    eye.do("see", selector=".row:only-child", ms=WITHIN_MS)  # better and better
+    eye.do("open", url=f"{url}/")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+
     choose(eye, 1)  # the newer one, of which nothing was written down
     eye.do("see", selector="#unsaid:not([hidden])", ms=WITHIN_MS)
     eye.do("press", selector="#rows", key="ArrowDown")
     eye.do("see", selector=".word", ms=WITHIN_MS)
     assert eye.do("text", selector=".word:first-child") == HOSTILE
+    eye.do("see", selector="#feeling:not([hidden])", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#said .score") == ["-0.8 жахливо", f"+0.4 {HOSTILE}"]
+    assert eye.do("texts", selector="#feeling .score") == ["-0.2", "-0.8", "+0.4", "+0.6", "+0.6"]
     eye.do("press", selector="#rows", key="Space")
     eye.do("see", selector=".play.is-playing", ms=WITHIN_MS)
     eye.do("see", selector=".word:nth-child(3).is-heard", ms=WITHIN_MS)

@@ -188,6 +188,8 @@ def test_an_agent_may_not_listen(client: FlaskClient) -> None:
         "limit=201",
         "before=x",
         "queue_id=" + "q" * 81,
+        "said=...",
+        "feeling=odd",
     ],
 )
 def test_a_search_that_can_not_be_read_is_refused(client: FlaskClient, query: str) -> None:
@@ -206,6 +208,17 @@ def test_a_search_is_read_and_pages_on(client: FlaskClient, library: Library) ->
     assert not first.with_silent
     assert second.before == (ONE.recorded_us, "rec-1")
     assert first.query("acme")["caller"] == {"$regex": "06712345$"}
+
+
+def test_a_search_by_what_was_said_and_how_asks_the_transcripts(client: FlaskClient, library: Library) -> None:
+    client.get("/v1/recordings", query_string={"said": "замовленням", "feeling": "bad_at_end"}, headers=bearer("boss"))
+    client.get("/v1/recordings", headers=bearer("boss"))
+    first, second = library.asked
+    query = first.transcript_query("acme")
+    assert query["tenant_id"] == "acme"
+    assert "замовлення" in query["$and"][0]["terms"]["$in"]
+    assert query["analysis.sentiment.customer.thirds.2"] == {"$lte": -0.25}
+    assert (first.needs_transcript, second.needs_transcript) == (True, False)
 
 
 @pytest.mark.parametrize("asked", ["+380671234567", "067 123-45-67", "00380671234567", "+38 (067) 123 45 67"])

@@ -41,6 +41,7 @@ class Memory:
     documents: dict[str, Document] = field(default_factory=dict)
     states: dict[str, Document] = field(default_factory=dict)
     recordings: list[RecordingDocument] = field(default_factory=list)
+    feelings: list[str] = field(default_factory=list)
 
     def find_for(self, tenant_id: str, recording_id: str) -> Document | None:
         found = self.documents.get(recording_id)
@@ -49,7 +50,8 @@ class Memory:
     def of_call(self, tenant_id: str, call_id: str) -> list[Any]:
         return [one for one in self.documents.values() if (one["tenant_id"], one["call_id"]) == (tenant_id, call_id)]
 
-    def search(self, tenant_id: str, asked: Any, before: Any, limit: int) -> list[Document]:
+    def search(self, tenant_id: str, asked: Any, before: Any, limit: int, feeling: str = "") -> list[Document]:
+        self.feelings.append(feeling)
         groups = [set(group) for group in asked]
         return [
             one
@@ -92,11 +94,15 @@ def journal() -> MemoryJournal:
 
 
 @pytest.fixture
-def client(journal: MemoryJournal) -> FlaskClient:
+def memory() -> Memory:
     analyst, tenant = Analyst(), TenantDocument()
     document = to_document(TALK) | {"terms": analyst.terms(TALK), "made_us": 1_795_399_099_000_000}
     document["analysis"] = analyst.analyse(TALK, tenant)
-    memory = Memory({"rec-1": document}, {"rec-2": {"state": "running", "done_ms": 5, "speech_ms": 9}})
+    return Memory({"rec-1": document}, {"rec-2": {"state": "running", "done_ms": 5, "speech_ms": 9}})
+
+
+@pytest.fixture
+def client(journal: MemoryJournal, memory: Memory) -> FlaskClient:
     app = service_app("recorder", lambda: (True, ""))
     tokens = tokens_of({hashlib.sha256(name.encode()).hexdigest(): entry for name, entry in TOKENS.items()})
     shelf = Shelf(memory, Sounds([recording()]), memory, journal, lambda: 7)
@@ -154,6 +160,14 @@ def test_a_talk_is_found_with_the_place_to_play(client: FlaskClient) -> None:
     assert ask(client, "/search?q=refund").json["results"] == []
 
 
+def test_talks_are_found_by_how_the_customer_sounded_with_words_or_without(client: FlaskClient, memory: Memory) -> None:
+    (result,) = ask(client, "/search?feeling=bad").json["results"]
+    assert (result["recording_id"], result["places"], result["customer_sentiment"]) == ("rec-1", [], None)
+    assert len(ask(client, "/search?q=orders&feeling=worse").json["results"]) == 1
+    assert ask(client, "/search?q=refund&feeling=worse").json["results"] == []
+    assert memory.feelings == ["bad", "worse", "worse"]
+
+
 @pytest.mark.parametrize(
     ("path", "what"),
     [
@@ -183,7 +197,9 @@ def test_who_is_given_nothing_is_not_noted(client: FlaskClient, journal: MemoryJ
     assert journal.done == []
 
 
-@pytest.mark.parametrize("query", ["", "?q=", "?q=a&limit=0", "?q=a&limit=99", "?q=a&before=x", "?q=" + "a" * 300])
+@pytest.mark.parametrize(
+    "query", ["", "?q=", "?q=a&limit=0", "?q=a&limit=99", "?q=a&before=x", "?q=" + "a" * 300, "?feeling=odd"]
+)
 def test_a_search_that_asks_for_nothing_is_refused(client: FlaskClient, query: str) -> None:
     assert ask(client, "/search" + query).status_code == 400
 
