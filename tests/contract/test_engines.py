@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.recorder.adapters.engines import choice
-from services.recorder.adapters.engines.embedded import is_present
+from services.recorder.adapters.engines.embedded import is_present, model_folder
 from services.recorder.adapters.engines.port import SAMPLE_RATE, Engine, EngineAway, EngineRefused, Sound, length_ms
 from tests.contract.speech_servers import Script, openai_server, vosk_server
 
@@ -160,6 +160,18 @@ def test_an_endpoint_without_word_times_shares_a_segment_out(speech: Sound, tmp_
         ("be", 2000, 3000),
         ("it", 3000, 4000),
     ]
+
+
+def test_any_folder_of_a_faster_whisper_model_is_an_engine(
+    speech: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if not is_present("tiny.en"):
+        pytest.skip("the packages of the model tiny.en are not installed: make models")
+    folder = model_folder("tiny.en", tmp_path_factory.getbasetemp().parent / "models")
+    engine = choice.choose(f"folder:{folder}", Path("/nowhere"), threads=1)
+    (words,) = engine.recognise([speech], "en")
+    assert engine.name == f"faster-whisper/{folder.name}"
+    assert len(words) >= len(SAID.split()) - 2
 
 
 @pytest.mark.parametrize("named", ["", "whisper", "embedded:huge", "folder:/nowhere", "vosk:", "openai:x"])

@@ -91,17 +91,8 @@ def choose(eye: Eye, number: int) -> None:
     eye.do("see", selector="#player:not([hidden])", ms=WITHIN_MS)
 
 
-def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> None:
-    eye.do("open", url=f"{url}/login?token=boss")
-    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
-    assert HOSTILE in eye.do("texts", selector=".row div:first-child span")[0]
-    eye.do("fill", selector="[name=caller]", value="999")
-    eye.do("press", selector="[name=caller]", key="Enter")
-    eye.do("see", selector="#none:not([hidden])", ms=WITHIN_MS)
-    eye.do("fill", selector="[name=caller]", value="2233")
-    eye.do("press", selector="[name=caller]", key="Enter")
-    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
-
+def finds_by_what_was_said(eye: Eye, url: str) -> None:
+    """Look for a word in another form, then for customers' moods."""
     eye.do("fill", selector="[name=said]", value="замовленням")
     eye.do("press", selector="[name=said]", key="Enter")
     eye.do("see", selector=".row:only-child", ms=WITHIN_MS)
@@ -117,6 +108,19 @@ def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> N
     eye.do("open", url=f"{url}/")
     eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
 
+
+def test_a_recording_is_found_heard_followed_and_shared(eye: Eye, url: str) -> None:
+    eye.do("open", url=f"{url}/login?token=boss")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+    assert HOSTILE in eye.do("texts", selector=".row div:first-child span")[0]
+    eye.do("fill", selector="[name=caller]", value="999")
+    eye.do("press", selector="[name=caller]", key="Enter")
+    eye.do("see", selector="#none:not([hidden])", ms=WITHIN_MS)
+    eye.do("fill", selector="[name=caller]", value="2233")
+    eye.do("press", selector="[name=caller]", key="Enter")
+    eye.do("see", selector=".row:nth-child(2)", ms=WITHIN_MS)
+
+    finds_by_what_was_said(eye, url)
     choose(eye, 1)  # the newer one, of which nothing was written down
     eye.do("see", selector="#unsaid:not([hidden])", ms=WITHIN_MS)
     eye.do("press", selector="#rows", key="ArrowDown")
