@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
+from gevent.lock import BoundedSemaphore
 
 from services.recorder.adapters.disk import in_thread
 from services.recorder.adapters.encoding import EncodedFile, encode
@@ -16,6 +17,9 @@ from services.recorder.domain.form import Form, possible_form
 from services.recorder.domain.location import Location
 from services.recorder.domain.wav import Shape
 from services.recorder.errors import EncodingFailed, FolderFailed
+
+ENCODED_AT_ONCE = 4
+"""An hour of a call keeps a thread for seconds, and the hub has ten: the others stay for looks, reads and names."""
 
 log = structlog.get_logger()
 
@@ -71,6 +75,7 @@ class Encoder:
     def __init__(self, root: Path, part_bytes: int) -> None:
         self.files = Encoded(root)
         self._part_bytes = part_bytes
+        self._turns = BoundedSemaphore(ENCODED_AT_ONCE)
 
     @contextmanager
     def payload(
@@ -82,7 +87,10 @@ class Encoder:
         wanted is better than none.
         """
         form = possible_form(wanted, shape.format)
-        path = None if form is Form.WAV else in_thread(self._encoded, location, sound, shape, measured, form)
+        path = None
+        if form is not Form.WAV:
+            with self._turns:
+                path = in_thread(self._encoded, location, sound, shape, measured, form)
         if path is None:
             yield Payload(sound, measured.digest, Form.WAV)
             return

@@ -5,15 +5,19 @@ import io
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
+import gevent
 import numpy as np
 import pytest
+from gevent.monkey import get_original
 from numpy.typing import NDArray
 
 from services.recorder.adapters import payload
+from services.recorder.adapters.encoding import encode
 from services.recorder.domain.form import Form
-from services.recorder.domain.location import Location
+from services.recorder.domain.location import Location, location_of
 from services.recorder.domain.policy import Policy
 from services.recorder.storing import Outcome
 from tests.unit.recorder.conftest import PLACE, Node
@@ -168,3 +172,31 @@ def test_the_first_trys_form_stays_when_the_policy_changes(node: Node) -> None:
     assert node.store_it() is Outcome.STORED
     assert [key.rsplit(".", 1)[1] for key in node.store.objects] == ["flac"]
     assert len(node.store.puts) == 1
+
+
+def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, encoding = get_original("threading", "Event")(), list[object]()
+
+    def slow(*given: Any) -> None:
+        encoding.append(given)
+        goes_on.wait(10)
+        encode(*given)
+
+    monkeypatch.setattr(payload, "encode", slow)
+    node.policies.policy = Policy(form=Form.FLAC)
+    places = [location_of(f"acme/call-1/rec-{number}.wav") for number in range(16)]
+    for place in places:
+        node.put(wav(sound(100)), place)
+    storing = node.storing()
+    tries = [gevent.spawn(storing.store, place) for place in places]
+    with gevent.Timeout(10):
+        while len(encoding) < payload.ENCODED_AT_ONCE:
+            gevent.idle()
+    quick = location_of("acme/call-2/quick.wav")
+    node.policies.policy = Policy()
+    node.put(wav(sound(100)), quick)
+    assert storing.store(quick) is Outcome.STORED
+    assert len(encoding) == payload.ENCODED_AT_ONCE
+    goes_on.set()
+    gevent.joinall(tries, timeout=10)
+    assert [each.value for each in tries] == [Outcome.STORED] * 16
