@@ -34,13 +34,14 @@ BASE_PORT = 23_000
 SPEED = 4
 SECONDS = 30.0
 LINE = "+380441000001"
+NOTICE_LINE = "+380441000002"
 OUTSIDE = "+380442000000"
 CONFLICT = 409
 PHONES = ("olena", "taras", "iryna", "bohdan", "maria", "petro", "oksana", "andriy")
 SCENARIO = f"""
 minutes: 600
 seed: 3
-lines: [{{number: "{LINE}"}}]
+lines: [{{number: "{LINE}"}}, {{number: "{NOTICE_LINE}"}}]
 outside: {{answer: "fixed(1)", talk: "fixed(600)"}}
 agents: [{", ".join(f'{{id: {name}, domain: acme.example, answer: "fixed(1)"}}' for name in PHONES)}]
 """
@@ -106,6 +107,13 @@ class Floor:
 
         wait_until(do_they, f"{one} hears {other}", SECONDS)
 
+    def runs(self, leg: str, application: str) -> None:
+        """Wait until an application runs on a leg."""
+        wait_until(lambda: self.legs().get(leg, {}).get("application") == application, application, SECONDS)
+
+    def presses(self, leg: str, digit: str) -> None:
+        post(self.layout.url("switch", f"/legs/{leg}"), {"does": "press", "digit": digit})
+
     def is_gone(self, leg: str) -> None:
         wait_until(lambda: leg not in self.legs(), f"{leg} is gone", SECONDS)
 
@@ -144,11 +152,33 @@ def _accepted(send: Callable[[str, Any, str], Any], url: str, body: Any) -> bool
         return False
 
 
+NOTICE = {
+    "flow_id": "notice",
+    "start": "hear",
+    "steps": [
+        {
+            "step_id": "hear",
+            "menu": {"prompts": ["notice"], "barge_in": False, "tries": 2, "timeout_ms": 30_000},
+            "exits": {"1": "sales", "2": "gone", "timeout": "gone", "invalid": "gone"},
+        },
+        {
+            "step_id": "sales",
+            "queue": {"queue_id": "sales"},
+            "exits": {"timeout": "gone", "no_agent": "gone", "full": "gone"},
+        },
+        {"step_id": "gone", "hangup": {}},
+    ],
+}
+
+
 def _tenants(folder: Path) -> Path:
-    """Write the shop, whose menu may be answered by speech too."""
+    """Write the shop, whose menu may be answered by speech too; its second line has a notice to be heard out."""
     document = yaml.safe_load((TENANTS / "acme.yaml").read_text(encoding="utf-8"))
     menu = next(step for step in document["flows"][0]["steps"] if step["step_id"] == "menu")
     menu["menu"]["spoken"] = [{"exit": "1", "phrases": ["sales"]}, {"exit": "2", "phrases": ["support", "a repair"]}]
+    document["prompts"] = [{"prompt_id": "notice", "text": "this call is about your rights and " * 4}]
+    document["flows"].append(NOTICE)
+    document["lines"][1]["flow"] = "notice"
     folder.mkdir()
     text = yaml.safe_dump(document, allow_unicode=True).replace("'${RECEIVER_PORT}'", "${RECEIVER_PORT}")
     (folder / "acme.yaml").write_text(text, encoding="utf-8")
@@ -239,6 +269,23 @@ def test_a_supervisor_whispers_to_the_agent_alone_then_to_both_then_takes_over(f
     floor.hears(call, "petro")
     floor.is_gone("olena")
     assert floor.talked_with(call) == ["olena", "petro"]
+
+
+def test_a_notice_is_heard_out_and_a_digit_that_is_pressed_meanwhile_is_no_choice(floor: Floor) -> None:
+    floor.comes("olena")
+    caller = {"line": NOTICE_LINE, "number": "0501110001", "patience": "fixed(600)", "talk": "fixed(600)", "digits": []}
+    call = str(post(floor.layout.url("switch", "/call"), caller)["uuid"])
+    floor.runs(call, "playback")
+    floor.presses(call, "2")
+    floor.runs(call, "play_and_get_digits")
+    floor.presses(call, "1")
+    floor.hears(call, "olena")
+    assert floor.talked_with(call) == ["olena"]
+    told = floor.told(call)
+    assert [(event.ivr_choice.choice, event.ivr_choice.tries) for event in told if event.HasField("ivr_choice")] == [
+        ("1", 1)
+    ]
+    assert {event.call_started.caller.number for event in told if event.HasField("call_started")} == {"+380501110001"}
 
 
 def test_a_caller_takes_a_menus_exit_by_speech_and_what_was_said_is_kept_nowhere(floor: Floor) -> None:

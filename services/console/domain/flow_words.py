@@ -1,6 +1,7 @@
 """What flows say and calculate: variables, conditions, texts, prompts, each fault with its path (SPEC 2.2)."""
 
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import Any, Final
 
 from services.console.domain.fault import Fault, path_of
@@ -17,6 +18,10 @@ VARIABLES: Final = "vars"
 MOST_CALCULATED: Final = 5_000
 """Conditions and texts of one document: compiling them takes a part of a second."""
 _FACTS: Final = frozenset(FlowFacts.DESCRIPTOR.fields_by_name)
+BUNDLED: Final = frozenset({"welcome", "main_menu", "wrong_choice", "all_busy", "closed", "apology"})
+"""Prompts that the switch's image has: freeswitch/sounds/prompts.tsv."""
+_MOST_GUESSED: Final = 10
+"""Of unknown prompts of one document: to compare a name with thousands takes a hundredth of a second."""
 _MOST_DIGITS: Final = 15
 _MOST_COLLECTED: Final = 15
 
@@ -147,13 +152,15 @@ def _questions(document: Document) -> Iterator[Fault]:
 
 
 def _prompts(document: Document) -> Iterator[Fault]:
-    """Name prompts that are not declared, where the document declares any."""
-    known = {one["prompt_id"] for one in document.get("prompts", ())}
-    if not known:
-        return
-    for name, at in _named_prompts(document):
-        if name not in known:
-            yield Fault(path_of(at), f"there is no prompt {name}; add it to prompts.")
+    """Name prompts that neither the document declares nor every switch has: their callers would hear nothing."""
+    known = BUNDLED | {one["prompt_id"] for one in document.get("prompts", ())}
+    unknown = ((name, at) for name, at in _named_prompts(document) if name not in known)
+    for number, (name, at) in enumerate(unknown):
+        alike = get_close_matches(name, known, 1) if number < _MOST_GUESSED else []
+        meant = f" (did you mean {alike[0]}?)" if alike else ""
+        yield Fault(
+            path_of(at), f"there is no prompt {name}{meant}; add it to prompts, with a text or as your own file."
+        )
 
 
 def _named_prompts(document: Document) -> Iterator[tuple[str, At]]:

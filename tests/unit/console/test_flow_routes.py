@@ -30,7 +30,7 @@ def main_flow(office: Office, version: str = "") -> dict[str, Any]:
 def shortened(flow: dict[str, Any]) -> dict[str, Any]:
     """Return the flow with another prompt at closed hours."""
     steps = [
-        {**step, "play": {"prompts": ["goodbye"]}} if step["step_id"] == "closed" else step for step in flow["steps"]
+        {**step, "play": {"prompts": ["apology"]}} if step["step_id"] == "closed" else step for step in flow["steps"]
     ]
     return {**flow, "steps": steps}
 
@@ -40,7 +40,7 @@ def test_a_flow_is_listed_read_changed_compared_and_rolled_back(open_office: Off
     assert (listed["version"], listed["flows"][0]["flow_id"]) == (1, "main")
     before = main_flow(open_office)
     changes = open_office.ask("POST", f"{PATH}/main/diff", "acme-analyst", shortened(before)).get_json()["changes"]
-    assert [(one["path"], one["after"]) for one in changes] == [("flows[main].steps[closed].play.prompts", ["goodbye"])]
+    assert [(one["path"], one["after"]) for one in changes] == [("flows[main].steps[closed].play.prompts", ["apology"])]
     applied = open_office.ask("PUT", f"{PATH}/main", "acme-admin", yaml.safe_dump(shortened(before))).get_json()
     assert (applied["version"], applied["is_new"]) == (2, True)
     assert main_flow(open_office) == shortened(before)

@@ -2,17 +2,21 @@
 
 import time
 import tracemalloc
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 import yaml
 
 from services.console.domain.fault import Fault
+from services.console.domain.flow_words import BUNDLED
 from services.console.domain.translation import to_contract
 from services.console.domain.validation import BadDocument, faults_of, sound_document
 from services.router.domain.configuration import Configuration
 
 Document = dict[str, Any]
+ROOT: Final = Path(__file__).parents[3]
+PROMPTS: Final = ("may-we", "enter", "shall-we", "greet", "rate", "thanks")
 
 FLOWS = """
 - flow_id: main
@@ -77,6 +81,7 @@ FLOWS = """
 @pytest.fixture
 def tenant(acme: Document) -> Document:
     found = {**acme, "flows": yaml.safe_load(FLOWS)}
+    found["prompts"] = [{"prompt_id": name} for name in PROMPTS]
     for line in found["lines"]:
         line["flow"] = "main"
     found["queues"] = [{name: queue[name] for name in queue if name != "exit_keys"} for queue in acme["queues"]]
@@ -177,11 +182,27 @@ def test_flows_that_call_each_other_are_named_with_the_whole_way(tenant: Documen
     assert {"main -> feedback -> main.", "feedback -> main -> feedback."} & {told[0].message.partition(": ")[2]}
 
 
-def test_prompts_are_checked_where_the_document_declares_any(tenant: Document) -> None:
-    tenant["prompts"] = [{"prompt_id": "greet"}, {"prompt_id": "rate", "text": "From one to five?"}]
+@pytest.mark.parametrize("declared", [[], [{"prompt_id": "greet"}, {"prompt_id": "rate", "text": "From one to five?"}]])
+def test_a_prompt_that_nobody_has_is_named_with_its_path(tenant: Document, declared: list[Document]) -> None:
+    tenant["prompts"] = declared
     paths = {fault.path for fault in faults_of(tenant)}
     assert {"flows[0].steps[1].consent.prompts[0]", "flows[0].steps[2].collect.prompts[0]"} <= paths
-    assert "flows[0].steps[9].voicemail.prompts[0]" not in paths
+    assert ("flows[0].steps[9].voicemail.prompts[0]" in paths) == (not declared)
+
+
+def test_the_switchs_own_prompts_need_no_declaration_and_a_slip_of_the_pen_is_told_apart(tenant: Document) -> None:
+    change(tenant, "0.steps.9.voicemail.prompts", ["welcome", "all_busy", "welcom"])
+    assert [(fault.path, fault.message) for fault in faults_of(tenant)] == [
+        (
+            "flows[0].steps[9].voicemail.prompts[2]",
+            "there is no prompt welcom (did you mean welcome?); add it to prompts, with a text or as your own file.",
+        )
+    ]
+
+
+def test_the_switchs_own_prompts_are_those_that_its_image_has() -> None:
+    rows = (ROOT / "freeswitch" / "sounds" / "prompts.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert {row.partition("\t")[0] for row in rows} == BUNDLED
 
 
 def bounded(raw: bytes, seconds: float, megabytes: float) -> list[Fault]:

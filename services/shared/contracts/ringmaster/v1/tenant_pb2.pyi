@@ -746,7 +746,7 @@ class TenantDocument(_message.Message):
 
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedPrompt]:
-        """The prompts that its steps may name; none = whatever lies in the switch's folders."""
+        """The prompts that its steps may name, beside those that every switch has: welcome, closed and others."""
 
     @_builtins.property
     def closed_callbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClosedCallback]:
