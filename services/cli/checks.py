@@ -1,5 +1,6 @@
 """Ask one dependency each: a check returns what it saw in a sentence, or raises Ill with what is wrong."""
 
+import base64
 import smtplib
 import socket
 import ssl
@@ -30,6 +31,9 @@ MOST_SKEW_SECONDS: Final = 2.0
 SHORTEST_SECRET: Final = 16
 _WRITTEN: Final = "doctor"
 _OWN_NAME: Final = "ringmaster.invalid"
+# The one name in the file of webhooks' secrets that is no <tenant>/<secret_ref> (services/webhooks).
+_KEY: Final = "key"
+_KEY_BYTES: Final = 32
 """What a mail server is told: else Python asks the name server what this machine is called."""
 
 
@@ -140,14 +144,19 @@ def webhook_secrets(settings: DoctorSettings) -> str:
     """Whether the file of webhooks' secrets can be read."""
     if settings.webhook_secrets is None:
         raise Ill("RINGMASTER_WEBHOOK_SECRETS is not set")
-    return f"{_secrets_in('RINGMASTER_WEBHOOK_SECRETS', settings.webhook_secrets)} endpoints have secrets"
+    secrets = _secrets_in("RINGMASTER_WEBHOOK_SECRETS", settings.webhook_secrets)
+    if _KEY not in secrets:
+        return f'{len(secrets)} endpoints have secrets; without a "key" none can be made over the API'
+    if not _is_key(secrets.pop(_KEY)):
+        raise Ill(f'RINGMASTER_WEBHOOK_SECRETS: "key" must be {_KEY_BYTES} bytes in base64 (openssl rand -base64 32)')
+    return f"{len(secrets)} endpoints have secrets, and others can be made over the API"
 
 
 def channel_secrets(settings: DoctorSettings) -> str:
     """Whether the file of the secrets of mail, messengers and CRMs can be read."""
     if settings.channel_secrets is None:
         raise LeftOut("RINGMASTER_CHANNEL_SECRETS is not set: webhooks alone can be sent")
-    return f"{_secrets_in('RINGMASTER_CHANNEL_SECRETS', settings.channel_secrets)} channels have secrets"
+    return f"{len(_secrets_in('RINGMASTER_CHANNEL_SECRETS', settings.channel_secrets))} channels have secrets"
 
 
 def phones(settings: DoctorSettings) -> str:
@@ -250,17 +259,24 @@ def _encryption(settings: DoctorSettings) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _secrets_in(variable: str, path: Path) -> int:
-    """Return how many secrets a file holds. Raises Ill."""
+def _secrets_in(variable: str, path: Path) -> dict[str, Any]:
+    """Return what a file of secrets holds. Raises Ill."""
     try:
         found = orjson.loads(path.read_bytes())
     except OSError as error:
         raise Ill(f"{variable}: {path}: {error.strerror}") from error
     except ValueError as error:
         raise Ill(f"{variable}: {path}: this is not JSON") from error
-    if not isinstance(found, dict) or not all("/" in name for name in found):
+    if not isinstance(found, dict) or not all("/" in name for name in found if name != _KEY):
         raise Ill(f"{variable} must hold an object of <tenant>/<secret_ref>")
-    return len(found)
+    return found
+
+
+def _is_key(text: Any) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _KEY_BYTES
+    except (TypeError, ValueError):
+        return False
 
 
 def _unheard(address: str) -> str:

@@ -16,6 +16,9 @@ from services.shared.chassis.settings import SettingsError
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "proto" / "topics"
 WAIT_SECONDS: Final = 3.0
+# A broker that has made a topic tells of it a moment later.
+TOLD_SECONDS: Final = 30.0
+TOLD_LOOK_SECONDS: Final = 0.2
 # Whose records have an order that follows from their key: adding partitions would tear it.
 _ADVICE: Final = "a key's order follows from the count: make it right before there are calls, or move the records"
 
@@ -61,7 +64,7 @@ def differences(wanted: list[TopicDefinition], found: dict[str, TopicDefinition]
 def _create(bootstrap: str, wanted: list[TopicDefinition], replicas: int) -> int:
     for name in ensure_topics(bootstrap, wanted, replicas):
         _say(f"{name}: created")
-    found = found_topics(bootstrap, [one.topic for one in wanted])
+    found = _found_in_time(bootstrap, wanted, TOLD_SECONDS, TOLD_LOOK_SECONDS)
     faults = differences(wanted, found)
     for one in wanted:
         there = found.get(one.topic)
@@ -71,13 +74,21 @@ def _create(bootstrap: str, wanted: list[TopicDefinition], replicas: int) -> int
 
 
 def _check(bootstrap: str, wanted: list[TopicDefinition], wait_seconds: float) -> int:
-    """Look, again and again for so long while some are missing: an operator makes them in its own time."""
-    deadline = time.monotonic() + wait_seconds
+    """Look, for so long while some are missing: an operator makes them in its own time."""
+    found = _found_in_time(bootstrap, wanted, wait_seconds, WAIT_SECONDS)
+    return _told(differences(wanted, found), f"{len(wanted)} topics are as they should be")
+
+
+def _found_in_time(
+    bootstrap: str, wanted: list[TopicDefinition], seconds: float, look_seconds: float
+) -> dict[str, TopicDefinition]:
+    """Return the topics as they are there, all of them or those that are there when the time is over."""
+    deadline = time.monotonic() + seconds
     while True:
         found = found_topics(bootstrap, [one.topic for one in wanted])
         if len(found) == len(wanted) or time.monotonic() > deadline:
-            return _told(differences(wanted, found), f"{len(wanted)} topics are as they should be")
-        time.sleep(WAIT_SECONDS)
+            return found
+        time.sleep(look_seconds)
 
 
 def _told(faults: list[str], well: str) -> int:

@@ -65,4 +65,11 @@ def containers(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def workloads(text: str) -> list[Manifest]:
-    return [one for one in manifests(text) if one["kind"] in ("Deployment", "StatefulSet", "Job")]
+    """Return whatever runs; a pod of its own as if it had a template too."""
+    found = [one for one in manifests(text) if one["kind"] in ("Deployment", "StatefulSet", "Job", "Pod")]
+    return [one | {"spec": {"template": one}} if one["kind"] == "Pod" else one for one in found]
+
+
+def stays(workload: Manifest) -> bool:
+    """Whether it runs until it is asked to stop."""
+    return workload["kind"] not in ("Job", "Pod")

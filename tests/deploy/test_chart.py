@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from deploy.tools.chart_settings import ROOT
 from deploy.tools.schema import CHART
-from tests.deploy.conftest import CI, containers, manifests, run_helm, workloads
+from tests.deploy.conftest import CI, containers, manifests, run_helm, stays, workloads
 from tests.deploy.custom_resources import schemas
 
 KUBERNETES = "1.35"
@@ -157,7 +157,7 @@ def test_two_of_a_kind_go_down_only_one_by_one(rendered: Render, name: str) -> N
     found = manifests(rendered(name))
     budgets = [one["spec"]["selector"]["matchLabels"] for one in found if one["kind"] == "PodDisruptionBudget"]
     for workload in workloads(rendered(name)):
-        if workload["kind"] != "Job":
+        if stays(workload):
             labels = workload["spec"]["template"]["metadata"]["labels"]
             assert sum(one.items() <= labels.items() for one in budgets) == 1, workload["metadata"]["name"]
 
@@ -175,7 +175,7 @@ def test_a_switch_waits_for_its_calls_and_what_hears_it_ends_after_it(rendered: 
 
 def test_no_request_is_sent_to_a_service_that_stops_and_it_has_time_to_end(rendered: Render) -> None:
     for workload in workloads(rendered("minimal")):
-        if workload["kind"] == "Job" or workload["metadata"]["name"].endswith("-freeswitch"):
+        if not stays(workload) or workload["metadata"]["name"].endswith("-freeswitch"):
             continue
         pod = workload["spec"]["template"]["spec"]
         (one,) = pod["containers"]
@@ -261,3 +261,46 @@ def test_the_console_may_ask_how_long_topics_keep_a_record(rendered: Render) -> 
     (console,) = [one for one in users if one["metadata"]["name"].endswith("console")]
     acls = [each for each in console["spec"]["authorization"]["acls"] if "DescribeConfigs" in each["operations"]]
     assert [each["resource"]["name"] for each in acls] == ["ringmaster."]
+
+
+@every_example
+def test_every_folder_that_a_container_is_told_of_is_a_volume_of_its_pod(rendered: Render, name: str) -> None:
+    """Nothing else can be written: a listener without the recordings' volume made no call's folder, and none was kept."""
+    for workload in workloads(rendered(name)):
+        for one in containers(workload):
+            mounts = [f"{mount['mountPath']}/" for mount in one["volumeMounts"]]
+            paths = [entry["value"] for entry in one.get("env", ()) if entry.get("value", "").startswith("/")]
+            lost = [path for path in paths if not f"{path}/".startswith((*mounts, "/usr/share/ringmaster/"))]
+            assert not lost, f"{one['name']}: {lost}"
+
+
+def test_the_doctor_asks_each_service_where_it_listens(rendered: Render) -> None:
+    """A headless service has no port of its own: a request goes to the pod, at the port that it names."""
+    found = manifests(rendered("minimal"))
+    ports = {
+        one["metadata"]["name"]: {port["name"]: port["containerPort"] for port in container["ports"]}["http"]
+        for one in workloads(rendered("minimal"))
+        for container in containers(one)
+        if container["name"] in ("console", "router", "stats", "webhooks")
+    }
+    told = {}
+    for one in found:
+        if one["kind"] == "Service" and (name := one["metadata"]["name"]) in ports:
+            (port,) = one["spec"]["ports"]
+            told[name] = port["port"]
+            assert one["spec"].get("clusterIP") != "None" or port["port"] == ports[name]
+    (doctor,) = (one for one in found if one["metadata"]["name"].endswith("-doctor"))
+    (asked,) = (
+        entry["value"]
+        for entry in doctor["spec"]["containers"][0]["env"]
+        if entry["name"] == "RINGMASTER_DOCTOR_SERVICES"
+    )
+    urls = [each.partition("=")[2] for each in asked.split(",")]
+    assert sorted(urls) == sorted(f"http://{name}.voice.svc:{port}" for name, port in told.items())
+
+
+def test_helm_shows_what_the_doctor_says(rendered: Render) -> None:
+    """`helm test --logs` looks for a pod of the hook's own name, and would wait for a Job's every try."""
+    hooks = [one for one in manifests(rendered("minimal")) if one["metadata"].get("annotations", {}).get("helm.sh/hook")]
+    (tested,) = (one for one in hooks if one["metadata"]["annotations"]["helm.sh/hook"] == "test")
+    assert (tested["kind"], tested["spec"]["restartPolicy"]) == ("Pod", "Never")

@@ -1,12 +1,16 @@
 """One host: every variable is read by who gets it, every image is pinned, nothing runs as root or can be written."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from deploy.tools.chart_settings import ROOT, SERVICES, settings_of, switch_variables
+from local.stack.prometheus import rule_files
 from services.cli.settings import DoctorSettings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
@@ -70,3 +74,51 @@ def test_the_switch_drains_before_anybody_stops_who_decides_about_its_calls() ->
     # FreeSWITCH itself ends every call at SIGTERM; and its key for browsers' sound goes where it may write.
     assert "exec start freeswitch " in dockerfile
     assert "-certs /state/certs" in dockerfile
+
+
+@pytest.mark.parametrize("part", [*OURS, "kafka", "prometheus"])
+def test_every_folder_that_a_part_is_told_of_is_a_volume_of_its(part: str) -> None:
+    """The root can't be written; and Kafka's log has to be there for the next container."""
+    one = PARTS[part]
+    mounts = [volume.rsplit(":ro", 1)[0].rpartition(":")[2] for volume in one.get("volumes", ())]
+    mounts += [each.partition(":")[0] for each in one.get("tmpfs", ())] + ["/run/secrets"] * ("secrets" in one)
+    mounts = [f"{each}/" for each in mounts] + ["/usr/share/ringmaster/"]
+    told = [str(value) for value in one.get("environment", {}).values()]
+    told += [word.partition("=")[2] for word in one.get("command", ())]
+    lost = [path for path in told if path.startswith("/") and not f"{path}/".startswith(tuple(mounts))]
+    assert not lost
+
+
+def test_kafkas_log_is_on_its_volume() -> None:
+    """The image itself writes below /tmp: without the variable a new container begins an empty log."""
+    kafka = PARTS["kafka"]
+    assert f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}" in kafka["volumes"]
+
+
+def test_prometheus_starts_with_its_configuration_and_with_every_rule(promtool_program: Path, tmp_path: Path) -> None:
+    """As the container sees it: the folder of rules, their tests too, is mounted beside the file."""
+    config = ROOT / "deploy" / "prometheus.yml"
+    shutil.copy(config, tmp_path / "prometheus.yml")
+    shutil.copytree(ROOT / "deploy" / "k8s" / "ringmaster" / "rules", tmp_path / "rules")
+    done = subprocess.run(
+        [promtool_program, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = yaml.safe_load(config.read_text(encoding="utf-8"))["rule_files"]
+    assert told == [f"rules/{path.name}" for path in rule_files()]
+
+
+def test_prometheus_reaches_every_service_where_it_listens() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = config["scrape_configs"]
+    (group,) = job["static_configs"]
+    assert {target.partition(":")[0] for target in group["targets"]} == set(SERVICES)
+    dockerfile = (ROOT / "deploy" / "images" / "Dockerfile").read_text(encoding="utf-8")
+    for target in group["targets"]:
+        name, _, port = target.partition(":")
+        stage = dockerfile.partition(f"FROM runtime AS {name}")[2]
+        assert f"RINGMASTER_HTTP_PORT={port}" in stage.partition("FROM")[0]
+    # The listener is on the host's network: it listens at the bridge, where the others are, and Prometheus knows it there.
+    bridge = COMPOSE["networks"]["default"]["ipam"]["config"][0]["gateway"]
+    assert PARTS["listener"]["environment"]["RINGMASTER_HTTP_HOST"] == bridge
+    assert PARTS["prometheus"]["extra_hosts"] == [f"listener:{bridge}"]

@@ -9,7 +9,7 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from services.cli.checks import Check, Ill, LeftOut, channel_secrets, mail, speech
+from services.cli.checks import Check, Ill, LeftOut, channel_secrets, mail, speech, webhook_secrets
 from services.cli.settings import DoctorSettings
 
 NOBODY = 9
@@ -84,3 +84,27 @@ def test_secrets_of_channels_are_counted_and_never_shown(tmp_path: Path) -> None
 @pytest.mark.parametrize("check", [mail, speech, channel_secrets])
 def test_what_is_not_set_is_left_out(check: Check) -> None:
     assert said(check).startswith("left out: RINGMASTER_")
+
+
+KEY = "cmluZ21hc3Rlci1sb2NhbC1zZWNyZXRzLWtleSEhISE="
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", '0 endpoints have secrets; without a "key" none can be made over the API'),
+        ('{"oak/orders": ["whsec_x"]}', '1 endpoints have secrets; without a "key" none can be made over the API'),
+        (f'{{"oak/orders": [], "key": "{KEY}"}}', "1 endpoints have secrets, and others can be made over the API"),
+    ],
+)
+def test_the_file_of_webhooks_secrets_may_hold_the_key_of_made_ones(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "webhooks.json").write_text(text, encoding="utf-8")
+    assert said(webhook_secrets, webhook_secrets=tmp_path / "webhooks.json") == told
+
+
+@pytest.mark.parametrize("key", ['"short"', "5", "null", '["a"]'])
+def test_a_key_that_no_secret_can_be_kept_with_is_told_of_and_not_shown(tmp_path: Path, key: str) -> None:
+    (tmp_path / "webhooks.json").write_text(f'{{"key": {key}}}', encoding="utf-8")
+    with pytest.raises(Ill, match="32 bytes in base64") as found:
+        said(webhook_secrets, webhook_secrets=tmp_path / "webhooks.json")
+    assert "short" not in str(found.value)

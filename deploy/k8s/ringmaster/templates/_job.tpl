@@ -1,52 +1,57 @@
-{{/* A Job of the command line. Takes a dict: root, name, arguments, env, tenants (a ConfigMap's name), annotations. */}}
+{{/* A Job of the command line. Takes a dict: root, name, arguments, env, tenants (a ConfigMap's name), files. */}}
 {{- define "ringmaster.jobSpec" -}}
-{{- $root := .root }}
 backoffLimit: 8
 activeDeadlineSeconds: 1800
 template:
   metadata:
     labels:
-      {{- include "ringmaster.labels" (list $root "jobs") | nindent 6 }}
+      {{- include "ringmaster.labels" (list .root "jobs") | nindent 6 }}
   spec:
-    restartPolicy: Never
-    serviceAccountName: {{ include "ringmaster.name" $root }}-jobs
-    automountServiceAccountToken: false
-    enableServiceLinks: false
-    {{- include "ringmaster.pullSecrets" $root | nindent 4 }}
+    {{- include "ringmaster.jobPod" . | nindent 4 }}
+{{- end }}
+
+{{/* The pod of such a Job, or one that is tried once and alone. Takes the same. */}}
+{{- define "ringmaster.jobPod" -}}
+{{- $root := .root }}
+restartPolicy: Never
+serviceAccountName: {{ include "ringmaster.name" $root }}-jobs
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- include "ringmaster.pullSecrets" $root | nindent 0 }}
+securityContext:
+  {{- include "ringmaster.podSecurity" $root | nindent 2 }}
+containers:
+  - name: {{ .name }}
+    image: {{ include "ringmaster.image" (list $root "tools") }}
+    imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+    args: {{ .arguments | toJson }}
+    terminationMessagePolicy: FallbackToLogsOnError
     securityContext:
-      {{- include "ringmaster.podSecurity" $root | nindent 6 }}
-    containers:
-      - name: {{ .name }}
-        image: {{ include "ringmaster.image" (list $root "tools") }}
-        imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-        args: {{ .arguments | toJson }}
-        terminationMessagePolicy: FallbackToLogsOnError
-        securityContext:
-          {{- include "ringmaster.containerSecurity" $root | nindent 10 }}
-        env:
-          {{- .env | trim | nindent 10 }}
-        resources:
-          {{- toYaml $root.Values.jobs.resources | nindent 10 }}
-        volumeMounts:
-          - {name: tmp, mountPath: /tmp}
-          {{- include "ringmaster.kafka.mount" $root | trim | nindent 10 }}
-          {{- with .tenants }}
-          - {name: tenants, mountPath: /tenants, readOnly: true}
-          {{- end }}
-          {{- with .files }}
-          - {name: files, mountPath: /etc/ringmaster, readOnly: true}
-          {{- end }}
-    volumes:
-      - name: tmp
-        emptyDir: {sizeLimit: 64Mi}
-      {{- include "ringmaster.kafka.volume" $root | trim | nindent 6 }}
+      {{- include "ringmaster.containerSecurity" $root | nindent 6 }}
+    env:
+      {{- .env | trim | nindent 6 }}
+    resources:
+      {{- toYaml $root.Values.jobs.resources | nindent 6 }}
+    volumeMounts:
+      - {name: tmp, mountPath: /tmp}
+      {{- include "ringmaster.kafka.mount" $root | trim | nindent 6 }}
       {{- with .tenants }}
-      - name: tenants
-        configMap: {name: {{ . }}}
+      - {name: tenants, mountPath: /tenants, readOnly: true}
       {{- end }}
       {{- with .files }}
-      {{- include "ringmaster.filesVolume" (list $root . "may be missing") | nindent 6 }}
+      - {name: files, mountPath: /etc/ringmaster, readOnly: true}
       {{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 64Mi}
+  {{- include "ringmaster.kafka.volume" $root | trim | nindent 2 }}
+  {{- with .tenants }}
+  - name: tenants
+    configMap: {name: {{ . }}}
+  {{- end }}
+  {{- with .files }}
+  {{- include "ringmaster.filesVolume" (list $root . "may be missing") | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{/* The documents by file name; a tenant's place in the values has to be its own id. */}}

@@ -174,7 +174,7 @@ spec:
   selector:
     {{- include "ringmaster.selector" (list $root $name) | nindent 4 }}
   ports:
-    - {name: http, port: 80, targetPort: http, protocol: TCP}
+    - {name: http, port: {{ ternary .port 80 (eq .kind "StatefulSet") }}, targetPort: http, protocol: TCP}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
