@@ -265,7 +265,7 @@ def test_the_console_may_ask_how_long_topics_keep_a_record(rendered: Render) -> 
 
 @every_example
 def test_every_folder_that_a_container_is_told_of_is_a_volume_of_its_pod(rendered: Render, name: str) -> None:
-    """Nothing else can be written: a listener without the recordings' volume made no call's folder, and none was kept."""
+    """Nothing else can be written: a listener without the recordings' volume made no folder, and none was kept."""
     for workload in workloads(rendered(name)):
         for one in containers(workload):
             mounts = [f"{mount['mountPath']}/" for mount in one["volumeMounts"]]
@@ -301,6 +301,8 @@ def test_the_doctor_asks_each_service_where_it_listens(rendered: Render) -> None
 
 def test_helm_shows_what_the_doctor_says(rendered: Render) -> None:
     """`helm test --logs` looks for a pod of the hook's own name, and would wait for a Job's every try."""
-    hooks = [one for one in manifests(rendered("minimal")) if one["metadata"].get("annotations", {}).get("helm.sh/hook")]
+    hooks = [
+        one for one in manifests(rendered("minimal")) if one["metadata"].get("annotations", {}).get("helm.sh/hook")
+    ]
     (tested,) = (one for one in hooks if one["metadata"]["annotations"]["helm.sh/hook"] == "test")
     assert (tested["kind"], tested["spec"]["restartPolicy"]) == ("Pod", "Never")

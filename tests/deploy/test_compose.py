@@ -118,7 +118,7 @@ def test_prometheus_reaches_every_service_where_it_listens() -> None:
         name, _, port = target.partition(":")
         stage = dockerfile.partition(f"FROM runtime AS {name}")[2]
         assert f"RINGMASTER_HTTP_PORT={port}" in stage.partition("FROM")[0]
-    # The listener is on the host's network: it listens at the bridge, where the others are, and Prometheus knows it there.
+    # The listener is on the host's network: it listens at the bridge, and Prometheus knows it there.
     bridge = COMPOSE["networks"]["default"]["ipam"]["config"][0]["gateway"]
     assert PARTS["listener"]["environment"]["RINGMASTER_HTTP_HOST"] == bridge
     assert PARTS["prometheus"]["extra_hosts"] == [f"listener:{bridge}"]

@@ -9,7 +9,7 @@ from services.shared.bus.admin import TopicDefinition
 
 
 def a_broker(monkeypatch: pytest.MonkeyPatch, told_at: int) -> list[int]:
-    """Make one that tells of its topics when it is asked for the so-manyeth time; return the times that it was asked."""
+    """Make one that tells of its topics when it is asked so often; return what it was asked."""
     asked: list[int] = []
 
     def found(_bootstrap: str, names: list[str]) -> dict[str, TopicDefinition]:
