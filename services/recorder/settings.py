@@ -25,7 +25,7 @@ class Settings:
     recorder_scan_seconds: float = 2.0
     recorder_workers: int = 16
     """Recordings in hand at once: while some are sent, others are read, encoded and documented."""
-    recorder_uploads: int = 8
+    recorder_uploads: int = 4
     """How many of them are sent at once."""
     recorder_queue_files: int = 10_000
     recorder_max_bytes: int = 2 * 1024**3

@@ -55,7 +55,7 @@ class Limits:
     kms_key_id: str = ""
     """For companies that name no key of their own."""
     part_bytes: int = PART_BYTES
-    uploads_at_once: int = 8
+    uploads_at_once: int = 4
     """More recordings may be in hand: while these are sent, the others are read, encoded and documented."""
 
 
