@@ -22,7 +22,7 @@ import statistics
 import sys
 import time
 
-from bench import matching
+from bench import matching, splitting
 from bench.freed import Hall, compare
 from bench.report import Row, Target, show, write
 from services.router.domain.decide import decide
@@ -216,7 +216,9 @@ def main() -> int:
         "inputs/s a core, whole call lives", f">= {TARGET_RATE:,}", slowest_rate, slowest_rate >= TARGET_RATE
     )
     matching_rows, matching_targets = measure_matching()
-    rows, targets = rows + matching_rows + compare(freed), [target, *matching_targets]
+    split_rows, split_targets = splitting.measure(tenant(2000, 20), tenant(2000, 20))
+    rows = rows + matching_rows + split_rows + compare(freed)
+    targets = [target, *matching_targets, *split_targets]
     show(rows, targets)
     write("router", rows, targets)
     return 0 if all(one.met for one in targets) else 1

@@ -14,6 +14,7 @@ import orjson
 from services.console.adapters.mongo import MongoTenantStore
 from services.console.domain.claims import faults_between
 from services.console.domain.merging import parts_of
+from services.console.domain.routing_domains import agents_of, separable
 from services.console.domain.schema import SCHEMA
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.domain.yaml_text import MAX_BYTES
@@ -23,15 +24,19 @@ from services.console.store import StoreUnavailable, VersionTaken
 from services.console.tenancy import Applied, ChangedOnThePage, NoSuchVersion, Tenancy
 from services.shared.bus.errors import BusError
 from services.shared.bus.producer import Producer
+from services.shared.bus.topics import partition_of
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.settings import SettingsError, read_settings
+from services.shared.log_keys import key_of
 
 EXIT_DONE: Final = 0
 EXIT_REFUSED: Final = 1
 EXIT_SETTINGS: Final = 2
 EXIT_DEPENDENCY: Final = 3
 ACTOR: Final = "command-line"
+PARTITIONS: Final = 4
+"""Of ringmaster.inputs as it comes (proto/topics/inputs.yaml)."""
 
 Documents = list[tuple[str, dict[str, Any]]]
 
@@ -82,6 +87,21 @@ def _schema(_options: argparse.Namespace) -> int:
 def _validate(options: argparse.Namespace) -> int:
     for name, document in load(options.files):
         _say(f"{name}: {document['tenant_id']} is sound")
+    return EXIT_DONE
+
+
+def _domains(options: argparse.Namespace) -> int:
+    """Show along which lines documents can be split by routing domains, and where each declared one is decided."""
+    for name, document in load(options.files):
+        parts = separable(document)
+        _say(f"{name}: {document['tenant_id']} can be split into {len(parts)} routing domains at most")
+        for number, queue_ids in enumerate(parts, 1):
+            agents = len(agents_of(document, queue_ids))
+            _say(f"  {number}: {agents} agents, {len(queue_ids)} queues: {', '.join(queue_ids)}")
+        for domain in [{"domain_id": ""}, *document.get("routing_domains", ())]:
+            key = key_of(document["tenant_id"], domain["domain_id"])
+            place = partition_of(key, options.partitions)
+            _say(f"  {domain['domain_id'] or 'reception'}: log {key}, partition {place} of {options.partitions}")
     return EXIT_DONE
 
 
@@ -188,6 +208,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("files", nargs="+", metavar="FILE")
         if name != "validate":
             command.add_argument("--replace", action="store_true", help="also over what was changed on the page since")
+    domains = commands.add_parser("domains", help="show which queues share agents, and can be decided apart")
+    domains.add_argument("files", nargs="+", metavar="FILE")
+    domains.add_argument("--partitions", type=int, default=PARTITIONS, help="of ringmaster.inputs")
     history = commands.add_parser("history", help="list a company's versions, the newest first")
     history.add_argument("tenant")
     history.add_argument("--limit", type=int, default=20)
@@ -201,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "schema": _schema,
     "validate": _validate,
+    "domains": _domains,
     "diff": _diff,
     "apply": _apply,
     "history": _history,

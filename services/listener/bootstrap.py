@@ -13,6 +13,7 @@ from services.listener.adapters.bus import Bus
 from services.listener.adapters.call_records import CallRecordAudit, RecordFile
 from services.listener.adapters.executor import Executor
 from services.listener.adapters.gate import Gate
+from services.listener.adapters.hand_over import HandOver
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
@@ -123,7 +124,8 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
     gate = Gate(pump.ready, stopping, clock)
     answers = Answers(settings.recordings_dir, bus, clock)
-    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep_now, answers)
+    hand_over = HandOver(legs, facts, publisher, pump.keep, gate)
+    runner = Runner(switch, _planner(settings, directory), legs, gate, pump.keep_now, answers, hand_over)
     ledger = LedgerLog(folder / "commands.log")
     executor = Executor(settings.node, bus, runner, facts, publisher, ledger, gate)
     audit = None

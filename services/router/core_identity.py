@@ -7,10 +7,10 @@ from pathlib import Path
 
 _DOMAIN = Path(__file__).with_name("domain")
 _SHARED = Path(__file__).parent.with_name("shared")
-SHARED = ("destinations", "expressions", "mail_address", "opening_hours", "phone_number", "templates")
+SHARED = ("destinations", "expressions", "mail_address", "opening_hours", "phone_number", "sentence", "templates")
 """What decides with the core and lies beside it."""
-LIBRARIES = ("common-expression-language", "phonenumbers")
-"""Whose newer version may answer otherwise: what a condition comes to, what a number is."""
+LIBRARIES = ("common-expression-language", "orjson", "phonenumbers")
+"""Whose newer version may answer otherwise: what a condition comes to, what a number is, how a record is written."""
 
 
 @cache

@@ -19,6 +19,7 @@ from services.router.domain.state import TenantState
 from services.router.domain.turn import Position, SetTimer
 from services.shared.bus.record import Record
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.log_keys import key_of, parts_of
 
 FOLLOWED = sys.maxsize
 """`emit_from` of a partition that somebody else decides."""
@@ -28,7 +29,8 @@ FOLLOWED = sys.maxsize
 class DueTimer:
     """A timer whose moment has come."""
 
-    tenant_id: str
+    key: str
+    """Of the tenant's log that set it."""
     timer_id: str
     due_ms: int
 
@@ -76,7 +78,7 @@ class Partition:
         given = _parse(record)
         state = self.states.get(record.key)
         if state is None:
-            state = self.states[record.key] = TenantState(record.key)
+            state = self.states[record.key] = TenantState(*parts_of(record.key))
         self.inputs_since_snapshot += 1
         self._changed.add(record.key)
         outputs = decide(state, Position(self.number, record.offset), record.timestamp_ms, given)
@@ -157,6 +159,6 @@ def _parse(record: Record) -> Input:
         given = Input.FromString(record.value)
     except DecodeError as error:
         raise UnreadableInput("the record is no Input") from error
-    if not record.key or given.tenant_id != record.key:
+    if not record.key or key_of(given.tenant_id, given.domain) != record.key:
         raise UnreadableInput("the input's tenant is not the record's key")
     return given

@@ -30,6 +30,7 @@ from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
+from services.shared.log_keys import parts_of
 
 POLL_SECONDS = 0.1
 COMMIT_SECONDS = 0.2
@@ -292,7 +293,7 @@ class Session:
         if outputs is not None:
             self._outbox.put(record, outputs, self._reader.generation(), self._clock.now_ms())
             self._lookups += outputs.lookups
-            if any(event.HasField("person_erasure_requested") for event in outputs.events):
+            if outputs.forgets:
                 self._keep_soon(partition, [record.key])
         self._decided[record.partition] = record.offset + 1
         return True
@@ -303,13 +304,18 @@ class Session:
         What comes meanwhile travels together with the next: a request costs router and broker about as much as ten
         inputs, and two requests at once made every call wait longer at 50 calls/s (bench/latency).
         """
-        for receipt in self._outbox.send(self._sender):
-            receipt.wait(ACKNOWLEDGE_SECONDS)
+        self._send_out()
+        if self._outbox.release():
+            self._send_out()
         if self._lookups:
             self._asker.ask(self._lookups)
             self._lookups = []
         self._settled |= self._decided
         self._decided = {}
+
+    def _send_out(self) -> None:
+        for receipt in self._outbox.send(self._sender):
+            receipt.wait(ACKNOWLEDGE_SECONDS)
 
     def _bury(self, record: Record, reason: str) -> None:
         metrics.DEAD_LETTERS.labels("refused").inc()
@@ -347,9 +353,10 @@ class Session:
 
     def _tell_forgotten(self) -> None:
         """Bring back to the log whom our snapshots do not know any more; told twice, the second is ignored."""
-        for tenant_id, forgotten in self._rounds.forgotten():
-            value = Input(tenant_id=tenant_id, person_forgotten=forgotten).SerializeToString()
-            self._outbox.put_input(tenant_id, value, self._clock.now_ms())
+        for key, forgotten in self._rounds.forgotten():
+            tenant_id, domain = parts_of(key)
+            value = Input(tenant_id=tenant_id, domain=domain, person_forgotten=forgotten).SerializeToString()
+            self._outbox.put_input(key, value, self._clock.now_ms())
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -361,8 +368,9 @@ class Session:
                 continue
             for timer in partition.due(now_ms):
                 fired = TimerFired(timer_id=timer.timer_id, due_ms=timer.due_ms)
-                value = Input(tenant_id=timer.tenant_id, timer=fired).SerializeToString()
-                self._outbox.put_input(timer.tenant_id, value, now_ms)
+                tenant_id, domain = parts_of(timer.key)
+                value = Input(tenant_id=tenant_id, domain=domain, timer=fired).SerializeToString()
+                self._outbox.put_input(timer.key, value, now_ms)
                 metrics.TIMERS_FIRED.inc()
         self._send()
 

@@ -1,5 +1,8 @@
 """Two routers share the tenants of 50 calls/s; one is killed, or sleeps and wakes up as a zombie. All is counted.
 
+One of the tenants is split by routing domains (docs/adr/0033): its calls go from the reception to one domain, and where
+that is full through the reception to the other one, while routers that have one of the three logs are lost.
+
 FAILOVER_CALLS=50 plays the whole load, which needs both cores of a small machine for itself; without it a third is
 played, as other tests run beside.
 """
@@ -24,8 +27,9 @@ from local.stack.part import Part, answers
 from local.stack.stack import Stack
 from local.stack.web import get, post
 from services.shared.bus.consumer import Consumer
-from services.shared.bus.topics import COMMANDS, INPUTS, partition_of
+from services.shared.bus.topics import CALLS, COMMANDS, INPUTS, partition_of
 from services.shared.contracts.ringmaster.v1.command_pb2 import COMMAND_OUTCOME_FENCED, Command
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.testing.waiting import wait_until
 
@@ -49,6 +53,10 @@ def _tenant_ids() -> list[str]:
         names.setdefault(partition_of(f"shop{number}", PARTITIONS), f"shop{number}")
         number += 1
     return sorted(names.values())
+
+
+def _split_tenant() -> str:
+    return _tenant_ids()[-1]
 
 
 def _document(tenant_id: str, number: int, agents: int) -> dict[str, Any]:
@@ -76,6 +84,21 @@ def _document(tenant_id: str, number: int, agents: int) -> dict[str, Any]:
     }
 
 
+def _split_document(tenant_id: str, number: int, agents: int) -> dict[str, Any]:
+    """Return the same tenant in two domains; who finds the first one full is led to the second."""
+    made = _document(tenant_id, number, agents)
+    tiers = made["queues"][0]["tiers"]
+    halves = {"north": tiers[: agents // 2], "south": tiers[agents // 2 :]}
+    made["queues"] = [{**made["queues"][0], "queue_id": name, "tiers": half} for name, half in halves.items()]
+    made["queues"][0]["capacity"] = 1
+    made["routing_domains"] = [{"domain_id": name, "queues": [name]} for name in halves]
+    exits = {"timeout": "bye", "no_agent": "bye"}
+    steps = made["flows"][0]["steps"]
+    steps[0] = {"step_id": "wait", "queue": {"queue_id": "north"}, "exits": {**exits, "full": "other"}}
+    steps.append({"step_id": "other", "queue": {"queue_id": "south"}, "exits": exits})
+    return made
+
+
 @dataclass
 class Floor:
     """The stack with two routers; `sent` is what they have commanded by tenant: when (ms) and what."""
@@ -84,6 +107,8 @@ class Floor:
     second: Part
     sent: dict[str, list[tuple[int, Command]]] = field(default_factory=lambda: defaultdict(list))
     fenced: int = 0
+    told: list[Event] = field(default_factory=list)
+    """The events of the split tenant."""
 
     @property
     def first(self) -> Part:
@@ -100,7 +125,7 @@ class Floor:
 
     def read_log(self) -> None:
         """Read all commands, and the results that came back."""
-        reader = Consumer(self.stack.layout.address("kafka"), None, [COMMANDS, INPUTS], "failover")
+        reader = Consumer(self.stack.layout.address("kafka"), None, [COMMANDS, INPUTS, CALLS], "failover")
         ends = {place: reader.end_offset(*place) for place in reader.assignment()}
         left = {place for place, end in ends.items() if end}
         while left:
@@ -109,6 +134,9 @@ class Floor:
                 if record.topic == COMMANDS:
                     command = Command.FromString(record.value)
                     self.sent[command.tenant_id].append((record.timestamp_ms, command))
+                elif record.topic == CALLS:
+                    if record.key == _split_tenant():
+                        self.told.append(Event.FromString(record.value))
                 else:
                     result = Input.FromString(record.value).command_result
                     self.fenced += result.outcome == COMMAND_OUTCOME_FENCED
@@ -133,7 +161,8 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
     documents.mkdir()
     tenant_ids = _tenant_ids()
     for number, tenant_id in enumerate(tenant_ids):
-        text = yaml.safe_dump(_document(tenant_id, number, agents), sort_keys=False)
+        document = _split_document if tenant_id == _split_tenant() else _document
+        text = yaml.safe_dump(document(tenant_id, number, agents), sort_keys=False)
         (documents / f"{tenant_id}.yaml").write_text(text, encoding="utf-8")
     scenario = tmp_path / "scenario.yaml"
     per_line = CALLS_A_SECOND * 3600 / PARTITIONS
@@ -198,3 +227,20 @@ def test_the_other_router_goes_on_within_three_seconds(floor: Floor, end: signal
     assert double_rings(truth["offers"]) == 0
     assert len(gaps) == PARTITIONS
     assert max(gaps.values()) < MOST_GAP_MS
+    _check_split(floor, len([call for call in calls if call["line"].endswith(str(PARTITIONS - 1))]))
+
+
+def _check_split(floor: Floor, calls: int) -> None:
+    """Each call of the split tenant ended once, whichever log had it; its events are counted through all of them."""
+    hops = Counter(c.hand_over_leg.to_domain for _, c in floor.sent[_split_tenant()] if c.HasField("hand_over_leg"))
+    print(f"split: {calls} calls, handed over to {dict(hops)}")  # noqa: T201 - the figures
+    assert {"north", "south", ""} <= hops.keys()
+    of_call: dict[str, dict[int, str]] = defaultdict(dict)
+    for event in floor.told:
+        if event.subject == event.call_id:
+            of_call[event.call_id][event.sequence] = event.WhichOneof("body") or ""
+    assert len(of_call) == calls
+    for told in of_call.values():
+        assert sorted(told) == list(range(1, len(told) + 1))
+        bodies = Counter(told.values())
+        assert bodies["call_ended"] == bodies["call_answered"] == bodies["call_started"] == 1

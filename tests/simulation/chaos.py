@@ -22,6 +22,7 @@ from services.router.whatif.core import Core
 from services.router.whatif.moments import Moments
 from services.router.whatif.people import Answer, Reaction, Talk
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.command_pb2 import CollectDigits
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from tests.simulation import tenants
@@ -95,6 +96,18 @@ class Tenant:
             broken.add_note(f"tenant {self.tenant_id}, input {len(self.log) - 1}: {given}")
             raise
 
+    def draw(self, lot: random.Random) -> tn.TenantDocument:
+        """Return the next version of its document."""
+        return tenants.draw(lot, self.tenant_id, self.core.state.version + 1)
+
+    def wake(self) -> None:
+        """Let every log but its own notice the time."""
+
+    def replay_all(self, lot: random.Random) -> None:
+        """Replay its log, through some snapshots."""
+        cuts = lot.choice([0, 1, 3])
+        self.replay({lot.randrange(1, len(self.log)) for _ in range(cuts)})
+
     def replay(self, cuts: set[int]) -> None:
         """Decide the log once more, at each cut from a snapshot. Raises Broken where a byte differs."""
         state = TenantState(self.tenant_id)
@@ -111,7 +124,7 @@ class Tenant:
 class Day:
     """One seed's day. `play` raises Broken, with the seed in a note."""
 
-    def __init__(self, seed: int, calls: int) -> None:
+    def __init__(self, seed: int, calls: int, kind: type[Tenant] = Tenant) -> None:
         self._seed = seed
         self._lot = lot = random.Random(seed)
         self._calls_left = calls
@@ -123,7 +136,7 @@ class Day:
         bad = lot.choice([0.0, 0.01, 0.03])
         weather = Weather(bad, bad / 2, lot.choice([0.0, 0.1]), lot.choice([0, 30, 2_000]), lot.choice([0, 300]))
         self.switch = FaultySwitch(self.moments, self.crowd, lot, weather)
-        self.tenants = [Tenant(name, self.moments, self.switch) for name in TENANTS]
+        self.tenants = [kind(name, self.moments, self.switch) for name in TENANTS]
         self._gap_ms = lot.choice([2_500, 5_000, 9_000])
         self._mischief_ms = lot.choice([1_500, 5_000])
         self._is_calm = lot.random() < 0.3
@@ -136,8 +149,7 @@ class Day:
             told = Told()
             for tenant in self.tenants:
                 tenant.invariants.empty()
-                cuts = self._lot.choice([0, 1, 3])
-                tenant.replay({self._lot.randrange(1, len(tenant.log)) for _ in range(cuts)})
+                tenant.replay_all(self._lot)
                 told.calls += tenant.invariants.counts["call_started"]
                 told.inputs += len(tenant.log)
                 told.counts += tenant.invariants.counts
@@ -184,6 +196,7 @@ class Day:
         self.moments.run(self.moments.now_ms + DRAIN_MS)
         for tenant in self.tenants:
             self._request(tenant, end_wrap_up=rq.EndWrapUp(agent_id="nobody"))
+            tenant.wake()
             if tenant.core.state.ended:
                 raise Broken("timers and records never leak", f"ended calls are kept: {tenant.core.state.ended}")
 
@@ -198,8 +211,7 @@ class Day:
         self.moments.after(self._wait(self._mischief_ms), self._mischief, tenant)
 
     def _change_document(self, tenant: Tenant) -> None:
-        document = tenants.draw(self._lot, tenant.tenant_id, tenant.core.state.version + 1)
-        tenant.core.feed(Input(tenant_id=tenant.tenant_id, document=document))
+        tenant.core.feed(Input(tenant_id=tenant.tenant_id, document=tenant.draw(self._lot)))
 
     def _restart(self, _tenant: Tenant) -> None:
         self.switch.restart()
@@ -303,6 +315,8 @@ def digest(out: Outputs) -> bytes:
     told = blake2b(digest_size=8)
     for message in (*out.commands, *out.events, *out.replies):
         told.update(message.SerializeToString(deterministic=True))
+    for note in out.notes:
+        told.update(note.domain.encode() + note.told.SerializeToString(deterministic=True))
     told.update(repr((out.timers, out.lookups)).encode())
     return told.digest()
 

@@ -11,6 +11,7 @@ from services.router.whatif.telling import SwitchLeg
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.log_keys import key_of
 from tests.simulation.invariants import Broken
 
 CAUSES = ("NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_TEMPORARY_FAILURE", "MEDIA_TIMEOUT")
@@ -48,14 +49,14 @@ class FaultySwitch(Switch):
     def publish(self, leg: SwitchLeg, given: Input) -> None:
         """Bring a fact to the core late, and perhaps twice."""
         due_ms = self._next(self._told_at, leg.leg_id, self._weather.fact_ms)
-        feed = self.cores[leg.tenant_id].feed
+        feed = self.cores[key_of(leg.tenant_id, given.domain)].feed
         self.moments.at(due_ms, feed, given)
         if self._lot.random() < self._weather.told_twice:
             self.moments.at(due_ms + self._lot.choice([0, 40, 4_000, 30_000]), feed, given)
 
-    def deliver(self, tenant_id: str, given: Input) -> None:
+    def deliver(self, key: str, given: Input) -> None:
         """Bring what belongs to no leg; it has no order."""
-        self.moments.after(self._lot.randint(0, self._weather.fact_ms), self.cores[tenant_id].feed, given)
+        self.moments.after(self._lot.randint(0, self._weather.fact_ms), self.cores[key].feed, given)
 
     def look_up(self, lookup: Lookup) -> None:
         """Answer for the CRM: well, late or not at all."""
@@ -79,7 +80,7 @@ class FaultySwitch(Switch):
         gone, number = list(self.legs.values()), int(self.core_uuid.rpartition("-")[2])
         self.legs.clear()
         former, self.core_uuid, self._sequence = self.core_uuid, f"{self.node}-{number + 1}", 0
-        for tenant_id in self.cores:
+        for tenant_id in [key for key, core in self.cores.items() if not core.state.domain]:
             lost = self._fact_of(tenant_id)
             lost.fact.switch_disconnected.reason = "the connection was closed"
             restarted = self._fact_of(tenant_id)

@@ -3,7 +3,18 @@ from dataclasses import dataclass
 from typing import Any
 
 # What tells the entries of a list apart, in this order; a list of other things is compared as a whole.
-_KEYS = ("queue_id", "flow_id", "step_id", "schedule_id", "list_id", "endpoint_id", "agent_id", "number", "rule_id")
+_KEYS = (
+    "domain_id",
+    "queue_id",
+    "flow_id",
+    "step_id",
+    "schedule_id",
+    "list_id",
+    "endpoint_id",
+    "agent_id",
+    "number",
+    "rule_id",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from services.console.domain.flow_graph import (
 )
 from services.console.domain.flow_words import faults_of_words, steps_of
 from services.console.domain.queue_rules import faults_of_queues
+from services.console.domain.routing_domains import faults_of_domains
 from services.console.domain.rule_words import faults_of_rules
 from services.console.domain.speech_rules import faults_of_speech
 from services.console.domain.url import complaint_about_url
@@ -266,6 +267,7 @@ _RULES: Final[tuple[Callable[[Document], Iterator[Fault]], ...]] = (
     _addresses,
     _recording_policies,
     faults_of_queues,
+    faults_of_domains,
     faults_of_callbacks,
     faults_of_words,
     faults_of_speech,

@@ -290,6 +290,17 @@ SCHEMA: Final[Schema] = {
             ),
             100,
         ),
+        routing_domains=_list(
+            _object(
+                ["domain_id", "queues"],
+                domain_id=ID,
+                queues=_list(ID, 500, 1) | {"uniqueItems": True},
+                concurrent_calls=_count(0, 100_000, 0),
+                calls_per_second=_count(0, 10_000, 0),
+                outbound_spend_per_day=_AMOUNT,
+            ),
+            64,
+        ),
         groups=_list(_object(["group_id", "agent_ids"], group_id=ID, agent_ids=_list(ID, 5_000, 1)), 500),
         black_lists=_list(ID, 100),
         transcription=TRANSCRIPTION,

@@ -167,9 +167,12 @@ class Executor:
         """Judge, write down, do, write down: in this order."""
         command, now_ms = task.command, self._gate.clock.now_ms()
         verdict, ended = self._ledger.judge(command, now_ms)
+        if ended is not None and verdict is Verdict.TELL_AGAIN and command.HasField("hand_over_leg"):
+            ended, verdict = None, Verdict.RECOVER  # the table of legs may be older than its end
         if ended is not None:
             return ended
-        if not self._gate.wait(command.deadline_ms):
+        must_complete = verdict is Verdict.RECOVER and command.HasField("hand_over_leg")
+        if not self._gate.wait(0 if must_complete else command.deadline_ms):
             return TOO_LATE
         if verdict is Verdict.RECOVER:
             ended = self._runner.recover(command, task.in_order.set)

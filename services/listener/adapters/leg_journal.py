@@ -129,6 +129,8 @@ def _leg_entry(leg: Leg) -> dict[str, Any]:
         "parked": leg.is_parked,
         "fallen": leg.has_fallen_back,
         "other": leg.other_leg_id,
+        "domain": leg.domain,
+        "hop": leg.hop,
         "asked": {command_id: asked.value for command_id, asked in leg.asked.items()},
     }
     return {name: value for name, value in entry.items() if value}
@@ -159,6 +161,8 @@ def _leg(leg_id: str, entry: dict[str, Any]) -> Leg:
         is_parked=entry.get("parked", False),
         has_fallen_back=entry.get("fallen", False),
         other_leg_id=entry.get("other", ""),
+        domain=entry.get("domain", ""),
+        hop=entry.get("hop", 0),
         asked={command_id: Asked(asked) for command_id, asked in entry.get("asked", {}).items()},
     )
 

@@ -9,7 +9,7 @@ is room again. So the log of a tenant is always a true beginning followed by an 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from services.shared.bus.ports import BatchReceiptPort, Outgoing
 from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.log_keys import key_of
 
 log = structlog.get_logger()
 
@@ -55,6 +56,19 @@ _IDLE_SECONDS = 0.5
 class _Sent:
     records: list[Outgoing]
     receipt: BatchReceiptPort
+
+
+def _of_domain(told: Input, timestamp_ms: int) -> Iterator[Outgoing]:
+    """Yield a routing domain's record, and of a leg's end one more for the tenant's own log.
+
+    The statistics read the last of each leg there, in one order with what is said of erased persons.
+    """
+    yield key_of(told.tenant_id, told.domain), told.SerializeToString(), timestamp_ms, None
+    if told.fact.leg_sequence and told.fact.HasField("leg_hung_up"):
+        own = Input()
+        own.CopyFrom(told)
+        own.ClearField("domain")
+        yield own.tenant_id, own.SerializeToString(), timestamp_ms, None
 
 
 class Publisher:
@@ -121,7 +135,11 @@ class Publisher:
         """Take inputs that were made at the same moment."""
         self._last_ms = max(self._clock.now_ms(), self._last_ms)  # a tenant's log never steps back in time
         timestamp_ms, before = self._last_ms, len(self._queue)
-        self._queue.extend([(told.tenant_id, told.SerializeToString(), timestamp_ms, None) for told in inputs])
+        for told in inputs:
+            if told.domain:
+                self._queue.extend(_of_domain(told, timestamp_ms))
+            else:
+                self._queue.append((told.tenant_id, told.SerializeToString(), timestamp_ms, None))
         self._tokens += len(self._queue) - before
         if not self._work.is_set():
             self._work.set()

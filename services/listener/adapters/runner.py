@@ -1,6 +1,7 @@
 """Does one command on the switch and says what became of it; what FreeSWITCH does is never an exception here."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -8,6 +9,7 @@ import structlog
 
 from services.listener.adapters.answers import Answers
 from services.listener.adapters.gate import Gate
+from services.listener.adapters.hand_over import HandOver
 from services.listener.adapters.switch_plan import MUSIC_PREFIX, Planner, Step, ring_seconds
 from services.listener.adapters.switch_port import SwitchPort
 from services.listener.domain.execution import UNKNOWN, Ended
@@ -47,12 +49,14 @@ class Runner:
         gate: Gate,
         keep: Callable[[str], None],
         answers: Answers,
+        hand_over: HandOver,
     ) -> None:
         self._switch = switch
         self._planner = planner
         self._legs = legs
         self._gate = gate
         self._keep = keep
+        self._hand_overs = hand_over
         self._originating: set[str] = set()
         self._special: dict[str, Callable[[Command], Ended]] = {
             "hang_up_leg": self._hang_up,
@@ -88,6 +92,8 @@ class Runner:
         """Say what became of a command that an earlier life had begun, by looking at what lives."""
         if command.WhichOneof("action") == "bridge_legs":
             return self.do(command, on_sent)
+        if command.HasField("hand_over_leg"):
+            return self._hand_overs.complete(command, on_sent)
         try:
             exists = self._switch.exists(command.leg_id, REPLY_SECONDS)
         except (NotSent, OutcomeUnknown, UnsafeValue):
@@ -98,6 +104,10 @@ class Runner:
         action = command.WhichOneof("action") or ""
         if action == "originate_leg":
             return self._originate(command, on_sent)
+        if action == "hand_over_leg":
+            with suppress(OutcomeUnknown):
+                self._run(command)  # only a help for a listener that loses its table
+            return self._hand_overs.do(command, on_sent)
         return self._special.get(action, self._run)(command)
 
     def _run(self, command: Command) -> Ended:

@@ -10,6 +10,7 @@ from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
     DIGITS_VARIABLE,
+    DOMAIN_VARIABLE,
     FALLBACK_EXTENSION,
     PROMPTS_PREFIX,
     TENANT_VARIABLE,
@@ -78,6 +79,8 @@ class Planner:
             CALL_VARIABLE: command.call_id,
             COMMAND_VARIABLE: command.command_id,
         }
+        if command.domain:
+            variables[DOMAIN_VARIABLE] = safe_name(command.domain)
         if action.caller_number:
             variables["origination_caller_id_number"] = _shown(action.caller_number)
         if action.caller_name:
@@ -265,6 +268,13 @@ def _hang_up(_planner: Planner, command: pb.Command) -> list[Step]:
     return [Step(esl.api("uuid_kill", command.leg_id, safe_name(command.hang_up_leg.cause or "NORMAL_CLEARING")))]
 
 
+def _hand_over(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Have the leg itself say whose it is: a listener that lost its table reads it there."""
+    order = command.hand_over_leg
+    place = f"{safe_name(order.to_domain) if order.to_domain else ''}:{order.hop}"
+    return [Step(esl.set_variables(command.leg_id, {DOMAIN_VARIABLE: place}), required=False)]
+
+
 def _hold(_planner: Planner, command: pb.Command) -> list[Step]:
     """Hold; FreeSWITCH says +OK for a leg that does not exist too (wire truth 9), so it is asked."""
     return [Step(esl.api("uuid_exists", command.leg_id)), Step(esl.api("uuid_hold", command.leg_id))]
@@ -348,6 +358,7 @@ _PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {
     "stop_playback": _stop_playback,
     "bridge_legs": _bridge,
     "hang_up_leg": _hang_up,
+    "hand_over_leg": _hand_over,
     "hold_leg": _hold,
     "resume_leg": _resume,
     "start_recording": _start_recording,

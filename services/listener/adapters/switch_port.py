@@ -6,6 +6,7 @@ from typing import Protocol
 from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
+    DOMAIN_VARIABLE,
     LINE_VARIABLE,
     PROBE_PREFIX,
     PROBE_VARIABLE,
@@ -99,7 +100,7 @@ def probe(switch: SwitchPort, questions: Iterable[tuple[str, str]]) -> None:
 
 
 def _variables(switch: SwitchPort, leg_ids: Sequence[str]) -> dict[str, OwnVariables]:
-    names = (LINE_VARIABLE, TENANT_VARIABLE, CALL_VARIABLE, COMMAND_VARIABLE)
+    names = (LINE_VARIABLE, TENANT_VARIABLE, CALL_VARIABLE, COMMAND_VARIABLE, DOMAIN_VARIABLE)
     answers = iter(_ask(switch, [("uuid_getvar", leg_id, name) for leg_id in leg_ids for name in names]))
     found = {}
     for leg_id in leg_ids:

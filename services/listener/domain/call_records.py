@@ -61,7 +61,7 @@ class Auditor:
         told: list[Input] = []
         if leg is None:
             values = [record.leg_id, "0", str(record.created_us), "", "inbound", record.line, "", "", "", record.caller]
-            values += ["", "", ""]
+            values += ["", "", "", ""]
             leg = self._normaliser.identify(values)
             if leg is None:
                 return []

@@ -20,6 +20,8 @@ class FactBuilder:
         leg.sequence += 1
         told = Input()
         told.tenant_id = leg.tenant_id
+        if leg.domain:
+            told.domain = leg.domain
         fact = told.fact
         fact.node = self.node
         fact.core_uuid = self.core_uuid
@@ -60,6 +62,7 @@ class FactBuilder:
         """Tell what became of a command."""
         return Input(
             tenant_id=command.tenant_id,
+            domain=command.domain,
             command_result=CommandResult(
                 command_id=command.command_id,
                 leg_id=command.leg_id,

@@ -26,6 +26,8 @@ FALLBACK_EXTENSION = "fallback"
 TENANT_VARIABLE = "ringmaster_tenant"
 CALL_VARIABLE = "ringmaster_call"
 COMMAND_VARIABLE = "ringmaster_command"
+DOMAIN_VARIABLE = "ringmaster_domain"
+"""Which log of its tenant has the leg: routing domain and hop; not set for the tenant's own."""
 LINE_VARIABLE = "ringmaster_line"
 DIGITS_VARIABLE = "ringmaster_digits"
 PROMPTS_PREFIX = "prompts."
@@ -49,6 +51,7 @@ BIRTH = (
     "Caller-Caller-ID-Name",
     "variable_sip_call_id",
     "Caller-Network-Addr",
+    f"variable_{DOMAIN_VARIABLE}",
 )
 EXECUTED = ("Application-UUID", "Application-Response", "variable_read_result", f"variable_{DIGITS_VARIABLE}")
 PHONE = ("from-user", "from-host", "user", "host", "expires", "user-agent", "Event-Sequence", "Event-Date-Timestamp")

@@ -39,6 +39,10 @@ class Leg:
     asked: dict[str, Asked] = field(default_factory=dict)
     has_pressed: bool = False
     sequence: int = 0
+    domain: str = ""
+    """Routing domain in whose log its facts stand; empty = the tenant's own (docs/adr/0033)."""
+    hop: int = 0
+    """The last hand-over between the tenant's logs."""
 
     @property
     def call_key(self) -> str:

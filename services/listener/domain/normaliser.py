@@ -331,14 +331,18 @@ class Normaliser:
             tenant_id, call_id, command_id = values[6:9]
             if not tenant_id:
                 return None
-            return Leg(
+            leg = Leg(
                 leg_id, tenant_id, call_id=call_id, command_id=command_id, is_inbound=False, created_us=created_us
             )
+            leg.domain, leg.hop = place_of(values[13])
+            return leg
         line = canonical_line(values[5]) or canonical_line(values[3])
         tenant_id = self.directory.tenant_of_line(line)
         if not tenant_id:
             return None
-        return Leg(leg_id, tenant_id, line=line, created_us=created_us)
+        leg = Leg(leg_id, tenant_id, line=line, created_us=created_us)
+        leg.domain, leg.hop = place_of(values[13])
+        return leg
 
     def _born(self, values: list[str]) -> Inputs:
         leg = self.identify(values)
@@ -381,6 +385,12 @@ class Normaliser:
                 one.other_leg_id = ""
                 if one.leg_id in self.legs.live:
                     self.legs.touch(one)
+
+
+def place_of(text: str) -> tuple[str, int]:
+    """Read the variable that says whose log has a leg: routing domain and hop."""
+    domain, _, hop = text.partition(":")
+    return domain, number(hop)
 
 
 def _collect_outcome(leg: Leg, result: str, digits: str) -> "CollectOutcome.ValueType":

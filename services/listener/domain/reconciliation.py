@@ -50,6 +50,8 @@ class OwnVariables:
     tenant_id: str = ""
     call_id: str = ""
     command_id: str = ""
+    place: str = ""
+    """Routing domain and hop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ class Reconciler:
             *(listed.leg_id, "0", str(listed.created_us), listed.destination, listed.direction),
             *(own.line, own.tenant_id, own.call_id, own.command_id),
             *(listed.caller_number, listed.caller_name, "", listed.address),
+            own.place,
         ]
         leg = self.normaliser.identify(values)
         if leg is not None:

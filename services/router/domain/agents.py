@@ -5,6 +5,7 @@ from services.router.domain.lifecycle import AgentState, check_agent
 from services.router.domain.model import Agent
 from services.router.domain.ordering import QueueIndex
 from services.router.domain.plan import Place
+from services.router.domain.splitting import telling
 from services.router.domain.state import TenantState
 from services.router.domain.strategies import AgentKey
 from services.router.domain.turn import Turn
@@ -71,6 +72,7 @@ def rest(turn: Turn, agent: Agent) -> None:
         move(turn, agent, AgentState.OFFLINE)
         turn.cancel_timer("reach", agent.agent_id)
         del turn.state.agents[agent.agent_id]
+        telling.agent_gone(turn, agent.agent_id)
         return
     move(turn, agent, wanted)
 
@@ -153,6 +155,33 @@ def end_wrap_up(turn: Turn, agent: Agent) -> None:
     body.queue_id = agent.queue_id
     body.duration_ms = turn.now_ms - agent.wrap_up_from_ms
     agent.wrap_up_from_ms = 0
+    rest(turn, agent)
+
+
+def come_new(turn: Turn, agent_id: str) -> None:
+    """Let an agent in who is new in the document, offline."""
+    agent = turn.state.agents[agent_id] = Agent(agent_id, since_ms=turn.now_ms)
+    count_agent(turn.state, agent)
+
+
+def came(turn: Turn, agent: Agent) -> None:
+    """Let an agent in who comes from another log of the tenant, as it is; whoever waits may have waited for it."""
+    count_agent(turn.state, agent)
+    if agent.state is AgentState.IDLE:
+        turn.freed.append(agent.agent_id)
+    turn.deserted.extend(_queues_of(turn.state, agent.agent_id))  # callers may have waited for this one alone
+    if agent.status == rq.AGENT_STATUS_OFFLINE:
+        return
+    turn.came_or_left.append(agent.agent_id)
+    for place in _places_of(turn.state, agent.agent_id):
+        if turn.state.indexes[place.queue_id].logged_in[place.level] == 1:
+            turn.levelled.append(place.queue_id)
+
+
+def remove(turn: Turn, agent: Agent) -> None:
+    """Let an agent go who is at rest and has no entry in the document any more."""
+    agent.is_removed = True
+    set_status(turn, agent, rq.AGENT_STATUS_OFFLINE, "", SYSTEM)
     rest(turn, agent)
 
 

@@ -1,10 +1,12 @@
 """A customer's call from its first fact to call.ended: leases, hang-ups, the one exit."""
 
-from services.router.domain import offers, outbound, waiting
+from services.router.domain import offers, outbound, versions, waiting
 from services.router.domain.callbacks import opening, planning
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import CallStage, check_call
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
+from services.router.domain.splitting import telling
+from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
@@ -18,7 +20,7 @@ HANG_UP_TRIES = 3
 """A hang-up is ordered so often; then the leg is taken for gone, so that no call stays for ever."""
 KEPT_AFTER_END_MS = 15 * 60_000
 MOST_ENDED = 5_000
-_TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "transfer", "end", "dial", "mask")
+TIMERS = ("lease", "step", "wait", "retry", "bridge", "unbridged", "transfer", "end", "dial", "mask", "hand")
 _LOST = frozenset({ev.CALL_EXIT_ABANDONED, ev.CALL_EXIT_SHORT_ABANDONED, ev.CALL_EXIT_TIMEOUT, ev.CALL_EXIT_NO_AGENT})
 _BY_QUEUE_EXIT: dict[int, "ev.CallExit.ValueType"] = {
     ev.QUEUE_EXIT_ABANDONED: ev.CALL_EXIT_ABANDONED,
@@ -49,7 +51,7 @@ def begin(turn: Turn, fact: sw.SwitchFact, line: str) -> Call | None:
     )
     state.legs[call.call_id] = Leg(call.call_id, call.call_id, LegRole.CUSTOMER, fact.node)
     open_call(turn, call)
-    _check_limits(turn, call, configuration.document.limits)
+    _check_limits(turn, call, configuration.limits)
     opening.caller_came(turn, call)
     return call
 
@@ -58,8 +60,13 @@ def open_call(turn: Turn, call: Call) -> None:
     """Take a new call in and tell that it started."""
     state = turn.state
     state.calls[call.call_id] = call
-    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+    versions.hold(state, call.version)
     _tell_started(turn, call)
+
+
+def live_calls(state: TenantState) -> int:
+    """Return how many calls count against the limit here; the reception counts those too that it gave to domains."""
+    return len(state.calls) - len(state.absent) - len(state.visitors) + len(state.away)
 
 
 def to_stage(call: Call, wanted: CallStage) -> None:
@@ -92,12 +99,15 @@ def hang_up(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", cause: s
     """Order the end of a call; how it ended is decided here, it is told when the leg is gone."""
     if call.stage is CallStage.ENDING:
         return
+    if call.stage is CallStage.HANDING:  # who has it when its leg ends will tell so
+        turn.command(call, call.call_id).hang_up_leg.cause = cause
+        return
     is_unreached = call.is_outbound and not call.is_leg_answered
     call.planned_exit = ev.CALL_EXIT_NOT_REACHED if is_unreached else call_exit
     offers.cancel_all(turn, call, "call ended")
     if call.is_waiting:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR)
-    for kind in _TIMERS:
+    for kind in TIMERS:
         turn.cancel_timer(kind, call.call_id)
     _release_others(turn, call)
     to_stage(call, CallStage.ENDING)
@@ -128,7 +138,7 @@ def end(
     stop_talk(turn, call)
     call_exit = forced or _exit_of(call)
     _release_others(turn, call)
-    for kind in _TIMERS:
+    for kind in TIMERS:
         turn.cancel_timer(kind, call.call_id)
     if call_exit in _LOST:
         _tell_lost(turn, call, call_exit)
@@ -161,8 +171,11 @@ def purge_ended(turn: Turn) -> None:
     while ended:
         oldest = next(iter(ended.values()))
         if oldest.ended_ms + KEPT_AFTER_END_MS >= turn.now_ms and len(ended) <= MOST_ENDED:
-            return
+            break
         del ended[oldest.call_id]
+    gone = turn.state.gone
+    while gone and gone[call_id := next(iter(gone))].at_ms + KEPT_AFTER_END_MS < turn.now_ms:
+        del gone[call_id]
 
 
 def _release_others(turn: Turn, call: Call) -> None:
@@ -204,12 +217,10 @@ def _forget(turn: Turn, call: Call) -> None:
     state.absent.discard(call.call_id)
     state.legs.pop(call.call_id, None)
     outbound.ended(turn, call.call_id)
-    state.calls_of_version[call.version] -= 1
-    if not state.calls_of_version[call.version]:
-        del state.calls_of_version[call.version]
-        if call.version != state.version:
-            del state.documents[call.version]
-            del state.configurations[call.version]
+    state.visitors.discard(call.call_id)
+    if call.sequence:  # nobody was told of a callback that never had its turn
+        telling.call_over(turn, call)
+    versions.release(turn, call.version)
 
 
 def _tell_started(turn: Turn, call: Call) -> None:
@@ -226,7 +237,7 @@ def _tell_started(turn: Turn, call: Call) -> None:
 
 def _check_limits(turn: Turn, call: Call, limits: tn.Limits) -> None:
     """Refuse a caller who is one too many, at once or within a second."""
-    live = len(turn.state.calls) - len(turn.state.absent)
+    live = live_calls(turn.state)
     is_full = 0 < limits.concurrent_calls < live
     refused = outbound.Refusal("concurrent_calls", live, limits.concurrent_calls) if is_full else None
     refused = refused or outbound.too_fast(turn, limits)

@@ -1,7 +1,7 @@
 """The router's core: one input in, what follows from it out (DESIGN rule 2)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.router.domain import (
     agents,
@@ -23,8 +23,9 @@ from services.router.domain.callbacks import attempts, campaign, planning
 from services.router.domain.control import dialling, handover
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.model import Call
+from services.router.domain.splitting import leaving, moving, passing, reception
 from services.router.domain.state import TenantState
-from services.router.domain.turn import CancelTimer, Lookup, Position, SetTimer, Turn
+from services.router.domain.turn import CancelTimer, Lookup, Note, Position, SetTimer, Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -41,6 +42,9 @@ class Outputs:
     replies: list[Reply]
     timers: list[SetTimer | CancelTimer]
     lookups: list[Lookup]
+    notes: list[Note] = field(default_factory=list)
+    forgets: bool = False
+    """Whether a snapshot is wanted soon, because a person is to be forgotten."""
 
 
 def decide(state: TenantState, position: Position, time_ms: int, given: Input) -> Outputs:
@@ -54,13 +58,20 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
     take = _INPUTS.get(given.WhichOneof("input") or "")
     if take is None:
         raise UnreadableInput("the input says nothing that the router knows")
-    take(turn, given)
+    domain = reception.domain_of(state, given) if state.domains else ""
+    if domain:
+        reception.send_on(turn, domain, given)
+    else:
+        take(turn, given)
+    facts.take_held_back(turn)
     _settle(turn)
     while turn.needless or turn.campaigns or turn.deserted:
         _go_on(turn)
         _settle(turn)
+    if state.strays or state.leavers:
+        moving.send(turn)
     calls.purge_ended(turn)
-    return Outputs(turn.commands, turn.events, turn.replies, turn.timers, turn.lookups)
+    return Outputs(turn.commands, turn.events, turn.replies, turn.timers, turn.lookups, turn.notes, turn.forgets)
 
 
 def _settle(turn: Turn) -> None:
@@ -151,6 +162,19 @@ def _callback_expires(turn: Turn, callback_id: str) -> None:
     planning.expire(turn, turn.state.callbacks[callback_id])
 
 
+def _passed_on(turn: Turn, given: Input) -> None:
+    """Take what another log of the tenant tells, once; an input that it was not for as if it had come here."""
+    told = given.passed_on
+    if not passing.is_news(turn, told):
+        return
+    if not told.HasField("input"):
+        passing.take(turn, told)
+        return
+    take = _INPUTS.get(told.input.WhichOneof("input") or "")
+    if take is not None:
+        take(turn, told.input)
+
+
 _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "lease": calls.lease,
     "step": flow.step_overdue,
@@ -166,6 +190,7 @@ _OF_CALL: dict[str, Callable[[Turn, Call], None]] = {
     "end": calls.order_hang_up,
     "dial": attempts.dial_overdue,
     "mask": recording.mask_over,
+    "hand": leaving.overdue,
 }
 _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "ring": _rang_out,
@@ -175,6 +200,7 @@ _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "callback": _callback_due,
     "callback_end": _callback_expires,
     "pace": campaign.pace,
+    "erase": erasing.try_again,
 }
 _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "fact": lambda turn, given: facts.take(turn, given.fact),
@@ -184,4 +210,5 @@ _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "clip_recognised": lambda turn, given: facts.take_recognised(turn, given.clip_recognised),
     "person_forgotten": lambda turn, given: erasing.forgotten(turn, given.person_forgotten),
     "document": lambda turn, given: documents.apply(turn, given.document),
+    "passed_on": _passed_on,
 }

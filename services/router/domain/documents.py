@@ -1,11 +1,12 @@
 """A new version of the tenant's document comes into force, whole (SPEC 1.2)."""
 
-from services.router.domain import agents, offers, waiting, widening
+from services.router.domain import agents, offers, versions, waiting, widening
 from services.router.domain.callbacks import campaign, opening
 from services.router.domain.configuration import Configuration
 from services.router.domain.idle import floor_of
 from services.router.domain.lifecycle import AgentState
-from services.router.domain.model import Agent, QueueMemory
+from services.router.domain.model import QueueMemory
+from services.router.domain.splitting import moving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
@@ -19,26 +20,28 @@ def apply(turn: Turn, document: TenantDocument) -> None:
     state = turn.state
     if document.version <= state.version:
         return
-    configuration = Configuration(document)
+    configuration = Configuration(document, state.domain)
     former = state.version
     state.documents[document.version] = document.SerializeToString(deterministic=True)
     state.configurations[document.version] = configuration
     state.version = document.version
-    if former and former not in state.calls_of_version:
-        del state.documents[former], state.configurations[former]
+    moving.tell_document(turn, document)
+    versions.drop_unused(turn, former)
     opening.follow_document(turn)
     campaign.follow_document(turn)
     _rebuild(turn, configuration)
     _welcome(turn, configuration)
-    body = turn.subject_event("tenant").config_changed
-    body.version = document.version
-    body.former_version = former
+    moving.follow_document(turn)
+    if not state.domain:
+        body = turn.subject_event("tenant").config_changed
+        body.version = document.version
+        body.former_version = former
     _match_anew(turn)
 
 
 def _rebuild(turn: Turn, configuration: Configuration) -> None:
     state = turn.state
-    state.queues = {queue_id: state.queues.get(queue_id, QueueMemory()) for queue_id in configuration.queues}
+    state.queues = {queue_id: state.queues.get(queue_id, QueueMemory()) for queue_id in configuration.plans}
     state.indexes, state.idle = floor_of(configuration)
     for agent in state.agents.values():
         agents.count_agent(state, agent)
@@ -52,14 +55,17 @@ def _rebuild(turn: Turn, configuration: Configuration) -> None:
 
 def _welcome(turn: Turn, configuration: Configuration) -> None:
     """Let new agents in, offline, and removed ones go as soon as their work is over."""
-    known = turn.state.agents
+    known, elsewhere = turn.state.agents, turn.state.agents_at
     for agent_id in configuration.agents:
         agent = known.get(agent_id)
-        if agent is None:
-            agent = known[agent_id] = Agent(agent_id, since_ms=turn.now_ms)
-            agents.count_agent(turn.state, agent)
-        else:
+        if agent is not None:
             agent.is_removed = False
+        elif turn.state.domain or agent_id in elsewhere:
+            continue  # the reception lets new agents in
+        elif agent_id in configuration.domain_of_agent:
+            moving.send_new(turn, agent_id, configuration.domain_of_agent[agent_id])
+        else:
+            agents.come_new(turn, agent_id)
     for agent in [agent for agent in known.values() if agent.agent_id not in configuration.agents]:
         agent.is_removed = True
         offer = turn.state.offers.get(agent.offer_id)

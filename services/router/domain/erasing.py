@@ -8,14 +8,17 @@ The router answers twice. It tells at once that a person is to be forgotten; tha
 tells when its shell says that a snapshot is kept which was taken after this.
 """
 
+from collections.abc import Mapping
+
 from services.router.domain.callbacks import campaign, planning
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
-from services.shared.contracts.ringmaster.v1.input_pb2 import PersonForgotten
+from services.shared.contracts.ringmaster.v1.input_pb2 import PersonForgotten, PersonForgottenThere
 
 SERVICE = "router"
 ERASED = "erased"
+TRY_AGAIN_MS = 30_000
 Answer = tuple[str, str]
 _ACCEPTED: Answer = ("", "")
 
@@ -28,6 +31,9 @@ def erase(turn: Turn, request: rq.Request) -> Answer:
         return "not-a-number", "This is not a telephone number; write it as E.164, with + and the country's code."
     if asked.erasure_id in state.erasing:
         return _ACCEPTED
+    if _is_on_the_line(state, numbers) and state.domain:
+        _postpone(turn, asked)
+        return _ACCEPTED
     if _is_on_the_line(state, numbers):
         return "person-on-the-line", "This person is on the line, or is being called; ask again when the call is over."
     removed = {
@@ -37,7 +43,13 @@ def erase(turn: Turn, request: rq.Request) -> Answer:
         "kept_places": sum(_drop_all(memory.abandoned, numbers) for memory in state.queues.values()),
         "ended_calls": _blank_ended(state, numbers),
     }
-    state.erasing[asked.erasure_id] = [asked.sealed_numbers.hex(), {kind: n for kind, n in removed.items() if n}]
+    kept = {kind: n for kind, n in removed.items() if n}
+    state.erasing[asked.erasure_id] = [asked.sealed_numbers.hex(), kept, ["", *state.domains]]
+    turn.forgets = True
+    for domain in state.domains:
+        turn.pass_on(domain).input.request.CopyFrom(request)
+    if state.domain:
+        return _ACCEPTED
     body = turn.subject_event(_subject(asked.erasure_id)).person_erasure_requested
     body.erasure_id, body.person, body.sealed_numbers = asked.erasure_id, asked.person, asked.sealed_numbers
     body.actor = request.actor
@@ -46,27 +58,72 @@ def erase(turn: Turn, request: rq.Request) -> Answer:
 
 def forgotten(turn: Turn, told: PersonForgotten) -> None:
     """Tell that nothing of a person is left here, once; told again it changes nothing."""
-    kept = turn.state.erasing.pop(told.erasure_id, None)
+    _done(turn, told.erasure_id, "", {})
+
+
+def forgotten_there(turn: Turn, domain: str, told: PersonForgottenThere) -> None:
+    """Take note that a domain has forgotten a person."""
+    _done(turn, told.erasure_id, domain, told.removed)
+
+
+def try_again(turn: Turn, erasure_id: str) -> None:
+    """Forget a person who was on a domain's line when that was asked."""
+    actor, person, sealed, *numbers = turn.state.postponed.pop(erasure_id)
+    request = rq.Request(actor=actor)
+    request.erase_person.erasure_id, request.erase_person.person = erasure_id, person
+    request.erase_person.sealed_numbers = bytes.fromhex(sealed)
+    request.erase_person.numbers.extend(numbers)
+    erase(turn, request)
+
+
+def _postpone(turn: Turn, asked: rq.ErasePerson) -> None:
+    """Come back when the person may have hung up: the reception has agreed, which did not know of the call yet."""
+    turn.state.postponed[asked.erasure_id] = ["", asked.person, asked.sealed_numbers.hex(), *asked.numbers]
+    turn.set_timer("erase", asked.erasure_id, TRY_AGAIN_MS)
+
+
+def _done(turn: Turn, erasure_id: str, domain: str, removed_there: Mapping[str, int]) -> None:
+    """Take note that a log has forgotten a person; when the last one has, it is told."""
+    kept = turn.state.erasing.get(erasure_id)
     if kept is None:
         return
-    _, removed = kept
-    body = turn.subject_event(_subject(told.erasure_id)).person_erased
-    body.erasure_id, body.service = told.erasure_id, SERVICE
+    _, removed, *awaited = kept
+    waits = awaited[0] if awaited else [""]
+    for kind, number in sorted(removed_there.items()):
+        removed[kind] = removed.get(kind, 0) + number
+    if domain in waits:
+        waits.remove(domain)
+    if not waits:
+        del turn.state.erasing[erasure_id]
+        _tell_forgotten(turn, erasure_id, removed)
+
+
+def _tell_forgotten(turn: Turn, erasure_id: str, removed: dict[str, int]) -> None:
+    if turn.state.domain:
+        there = turn.pass_on("").person_forgotten
+        there.erasure_id = erasure_id
+        there.removed.update(removed)
+        return
+    body = turn.subject_event(_subject(erasure_id)).person_erased
+    body.erasure_id, body.service = erasure_id, SERVICE
     body.removed.update(removed)
-    del turn.state.sequences[_subject(told.erasure_id)]
+    del turn.state.sequences[_subject(erasure_id)]
 
 
 def open_erasures(state: TenantState) -> list[PersonForgotten]:
     """Return what the shell is to bring back for each person whom a snapshot of this state does not know any more."""
     return [
         PersonForgotten(erasure_id=erasure_id, sealed_numbers=bytes.fromhex(str(sealed)))
-        for erasure_id, (sealed, _) in state.erasing.items()
+        for erasure_id, (sealed, _, *awaited) in state.erasing.items()
+        if not awaited or "" in awaited[0]
     ]
 
 
 def _is_on_the_line(state: TenantState, numbers: frozenset[str]) -> bool:
     """Whether a call of the person goes on, has its last legs yet, or rings somebody for the person."""
     if any(call.caller_number in numbers for call in state.calls.values() if call.sequence or call.dialled_ms):
+        return True
+    if any(away.number in numbers for away in state.away.values()):
         return True
     if any(transfer.to_number in numbers for transfer in state.transfers.values()):
         return True

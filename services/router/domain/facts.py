@@ -7,6 +7,7 @@ from services.router.domain.callbacks import attempts
 from services.router.domain.control import dialling, handover, supervising
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, EndedCall, Leg, LegRole
+from services.router.domain.splitting import arriving, leaving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -24,9 +25,12 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
     """Take a fact in. One that was told before, or of a leg that is not ours, changes nothing."""
     kind = fact.WhichOneof("fact") or ""
     turn.state.node = fact.node or turn.state.node
+    if kind == "leg_handed_over":
+        arriving.take(turn, fact)
+        return
     leg = turn.state.legs.get(fact.leg_id) if fact.leg_id else None
     if leg is not None:
-        if _is_told_again(leg, fact, kind):
+        if _is_told_again(leg, fact, kind) or leaving.holds_back(turn, leg, fact, kind):
             return
         of_leg = _OF_LEG.get(kind)
         if of_leg is not None:
@@ -37,12 +41,21 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
         other(turn, fact)
 
 
+def take_held_back(turn: Turn) -> None:
+    """Take in what was kept while a call was being handed over that stays here after all."""
+    while turn.held_back:
+        take(turn, turn.held_back.pop(0))
+
+
 def take_result(turn: Turn, result: cm.CommandResult) -> None:
     """Take in what became of a command; mostly the leg's facts tell more."""
     if result.outcome in _UNSETTLED:
         return
     is_done = result.outcome == cm.COMMAND_OUTCOME_DONE
     call = turn.state.calls.get(result.call_id)
+    if call is not None and result.command_id in call.hand_commands:
+        leaving.result(turn, call, result)
+        return
     if call is not None:
         handover.command_ended(turn, call, result.command_id, is_done=is_done)
     if call is not None and result.command_id in call.masking:
@@ -87,10 +100,16 @@ def _is_told_again(leg: Leg, fact: sw.SwitchFact, kind: str) -> bool:
 
 
 def _created(turn: Turn, fact: sw.SwitchFact) -> None:
-    if fact.leg_created.direction == sw.DIRECTION_INBOUND and fact.leg_id not in turn.state.ended:
+    if fact.leg_created.direction == sw.DIRECTION_INBOUND and not _was_here(turn, fact.leg_id):
         call = calls.begin(turn, fact, fact.leg_created.line)
         if call is not None:
             _is_told_again(turn.state.legs[call.call_id], fact, "leg_created")
+
+
+def _was_here(turn: Turn, call_id: str) -> bool:
+    """Whether a call has ended, or another log of the tenant has it; calls begin at the reception alone."""
+    state = turn.state
+    return bool(state.domain) or call_id in state.ended or call_id in state.away or call_id in state.gone
 
 
 def _parked_unknown(turn: Turn, fact: sw.SwitchFact) -> None:
@@ -98,7 +117,7 @@ def _parked_unknown(turn: Turn, fact: sw.SwitchFact) -> None:
     if fact.call_id:
         turn.command_to(fact.node, fact.call_id, fact.leg_id).hang_up_leg.SetInParent()
         return
-    if not fact.leg_parked.line or fact.leg_id in turn.state.ended:
+    if not fact.leg_parked.line or _was_here(turn, fact.leg_id):
         return
     call = calls.begin(turn, fact, fact.leg_parked.line)
     if call is not None:
@@ -191,6 +210,9 @@ def _hung_up(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
         _leg_ended(turn, leg, hung_up.cause)
         return
     call = turn.state.calls[leg.call_id]
+    if call.stage is CallStage.HANDING:
+        leaving.hung_up(turn, call, hung_up.cause, hung_up.party)
+        return
     is_cut = hung_up.reconciled and hung_up.cause in _CUT and not call.answered_ms and not call.planned_exit
     calls.end(turn, call, hung_up, ev.CALL_EXIT_ERROR if is_cut else ev.CALL_EXIT_UNSPECIFIED)
 
@@ -245,8 +267,13 @@ def _digit_pressed(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
 
 def _fell_back(turn: Turn, leg: Leg, _fact: sw.SwitchFact) -> None:
     """End a call that FreeSWITCH took from us: what happens to it now is not ours (SPEC 2.4)."""
-    if leg.role is LegRole.CUSTOMER:
-        calls.end(turn, turn.state.calls[leg.call_id], sw.LegHungUp(), ev.CALL_EXIT_FALLBACK)
+    if leg.role is not LegRole.CUSTOMER:
+        return
+    call = turn.state.calls[leg.call_id]
+    if call.stage is CallStage.HANDING:
+        leaving.hung_up(turn, call, leaving.FELL_BACK, sw.HANGUP_PARTY_UNSPECIFIED)
+    else:
+        calls.end(turn, call, sw.LegHungUp(), ev.CALL_EXIT_FALLBACK)
 
 
 def _recording_began(turn: Turn, leg: Leg, fact: sw.SwitchFact) -> None:
@@ -320,6 +347,10 @@ def _phone_unregistered(turn: Turn, fact: sw.SwitchFact) -> None:
 
 
 def _switch_connected(turn: Turn, fact: sw.SwitchFact) -> None:
+    for domain in turn.state.domains:  # who calls out must know a switch
+        turn.pass_on(domain).input.fact.CopyFrom(fact)
+    if turn.state.domain:
+        return
     body = turn.subject_event(f"switch:{fact.node}").switch_connected
     body.node = fact.node
     body.core_uuid = fact.core_uuid

@@ -37,6 +37,8 @@ class CallStage(StrEnum):
     """Its agent is about to hand it to somebody else; how far that is stands in its transfer."""
     FORWARDING = "forwarding"
     FORWARDED = "forwarded"
+    HANDING = "handing"
+    """It is being given to another log of its tenant; until that is settled nothing is decided of it."""
     ENDING = "ending"
     """Its hang-up was ordered."""
 
@@ -56,17 +58,18 @@ AGENT_TRANSITIONS: dict[AgentState, frozenset[AgentState]] = {
 }
 
 _ENDING = frozenset({CallStage.ENDING})
-_STEP_ENDS = _ENDING | {CallStage.IN_STEP, CallStage.WAITING, CallStage.FORWARDING}
+_STEP_ENDS = _ENDING | {CallStage.IN_STEP, CallStage.WAITING, CallStage.FORWARDING, CallStage.HANDING}
 CALL_TRANSITIONS: dict[CallStage, frozenset[CallStage]] = {
     CallStage.ARRIVING: _STEP_ENDS,
     CallStage.IN_STEP: _STEP_ENDS,
     CallStage.WAITING: _STEP_ENDS | {CallStage.CONNECTING, CallStage.CALLING},
-    CallStage.CALLING: _ENDING | {CallStage.WAITING, CallStage.CONNECTING},
+    CallStage.CALLING: _ENDING | {CallStage.WAITING, CallStage.CONNECTING, CallStage.HANDING},
     CallStage.CONNECTING: _ENDING | {CallStage.WAITING, CallStage.TALKING},
     CallStage.TALKING: _STEP_ENDS | {CallStage.TRANSFERRING},
     CallStage.TRANSFERRING: _STEP_ENDS | {CallStage.TALKING, CallStage.FORWARDED},
     CallStage.FORWARDING: _STEP_ENDS | {CallStage.FORWARDED},
     CallStage.FORWARDED: _ENDING,
+    CallStage.HANDING: _ENDING,
     CallStage.ENDING: frozenset(),
 }
 

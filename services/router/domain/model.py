@@ -236,6 +236,19 @@ class Call:
     """It counts among those who wait; a callback without a place of its own does not."""
     dialled_ms: int = 0
     """When the customer's phone was first rung by us."""
+    hop: int = 0
+    """How often it was handed over between a tenant's logs."""
+    handing: list[str] = field(default_factory=list)
+    """To which domain it is being handed over, and what is to be done with it there: step, queue or wait, and which."""
+    hand_commands: list[str] = field(default_factory=list)
+    """Those that order it, and of which nothing was heard yet."""
+    hand_tries: int = 0
+    timers: dict[str, int] = field(default_factory=dict)
+    """Of a caller who waits on elsewhere: kind of timer → when it is due."""
+    held_back: list[str] = field(default_factory=list)
+    """Facts of recordings that came meanwhile, hexadecimal: whoever has the call then tells them."""
+    farewell: list[str | int] = field(default_factory=list)
+    """Cause and party of a hang-up that came while it was being handed over."""
 
     @property
     def is_outbound(self) -> bool:
@@ -259,6 +272,26 @@ class EndedCall:
     caller_name: str = ""
     email: str = ""
     """The caller's mail address, where its flow found one."""
+
+
+@dataclass(slots=True)
+class Away:
+    """A call that a routing domain has."""
+
+    domain: str
+    number: str
+    version: int = 0
+    """The document that it goes by; 0 = the domain made the call itself, within its own share of the limits."""
+    hop: int = 0
+
+
+@dataclass(slots=True)
+class Gone:
+    """A call that is not here any more: another log has told its last, or will."""
+
+    domain: str
+    at_ms: int
+    hop: int = 0
 
 
 @dataclass(slots=True)

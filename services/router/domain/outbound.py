@@ -128,4 +128,4 @@ def _day(state: TenantState) -> int:
 
 def _limits(state: TenantState) -> tn.Limits:
     configuration = state.configuration
-    return configuration.document.limits if configuration else tn.Limits()
+    return configuration.limits if configuration else tn.Limits()

@@ -31,7 +31,7 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
         _tell_blacklisted(turn, call, black_list)
         waiting.leave(turn, call, ev.QUEUE_EXIT_BLACKLISTED)
         return "blacklisted", f"the caller is in list {black_list}"
-    if not any(index.logged_in.values()):
+    if not waiting.is_served(turn.state, queue.queue_id):
         waiting.leave(turn, call, ev.QUEUE_EXIT_NO_AGENT)
         return "no_agent", "nobody serves the queue"
     calls.answer(turn, call)
@@ -109,7 +109,9 @@ def _overflow(turn: Turn, call: Call, index: QueueIndex) -> bool:
     """Move a caller, with its time of entry, to the next queue; False when that one is full or nobody serves it."""
     former = index.plan.queue
     target = waiting.queue_of(turn.state, former.overflow.queue_id)
-    if target is None or not any(turn.state.indexes[target.queue_id].logged_in.values()):
+    if target is None or not waiting.is_here(turn.state, target.queue_id):
+        return False
+    if not any(turn.state.indexes[target.queue_id].logged_in.values()):
         return False
     if 0 < target.capacity <= len(turn.state.indexes[target.queue_id].waiting):
         return False

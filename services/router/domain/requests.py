@@ -5,7 +5,15 @@ from collections.abc import Callable
 from services.router.domain import agents, calls, erasing, flow, offers, recording
 from services.router.domain.callbacks import campaign, wishes
 from services.router.domain.control import dialling, in_talk, supervising, transferring
-from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, talking_call
+from services.router.domain.control.asking import (
+    ACCEPTED,
+    NO_CALL,
+    NOT_TALKING,
+    ON_ITS_WAY,
+    Answer,
+    is_on_its_way,
+    talking_call,
+)
 from services.router.domain.model import Agent
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -31,6 +39,8 @@ def take(turn: Turn, request: rq.Request) -> None:
             remembered[request.request_id] = answer
             if len(remembered) > MOST_REMEMBERED:
                 del remembered[next(iter(remembered))]
+    if turn.state.domain and request.HasField("erase_person"):
+        return  # the reception has replied
     turn.replies.append(
         rq.Reply(request_id=request.request_id, accepted=not answer[0], problem=answer[0], detail=answer[1])
     )
@@ -116,6 +126,8 @@ def _set_disposition(turn: Turn, request: rq.Request) -> Answer:
     call = live or ended
     if call is None or not call.sequence:  # nobody was told of a callback that had no turn yet
         return NO_CALL
+    if is_on_its_way(call):
+        return ON_ITS_WAY
     if live is not None:
         live.disposition = ask.disposition
     body = turn.call_event(call).form_answered

@@ -3,6 +3,7 @@
 from base64 import b64decode, b64encode
 from typing import Any
 
+from services.router.domain import versions
 from services.router.domain.agents import count_agent, index_agent
 from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.configuration import Configuration
@@ -10,8 +11,10 @@ from services.router.domain.idle import floor_of
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import (
     Agent,
+    Away,
     Call,
     EndedCall,
+    Gone,
     Leg,
     LegRole,
     Offer,
@@ -19,12 +22,13 @@ from services.router.domain.model import (
     Transfer,
     TransferPhase,
 )
+from services.router.domain.splitting import moving
 from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 8
-READABLE = frozenset({6, 7, FORMAT})
+FORMAT = 9
+READABLE = frozenset({6, 7, 8, FORMAT})
 """What a newer format has more is as at the beginning where it is not there."""
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
@@ -36,6 +40,8 @@ _RECORDS: dict[str, type[Any]] = {
     "ended": EndedCall,
     "callbacks": Callback,
     "campaigns": CampaignRun,
+    "away": Away,
+    "gone": Gone,
 }
 _PLAIN = (
     "tenant_id",
@@ -51,6 +57,14 @@ _PLAIN = (
     "spent",
     "metered",
     "erasing",
+    "domain",
+    "passed",
+    "domains",
+    "agents_at",
+    "callbacks_at",
+    "campaigns_at",
+    "over",
+    "postponed",
 )
 
 
@@ -72,7 +86,7 @@ def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
         raise UnknownFormat(f"snapshot format {snapshot.get('format')} is none of {sorted(READABLE)}")
     state = TenantState(**{name: snapshot[name] for name in _PLAIN if name in snapshot})
     for name, kind in _RECORDS.items():
-        setattr(state, name, {key: kind(**record) for key, record in snapshot[name].items()})
+        setattr(state, name, {key: kind(**record) for key, record in snapshot.get(name, {}).items()})
     for call in state.calls.values():
         call.stage = CallStage(call.stage)
     for agent in state.agents.values():
@@ -88,7 +102,7 @@ def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
 
 def _derive(state: TenantState) -> None:
     for version, data in state.documents.items():
-        state.configurations[version] = Configuration(TenantDocument.FromString(data))
+        state.configurations[version] = Configuration(TenantDocument.FromString(data), state.domain)
     configuration = state.configuration
     if configuration is not None:
         state.indexes, state.idle = floor_of(configuration)
@@ -97,9 +111,19 @@ def _derive(state: TenantState) -> None:
         index_agent(state, agent)
     for task in state.callbacks.values():
         state.callbacks_of.setdefault(task.number, []).append(task.callback_id)
+    _derive_calls(state)
+    moving.find(state)
+
+
+def _derive_calls(state: TenantState) -> None:
     for call in state.calls.values():
-        state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+        versions.hold(state, call.version)
         if call.is_absent:
             state.absent.add(call.call_id)
         if call.is_waiting:
             index_call(state, call)
+        if call.hop and state.domain:
+            state.visitors.add(call.call_id)
+    for away in state.away.values():
+        if away.version:
+            versions.hold(state, away.version)

@@ -5,8 +5,11 @@ from services.router.domain.model import Call, EndedCall
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.input_pb2 import PassedOn
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply
+from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
 
+TENANT = "tenant"
 COMMAND_MS = 60_000
 """A command that was not executed for so long serves nobody any more."""
 
@@ -49,6 +52,14 @@ class Lookup:
     """Path in the answer's JSON, and the variable that it is for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What another log of the tenant is told; the same note told twice changes nothing there."""
+
+    domain: str
+    told: PassedOn
+
+
 class Turn:
     """One decision while it is made: the state, the moment, and the outputs so far, each with its derived id."""
 
@@ -61,11 +72,14 @@ class Turn:
         "commands",
         "deserted",
         "events",
+        "forgets",
         "freed",
+        "held_back",
         "left_alone",
         "levelled",
         "lookups",
         "needless",
+        "notes",
         "now_ms",
         "position",
         "replies",
@@ -104,6 +118,11 @@ class Turn:
         """Calls to customers who need not be called any more."""
         self.unanswered: list[str] = []
         """Calls whose transfer's target did not answer."""
+        self.notes: list[Note] = []
+        self.held_back: list[SwitchFact] = []
+        """Facts of calls that were being handed over, and were not."""
+        self.forgets = False
+        """Whether a snapshot is wanted soon: the last ones know a person who is to be forgotten."""
         self._ordinal = 0
         self._caused_by = f"{position.partition}:{position.offset}"
 
@@ -126,6 +145,8 @@ class Turn:
         command = Command()
         command.command_id = self.new_id()
         command.tenant_id = self.state.tenant_id
+        if self.state.domain:
+            command.domain = self.state.domain
         command.call_id = call_id
         command.node = node
         command.leg_id = leg_id
@@ -142,8 +163,17 @@ class Turn:
 
     def subject_event(self, subject: str) -> Event:
         """Begin an event of an agent, a switch or the tenant; the caller of this sets its body."""
+        if subject == TENANT and self.state.domain:
+            subject = f"domain:{self.state.domain}"  # each log counts its own
         sequence = self.state.sequences[subject] = self.state.sequences.get(subject, 0) + 1
         return self._event(subject, sequence)
+
+    def pass_on(self, domain: str) -> PassedOn:
+        """Begin what another log of the tenant is told; the caller of this says what."""
+        place, ordinal = self.position, len(self.notes) + 1
+        told = PassedOn(from_domain=self.state.domain, partition=place.partition, offset=place.offset, ordinal=ordinal)
+        self.notes.append(Note(domain, told))
+        return told
 
     def set_timer(self, kind: str, subject: str, delay_ms: int) -> None:
         """Set a timer from now; one of the same kind and subject is replaced."""

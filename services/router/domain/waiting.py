@@ -43,6 +43,21 @@ def queue_of(state: TenantState, queue_id: str) -> tn.Queue | None:
     return configuration.queues.get(queue_id) if configuration else None
 
 
+def is_here(state: TenantState, queue_id: str) -> bool:
+    """Whether a queue, if there is one of this id, is decided in this log of the tenant."""
+    configuration = state.configuration
+    return configuration is None or configuration.is_here(queue_id)
+
+
+def is_served(state: TenantState, queue_id: str) -> bool:
+    """Whether anybody of a queue that is decided here is at work, or has yet to come here from another log."""
+    index = state.indexes[queue_id]
+    if any(index.logged_in.values()):
+        return True
+    is_parted = bool(state.domain or state.domains)
+    return is_parted and any(agent_id not in state.agents for agent_id in index.plan.places)
+
+
 def entry_of(plan: QueuePlan, call: Call) -> CallEntry:
     """Return a caller's key in the order of waiting (SPEC 3.3).
 
@@ -170,6 +185,8 @@ def reopen(turn: Turn, call: Call) -> None:
     queue = queue_of(turn.state, call.queue_id)
     if queue is None:
         turn.deserted.append(call.queue_id)
+    elif not is_here(turn.state, call.queue_id):
+        turn.state.strays.add(call.call_id)
     elif queue.max_wait_seconds and not call.is_absent and f"wait:{call.call_id}" not in turn.state.timers:
         # The longest wait passed while the caller was being connected.
         turn.set_timer("wait", call.call_id, max(1, call.joined_ms + queue.max_wait_seconds * 1000 - turn.now_ms))

@@ -264,6 +264,18 @@ class Switch(Telling):
         self._tell(leg, "leg_held" if command.HasField("hold_leg") else "leg_resumed")
         return ""
 
+    def _hand_over(self, leg: SwitchLeg, command: Command) -> str:
+        order = command.hand_over_leg
+        if order.hop < leg.hop:
+            return "STALE"
+        leg.domain, leg.hop = order.to_domain, order.hop
+        given = self._fact(leg)
+        given.fact.switch_sequence = 0
+        handed = given.fact.leg_handed_over
+        handed.from_domain, handed.hop, handed.record = command.domain, order.hop, order.record
+        self.publish(leg, given)
+        return ""
+
     def _record(self, leg: SwitchLeg, command: Command) -> str:
         order = command.start_recording
         leg.recordings[order.recording_id] = 0
@@ -284,6 +296,7 @@ class Switch(Telling):
             self.result(command, "DUPLICATE_LEG")
             return
         leg = self.legs[command.leg_id] = SwitchLeg(command.leg_id, command.tenant_id, command.call_id, address)
+        leg.domain = command.domain
         reaction = self.people.pick_up(command.call_id, address)
         given = self._fact(leg)
         given.fact.leg_created.direction = sw.DIRECTION_OUTBOUND
@@ -349,6 +362,7 @@ _ACTIONS: dict[str, Callable[[Switch, SwitchLeg, Command], str]] = {
     "part_legs": Switch._part_legs,  # noqa: SLF001 - the same
     "eavesdrop_leg": Switch._listen,  # noqa: SLF001 - the same
     "join_conference": Switch._join_room,  # noqa: SLF001 - the same
+    "hand_over_leg": Switch._hand_over,  # noqa: SLF001 - the same
     "hang_up_leg": Switch._end,  # noqa: SLF001 - the same
     "hold_leg": Switch._hold,  # noqa: SLF001 - the same
     "resume_leg": Switch._hold,  # noqa: SLF001 - the same

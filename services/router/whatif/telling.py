@@ -7,6 +7,7 @@ from services.router.whatif.moments import Moments
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
+from services.shared.log_keys import key_of
 
 
 @dataclass(slots=True)
@@ -30,6 +31,9 @@ class SwitchLeg:
     """Legs that listen to this one, and end with it."""
     recordings: dict[str, int] = field(default_factory=dict)
     """Recording → since when it writes; 0 = not yet."""
+    domain: str = ""
+    """Routing domain that its facts are told; empty = the tenant's own log."""
+    hop: int = 0
 
 
 class Telling:
@@ -45,23 +49,23 @@ class Telling:
 
     def publish(self, leg: SwitchLeg, given: Input) -> None:
         """Bring a leg's fact to its tenant's core."""
-        self.deliver(leg.tenant_id, given)
+        self.deliver(key_of(leg.tenant_id, given.domain), given)
 
-    def deliver(self, tenant_id: str, given: Input) -> None:
+    def deliver(self, key: str, given: Input) -> None:
         """Put an input into a tenant's log, behind what happens at this moment already."""
-        self.moments.after(0, self.cores[tenant_id].feed, given)
+        self.moments.after(0, self.cores[key].feed, given)
 
     def result(self, command: Command, cause: str, outcome: "cm.CommandOutcome.ValueType | None" = None) -> None:
         """Tell what became of a command: done without a cause, failed with one."""
         if not self._tells_results and not cause:
             return
         given = Input()
-        given.tenant_id = command.tenant_id
+        given.tenant_id, given.domain = command.tenant_id, command.domain
         told = given.command_result
         told.command_id, told.leg_id, told.call_id = command.command_id, command.leg_id, command.call_id
         told.outcome = outcome or (cm.COMMAND_OUTCOME_FAILED if cause else cm.COMMAND_OUTCOME_DONE)
         told.cause, told.node = cause, self.node
-        self.deliver(command.tenant_id, given)
+        self.deliver(key_of(command.tenant_id, command.domain), given)
 
     def _fact_of(self, tenant_id: str) -> Input:
         given = Input()
@@ -75,6 +79,8 @@ class Telling:
     def _fact(self, leg: SwitchLeg) -> Input:
         given = self._fact_of(leg.tenant_id)
         given.fact.leg_id = leg.leg_id
+        if leg.domain:
+            given.domain = leg.domain
         if leg.address:
             given.fact.call_id = leg.call_id
         return given

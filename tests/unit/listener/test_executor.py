@@ -3,6 +3,7 @@ and the switch are looked at. The switch is a fake that counts what it was told 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from services.listener.adapters import executor as executor_module
 from services.listener.adapters.answers import Answers
 from services.listener.adapters.executor import Executor
 from services.listener.adapters.gate import Gate
+from services.listener.adapters.hand_over import HandOver
 from services.listener.adapters.ledger_log import LedgerLog
+from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.runner import Runner
 from services.listener.adapters.sip_route import SipRoute
@@ -118,7 +121,11 @@ class Life:
         )
         gate = Gate(self.ready, self.stopping, clock)
         answers = Answers(str(folder / "rec"), _Bus(bus), clock)
-        runner = Runner(switch, planner, self.legs, gate, lambda _name: None, answers)
+        self.journal = LegJournal(folder / "legs.log")
+        self.journal.load(self.legs)
+        self.publisher.on_settled = partial(self.journal.write, self.legs)
+        hand_over = HandOver(self.legs, facts, self.publisher, self._keep, gate)
+        runner = Runner(switch, planner, self.legs, gate, lambda _name: None, answers, hand_over)
         self.ledger = LedgerLog(folder / "commands.log")
         self.executor = Executor(NODE, _Bus(bus), runner, facts, self.publisher, self.ledger, gate)
         self.greenlets = [
@@ -126,6 +133,9 @@ class Life:
             gevent.spawn(self.publisher.run),
             gevent.spawn(self.executor.run),
         ]
+
+    def _keep(self) -> None:
+        self.journal.note(self.legs, 0, self.publisher.tokens)
 
     def end(self) -> None:
         gevent.killall([*self.greenlets, *self.executor._pool], timeout=5)

@@ -7,7 +7,7 @@ forbids the dial is asked again at that moment: hours pass and black lists chang
 
 from zoneinfo import ZoneInfoNotFoundError
 
-from services.router.domain import calls, offers, outbound, remembering, talking, waiting, widening
+from services.router.domain import calls, offers, outbound, remembering, talking, versions, waiting, widening
 from services.router.domain.callbacks import pacing, planning
 from services.router.domain.callbacks.hours import NEVER, next_allowed_ms
 from services.router.domain.callbacks.joining import wait_live
@@ -15,6 +15,7 @@ from services.router.domain.callbacks.numbers import time_zones
 from services.router.domain.callbacks.task import Callback, Policy, policy_of
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, Leg, LegRole, Offer
+from services.router.domain.splitting import moving, telling
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
@@ -37,6 +38,8 @@ def begin(turn: Turn, task: Callback) -> None:
     queue = planning.queue_of(turn, task)
     if queue is None:
         planning.cancel(turn, task, "queue_removed")
+    elif not waiting.is_here(turn.state, queue.queue_id):
+        moving.send_task(turn, task)
     elif _may_be_dialled(turn, task, queue):
         if outbound.too_fast(turn, _limits(turn)) is not None:
             planning.plan(turn, task, turn.now_ms + SECOND_MS)
@@ -182,7 +185,7 @@ def _ban(turn: Turn, task: Callback, queue: tn.Queue, policy: Policy) -> str:
         return BLACKLISTED
     if task.number in configuration.lines:
         return OWN_LINE
-    if ban(document.limits, task.number):
+    if ban(configuration.limits, task.number):
         return NOT_ALLOWED
     return ""
 
@@ -199,13 +202,13 @@ def _next_hour_ms(turn: Turn, task: Callback, policy: Policy) -> int:
 def _is_full(turn: Turn) -> bool:
     """Whether the tenant has as many calls as it may, or has spent what it may today."""
     limits = _limits(turn)
-    live = len(turn.state.calls) - len(turn.state.absent)
+    live = calls.live_calls(turn.state)
     return 0 < limits.concurrent_calls <= live or outbound.overspent(turn, limits) is not None
 
 
 def _limits(turn: Turn) -> tn.Limits:
     configuration = turn.state.configuration
-    return configuration.document.limits if configuration else tn.Limits()
+    return configuration.limits if configuration else tn.Limits()
 
 
 def _is_held_back(turn: Turn, task: Callback) -> bool:
@@ -253,7 +256,7 @@ def _new_call(turn: Turn, task: Callback, queue: tn.Queue) -> Call:
     outbound.note_begun(turn, _limits(turn))
     state.calls[call.call_id] = call
     state.absent.add(call.call_id)
-    state.calls_of_version[call.version] = state.calls_of_version.get(call.version, 0) + 1
+    versions.hold(state, call.version)
     return call
 
 
@@ -282,3 +285,4 @@ def _tell_started(turn: Turn, call: Call) -> None:
     body.tenant_version = call.version
     body.node = call.node
     body.callback_id = call.callback_id
+    telling.call_begun(turn, call)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from services.router.domain.callbacks import opening, pacing, planning
 from services.router.domain.callbacks.opening import Wish
 from services.router.domain.callbacks.task import CampaignRun
+from services.router.domain.splitting import telling
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -29,6 +30,10 @@ _PERCENT = 100
 
 Answer = tuple[str, str]
 _ACCEPTED: Answer = ("", "")
+_ON_ITS_WAY: Answer = (
+    "campaign-on-its-way",
+    "The campaign is on its way to another routing domain; try again in a moment.",
+)
 
 
 def add_contacts(turn: Turn, request: rq.Request) -> Answer:
@@ -37,6 +42,8 @@ def add_contacts(turn: Turn, request: rq.Request) -> Answer:
     campaign = _campaign(turn, asked.campaign_id)
     if campaign is None:
         return _no_campaign(asked.campaign_id)
+    if not _is_here(turn, campaign):
+        return _ON_ITS_WAY
     if len(asked.contacts) > MOST_AT_ONCE:
         return "too-many-contacts", f"At most {MOST_AT_ONCE} customers can be added at once."
     waiting = sum(len(run.waiting) for run in turn.state.campaigns.values())
@@ -60,6 +67,8 @@ def run_campaign(turn: Turn, request: rq.Request) -> Answer:
     campaign = _campaign(turn, asked.campaign_id)
     if campaign is None:
         return _no_campaign(asked.campaign_id)
+    if not _is_here(turn, campaign):
+        return _ON_ITS_WAY
     run = turn.state.campaigns.setdefault(asked.campaign_id, CampaignRun(asked.campaign_id))
     if run.is_running == asked.running:
         return _ACCEPTED
@@ -106,10 +115,31 @@ def follow_document(turn: Turn) -> None:
         if campaign is not None:
             _keep_pace(turn, run, campaign)
     for campaign_id in [known for known in turn.state.campaigns if _campaign(turn, known) is None]:
-        del turn.state.campaigns[campaign_id]
-        turn.cancel_timer(PACE, campaign_id)
+        forget_run(turn, campaign_id)
+        telling.campaign_gone(turn, campaign_id)
         for task in [task for task in turn.state.callbacks.values() if task.campaign_id == campaign_id]:
             planning.cancel(turn, task, "campaign_removed")
+
+
+def forget_run(turn: Turn, campaign_id: str) -> None:
+    """Let a campaign go that is looked after elsewhere."""
+    del turn.state.campaigns[campaign_id]
+    turn.cancel_timer(PACE, campaign_id)
+
+
+def join_run(turn: Turn, came: CampaignRun) -> CampaignRun:
+    """Take a campaign, or more of its customers, from elsewhere; what is known of it here already is added to."""
+    run = turn.state.campaigns.setdefault(came.campaign_id, CampaignRun(came.campaign_id))
+    known = {number for number, _ in run.waiting}
+    run.waiting += [contact for contact in came.waiting if contact[0] not in known]
+    for name in ("open", "reached", "failed", "abandoned", "dialled", "answered"):
+        setattr(run, name, getattr(run, name) + getattr(came, name))
+    run.is_running, run.is_slow, run.boost = run.is_running or came.is_running, came.is_slow, came.boost
+    campaign = _campaign(turn, run.campaign_id)
+    if campaign is not None:
+        _keep_pace(turn, run, campaign)
+        turn.campaigns.append((run.campaign_id, "", planning.RESTS))
+    return run
 
 
 def forget(turn: Turn, numbers: Collection[str]) -> int:
@@ -198,6 +228,11 @@ def _judge(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:
 def _campaign(turn: Turn, campaign_id: str) -> tn.Campaign | None:
     configuration = turn.state.configuration
     return configuration.campaigns.get(campaign_id) if configuration else None
+
+
+def _is_here(turn: Turn, campaign: tn.Campaign) -> bool:
+    configuration = turn.state.configuration
+    return configuration is None or configuration.is_here(campaign.queue_id)
 
 
 def _no_campaign(campaign_id: str) -> Answer:

@@ -3,6 +3,7 @@
 from services.router.domain import calls, waiting
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
+from services.router.domain.splitting import leaving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
@@ -17,6 +18,11 @@ def wait_live(turn: Turn, call: Call) -> None:
         waiting.leave(turn, call, ev.QUEUE_EXIT_UNSPECIFIED)
     call.is_absent, call.keeps_place = False, True
     turn.state.absent.discard(call.call_id)
+    configuration = turn.state.configuration
+    if configuration is not None and not configuration.is_here(queue.queue_id):
+        home = configuration.domain_of_queue.get(queue.queue_id, "")
+        leaving.over(turn, call, home, leaving.LIVE)
+        return
     calls.to_stage(call, CallStage.WAITING)
     waiting.join(turn, call, queue, call.priority, waiting.Entry(call.entered_ms, call.entered_order, ""))
     turn.command(call, call.call_id).start_music.stream = queue.music

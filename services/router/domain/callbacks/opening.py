@@ -88,7 +88,11 @@ def lost(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType") -> None:
     if find(turn, number, queue_id) is not None:
         return
     due_ms = turn.now_ms + policy_of(_queue(turn, queue_id)).first_after_ms
-    task = open_task(turn, Wish(queue_id, number, reason, call.line, call.caller_name, due_ms), call)
+    wish = Wish(queue_id, number, reason, call.line, call.caller_name, due_ms)
+    if not _is_here(turn, queue_id):
+        _wish_elsewhere(turn, wish)
+        return
+    task = open_task(turn, wish, call)
     if task is not None:
         planning.plan(turn, task, due_ms)
         _tell_requested(turn, task, call)
@@ -105,13 +109,28 @@ def open_task(turn: Turn, wish: Wish, call: Call | None) -> Callback | None:
         body = event.limit_exceeded
         body.limit, body.value, body.allowed = LIMIT, len(state.callbacks) + 1, MOST_OPEN
         return None
-    callback_id, due_ms = wish.callback_id or turn.new_id(), max(wish.due_ms, turn.now_ms)
+    callback_id, due_ms = wish.callback_id or _new_id(turn), max(wish.due_ms, turn.now_ms)
     task = Callback(callback_id, wish.number, wish.queue_id, wish.reason, wish.line, wish.name, turn.now_ms, due_ms, 0)
     task.priority, task.skills, task.campaign_id = wish.priority, wish.skills, wish.campaign_id
-    state.callbacks[callback_id] = task
-    state.callbacks_of.setdefault(task.number, []).append(callback_id)
-    planning.expire_at(turn, task, due_ms + policy_of(_queue(turn, wish.queue_id)).expires_ms)
+    task.expires_ms = due_ms + policy_of(_queue(turn, wish.queue_id)).expires_ms
+    put(turn, task)
     return task
+
+
+def put(turn: Turn, task: Callback) -> None:
+    """Take a task into the records, and have it expire at its moment."""
+    state = turn.state
+    state.callbacks[task.callback_id] = task
+    state.callbacks_of.setdefault(task.number, []).append(task.callback_id)
+    planning.expire_at(turn, task, task.expires_ms)
+
+
+def wished(turn: Turn, wish: Wish) -> None:
+    """Make a task for a caller whom another log of the tenant has lost; the reception sends the wish on."""
+    if not _is_here(turn, wish.queue_id):
+        _wish_elsewhere(turn, wish)
+    elif find(turn, wish.number, wish.queue_id) is None:
+        request(turn, wish)
 
 
 def request(turn: Turn, wish: Wish) -> Callback | None:
@@ -196,6 +215,25 @@ def _queue(turn: Turn, queue_id: str) -> tn.Queue:
     configuration = turn.state.configuration
     queue = configuration.queues.get(queue_id) if configuration else None
     return queue or tn.Queue()
+
+
+def _new_id(turn: Turn) -> str:
+    """Return a task's id: in a domain it says whose it is."""
+    domain = turn.state.domain
+    return f"{domain}.{turn.new_id()}" if domain else turn.new_id()
+
+
+def _is_here(turn: Turn, queue_id: str) -> bool:
+    configuration = turn.state.configuration
+    return configuration is None or configuration.is_here(queue_id)
+
+
+def _wish_elsewhere(turn: Turn, wish: Wish) -> None:
+    configuration = turn.state.configuration
+    home = configuration.way_to(configuration.domain_of_queue.get(wish.queue_id, "")) if configuration else ""
+    told = turn.pass_on(home).callback_wished
+    told.queue_id, told.number, told.reason, told.line = wish.queue_id, wish.number, wish.reason, wish.line
+    told.name, told.due_ms = wish.name, wish.due_ms
 
 
 def _tell_requested(turn: Turn, task: Callback, call: Call | None) -> None:

@@ -87,7 +87,7 @@ def failed(turn: Turn, task: Callback, cause: str, call_id: str = "", *, is_fina
 
 def cancel(turn: Turn, task: Callback, reason: str) -> None:
     """Give a task up; a customer who is being called is not called any longer."""
-    _let_go(turn, task)
+    let_go(turn, task)
     body = _event(turn, task).callback_cancelled
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     body.reason = reason
@@ -99,7 +99,7 @@ def expire(turn: Turn, task: Callback) -> None:
     if is_dialling(turn, task):
         expire_at(turn, task, turn.now_ms + POSTPONED_BY_EXPIRY_MS)
         return
-    _let_go(turn, task)
+    let_go(turn, task)
     body = _event(turn, task).callback_expired
     body.callback_id, body.number, body.queue_id = task.callback_id, task.number, task.queue_id
     _close(turn, task)
@@ -107,7 +107,7 @@ def expire(turn: Turn, task: Callback) -> None:
 
 def reschedule(turn: Turn, task: Callback, due_ms: int, actor: str) -> None:
     """Move a task to another moment; it then has its whole time again."""
-    _let_go(turn, task)
+    let_go(turn, task)
     plan(turn, task, due_ms)
     expire_at(turn, task, task.due_ms + policy_for(turn, task).expires_ms)
     body = _event(turn, task).callback_rescheduled
@@ -125,7 +125,7 @@ def is_dialling(turn: Turn, task: Callback) -> bool:
 
 def postpone(turn: Turn, task: Callback, due_ms: int) -> None:
     """Take a task out of the queue until a moment."""
-    _let_go(turn, task)
+    let_go(turn, task)
     plan(turn, task, due_ms)
     if due_ms > turn.now_ms + LATER_MS:
         _count(turn, task, RESTS)
@@ -138,7 +138,7 @@ def tell_attempted(turn: Turn, task: Callback, agent_id: str) -> None:
     body.attempt, body.agent_id = task.attempts, agent_id
 
 
-def _let_go(turn: Turn, task: Callback) -> None:
+def let_go(turn: Turn, task: Callback) -> None:
     """Have the task's call ended before this decision is over; one whose customer is on the line goes on by itself."""
     call = turn.state.calls.get(task.call_id)
     task.call_id = ""
@@ -162,6 +162,13 @@ def _count(turn: Turn, task: Callback, what: str) -> None:
 
 
 def _close(turn: Turn, task: Callback, what: str = GIVEN_UP) -> None:
+    forget(turn, task)
+    turn.state.sequences.pop(f"callback:{task.callback_id}", None)
+    _count(turn, task, what)
+
+
+def forget(turn: Turn, task: Callback) -> None:
+    """Take a task out of the records, without a word of what became of it."""
     state = turn.state
     del state.callbacks[task.callback_id]
     same = state.callbacks_of[task.number]
@@ -170,5 +177,3 @@ def _close(turn: Turn, task: Callback, what: str = GIVEN_UP) -> None:
         del state.callbacks_of[task.number]
     turn.cancel_timer("callback", task.callback_id)
     turn.cancel_timer("callback_end", task.callback_id)
-    state.sequences.pop(f"callback:{task.callback_id}", None)
-    _count(turn, task, what)

@@ -36,7 +36,7 @@ def ask(turn: Turn, request: rq.Request) -> Answer:
 def _fault_of(configuration: Configuration, number: str) -> Answer | None:
     if not number:
         return "not-a-number", "This is not a telephone number; write it as E.164, with + and the country's code."
-    if ban(configuration.document.limits, number):
+    if ban(configuration.limits, number):
         return "not-allowed", "The tenant's limits do not allow calls to this number."
     return None
 

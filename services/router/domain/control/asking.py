@@ -1,7 +1,7 @@
 """What all requests of call control have in common."""
 
 from services.router.domain.lifecycle import CallStage
-from services.router.domain.model import Call
+from services.router.domain.model import Call, EndedCall
 from services.router.domain.turn import Turn
 
 Answer = tuple[str, str]
@@ -9,7 +9,13 @@ Answer = tuple[str, str]
 ACCEPTED: Answer = ("", "")
 _HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
 NO_CALL: Answer = ("call-not-found", "There is no such call.")
+ON_ITS_WAY: Answer = ("call-on-its-way", "The call is on its way to another routing domain; try again in a moment.")
 NOT_TALKING: Answer = ("not-talking", "Nobody talks on this call.")
+
+
+def is_on_its_way(call: Call | EndedCall) -> bool:
+    """Whether a call is being handed over to another log: nothing may be told of it until that is settled."""
+    return isinstance(call, Call) and call.stage is CallStage.HANDING
 
 
 def talking_call(turn: Turn, call_id: str) -> Call | None:

@@ -5,6 +5,7 @@ from services.router.domain.control.asking import ACCEPTED, Answer
 from services.router.domain.control.transferring import dial_refusal
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, LegRole, Offer
+from services.router.domain.splitting import telling
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -32,8 +33,8 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
     line = ask.line or next(iter(state.configuration.lines), "")
     if line not in state.configuration.lines:
         return "line-not-found", "This line is not the tenant's."
-    limits = state.configuration.document.limits
-    is_full = 0 < limits.concurrent_calls <= len(state.calls) - len(state.absent)
+    limits = state.configuration.limits
+    is_full = 0 < limits.concurrent_calls <= calls.live_calls(state)
     if not state.node or is_full or outbound.too_fast(turn, limits) is not None:
         return "no-capacity", "No call can be made now."
     outbound.note_begun(turn, limits)
@@ -41,6 +42,7 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
     call.dialled_by, call.stage = agent.agent_id, CallStage.WAITING
     call.entered_ms = call.joined_ms = turn.now_ms
     calls.open_call(turn, call)
+    telling.call_begun(turn, call)
     body = offers.make(turn, call, agent, tn.Queue(ring_timeout_seconds=AGENT_SECONDS))
     body.strategy = BY_AGENT
     body.candidates.add(agent_id=agent.agent_id)

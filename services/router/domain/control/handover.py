@@ -8,6 +8,7 @@ from services.router.domain import agents, calls, offers, recording, remembering
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, Transfer, TransferPhase
+from services.router.domain.splitting import leaving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -176,11 +177,20 @@ def into_queue(turn: Turn, call: Call, queue: tn.Queue) -> None:
     former = call.queue_id if call.queue_id != queue.queue_id else ""
     call.agent_id = call.bridge_command_id = ""
     call.bridge_tries, call.is_bridge_done, call.is_parked_again = 0, False, False
+    if not waiting.is_here(turn.state, queue.queue_id):
+        _give_away(turn, call, queue.queue_id)
+        return
     calls.to_stage(call, CallStage.WAITING)
     calls.lease(turn, call)
     turn.command(call, call.call_id).start_music.stream = queue.music
     waiting.join(turn, call, queue, call.priority, waiting.Entry(call.entered_ms, call.entered_order, former))
     turn.deserted.append(queue.queue_id)
+
+
+def _give_away(turn: Turn, call: Call, queue_id: str) -> None:
+    configuration = turn.state.configuration
+    home = configuration.domain_of_queue.get(queue_id, "") if configuration else ""
+    leaving.over(turn, call, home, leaving.QUEUE, queue_id)
 
 
 def music(turn: Turn, call: Call, leg_id: str) -> None:

@@ -2,10 +2,19 @@
 
 from services.router.domain import offers, queueing, waiting
 from services.router.domain.control import handover
-from services.router.domain.control.asking import ACCEPTED, NO_CALL, NOT_TALKING, Answer, heard_call
+from services.router.domain.control.asking import (
+    ACCEPTED,
+    NO_CALL,
+    NOT_TALKING,
+    ON_ITS_WAY,
+    Answer,
+    heard_call,
+    is_on_its_way,
+)
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call, EndedCall, TransferPhase
 from services.router.domain.turn import Turn
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.mail_address import is_address
 
@@ -46,6 +55,11 @@ def write_to_caller(turn: Turn, request: rq.Request) -> Answer:
     call = turn.state.calls.get(ask.call_id) or turn.state.ended.get(ask.call_id)
     if call is None or not call.sequence:  # nobody was told of a callback that had no turn yet
         return NO_CALL
+    return ON_ITS_WAY if is_on_its_way(call) else _write(turn, call, request)
+
+
+def _write(turn: Turn, call: Call | EndedCall, request: rq.Request) -> Answer:
+    ask = request.write_to_caller
     if not ask.text.strip() or len(ask.text) > MOST_TEXT or len(ask.channel) > MOST_WORD:
         return "bad-message", f"A message has 1 to {MOST_TEXT} characters."
     if ask.email and not is_address(ask.email):
@@ -80,7 +94,12 @@ def move_waiting_call(turn: Turn, request: rq.Request) -> Answer:
         return "queue-not-found", f"There is no queue {ask.queue_id}."
     if queue.queue_id == call.queue_id:
         return "same-queue", "The call waits in this queue already."
-    if not any(turn.state.indexes[queue.queue_id].logged_in.values()):
+    if not waiting.is_here(turn.state, queue.queue_id):
+        offers.cancel_all(turn, call, "moved")
+        waiting.leave(turn, call, ev.QUEUE_EXIT_OVERFLOW, next_queue_id=queue.queue_id)
+        handover.into_queue(turn, call, queue)
+        return ACCEPTED
+    if not waiting.is_served(turn.state, queue.queue_id):
         return "queue-closed", f"Nobody serves queue {queue.queue_id}."
     offers.cancel_all(turn, call, "moved")
     queueing.move(turn, call, queue)

@@ -71,6 +71,8 @@ def _free_of_queue(turn: Turn, call: Call, queue_id: str) -> Agent | Answer:
     Who waits in that queue is not passed over: an agent would not be free.
     """
     index = turn.state.indexes.get(queue_id)
+    if index is None and not waiting.is_here(turn.state, queue_id):
+        return "in-another-domain", f"Queue {queue_id} is in another routing domain; transfer the call to it instead."
     if index is None:
         return "queue-not-found", f"There is no queue {queue_id}."
     plan = index.plan
@@ -142,7 +144,7 @@ def dial_refusal(turn: Turn, number: str) -> outbound.Refusal | None:
     configuration = turn.state.configuration
     if configuration is None or not _NUMBER.fullmatch(number):
         return outbound.Refusal(ALLOWED)
-    return outbound.refusal(turn, configuration.document.limits, number)
+    return outbound.refusal(turn, configuration.limits, number)
 
 
 def _consulting(turn: Turn, call_id: str) -> tuple[Call | None, Transfer | None]:
@@ -157,7 +159,10 @@ def _refusal(turn: Turn, call: Call, ask: rq.TransferCall | rq.StartConsultation
             return None
         refused.tell(turn.call_event(call))
         return "number-not-allowed", "This number may not be dialled."
-    agent = turn.state.agents.get(ask.agent_id)
+    agent, configuration = turn.state.agents.get(ask.agent_id), turn.state.configuration
+    if agent is None and configuration is not None and ask.agent_id in configuration.agents:
+        sentence = f"Agent {ask.agent_id} is in another routing domain; transfer the call to one of its queues instead."
+        return "in-another-domain", sentence
     if agent is None or agent.is_removed:
         return "agent-not-found", f"There is no agent {ask.agent_id}."
     if agent.state is not AgentState.IDLE:
@@ -169,7 +174,8 @@ def _to_queue(turn: Turn, call: Call, queue_id: str, actor: str) -> Answer:
     queue = waiting.queue_of(turn.state, queue_id)
     if queue is None:
         return "queue-not-found", f"There is no queue {queue_id}."
-    if not call.step_id or not any(turn.state.indexes[queue_id].logged_in.values()):
+    is_served = not waiting.is_here(turn.state, queue_id) or waiting.is_served(turn.state, queue_id)
+    if not call.step_id or not is_served:  # who serves a queue that is elsewhere is found out there
         return "queue-closed", f"Nobody serves queue {queue_id} for this call."
     _part(turn, call)
     letting_go.let_agent_go(turn, call)

@@ -1,6 +1,6 @@
 """Call flows: a graph of named steps that a call is led through (SPEC 2)."""
 
-from services.router.domain.flow.engine import advance, after_talk, start
+from services.router.domain.flow.engine import advance, after_talk, go_to, start
 from services.router.domain.flow.happenings import (
     answer_recorded,
     check_deserted,
@@ -32,6 +32,7 @@ __all__ = [
     "digit_pressed",
     "digits_collected",
     "forward_failed",
+    "go_to",
     "language_of",
     "lookup_answered",
     "outside_answered",

@@ -5,6 +5,7 @@ from services.router.domain.flow import asking, branching, callback, collect, lo
 from services.router.domain.flow.kinds import FlowFault, Kind, Left, configuration_of, step_of
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
+from services.router.domain.splitting import leaving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -47,7 +48,7 @@ def start(turn: Turn, call: Call) -> None:
         calls.hang_up(turn, call, ev.CALL_EXIT_ERROR, "UNALLOCATED_NUMBER")
         return
     variables.begin(turn, call, flow)
-    _enter(turn, call, flow.start)
+    go_to(turn, call, flow.start)
 
 
 def advance(turn: Turn, call: Call, left: Left | None) -> None:
@@ -59,10 +60,11 @@ def advance(turn: Turn, call: Call, left: Left | None) -> None:
         _finish(turn, call)
         return
     call.step_command_id = ""
-    _enter(turn, call, _leave(turn, call, left))
+    go_to(turn, call, _leave(turn, call, left))
 
 
-def _enter(turn: Turn, call: Call, step_id: str) -> None:
+def go_to(turn: Turn, call: Call, step_id: str) -> None:
+    """Enter a step of the call's flow; an empty one is its end."""
     try:
         _run(turn, call, step_id)
     except FlowFault as fault:
@@ -82,6 +84,10 @@ def _run(turn: Turn, call: Call, step_id: str) -> None:
         step = configuration_of(turn, call).steps.get((call.flow_id, step_id))
         if step is None:
             raise FlowFault(f"there is no step {step_id}")
+        domain = elsewhere(turn, step)
+        if domain is not None:
+            leaving.over(turn, call, domain, leaving.STEP, step_id)
+            return
         kind = _tell_entered(turn, call, step)
         if kind == "hangup":
             _leave(turn, call, ("hangup", "the flow ends the call"))
@@ -97,6 +103,21 @@ def _run(turn: Turn, call: Call, step_id: str) -> None:
             return
         step_id = _leave(turn, call, left)
     raise FlowFault("the flow goes round in circles")
+
+
+def elsewhere(turn: Turn, step: tn.Step) -> str | None:
+    """Return the routing domain that a step's queue or agent is in, None where that is here; empty = the reception."""
+    configuration = turn.state.configuration
+    if configuration is None or not configuration.is_split:
+        return None
+    queue_id = step.queue.queue_id or step.callback.queue_id
+    if queue_id in configuration.queues:
+        home = configuration.domain_of_queue.get(queue_id, "")
+    elif step.agent.agent_id in configuration.agents:
+        home = configuration.domain_of_agent.get(step.agent.agent_id, "")
+    else:
+        return None
+    return None if home == turn.state.domain else home
 
 
 def _tell_entered(turn: Turn, call: Call, step: tn.Step) -> str:

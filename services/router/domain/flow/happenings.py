@@ -91,7 +91,7 @@ def check_deserted(turn: Turn, queue_id: str) -> None:
     if queue is None:
         _leave_removed_queue(turn, queue_id)
         return
-    if is_served(turn, queue):
+    if not waiting.is_here(turn.state, queue_id) or is_served(turn, queue):
         return
     for entry in list(turn.state.indexes[queue_id].waiting):
         call = turn.state.calls[entry[3]]

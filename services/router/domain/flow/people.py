@@ -16,7 +16,7 @@ BY_NAME = "named_agent"
 
 def is_served(turn: Turn, queue: tn.Queue) -> bool:
     """Whether anybody of a queue is at work."""
-    return any(turn.state.indexes[queue.queue_id].logged_in.values())
+    return waiting.is_served(turn.state, queue.queue_id)
 
 
 def _queue(turn: Turn, call: Call, step: tn.Step) -> Left | None:
@@ -29,7 +29,9 @@ def _queue(turn: Turn, call: Call, step: tn.Step) -> Left | None:
 
 def _agent(turn: Turn, call: Call, step: tn.Step) -> Left | None:
     """Hold the call out to one agent, without a queue: who is not free now is not waited for."""
-    agent = turn.state.agents.get(step.agent.agent_id)
+    agent, configuration = turn.state.agents.get(step.agent.agent_id), turn.state.configuration
+    if agent is None and configuration is not None and step.agent.agent_id in configuration.domain_of_agent:
+        return "unavailable", "the agent has yet to come here from another routing domain"
     if agent is None or agent.is_removed:
         raise FlowFault(f"there is no agent {step.agent.agent_id}")
     if agent.state is not AgentState.IDLE:
@@ -77,7 +79,7 @@ def _forward(turn: Turn, call: Call, step: tn.Step) -> Left | None:
 
 def _forbidden(turn: Turn, call: Call, forward: tn.ForwardStep) -> outbound.Refusal | None:
     """Return why a caller may not be sent there; a SIP address costs nothing, so no day's spend is asked."""
-    limits = configuration_of(turn, call).document.limits
+    limits = configuration_of(turn, call).limits
     if forward.sip:
         return None if may_reach(limits, forward.sip) else outbound.Refusal(SIP_HOSTS)
     return outbound.refusal(turn, limits, forward.number)

@@ -99,6 +99,7 @@ class Command(_message.Message):
     DEADLINE_MS_FIELD_NUMBER: _builtins.int
     FENCE_PARTITION_FIELD_NUMBER: _builtins.int
     FENCE_GENERATION_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
     LEASE_LEG_FIELD_NUMBER: _builtins.int
     ANSWER_LEG_FIELD_NUMBER: _builtins.int
     PLAY_PROMPT_FIELD_NUMBER: _builtins.int
@@ -121,6 +122,7 @@ class Command(_message.Message):
     PART_LEGS_FIELD_NUMBER: _builtins.int
     RECORD_ANSWER_FIELD_NUMBER: _builtins.int
     RECOGNISE_ANSWER_FIELD_NUMBER: _builtins.int
+    HAND_OVER_LEG_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     """Derived from the input that caused it: the same decision has the same id after any replay."""
     tenant_id: _builtins.str
@@ -137,6 +139,8 @@ class Command(_message.Message):
     """Partition of ringmaster.inputs whose router sent it."""
     fence_generation: _builtins.int
     """Consumer-group generation of that router: a listener refuses one lower than the highest it has seen."""
+    domain: _builtins.str
+    """Routing domain of the tenant whose router sent it: its result goes into that one's log; empty = the tenant's own."""
     @_builtins.property
     def lease_leg(self) -> Global___LeaseLeg:
         """Keep the leg out of the local fallback for a while longer."""
@@ -225,6 +229,10 @@ class Command(_message.Message):
     def recognise_answer(self) -> Global___RecogniseAnswer:
         """Have an answer recognised: its sound goes to ringmaster.clips, and is deleted here."""
 
+    @_builtins.property
+    def hand_over_leg(self) -> Global___HandOverLeg:
+        """Tell the leg's facts into another log of the tenant from now on."""
+
     def __init__(
         self,
         *,
@@ -236,6 +244,7 @@ class Command(_message.Message):
         deadline_ms: _builtins.int = ...,
         fence_partition: _builtins.int = ...,
         fence_generation: _builtins.int = ...,
+        domain: _builtins.str = ...,
         lease_leg: Global___LeaseLeg | None = ...,
         answer_leg: Global___AnswerLeg | None = ...,
         play_prompt: Global___PlayPrompt | None = ...,
@@ -258,12 +267,13 @@ class Command(_message.Message):
         part_legs: Global___PartLegs | None = ...,
         record_answer: Global___RecordAnswer | None = ...,
         recognise_answer: Global___RecogniseAnswer | None = ...,
+        hand_over_leg: Global___HandOverLeg | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "collect_digits", b"collect_digits", "eavesdrop_leg", b"eavesdrop_leg", "hand_over_leg", b"hand_over_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_leg", b"answer_leg", "bridge_legs", b"bridge_legs", "call_id", b"call_id", "collect_digits", b"collect_digits", "command_id", b"command_id", "deadline_ms", b"deadline_ms", "domain", b"domain", "eavesdrop_leg", b"eavesdrop_leg", "fence_generation", b"fence_generation", "fence_partition", b"fence_partition", "hand_over_leg", b"hand_over_leg", "hang_up_leg", b"hang_up_leg", "hold_leg", b"hold_leg", "join_conference", b"join_conference", "lease_leg", b"lease_leg", "leg_id", b"leg_id", "mask_recording", b"mask_recording", "mute_leg", b"mute_leg", "node", b"node", "originate_leg", b"originate_leg", "part_legs", b"part_legs", "play_prompt", b"play_prompt", "recognise_answer", b"recognise_answer", "record_answer", b"record_answer", "resume_leg", b"resume_leg", "send_digits", b"send_digits", "start_music", b"start_music", "start_recording", b"start_recording", "stop_playback", b"stop_playback", "stop_recording", b"stop_recording", "tenant_id", b"tenant_id", "unmask_recording", b"unmask_recording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference", "part_legs", "record_answer", "recognise_answer"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["lease_leg", "answer_leg", "play_prompt", "collect_digits", "start_music", "stop_playback", "originate_leg", "bridge_legs", "hang_up_leg", "hold_leg", "resume_leg", "start_recording", "stop_recording", "mask_recording", "unmask_recording", "send_digits", "mute_leg", "eavesdrop_leg", "join_conference", "part_legs", "record_answer", "recognise_answer", "hand_over_leg"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -644,6 +654,38 @@ class PartLegs(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PartLegs: _TypeAlias = PartLegs  # noqa: Y015
+
+@_typing.final
+class HandOverLeg(_message.Message):
+    """HandOverLeg gives a call to another log of its tenant (docs/adr/0033). The listener makes the order: what the leg told
+    before stands in the former log; the new one begins with the fact leg_handed_over, and has all that comes after it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_DOMAIN_FIELD_NUMBER: _builtins.int
+    HOP_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    to_domain: _builtins.str
+    """Routing domain; empty = the tenant's own log."""
+    hop: _builtins.int
+    """Counts the call's hand-overs from 1: one that is older than the leg's last is refused."""
+    record: _builtins.bytes
+    """What the router knows of the call, passed on as it is."""
+    def __init__(
+        self,
+        *,
+        to_domain: _builtins.str = ...,
+        hop: _builtins.int = ...,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hop", b"hop", "record", b"record", "to_domain", b"to_domain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverLeg: _TypeAlias = HandOverLeg  # noqa: Y015
 
 @_typing.final
 class HangUpLeg(_message.Message):

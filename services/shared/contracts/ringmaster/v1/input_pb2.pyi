@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from services.shared.contracts.ringmaster.v1 import command_pb2 as _command_pb2
 from services.shared.contracts.ringmaster.v1 import recognition_pb2 as _recognition_pb2
 from services.shared.contracts.ringmaster.v1 import request_pb2 as _request_pb2
@@ -30,6 +32,7 @@ class Input(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
     FACT_FIELD_NUMBER: _builtins.int
     COMMAND_RESULT_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
@@ -37,8 +40,11 @@ class Input(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     CLIP_RECOGNISED_FIELD_NUMBER: _builtins.int
     PERSON_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    PASSED_ON_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """The tenant whose log this is; equal to the record's key."""
+    """The tenant whose log this is; the record's key is this alone, or this/domain."""
+    domain: _builtins.str
+    """Routing domain whose log this is; empty = the tenant's own."""
     @_builtins.property
     def fact(self) -> _switch_pb2.SwitchFact:
         """A listener saw something."""
@@ -67,10 +73,15 @@ class Input(_message.Message):
     def person_forgotten(self) -> Global___PersonForgotten:
         """Nothing that the router keeps holds a person any more, its snapshots included."""
 
+    @_builtins.property
+    def passed_on(self) -> Global___PassedOn:
+        """Another log of the same tenant tells something."""
+
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
+        domain: _builtins.str = ...,
         fact: _switch_pb2.SwitchFact | None = ...,
         command_result: _command_pb2.CommandResult | None = ...,
         request: _request_pb2.Request | None = ...,
@@ -78,16 +89,301 @@ class Input(_message.Message):
         document: _tenant_pb2.TenantDocument | None = ...,
         clip_recognised: _recognition_pb2.ClipRecognised | None = ...,
         person_forgotten: Global___PersonForgotten | None = ...,
+        passed_on: Global___PassedOn | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "person_forgotten", b"person_forgotten", "request", b"request", "timer", b"timer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "passed_on", b"passed_on", "person_forgotten", b"person_forgotten", "request", b"request", "timer", b"timer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "fact", b"fact", "input", b"input", "person_forgotten", b"person_forgotten", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_recognised", b"clip_recognised", "command_result", b"command_result", "document", b"document", "domain", b"domain", "fact", b"fact", "input", b"input", "passed_on", b"passed_on", "person_forgotten", b"person_forgotten", "request", b"request", "tenant_id", b"tenant_id", "timer", b"timer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document", "clip_recognised", "person_forgotten"]  # noqa: Y015
+    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["fact", "command_result", "request", "timer", "document", "clip_recognised", "person_forgotten", "passed_on"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 
 Global___Input: _TypeAlias = Input  # noqa: Y015
+
+@_typing.final
+class PassedOn(_message.Message):
+    """PassedOn is what the decisions of one log of a tenant that is split tell another one (docs/adr/0033). Each log tells
+    in its own order and may tell twice: place and ordinal say what is known already.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_DOMAIN_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    CALLBACKS_FIELD_NUMBER: _builtins.int
+    CAMPAIGNS_FIELD_NUMBER: _builtins.int
+    CALLBACK_WISHED_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
+    AGENT_GONE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_OVER_FIELD_NUMBER: _builtins.int
+    PERSON_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    from_domain: _builtins.str
+    """Routing domain of the log that tells; empty = the tenant's own."""
+    partition: _builtins.int
+    """Where that log's input stands from which it follows."""
+    offset: _builtins.int
+    """The same."""
+    ordinal: _builtins.int
+    """Counts what follows from that input, from 1."""
+    @_builtins.property
+    def input(self) -> Global___Input:
+        """An input that is not for the log that got it."""
+
+    @_builtins.property
+    def agents(self) -> Global___RecordsMoved:
+        """Agents who belong there."""
+
+    @_builtins.property
+    def callbacks(self) -> Global___RecordsMoved:
+        """Open callbacks of queues that are there."""
+
+    @_builtins.property
+    def campaigns(self) -> Global___RecordsMoved:
+        """Campaigns of queues that are there, or more of their customers."""
+
+    @_builtins.property
+    def callback_wished(self) -> Global___CallbackWished:
+        """A caller wants to be called back by a queue that is there."""
+
+    @_builtins.property
+    def call(self) -> Global___CallKnown:
+        """A call that a domain had is over, or one that it made has begun."""
+
+    @_builtins.property
+    def agent_gone(self) -> Global___AgentGone:
+        """An agent whom the document does not have any more is gone."""
+
+    @_builtins.property
+    def document_over(self) -> Global___DocumentOver:
+        """No call goes by this version of the document any more."""
+
+    @_builtins.property
+    def person_forgotten(self) -> Global___PersonForgottenThere:
+        """A person is forgotten there."""
+
+    def __init__(
+        self,
+        *,
+        from_domain: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        ordinal: _builtins.int = ...,
+        input: Global___Input | None = ...,
+        agents: Global___RecordsMoved | None = ...,
+        callbacks: Global___RecordsMoved | None = ...,
+        campaigns: Global___RecordsMoved | None = ...,
+        callback_wished: Global___CallbackWished | None = ...,
+        call: Global___CallKnown | None = ...,
+        agent_gone: Global___AgentGone | None = ...,
+        document_over: Global___DocumentOver | None = ...,
+        person_forgotten: Global___PersonForgottenThere | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "input", b"input", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "from_domain", b"from_domain", "input", b"input", "offset", b"offset", "ordinal", b"ordinal", "partition", b"partition", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_told: _TypeAlias = _typing.Literal["input", "agents", "callbacks", "campaigns", "callback_wished", "call", "agent_gone", "document_over", "person_forgotten"]  # noqa: Y015
+    _WhichOneofArgType_told: _TypeAlias = _typing.Literal["told", b"told"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_told) -> _WhichOneofReturnType_told | None: ...
+
+Global___PassedOn: _TypeAlias = PassedOn  # noqa: Y015
+
+@_typing.final
+class RecordsMoved(_message.Message):
+    """RecordsMoved carries records of the router's state, each as JSON."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The records."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordsMoved: _TypeAlias = RecordsMoved  # noqa: Y015
+
+@_typing.final
+class CallbackWished(_message.Message):
+    """CallbackWished asks for a callback on behalf of a call that ended elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DUE_MS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """The queue whose agents call back."""
+    number: _builtins.str
+    """E.164."""
+    reason: _builtins.str
+    """Why, as in callback.requested."""
+    line: _builtins.str
+    """The line that was called."""
+    name: _builtins.str
+    """The caller's name."""
+    due_ms: _builtins.int
+    """Not before this moment, milliseconds since 1970 UTC."""
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        line: _builtins.str = ...,
+        name: _builtins.str = ...,
+        due_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_ms", b"due_ms", "line", b"line", "name", b"name", "number", b"number", "queue_id", b"queue_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackWished: _TypeAlias = CallbackWished  # noqa: Y015
+
+@_typing.final
+class CallKnown(_message.Message):
+    """CallKnown tells the tenant's own log of a call that a domain has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    IS_OVER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    is_over: _builtins.bool
+    """True when it is over."""
+    number: _builtins.str
+    """Who is called, of a call that the domain made: no person is erased who is on the line."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        is_over: _builtins.bool = ...,
+        number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "is_over", b"is_over", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallKnown: _TypeAlias = CallKnown  # noqa: Y015
+
+@_typing.final
+class AgentGone(_message.Message):
+    """AgentGone tells that the last work of an agent without an entry in the document is over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent."""
+    sequence: _builtins.int
+    """How many events were told of the agent: who comes back goes on from there."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentGone: _TypeAlias = AgentGone  # noqa: Y015
+
+@_typing.final
+class DocumentOver(_message.Message):
+    """DocumentOver tells that a version of the tenant's document is not needed any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentOver: _TypeAlias = DocumentOver  # noqa: Y015
+
+@_typing.final
+class PersonForgottenThere(_message.Message):
+    """PersonForgottenThere is a domain's part of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RemovedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """The erasure."""
+    @_builtins.property
+    def removed(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What was removed, by kind."""
+
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        removed: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id", "removed", b"removed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonForgottenThere: _TypeAlias = PersonForgottenThere  # noqa: Y015
 
 @_typing.final
 class PersonForgotten(_message.Message):

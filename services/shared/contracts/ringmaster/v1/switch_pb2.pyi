@@ -124,6 +124,7 @@ class SwitchFact(_message.Message):
     RECORDING_FINISHED_FIELD_NUMBER: _builtins.int
     LEG_FELL_BACK_FIELD_NUMBER: _builtins.int
     ANSWER_RECORDED_FIELD_NUMBER: _builtins.int
+    LEG_HANDED_OVER_FIELD_NUMBER: _builtins.int
     PHONE_REGISTERED_FIELD_NUMBER: _builtins.int
     PHONE_UNREGISTERED_FIELD_NUMBER: _builtins.int
     SWITCH_CONNECTED_FIELD_NUMBER: _builtins.int
@@ -211,6 +212,10 @@ class SwitchFact(_message.Message):
         """What a caller answered to a menu is recorded."""
 
     @_builtins.property
+    def leg_handed_over(self) -> Global___LegHandedOver:
+        """The leg's call comes from another log of the tenant."""
+
+    @_builtins.property
     def phone_registered(self) -> Global___PhoneRegistered:
         """A phone registered."""
 
@@ -260,6 +265,7 @@ class SwitchFact(_message.Message):
         recording_finished: Global___RecordingFinished | None = ...,
         leg_fell_back: Global___LegFellBack | None = ...,
         answer_recorded: Global___AnswerRecorded | None = ...,
+        leg_handed_over: Global___LegHandedOver | None = ...,
         phone_registered: Global___PhoneRegistered | None = ...,
         phone_unregistered: Global___PhoneUnregistered | None = ...,
         switch_connected: Global___SwitchConnected | None = ...,
@@ -267,11 +273,11 @@ class SwitchFact(_message.Message):
         switch_restarted: Global___SwitchRestarted | None = ...,
         switch_gap: Global___SwitchGap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_unbridged", b"leg_unbridged", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_handed_over", b"leg_handed_over", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_unbridged", b"leg_unbridged", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "call_id", b"call_id", "core_uuid", b"core_uuid", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_id", b"leg_id", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_sequence", b"leg_sequence", "leg_unbridged", b"leg_unbridged", "node", b"node", "occurred_us", b"occurred_us", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "switch_sequence", b"switch_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_recorded", b"answer_recorded", "call_id", b"call_id", "core_uuid", b"core_uuid", "digit_pressed", b"digit_pressed", "digits_collected", b"digits_collected", "fact", b"fact", "leg_answered", b"leg_answered", "leg_bridged", b"leg_bridged", "leg_created", b"leg_created", "leg_fell_back", b"leg_fell_back", "leg_handed_over", b"leg_handed_over", "leg_held", b"leg_held", "leg_hung_up", b"leg_hung_up", "leg_id", b"leg_id", "leg_parked", b"leg_parked", "leg_progressed", b"leg_progressed", "leg_resumed", b"leg_resumed", "leg_sequence", b"leg_sequence", "leg_unbridged", b"leg_unbridged", "node", b"node", "occurred_us", b"occurred_us", "phone_registered", b"phone_registered", "phone_unregistered", b"phone_unregistered", "playback_finished", b"playback_finished", "recording_began", b"recording_began", "recording_finished", b"recording_finished", "switch_connected", b"switch_connected", "switch_disconnected", b"switch_disconnected", "switch_gap", b"switch_gap", "switch_restarted", b"switch_restarted", "switch_sequence", b"switch_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["leg_created", "leg_parked", "leg_progressed", "leg_answered", "leg_bridged", "leg_unbridged", "leg_held", "leg_resumed", "leg_hung_up", "playback_finished", "digits_collected", "digit_pressed", "recording_began", "recording_finished", "leg_fell_back", "answer_recorded", "phone_registered", "phone_unregistered", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["leg_created", "leg_parked", "leg_progressed", "leg_answered", "leg_bridged", "leg_unbridged", "leg_held", "leg_resumed", "leg_hung_up", "playback_finished", "digits_collected", "digit_pressed", "recording_began", "recording_finished", "leg_fell_back", "answer_recorded", "leg_handed_over", "phone_registered", "phone_unregistered", "switch_connected", "switch_disconnected", "switch_restarted", "switch_gap"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
@@ -723,6 +729,36 @@ class LegFellBack(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LegFellBack: _TypeAlias = LegFellBack  # noqa: Y015
+
+@_typing.final
+class LegHandedOver(_message.Message):
+    """LegHandedOver: what the leg tells stands in this log from now on. May be told twice; the hop tells so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_DOMAIN_FIELD_NUMBER: _builtins.int
+    HOP_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    from_domain: _builtins.str
+    """Routing domain in whose log it stood before; empty = the tenant's own."""
+    hop: _builtins.int
+    """Counts the call's hand-overs from 1."""
+    record: _builtins.bytes
+    """What the router knew of the call."""
+    def __init__(
+        self,
+        *,
+        from_domain: _builtins.str = ...,
+        hop: _builtins.int = ...,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_domain", b"from_domain", "hop", b"hop", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LegHandedOver: _TypeAlias = LegHandedOver  # noqa: Y015
 
 @_typing.final
 class PhoneRegistered(_message.Message):

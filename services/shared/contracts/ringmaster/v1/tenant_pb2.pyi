@@ -679,6 +679,7 @@ class TenantDocument(_message.Message):
     PROMPTS_FIELD_NUMBER: _builtins.int
     CLOSED_CALLBACKS_FIELD_NUMBER: _builtins.int
     CAMPAIGNS_FIELD_NUMBER: _builtins.int
+    ROUTING_DOMAINS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     BLACK_LISTS_FIELD_NUMBER: _builtins.int
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
@@ -757,6 +758,10 @@ class TenantDocument(_message.Message):
         """Its calling campaigns (SPEC 4.4); the numbers come by the API."""
 
     @_builtins.property
+    def routing_domains(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingDomain]:
+        """Parts of a company that is too large for one core: queues that share agents (docs/adr/0033); none = it is whole."""
+
+    @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
         """Groups of agents: who stands in for a caller's last agent (SPEC 3.2)."""
 
@@ -815,6 +820,7 @@ class TenantDocument(_message.Message):
         prompts: _abc.Iterable[Global___NamedPrompt] | None = ...,
         closed_callbacks: _abc.Iterable[Global___ClosedCallback] | None = ...,
         campaigns: _abc.Iterable[Global___Campaign] | None = ...,
+        routing_domains: _abc.Iterable[Global___RoutingDomain] | None = ...,
         groups: _abc.Iterable[Global___AgentGroup] | None = ...,
         black_lists: _abc.Iterable[_builtins.str] | None = ...,
         transcription: Global___TranscriptionPolicy | None = ...,
@@ -827,11 +833,53 @@ class TenantDocument(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "recording", b"recording", "transcription", b"transcription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "channels", b"channels", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "kpis", b"kpis", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "raporty", b"raporty", "recording", b"recording", "rules", b"rules", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "black_lists", b"black_lists", "campaigns", b"campaigns", "channels", b"channels", "closed_callbacks", b"closed_callbacks", "dispositions", b"dispositions", "domain", b"domain", "fallback_number", b"fallback_number", "flows", b"flows", "groups", b"groups", "kpis", b"kpis", "languages", b"languages", "limits", b"limits", "lines", b"lines", "lists", b"lists", "name", b"name", "prompts", b"prompts", "queues", b"queues", "raporty", b"raporty", "recording", b"recording", "routing_domains", b"routing_domains", "rules", b"rules", "schedules", b"schedules", "score_cards", b"score_cards", "speech_rules", b"speech_rules", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "transcription", b"transcription", "version", b"version", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TenantDocument: _TypeAlias = TenantDocument  # noqa: Y015
+
+@_typing.final
+class RoutingDomain(_message.Message):
+    """RoutingDomain is a set of queues, with all their agents, that is decided by itself. Queues in no domain, and agents of
+    no such queue, stay with the reception, which takes all calls.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_ID_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
+    CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    OUTBOUND_SPEND_PER_DAY_FIELD_NUMBER: _builtins.int
+    domain_id: _builtins.str
+    """Unique in the tenant."""
+    concurrent_calls: _builtins.int
+    """Its share of limits.concurrent_calls, for calls that it makes itself."""
+    calls_per_second: _builtins.int
+    """Its share of limits.calls_per_second, for calls that it makes itself."""
+    outbound_spend_per_day: _builtins.float
+    """Its share of limits.outbound_spend_per_day."""
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its queues."""
+
+    def __init__(
+        self,
+        *,
+        domain_id: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        concurrent_calls: _builtins.int = ...,
+        calls_per_second: _builtins.int = ...,
+        outbound_spend_per_day: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "concurrent_calls", b"concurrent_calls", "domain_id", b"domain_id", "outbound_spend_per_day", b"outbound_spend_per_day", "queues", b"queues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingDomain: _TypeAlias = RoutingDomain  # noqa: Y015
 
 @_typing.final
 class Line(_message.Message):
