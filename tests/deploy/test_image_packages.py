@@ -38,8 +38,13 @@ DATA: Final = {"fontpkg-noto-sans", "fontpkg-pt-sans", "pymorphy3-dicts-uk", "tz
 
 @cache
 def imports() -> grimp.ImportGraph:
-    """Return who imports whom, also inside of functions, but not for types only."""
-    return grimp.build_graph("services", include_external_packages=True, exclude_type_checking_imports=True)
+    """Return who imports whom, also inside of functions, but not for types only.
+
+    Read anew: a cache on the disk goes by files' times, and was seen to miss imports after another commit was taken.
+    """
+    return grimp.build_graph(
+        "services", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
 
 
 def entries(image: str) -> Iterable[str]:
