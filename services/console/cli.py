@@ -16,7 +16,7 @@ from services.console.domain.claims import faults_between
 from services.console.domain.merging import parts_of
 from services.console.domain.routing_domains import agents_of, separable
 from services.console.domain.schema import SCHEMA
-from services.console.domain.validation import BadDocument, sound_document
+from services.console.domain.validation import BadDocument, sound_documents
 from services.console.domain.yaml_text import MAX_BYTES
 from services.console.publishing import Publisher
 from services.console.settings import StoreSettings
@@ -68,7 +68,7 @@ def load(files: list[str]) -> Documents:
     for name in files:
         try:
             with Path(name).open("rb") as file:
-                documents.append((name, sound_document(file.read(MAX_BYTES + 1))))
+                documents += [(name, document) for document in sound_documents(file.read(MAX_BYTES + 1))]
         except BadDocument as error:
             complaints += [f"{name}: {fault}" for fault in error.faults]
         except OSError as error:

@@ -1,4 +1,5 @@
 import copy
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.console.domain.shape import MAX_FAULTS
-from services.console.domain.validation import BadDocument, faults_of, sound_document
+from services.console.domain.validation import BadDocument, faults_of, sound_document, sound_documents
 
 Document = dict[str, Any]
 
@@ -19,6 +20,31 @@ def paths(document: Any) -> list[str]:
 
 def test_the_demo_tenants_are_sound(acme: Document, borealis: Document) -> None:
     assert (faults_of(acme), faults_of(borealis)) == ([], [])
+
+
+def written(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def test_a_file_of_values_is_read_as_the_companies_that_it_brings(acme: Document, borealis: Document) -> None:
+    """SPEC 1.1: the same document works as Helm values and as a file."""
+    assert sound_documents(written({"tenants": {"acme": acme, "borealis": borealis}})) == [acme, borealis]
+    assert sound_documents(written(acme)) == [acme]
+
+
+def test_the_faults_of_a_file_of_values_have_their_paths_there(acme: Document, borealis: Document) -> None:
+    values = {"tenants": {"acme": acme | {"domain": "NO"}, "elm": borealis, "oak": 5}}
+    with pytest.raises(BadDocument) as refused:
+        sound_documents(written(values))
+    assert [fault.path for fault in refused.value.faults] == [
+        "tenants.acme.domain",
+        "tenants.elm.tenant_id",
+        "tenants.oak",
+    ]
+    with pytest.raises(BadDocument, match="by their ids"):
+        sound_documents(written({"tenants": [acme]}))
+    with pytest.raises(BadDocument, match="not a field"):
+        sound_documents(written({"tenants": {}, "kafka": {}}))
 
 
 def set_in(document: Document, path: tuple[str | int, ...], value: Any) -> Document:
