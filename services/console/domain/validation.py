@@ -28,7 +28,7 @@ def sound_document(raw: bytes) -> dict[str, Any]:
 
 
 def sound_documents(raw: bytes) -> list[dict[str, Any]]:
-    """Read and check a text of one document, or one of Helm values: `tenants`, each company under its own id (SPEC 1.1).
+    """Read and check a text of one document, or of Helm values: `tenants`, each company under its own id (SPEC 1.1).
 
     Raises BadDocument with every fault of all of them.
     """
