@@ -87,7 +87,7 @@ def switch_variables() -> set[str]:
     """Return what freeswitch/conf/vars.xml and the programs beside it read from the environment, as fields."""
     folder = ROOT / "freeswitch"
     text = (folder / "conf" / "vars.xml").read_text(encoding="utf-8")
-    programs = "".join((folder / name).read_text(encoding="utf-8") for name in ("drain", "start"))
+    programs = "".join((folder / name).read_text(encoding="utf-8") for name in ("ask", "drain", "start"))
     found = [variable for _, variable in _VARIABLE.findall(text)] + _IN_A_PROGRAM.findall(programs)
     return {variable.lower() for variable in found}
 

@@ -185,3 +185,28 @@ def test_silence_ends_a_call_after_minutes_and_its_time_is_in_milliseconds() -> 
     (silence,) = re.findall(r'data="media_timeout=(\d+)"', variables)
     (on_hold,) = re.findall(r'data="media_hold_timeout=(\d+)"', variables)
     assert (int(silence), int(on_hold)) == (300_000, 1_800_000)
+
+
+def test_a_question_to_the_switch_keeps_the_password_off_the_command_line_and_says_how_it_went(tmp_path: Path) -> None:
+    program = tmp_path / "fs_cli"
+    program.write_text('#!/bin/sh\necho "$*"\ncat "$HOME/.fs_cli_conf"\nexit 3\n')
+    program.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RINGMASTER_ESL_PASSWORD": "s3cret",
+        "RINGMASTER_ESL_PORT": "9",
+    }
+    command = [str(CONF.parent / "ask"), "status"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    asked, *told = done.stdout.splitlines()
+    assert "--execute=status" in asked
+    assert "s3cret" not in asked
+    assert {"port => 9", "password => s3cret"} <= set(told)
+    assert done.returncode == 3
+
+
+def test_the_container_says_whether_its_switch_answers() -> None:
+    dockerfile = (CONF.parent / "Dockerfile").read_text(encoding="utf-8")
+    assert 'CMD ["ask", "status"]' in dockerfile.partition("HEALTHCHECK")[2].partition("\n")[0]
+    (copied,) = re.findall(r"COPY (.*) /usr/local/bin/", dockerfile)
+    assert {each.rpartition("/")[2] for each in copied.split()} == {"ask", "drain", "start"}
