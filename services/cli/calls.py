@@ -4,14 +4,13 @@ import argparse
 import json
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from services.cli.api import Api, NotAnswered, Refused
 from services.cli.settings import BrokerSettings, StatsSettings, environment
 from services.cli.story import printable, tell
 from services.cli.table import EXIT_DEPENDENCY, EXIT_DONE, EXIT_REFUSED, EXIT_SETTINGS
@@ -20,17 +19,6 @@ from services.shared.bus.errors import BusError
 from services.shared.bus.topics import CALLS
 from services.shared.chassis.settings import SettingsError
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-
-ANSWER_SECONDS: Final = 10
-NOT_FOUND: Final = 404
-
-
-class NotAnswered(Exception):
-    """The call log does not answer, or not to us; one sentence."""
-
-
-class Refused(Exception):
-    """There is no such call, or the token may not see it; one sentence."""
 
 
 def run(arguments: list[str]) -> int:
@@ -76,30 +64,10 @@ def _as_json(event: Event) -> str:
 
 def _why(options: argparse.Namespace) -> int:
     settings = environment(StatsSettings)
-    path = f"/v1/calls/{urllib.parse.quote(options.call_id, safe='')}/why"
-    query = urllib.parse.urlencode({"tenant": options.tenant}) if options.tenant else ""
-    answer = _asked(f"{settings.stats_url.rstrip('/')}{path}?{query}", settings.token)
+    api = Api("the call log", "RINGMASTER_STATS_URL", settings.stats_url, settings.token, options.tenant)
+    answer = api.ask(f"/v1/calls/{urllib.parse.quote(options.call_id, safe='')}/why")
     sys.stdout.write(json.dumps(answer, indent=2) + "\n" if options.json else _as_text(answer))
     return EXIT_DONE
-
-
-def _asked(url: str, token: str) -> dict[str, Any]:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - an operator's own
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the same
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as error:
-        raise Refused(_detail_of(error)) from error
-    except (OSError, ValueError) as error:
-        raise NotAnswered(f"the call log does not answer (RINGMASTER_STATS_URL): {error}") from error
-
-
-def _detail_of(error: urllib.error.HTTPError) -> str:
-    """Return the problem's own sentence (RFC 9457), or the status where somebody else answers."""
-    try:
-        return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the call log refuses with status {error.code}"
 
 
 def _as_text(answer: dict[str, Any]) -> str:

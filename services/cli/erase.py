@@ -4,42 +4,27 @@ import argparse
 import json
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-import uuid
 from typing import Any, Final
 
+from services.cli.api import Api, NotAnswered, Refused
 from services.cli.settings import ConsoleSettings, environment
 from services.cli.story import printable
 from services.cli.table import EXIT_DEPENDENCY, EXIT_DONE, EXIT_REFUSED, EXIT_SETTINGS
 from services.shared.chassis.settings import SettingsError
 
-ANSWER_SECONDS: Final = 10
 LOOK_SECONDS: Final = 1.0
 ON_THE_LINE: Final = "person-on-the-line"
 NOT_FOUND: Final = 404
 Report = dict[str, Any]
 
 
-class Refused(Exception):
-    """The console refuses: one sentence, and the problem's last word."""
-
-    def __init__(self, detail: str, kind: str, status: int) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.status = status
-
-
-class NotAnswered(Exception):
-    """The console does not answer; one sentence."""
-
-
 def run(arguments: list[str]) -> int:
     """Erase, or show a report; return 1 when refused or not whole in time, 2 for bad settings, 3 without an answer."""
     options = _parser().parse_args(arguments)
     try:
-        console = _Console(environment(ConsoleSettings), options.tenant)
+        settings = environment(ConsoleSettings)
+        console = Api("the console", "RINGMASTER_CONSOLE_URL", settings.console_url, settings.token, options.tenant)
         erasure_id = options.report or _begin(console, options.number, options.wait)
         report = _watch(console, erasure_id, options.wait)
     except SettingsError as error:
@@ -52,28 +37,7 @@ def run(arguments: list[str]) -> int:
     return EXIT_DONE if report["state"] == "done" else EXIT_REFUSED
 
 
-class _Console:
-    def __init__(self, settings: ConsoleSettings, tenant: str) -> None:
-        self._settings = settings
-        self._query = f"?{urllib.parse.urlencode({'tenant': tenant})}" if tenant else ""
-
-    def ask(self, path: str, body: Report | None = None) -> Report:
-        """Return the answer. Raises Refused, NotAnswered."""
-        request = urllib.request.Request(  # noqa: S310 - an operator's own
-            f"{self._settings.console_url.rstrip('/')}{path}{self._query}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._settings.token}", "Idempotency-Key": uuid.uuid4().hex},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the same
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:
-            raise _refusal_of(error) from error
-        except (OSError, ValueError) as error:
-            raise NotAnswered(f"the console does not answer (RINGMASTER_CONSOLE_URL): {error}") from error
-
-
-def _begin(console: _Console, number: str, wait_seconds: float) -> str:
+def _begin(console: Api, number: str, wait_seconds: float) -> str:
     """Ask for the erasure, again while the person is on the line; return its id. Raises Refused, NotAnswered."""
     deadline = time.monotonic() + wait_seconds
     while True:
@@ -86,7 +50,7 @@ def _begin(console: _Console, number: str, wait_seconds: float) -> str:
             time.sleep(LOOK_SECONDS)
 
 
-def _watch(console: _Console, erasure_id: str, wait_seconds: float) -> Report:
+def _watch(console: Api, erasure_id: str, wait_seconds: float) -> Report:
     """Tell who has done its part until all have, or for so long; return the report as it is then."""
     _say(f"erasure {erasure_id}")
     told: set[str] = set()
@@ -103,7 +67,7 @@ def _watch(console: _Console, erasure_id: str, wait_seconds: float) -> Report:
         time.sleep(LOOK_SECONDS)
 
 
-def _report(console: _Console, erasure_id: str, deadline: float) -> Report:
+def _report(console: Api, erasure_id: str, deadline: float) -> Report:
     """Return the report, as soon as the console has read the request back from the log."""
     while True:
         try:
@@ -135,14 +99,6 @@ def _line_of(service: Report) -> str:
         f"held back: {one['count']} {one['kind']}, {printable(one['reason'], 200)}" for one in service["held_back"]
     )
     return "; ".join(part for part in (said, held, printable(service["fault"], 200)) if part)
-
-
-def _refusal_of(error: urllib.error.HTTPError) -> Refused:
-    try:
-        problem = json.load(error)
-        return Refused(str(problem["detail"]), str(problem["type"]).rsplit(":", 1)[-1], error.code)
-    except (ValueError, KeyError, TypeError):
-        return Refused(f"the console refuses with status {error.code}", "", error.code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,6 +32,14 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhooksSettings:
+    """Where the webhooks' API answers, and with which token."""
+
+    webhooks_url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoctorSettings:
     """What the doctor looks at; what is not set is either said or, where a part can do without, left out."""
 

@@ -23,6 +23,7 @@ class Command:
 COMMANDS: Final = {
     "tenants": Command("services.console.cli", "companies: validate, diff, apply, history, rollback, schema"),
     "calls": Command("services.cli.calls", "calls: tail what happens, why one went where it went"),
+    "replay": Command("services.cli.replay", "send an endpoint a part of the past once more, and watch it"),
     "erase": Command("services.cli.erase", "forget a person by number, in every service, and prove it"),
     "whatif": Command("services.router.whatif.cli", "a company's day once more, under another strategy or document"),
     "connector": Command("services.webhooks.connectors.cli", "connectors to CRMs, as data: new, check, list"),
