@@ -104,7 +104,8 @@ def object_endpoint(object_folder: Path) -> Iterator[str]:
     keys = {"default_provider": "local", "providers": {"local": {"type": "local", "enableOnDemandCreate": True}}}
     config.write_text(json.dumps({"identities": [identity], "kms": keys}), encoding="utf-8")
     command = [program("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
+    # Each bucket has a volume of its own, and each test a bucket: not only as many as there are free gigabytes.
+    command += ["-volume.max=1000", f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
     ports = free_ports(2 * len(options) + 1)
     for number, option in enumerate(options):
