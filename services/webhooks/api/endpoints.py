@@ -132,6 +132,7 @@ def tenant_routes(admission: Admission, directory: Directory) -> Blueprint:
 def _shown(endpoint: Endpoint, directory: Directory, health: Health, own: Figures) -> dict[str, Any]:
     return {
         "endpoint_id": endpoint.endpoint_id,
+        "kind": endpoint.kind,
         "url": endpoint.url,
         "events": list(endpoint.events),
         "state": _state(endpoint, directory, health),

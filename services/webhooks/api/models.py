@@ -95,6 +95,7 @@ _TOLD: Final[dict[str, Schema]] = {
 _ENDPOINT: Final = mapping(
     None,
     endpoint_id=TEXT,
+    kind=TEXT | {"description": "webhook, or a channel's kind: telegram, slack, email, sms, feed, crm."},
     url=TEXT,
     events=_list_of(TEXT),
     state={"enum": ["open", "failing", "resting", "closed", "disabled"]},

@@ -229,6 +229,8 @@ export class Saving {
   #refused(error) {
     this.editor.showFaults(error.faults ?? []);
     this.said.textContent = say("failed", { why: error.message });
+    // On a small screen it lies below the fold; a field with its fault has the focus, and comes first.
+    if (!error.faults?.length) this.said.scrollIntoView({ block: "nearest" });
     return false;
   }
 }

@@ -45,9 +45,17 @@ function ruleCard(rule) {
   const card = element("li", "endpoint");
   const head = element("div", "row");
   head.append(element("b", "", rule.words.name || rule.rule_id), element("span", "badge", say(`trigger_${rule.trigger}`)));
-  card.append(head, element("span", "url", `${rule.events.join(", ")} → ${rule.to.join(", ")}`));
+  card.append(head, element("span", "url", `${rule.events.join(", ") || watched(rule.words)} → ${rule.to.join(", ")}`));
   if (rule.condition) card.append(element("code", "", rule.condition));
   return withButton(card, rule.words);
+}
+
+/** Say what a rule without events of its own looks at. */
+function watched({ wait, kpi }) {
+  if (wait) return say("waitLine", { seconds: count(wait.seconds), queue: wait.queue_id ?? say("everyQueue") });
+  if (!kpi) return "";
+  const norm = `${say(kpi.at_least === undefined ? "atMost" : "atLeast")} ${count(kpi.at_least ?? kpi.at_most)}`;
+  return `${say(`measure_${kpi.measure}`)} ${norm}`;
 }
 
 function offCard(words) {
@@ -81,6 +89,7 @@ async function openRule(words, isNew) {
   form.querySelector("[data-path=rule_id]").readOnly = !isNew;
   const draft = structuredClone(now ?? words);
   if (isNew && targets.length && !targets.includes(draft.actions[0].to)) draft.actions[0].to = targets[0];
+  if (isNew && !wantsText(draft.actions[0].to)) delete draft.actions[0].text;
   editor.open(draft);
   saving.begin(editor, "rule", whole, { isNew, may: mayChange && whole !== null });
   $("rule").showModal();
@@ -93,24 +102,31 @@ function redraw() {
   for (const each of form.querySelectorAll("[data-trigger]")) each.hidden = !each.dataset.trigger.split(" ").includes(kind);
   form.elements.bound.value = draft.kpi?.at_most !== undefined ? "at_most" : "at_least";
   form.elements.bounding.value = draft.kpi?.at_most ?? draft.kpi?.at_least ?? "";
-  const wanted = (draft.actions ?? []).length, shown = $("actions").children.length;
-  if (wanted !== shown) {
+  // Another receiver may want other fields.
+  const wanted = JSON.stringify((draft.actions ?? []).map((one) => [kindOf(one.to), "text" in one]));
+  if (wanted !== $("actions").dataset.shown) {
+    const focused = document.activeElement?.dataset?.path;
+    $("actions").dataset.shown = wanted;
     $("actions").replaceChildren(...(draft.actions ?? []).map((_, index) => actionRow(index)));
     editor.show();
+    if (focused) form.querySelector(`[data-path="${focused}"]`)?.focus();
     return;
   }
   saving?.touched();
 }
+
+const kindOf = (id) => whole?.channels.find((one) => one.channel_id === id)?.kind ?? (whole?.webhooks.some((one) => one.endpoint_id === id) ? "webhook" : undefined);
+/** Say whether a receiver is a person, as far as that is known: the others get the event itself. */
+const wantsText = (id) => kindOf(id) === undefined || PEOPLE.includes(kindOf(id));
 
 function actionRow(index) {
   const made = element("fieldset", "action"), targets = JSON.parse($("rule-form").dataset.targets ?? "[]");
   const to = field("to", targets.length ? "select" : "input", `actions.${index}.to`);
   const own = editor.draft.actions[index]?.to;
   if (targets.length) fill(to.lastChild, targets.includes(own) || !own ? targets : [own, ...targets]);
-  const kind = whole?.channels.find((one) => one.channel_id === own)?.kind;
   made.append(to);
-  if (kind === "email") made.append(field("subject", "input", `actions.${index}.subject`));
-  if (kind === undefined || PEOPLE.includes(kind) || editor.draft.actions[index]?.text) {
+  if (kindOf(own) === "email") made.append(field("subject", "input", `actions.${index}.subject`));
+  if (wantsText(own) || editor.draft.actions[index]?.text) {
     const text = field("text", "textarea", `actions.${index}.text`);
     text.lastChild.rows = 2;
     made.append(text);
@@ -191,6 +207,6 @@ export function wireRules(call, saved) {
   for (const name of ["bound", "bounding"]) form.elements[name].addEventListener("change", bound);
   $("add-action").addEventListener("click", () => editor.change((draft) => {
     const targets = JSON.parse(form.dataset.targets ?? "[]");
-    (draft.actions ??= []).push({ to: targets[0] ?? "", text: "{time} {caller}" });
+    (draft.actions ??= []).push({ to: targets[0] ?? "", ...(wantsText(targets[0]) ? { text: "{time} {caller}" } : {}) });
   }));
 }

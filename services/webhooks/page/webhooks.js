@@ -14,6 +14,24 @@ const REASONS = {
   "the endpoint was switched off: it had failed for days": "failedForDays",
 };
 const STATES = ["delivered", "waiting", "dead"];
+// How a receiver verifies what it gets (https://www.standardwebhooks.com; there is a library for most languages).
+const SAMPLE = `# pip install standardwebhooks flask
+from flask import Flask, request
+from standardwebhooks import Webhook, WebhookVerificationError
+
+app = Flask(__name__)
+webhook = Webhook("SECRET")
+
+@app.post("/events")
+def events():
+    try:
+        event = webhook.verify(request.get_data(), dict(request.headers))
+    except WebhookVerificationError:
+        return "", 400
+    # Keep the webhook-id: what comes twice has the same one.
+    print(request.headers["webhook-id"], event["type"])
+    return "", 204
+`;
 const $ = (id) => document.getElementById(id);
 const address = new URL(location.href);
 let tenant = address.searchParams.get("tenant") ?? "", may = new Set(), minutes = 60;
@@ -81,7 +99,7 @@ function endpointCard(one) {
   const head = element("div", "row");
   head.append(element("b", "", one.endpoint_id), stateBadge(one.state));
   const figures = `${percent(one.success)} · ${count(one.delivered)} / ${count(one.failed)} · ${milliseconds(one.p50_ms)}`;
-  card.append(head, element("span", "url", one.url), element("span", "under", figures));
+  card.append(head, element("span", "url", one.kind === "webhook" ? one.url : say("kindLine", one)), element("span", "under", figures));
   const why = (REASONS[one.reason] ? say(REASONS[one.reason]) : one.reason) || (one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "");
   if (why) card.append(element("span", "why", why));
   const path = `/v1/endpoints/${encodeURIComponent(one.endpoint_id)}`;
@@ -89,11 +107,12 @@ function endpointCard(one) {
   if (may.has("manage_deliveries")) {
     if (one.state === "closed") acts.append(button("open", () => call(`${path}/open`, { method: "POST" }).then(showEndpoints)));
     else if (one.state !== "disabled") {
-      acts.append(button("ping", () => call(`${path}/ping`, { method: "POST" })));
+      acts.append(button("ping", () => call(`${path}/ping`, { method: "POST" }).then(() => done("pinged"))));
       acts.append(button("replay", () => openReplay(one)));
     }
   }
-  if (may.has("change_document")) {
+  // Channels' secrets and settings are the document's alone.
+  if (may.has("change_document") && one.kind === "webhook") {
     acts.append(button("newSecret", () => openSecret(one)));
     acts.append(button("change", () => openEndpoint(one.endpoint_id)));
   }
@@ -114,7 +133,7 @@ function fillChoice(select, entries) {
 
 function query(more = {}) {
   const asked = new URLSearchParams();
-  for (const [name, value] of new FormData($("filters"))) if (value.trim()) asked.set(name, value.trim());
+  for (const [name, value] of new FormData($("filters"))) if (name && value.trim()) asked.set(name, value.trim());
   for (const [name, value] of Object.entries(more)) if (value) asked.set(name, value);
   if (tenant) asked.set("tenant", tenant);
   return asked;
@@ -129,6 +148,12 @@ async function search() {
   cursor = found.cursor ?? "";
   draw(new Set());
   hangUp = follow(query(), take, contact);
+}
+
+/** Search, or open the one delivery whose webhook-id somebody was told. */
+async function find() {
+  const id = $("by-id").value.trim();
+  await (id ? openDetails(id) : search());
 }
 
 async function older() {
@@ -173,7 +198,7 @@ function row(one) {
   const act = element("td", "act");
   act.append(button("details", () => openDetails(one.delivery_id)));
   made.append(
-    element("td", "time", moment(one.updated_ms)), state, element("td", "", one.endpoint_id), element("td", "", one.event_type),
+    element("td", "time", moment(one.updated_ms)), state, element("td", "name", one.endpoint_id), element("td", "type", one.event_type),
     element("td", "call", one.call_id), element("td", "number", count(one.tries)), element("td", "error", one.state === "delivered" ? "" : one.error), act,
   );
   return made;
@@ -265,6 +290,7 @@ function local(ms) {
 
 function openSecret(endpoint) {
   chosen = endpoint;
+  $("secret-use").hidden = true;
   $("secret-means").textContent = say("secretMeans");
   $("secret-text").textContent = "";
   $("secret-text").hidden = true;
@@ -277,22 +303,44 @@ function showFirstSecret(endpoint, told) {
   openSecret(endpoint);
   $("make-secret").hidden = true;
   $("secret-means").textContent = told.secret ? say("firstSecret") : say("noSecret", { why: told.no_secret });
-  $("secret-text").textContent = told.secret ?? "";
-  $("secret-text").hidden = !told.secret;
+  if (told.secret) showSecret(told.secret);
+}
+
+/** Show a secret, and how its receiver verifies what is signed with it. */
+function showSecret(secret) {
+  $("secret-text").textContent = secret;
+  $("secret-text").hidden = $("secret-use").hidden = false;
+  $("copied").textContent = "";
+  $("sample").textContent = SAMPLE.replace("SECRET", secret);
+}
+
+/** Copy the secret; where the browser forbids it, mark it to be copied by hand. */
+async function copySecret() {
+  try {
+    await navigator.clipboard.writeText($("secret-text").textContent);
+    $("copied").textContent = say("copied");
+  } catch {
+    getSelection().selectAllChildren($("secret-text"));
+    $("copied").textContent = say("copyByHand");
+  }
+}
+
+/** Say what was done. */
+function done(word, places) {
+  $("changed").textContent = say(word, places);
+  $("changed").hidden = false;
 }
 
 /** Show what a change of the document has brought. */
 async function documentChanged(told) {
-  $("changed").textContent = say(told.is_published ? "savedVersion" : "savedLater", { version: told.version });
-  $("changed").hidden = false;
+  done(told.is_published ? "savedVersion" : "savedLater", { version: told.version });
   await run(() => Promise.all([showEndpoints(), showRules(call, may.has("change_rules"))]));
 }
 
 async function makeSecret() {
   try {
     const made = await call(`/v1/endpoints/${encodeURIComponent(chosen.endpoint_id)}/secret`, { method: "POST", body: {} });
-    $("secret-text").textContent = made.secret;
-    $("secret-text").hidden = false;
+    showSecret(made.secret);
     $("make-secret").hidden = true;
     $("secret-means").textContent = say("secretShown", { time: moment(made.former_until_ms) });
   } catch (error) {
@@ -331,7 +379,7 @@ contact("connecting");
 fillChoice($("by-state"), STATES.map((state) => [state, say(`state_${state}`)]));
 address.searchParams.set("lang", language === "uk" ? "en" : "uk");
 Object.assign($("language"), { href: address.href, textContent: say("otherLanguage"), lang: language === "uk" ? "en" : "uk" });
-$("filters").addEventListener("submit", (event) => (event.preventDefault(), run(search)));
+$("filters").addEventListener("submit", (event) => (event.preventDefault(), run(find)));
 $("filters").addEventListener("change", () => run(search));
 $("clear").addEventListener("click", () => ($("filters").reset(), run(search)));
 $("more").addEventListener("click", () => run(older));
@@ -341,8 +389,9 @@ wireRules(call, documentChanged);
 wireEndpoints(call, documentChanged, showFirstSecret);
 $("new-endpoint").addEventListener("click", () => run(() => openEndpoint()));
 $("make-secret").addEventListener("click", makeSecret);
+$("copy-secret").addEventListener("click", copySecret);
 for (const each of document.querySelectorAll(".close")) each.addEventListener("click", () => each.closest("dialog").close());
-$("secret").addEventListener("close", () => ($("secret-text").textContent = ""));
+$("secret").addEventListener("close", () => ($("secret-text").textContent = $("sample").textContent = ""));
 $("tenants").addEventListener("change", () => {
   tenant = $("tenants").value;
   run(() => Promise.all([showEndpoints(), showRules(call, may.has("change_rules")), search()]));

@@ -1,5 +1,7 @@
 import base64
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -112,3 +114,16 @@ def test_an_old_secret_signs_until_its_end_and_not_after() -> None:
     rotation = (DatedSecret(new), DatedSecret(old, until=1000.0))
     assert in_force(rotation, 999.9) == (new, old)
     assert in_force(rotation, 1000.0) == (new,)
+
+
+def test_the_receiver_that_the_page_shows_beside_a_new_secret_verifies_what_we_sign() -> None:
+    secret = whsec(b"k" * 32)
+    page = (Path(__file__).resolve().parents[3] / "services" / "webhooks" / "page" / "webhooks.js").read_text()
+    shown = page.split("const SAMPLE = `")[1].split("`;")[0].replace("SECRET", secret)
+    program: dict[str, Any] = {"__name__": "receiver"}
+    exec(shown, program)  # noqa: S102 - it is our own page's
+    client, body, now = program["app"].test_client(), b'{"type":"call.ended"}', int(time.time())
+    headers = {"webhook-id": "evt-1.crm", "webhook-timestamp": str(now)}
+    headers["webhook-signature"] = signatures((parse_secret(secret),), "evt-1.crm", now, body)
+    assert client.post("/events", data=body, headers=headers).status_code == 204
+    assert client.post("/events", data=body + b" ", headers=headers).status_code == 400
