@@ -20,6 +20,8 @@ S3_SECRET_KEY = "ringmaster-local"  # noqa: S105 - see above
 WEBHOOK_SECRET = "whsec_cmluZ21hc3Rlci1sb2NhbC13ZWJob29rcw=="  # noqa: S105 - see above
 SECRETS_KEY = "cmluZ21hc3Rlci1sb2NhbC1zZWNyZXRzLWtleSEhISE="
 ADMIN_TOKEN = "local-admin"  # noqa: S105 - see above
+AGENT, AGENT_TOKEN = "olena", "local-olena"
+"""One of the first company's agents, whose desk can be looked at."""
 SERVICES = ("console", "stats", "webhooks", "recorder", "router", "listener")
 ON_THE_WAY = ("router", "listener")
 """Of the services, those between an event of the switch and the command that follows."""
@@ -230,6 +232,7 @@ def _write_secrets(layout: Layout) -> None:
     tokens = {_digest(ADMIN_TOKEN): {"tenant": "*", "role": "admin", "actor": "local"}}
     for tenant in TENANTS:
         tokens[_digest(f"local-{tenant}")] = {"tenant": tenant, "role": "supervisor", "actor": f"{tenant}-supervisor"}
+    tokens[_digest(AGENT_TOKEN)] = {"tenant": TENANTS[0], "role": "agent", "actor": AGENT}
     layout.path("secrets", "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
     secrets: dict[str, object] = {f"{tenant}/receiver": [WEBHOOK_SECRET] for tenant in (*TENANTS, *DRILLED)}
     secrets["key"] = SECRETS_KEY

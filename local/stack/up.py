@@ -2,7 +2,7 @@ import gevent
 from gevent.event import Event as Signal
 
 from local.stack.layout import ROOT, Layout
-from local.stack.parts import ADMIN_TOKEN
+from local.stack.parts import ADMIN_TOKEN, AGENT_TOKEN
 from local.stack.prometheus import is_installed, prometheus
 from local.stack.stack import Say, Stack, stop_former
 from services.cli.story import tell
@@ -64,6 +64,7 @@ def _welcome(layout: Layout) -> str:
             f"  live page      {layout.url('stats', '/login')}?token={ADMIN_TOKEN}   (reports are beside it)",
             f"  recordings     {layout.url('recorder', '/login')}?token={ADMIN_TOKEN}",
             f"  webhooks       {layout.url('webhooks', '/login')}?token={ADMIN_TOKEN}",
+            f"  an agent's desk {layout.url('console', '/login')}?token={AGENT_TOKEN}",
             f"  call log       {layout.url('stats', '/v1/calls')}   (Bearer {ADMIN_TOKEN})",
             f"  agents' API    {layout.url('console', '/v1/tenants')}   (Bearer {ADMIN_TOKEN})",
             f"  webhooks got   {layout.url('receiver', '/summary')}",

@@ -18,6 +18,8 @@ from services.console.api.describing import ABOUT, refuse_query
 from services.console.api.erasures import erasure_routes
 from services.console.api.flows import flow_routes
 from services.console.api.freeswitch import SwitchAccess, freeswitch_routes
+from services.console.api.own_desk import own_desk_routes
+from services.console.api.page import read_pages
 from services.console.api.supervision import supervision_routes
 from services.console.api.tenants import tenant_routes
 from services.console.changing import DocumentDesk
@@ -49,6 +51,7 @@ from services.shared.chassis.description import hold_to_description
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.erasure_secret import seal_of
 from services.shared.chassis.openapi import openapi_routes
+from services.shared.chassis.page_routes import page_routes
 from services.shared.chassis.settings import SettingsError
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.chassis.tokens import TokensFile
@@ -134,8 +137,8 @@ class Console:
         is_current = self._tenants.current.is_set() and self._calls.current.is_set()
         return is_current, "documents or events are not read to their end yet"
 
-    def application(self) -> Flask:
-        """Return the web application."""
+    def application(self, stopping: Flag | None = None) -> Flask:
+        """Return the web application; what is followed in it ends when the service stops."""
         app, gate = service_app("console", self.ready), Gate(self._outside.tokens)
         answer_refusals(app)
         hold_to_description(app, refuse_query)
@@ -143,6 +146,7 @@ class Console:
         app.register_blueprint(flow_routes(gate, self.tenancy))
         app.register_blueprint(agent_routes(gate, self.desk, self.live, self.directory))
         app.register_blueprint(call_routes(gate, self.desk, self.live))
+        app.register_blueprint(own_desk_routes(gate, self.live, self.directory, stopping or Flag()))
         app.register_blueprint(supervision_routes(gate, self.desk))
         app.register_blueprint(callback_routes(gate, self.desk, self.callbacks))
         app.register_blueprint(campaign_routes(gate, self.desk, self.directory, self.campaigns))
@@ -151,6 +155,7 @@ class Console:
         if switch is not None:
             app.register_blueprint(freeswitch_routes(gate, switch, self.directory, self._knows_lines))
         app.register_blueprint(openapi_routes(ABOUT))
+        app.register_blueprint(page_routes(gate.admission, read_pages()))
         return app
 
     def _knows_lines(self) -> bool:
@@ -204,7 +209,7 @@ def run(settings: Settings, clock: Clock) -> int:
         kept_ms=lambda topics: kept_ms(bootstrap, topics),
     )
     console = Console(outside)
-    serve(supervisor, console.application(), settings.http_host, settings.http_port)
+    serve(supervisor, console.application(supervisor.stopping), settings.http_host, settings.http_port)
     console.start(supervisor)
     log.info("console_started", http_port=settings.http_port)
     return supervisor.run()

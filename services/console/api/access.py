@@ -9,11 +9,12 @@ from services.console import metrics
 from services.console.domain.fault import Fault
 from services.console.domain.shape import faults_of_shape
 from services.shared.access import Action, Holders, Principal
-from services.shared.chassis.admission import Refusal
+from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.description import Model
 from services.shared.chassis.problems import problem
-from services.shared.chassis.tokens import bearer_token
 
+COOKIE: Final = "ringmaster_desk"
+"""Of an agent's page; who sends a header is who the header says."""
 _TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -26,17 +27,11 @@ class Gate:
     """Knows who asks and whether he may; each route asks it first (SPEC 5.3)."""
 
     def __init__(self, tokens: Holders) -> None:
-        self._tokens = tokens
+        self.admission = Admission(tokens, COOKIE, lambda why: metrics.DENIED.labels(why).inc())
 
     def principal(self) -> Principal:
         """Return who asks. Raises Refusal (401)."""
-        holder = self._tokens.holder(bearer_token(request.headers.get("Authorization", "")))
-        if holder is None:
-            metrics.DENIED.labels("token").inc()
-            refusal = refuse(401, "unauthorized", "A valid bearer token is needed.")
-            refusal.answer.headers["WWW-Authenticate"] = 'Bearer realm="ringmaster"'
-            raise refusal
-        return holder
+        return self.admission.principal()
 
     def require(self, action: Action, tenant_id: str) -> Principal:
         """Return who asks if he may do it to this tenant. Raises Refusal (401, 403)."""

@@ -59,7 +59,7 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
     @routes.put("/v1/tenants/<tenant_id>/agents/<agent_id>/status")
     @asks_router("Be ready, away, or offline.", Action.ACT_FOR_AGENT, _STATUS)
     def status(tenant_id: str, agent_id: str) -> Response:
-        principal = _acting_for(gate, tenant_id, agent_id)
+        principal = acting_for(gate, tenant_id, agent_id)
         body = read_body(_STATUS)
         wish = SetAgentStatus(
             agent_id=agent_id, status=AgentStatus.ValueType(_STATUSES[body["status"]]), reason=body.get("reason", "")
@@ -69,28 +69,28 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/end")
     @asks_router("Be done with the work after a call.", Action.ACT_FOR_AGENT, NOTHING)
     def end_wrap_up(tenant_id: str, agent_id: str) -> Response:
-        principal = _acting_for(gate, tenant_id, agent_id)
+        principal = acting_for(gate, tenant_id, agent_id)
         read_body(NOTHING)
         return ask_router(desk, tenant_id, principal, Request(end_wrap_up=EndWrapUp(agent_id=agent_id)))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/wrap-up/extend")
     @asks_router("Have more time for the work after a call.", Action.ACT_FOR_AGENT, _EXTENSION)
     def extend_wrap_up(tenant_id: str, agent_id: str) -> Response:
-        principal = _acting_for(gate, tenant_id, agent_id)
+        principal = acting_for(gate, tenant_id, agent_id)
         wish = ExtendWrapUp(agent_id=agent_id, seconds=int(read_body(_EXTENSION)["seconds"]))
         return ask_router(desk, tenant_id, principal, Request(extend_wrap_up=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/dial")
     @asks_router("Ring the agent's phone, then a number.", Action.ACT_FOR_AGENT, _DIAL)
     def dial(tenant_id: str, agent_id: str) -> Response:
-        principal = _acting_for(gate, tenant_id, agent_id)
+        principal = acting_for(gate, tenant_id, agent_id)
         wish = DialNumber(agent_id=agent_id, **read_body(_DIAL))
         return ask_router(desk, tenant_id, principal, Request(dial_number=wish))
 
     @routes.post("/v1/tenants/<tenant_id>/agents/<agent_id>/offers/<offer_id>/reject")
     @asks_router("Refuse the call that rings.", Action.ACT_FOR_AGENT, NOTHING)
     def reject(tenant_id: str, agent_id: str, offer_id: str) -> Response:
-        principal = _acting_for(gate, tenant_id, agent_id)
+        principal = acting_for(gate, tenant_id, agent_id)
         read_body(NOTHING)
         if not _ID.fullmatch(offer_id):
             raise refuse(404, "offer-not-found", "There is no such offer.")
@@ -100,7 +100,8 @@ def agent_routes(gate: Gate, desk: Desk, live: Live, directory: Directory) -> Bl
     return routes
 
 
-def _acting_for(gate: Gate, tenant_id: str, agent_id: str) -> Principal:
+def acting_for(gate: Gate, tenant_id: str, agent_id: str) -> Principal:
+    """Return who asks if he may act for this agent. Raises Refusal (401, 403, 404)."""
     principal = gate.require(Action.ACT_FOR_AGENT, tenant_id)
     if not principal.is_only(agent_id):
         raise refuse(403, "forbidden", "An agent may act for himself only.")

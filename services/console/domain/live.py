@@ -5,6 +5,11 @@ from typing import Any, Final
 from services.shared.contracts.ringmaster.v1.event_pb2 import AgentState, Event, QueueExit
 from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus
 
+OVER: Final = "over"
+"""The state of a call that has ended while its agent still works on it."""
+_ON_CALL: Final = frozenset(
+    {AgentState.AGENT_STATE_TALKING, AgentState.AGENT_STATE_HOLDING, AgentState.AGENT_STATE_WRAP_UP}
+)
 # The events that change a picture of agents and calls; all others need not even be decoded.
 SHOWN: Final = frozenset(
     {
@@ -18,6 +23,7 @@ SHOWN: Final = frozenset(
         "call.resumed",
         "call.transferred",
         "call.ended",
+        "client.vip_called",
         "queue.joined",
         "queue.left",
         "offer.created",
@@ -42,6 +48,7 @@ class SeenAgent:
     since_ms: int = 0
     queue_id: str = ""
     offer_id: str = ""
+    offered_call_id: str = ""
     call_id: str = ""
     is_registered: bool = False
 
@@ -56,6 +63,8 @@ class SeenCall:
     queue_id: str = ""
     agent_id: str = ""
     state: str = "flow"
+    caller_name: str = ""
+    is_vip: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +73,8 @@ class _Tenant:
     calls: dict[str, SeenCall] = field(default_factory=dict)
     # The last agent of a call stays known while it is the agent's last call, for its wrap-up.
     agents_of_calls: dict[str, str] = field(default_factory=dict)
+    # Agent → the call that has ended, as long as the agent works on it.
+    over: dict[str, SeenCall] = field(default_factory=dict)
 
 
 class Live:
@@ -79,6 +90,10 @@ class Live:
     def calls(self, tenant_id: str) -> dict[str, SeenCall]:
         """Return the calls in progress, by id."""
         return self._tenants.get(tenant_id, _Tenant()).calls
+
+    def over(self, tenant_id: str, agent_id: str) -> SeenCall | None:
+        """Return the call that has ended and on which an agent still works."""
+        return self._tenants.get(tenant_id, _Tenant()).over.get(agent_id)
 
     def agent_of(self, tenant_id: str, call_id: str) -> str:
         """Return whose call it is or was last; empty when it is nobody's."""
@@ -105,6 +120,8 @@ def _state_changed(tenant: _Tenant, event: Event, body: Any) -> None:
     agent = _agent(tenant, body.agent_id)
     agent.state = AgentState.Name(body.state).removeprefix("AGENT_STATE_").lower()
     agent.since_ms, agent.queue_id = event.time.ToMilliseconds(), body.queue_id
+    if body.state not in _ON_CALL:
+        tenant.over.pop(body.agent_id, None)
 
 
 def _registered(tenant: _Tenant, _event: Event, body: Any) -> None:
@@ -116,7 +133,15 @@ def _unregistered(tenant: _Tenant, _event: Event, body: Any) -> None:
 
 
 def _call_started(tenant: _Tenant, event: Event, body: Any) -> None:
-    tenant.calls[event.call_id] = SeenCall(body.line, body.caller.number, event.time.ToMilliseconds())
+    tenant.calls[event.call_id] = SeenCall(
+        body.line, body.caller.number, event.time.ToMilliseconds(), caller_name=body.caller.name
+    )
+
+
+def _vip_called(tenant: _Tenant, event: Event, _body: Any) -> None:
+    call = tenant.calls.get(event.call_id)
+    if call:
+        call.is_vip = True
 
 
 def _talk_began(tenant: _Tenant, event: Event, body: Any) -> None:
@@ -156,7 +181,10 @@ def _call_transferred(tenant: _Tenant, event: Event, body: Any) -> None:
 
 
 def _call_ended(tenant: _Tenant, event: Event, _body: Any) -> None:
-    tenant.calls.pop(event.call_id, None)
+    call, agent_id = tenant.calls.pop(event.call_id, None), tenant.agents_of_calls.get(event.call_id, "")
+    if call and agent_id:
+        call.state = OVER
+        tenant.over[agent_id] = call
 
 
 def _queue_joined(tenant: _Tenant, event: Event, body: Any) -> None:
@@ -174,14 +202,15 @@ def _queue_left(tenant: _Tenant, event: Event, body: Any) -> None:
         call.state = "flow"
 
 
-def _offered(tenant: _Tenant, _event: Event, body: Any) -> None:
-    _agent(tenant, body.agent_id).offer_id = body.offer_id
+def _offered(tenant: _Tenant, event: Event, body: Any) -> None:
+    agent = _agent(tenant, body.agent_id)
+    agent.offer_id, agent.offered_call_id = body.offer_id, event.call_id
 
 
 def _offer_over(tenant: _Tenant, _event: Event, body: Any) -> None:
     agent = _agent(tenant, body.agent_id)
     if agent.offer_id == body.offer_id:
-        agent.offer_id = ""
+        agent.offer_id = agent.offered_call_id = ""
 
 
 _CHANGES: Final[dict[str, Callable[[_Tenant, Event, Any], None]]] = {
@@ -190,6 +219,7 @@ _CHANGES: Final[dict[str, Callable[[_Tenant, Event, Any], None]]] = {
     "agent_registered": _registered,
     "agent_unregistered": _unregistered,
     "call_started": _call_started,
+    "client_vip_called": _vip_called,
     "call_answered": _talk_began,
     "call_held": _call_state("held"),
     "call_resumed": _call_state("talking"),

@@ -251,6 +251,8 @@ def test_a_phone_that_is_not_registered_is_not_rung_until_it_registers(log: Log)
     log.fact("", phone_registered=sw.PhoneRegistered(address="phone-olena@acme.example"))
     assert _rung(log) == ["olena"]
     log.fact("", phone_registered=sw.PhoneRegistered(address="phone-olena@other.example"))
+    assert [event.agent_unregistered.agent_id for event in log.events("agent_unregistered")] == ["olena"]
+    assert [event.agent_registered.agent_id for event in log.events("agent_registered")] == ["olena"]
 
 
 def test_hold_is_ordered_for_the_customers_leg_and_told_when_it_happened(log: Log) -> None:

@@ -1,0 +1,177 @@
+// An agent's desk: what the service tells is shown, what is pressed is asked for. Nothing here is the truth about a call,
+// so no button changes what is shown: the service's next word does. What a caller wrote is put in as text, never as markup.
+
+import { language, say, sayProblem, writeWords } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const AGAIN_MS = 3000;
+let desk = null;
+
+async function ask(path, method = "POST", body = undefined) {
+  const headers = { Accept: "application/json" };
+  if (method === "POST") headers["Idempotency-Key"] = crypto.randomUUID();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(answer.status === 401 ? say("refused") : sayProblem(told, answer.status));
+  return told;
+}
+
+/** Do something; say how it went where everybody sees it. */
+async function run(act, word = "") {
+  $("done").hidden = true;
+  try {
+    await act();
+    $("notice").hidden = true;
+    $("done").textContent = word ? say(word) : "";
+    $("done").hidden = !word;
+  } catch (error) {
+    $("notice").textContent = say("failed", { why: error.message });
+    $("notice").hidden = false;
+  }
+}
+
+const ofAgent = (what) => `/v1/tenants/${desk.tenant_id}/agents/${encodeURIComponent(desk.agent.agent_id)}/${what}`;
+const ofCall = (what) => `/v1/tenants/${desk.tenant_id}/calls/${encodeURIComponent(desk.call.call_id)}/${what}`;
+
+// -- what is shown -----------------------------------------------------------------------------------------------------
+
+function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor((Date.now() - ms) / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function showTimes() {
+  if (!desk) return;
+  $("since").textContent = desk.agent.since_ms ? elapsed(desk.agent.since_ms) : "";
+  $("call-since").textContent = desk.call?.started_ms && desk.call.state !== "over" ? elapsed(desk.call.started_ms) : "";
+}
+
+/** Put options into a select where they differ, and keep what is chosen. */
+function fill(select, groups) {
+  const known = JSON.stringify(groups);
+  if (select.dataset.known === known) return;
+  const chosen = select.value;
+  select.replaceChildren(...groups.flatMap(([label, options]) => {
+    const made = options.map(([value, text]) => new Option(text, value));
+    if (!label) return made;
+    const group = document.createElement("optgroup");
+    group.label = label;
+    group.append(...made);
+    return [group];
+  }));
+  select.dataset.known = known;
+  select.value = chosen;
+}
+
+function show(told) {
+  desk = told;
+  const { agent, call } = desk, isOffered = Boolean(agent.offer_id), isOver = call?.state === "over";
+  $("who").textContent = agent.name || agent.agent_id;
+  $("company").textContent = desk.company;
+  $("state").textContent = say(`state_${agent.state}`) + (agent.reason ? ` (${agent.reason})` : "");
+  $("phone-gone").hidden = agent.is_registered || agent.status !== "ready" || agent.state !== "unreachable";
+  for (const button of $("statuses").children) button.setAttribute("aria-pressed", String(button.dataset.status === agent.status));
+  $("nobody").hidden = Boolean(call);
+  $("caller").hidden = !call;
+  $("call").dataset.state = !call ? "none" : isOffered ? "offered" : isOver ? "over" : "talking";
+  $("offered").hidden = !isOffered;
+  $("controls").hidden = !call || isOffered || isOver;
+  $("write-card").hidden = $("outcome-card").hidden = !call || isOffered;
+  $("wrap-up").hidden = agent.state !== "wrap_up";
+  $("dial-card").hidden = Boolean(call);
+  if (call) showCall(call, isOffered);
+  fill($("outcome-form").disposition, [["", [["", say("choose")], ...desk.dispositions.map((one) => [one, one])]]]);
+  fill($("transfer-form").target, [
+    ["", [["", say("choose")]]],
+    [say("agents"), desk.colleagues.map((one) => [`agent_id ${one.agent_id}`, `${one.name || one.agent_id} · ${say(`state_${one.state}`)}`])],
+    [say("queues"), desk.queues.map((one) => [`queue_id ${one}`, one])],
+    [say("outside"), [["number", say("outside")]]],
+  ]);
+  showTimes();
+}
+
+function showCall(call, isOffered) {
+  $("number").textContent = call.caller || say("hidden");
+  $("name").textContent = call.caller_name && call.caller_name !== call.caller ? call.caller_name : "";
+  $("vip").hidden = !call.is_vip;
+  $("line").textContent = [call.line_label, call.line].filter(Boolean).join(" · ") || "–";
+  $("queue").textContent = call.queue_id || "–";
+  $("call-state").textContent = say(isOffered ? "call_waiting" : `call_${call.state}`);
+  const isHeld = call.state === "held";
+  document.querySelector('[data-ask="hold"]').hidden = isHeld;
+  document.querySelector('[data-ask="resume"]').hidden = !isHeld;
+}
+
+// -- what is asked -----------------------------------------------------------------------------------------------------
+
+/** Send a form's fields once; it is emptied when it was taken. */
+function onSubmit(id, send, word) {
+  const form = $(id);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    run(async () => { await send(form.elements); form.reset(); form.dispatchEvent(new Event("change")); }, word).finally(() => (button.disabled = false));
+  });
+}
+
+function wire() {
+  for (const button of $("statuses").children) {
+    button.addEventListener("click", () => run(() => ask(ofAgent("status"), "PUT", { status: button.dataset.status })));
+  }
+  for (const button of document.querySelectorAll("[data-ask]")) {
+    button.addEventListener("click", () => run(() => ask(ofCall(button.dataset.ask))));
+  }
+  $("reject").addEventListener("click", () => run(() => ask(ofAgent(`offers/${encodeURIComponent(desk.agent.offer_id)}/reject`))));
+  $("next").addEventListener("click", () => run(() => ask(ofAgent("wrap-up/end"))));
+  $("longer").addEventListener("click", () => run(() => ask(ofAgent("wrap-up/extend"), "POST", { seconds: 30 })));
+  onSubmit("keys-form", ({ digits }) => ask(ofCall("digits"), "POST", { digits: digits.value }), "pressed");
+  onSubmit("dial-form", ({ number }) => ask(ofAgent("dial"), "POST", { number: number.value }), "dialled");
+  onSubmit("outcome-form", ({ disposition, notes }) => ask(ofCall("disposition"), "PUT", { disposition: disposition.value, notes: notes.value }), "saved");
+  onSubmit("transfer-form", ({ target, number }) => {
+    const [kind, id] = target.value.split(" ");
+    return ask(ofCall("transfer"), "POST", { [kind]: id ?? number.value });
+  });
+  onSubmit("write-form", ({ channel, email, text }) => {
+    const address = channel.value === "email" && email.value ? { email: email.value } : {};
+    return ask(ofCall("message"), "POST", { text: text.value, channel: channel.value, ...address });
+  }, "sent");
+  $("write-form").addEventListener("change", () => ($("address").hidden = $("write-form").channel.value !== "email"));
+  $("transfer-form").addEventListener("change", () => {
+    const isOutside = $("transfer-form").target.value === "number";
+    $("outside-number").hidden = !isOutside;
+    $("transfer-form").number.required = isOutside;
+  });
+}
+
+function contact(state) {
+  $("contact").dataset.state = state;
+  $("contact").textContent = say(state);
+}
+
+/** Follow the desk; a browser tries again by itself where the connection breaks, but not where it was refused. */
+async function follow() {
+  const holder = await ask("/v1/holder", "GET");
+  const own = `/v1/tenants/${holder.tenant_id}/agents/${encodeURIComponent(holder.actor)}/desk`;
+  const source = new EventSource(`${own}/stream`);
+  source.onopen = () => contact("live");
+  source.onmessage = (message) => show(JSON.parse(message.data));
+  source.onerror = () => {
+    contact("away");
+    if (source.readyState !== EventSource.CLOSED) return;
+    run(() => ask(own, "GET").then(show));
+    setTimeout(() => run(follow), AGAIN_MS);
+  };
+}
+
+writeWords();
+document.title = `${say("title")} · Ringmaster`;
+const other = new URL(location.href);
+other.searchParams.set("lang", language === "uk" ? "en" : "uk");
+$("language").textContent = say("otherLanguage");
+$("language").href = other.href;
+contact("connecting");
+wire();
+setInterval(showTimes, 1000);
+run(follow);

@@ -1,0 +1,131 @@
+"""An agent's desk: what its page is told, by whom it may be asked, and that each change is told (SPEC 5.1, 3.8)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.shared.contracts.ringmaster.v1.event_pb2 import (
+    AgentState,
+    AgentStateChanged,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    ClientVipCalled,
+    OfferAccepted,
+    OfferCreated,
+    Party,
+)
+from tests.unit.console.conftest import Office
+from tests.unit.console.test_api import happened
+
+OWN = "/v1/tenants/acme/agents/olena/desk"
+
+
+@pytest.fixture
+def open_office(office: Office, acme: dict[str, Any]) -> Office:
+    office.console.tenancy.apply(acme, "test")
+    office.start()
+    office.wait_for(lambda: office.console.directory.document("acme"), "the document is read")
+    return office
+
+
+def called(office: Office) -> None:
+    party = Party(number="+380501112233", name="Client")
+    happened(office, "c-1", call_started=CallStarted(line="+380441000001", caller=party))
+    happened(office, "c-1", client_vip_called=ClientVipCalled(caller=party, list_id="vip"))
+    happened(office, "c-1", offer_created=OfferCreated(agent_id="olena", offer_id="o-1"))
+
+
+def talks(office: Office) -> None:
+    happened(office, "c-1", offer_accepted=OfferAccepted(agent_id="olena", offer_id="o-1"))
+    happened(office, "c-1", call_answered=CallAnswered(agent_id="olena", queue_id="sales"))
+
+
+def in_state(office: Office, state: "AgentState.ValueType") -> None:
+    happened(office, str(state), agent_state_changed=AgentStateChanged(agent_id="olena", state=state))
+
+
+def desk_when(office: Office, holds: Any, what: str) -> dict[str, Any]:
+    def asked() -> dict[str, Any]:
+        found: dict[str, Any] = office.ask("GET", OWN, "acme-olena").get_json()
+        return found
+
+    office.wait_for(lambda: holds(asked()), what)
+    return asked()
+
+
+def test_a_call_is_on_the_desk_from_its_ring_to_the_end_of_the_work_after_it(open_office: Office) -> None:
+    called(open_office)
+    rings = desk_when(open_office, lambda desk: desk["agent"]["offer_id"], "an offer")
+    assert (rings["company"], rings["agent"]["name"]) == ("Acme Goods", "Olena Kovalenko")
+    assert (rings["call"]["call_id"], rings["call"]["caller"], rings["call"]["caller_name"]) == (
+        "c-1",
+        "+380501112233",
+        "Client",
+    )
+    assert (rings["call"]["line_label"], rings["call"]["is_vip"]) == ("Customer line", True)
+    talks(open_office)
+    on_call = desk_when(open_office, lambda desk: desk["agent"]["call_id"], "a talk")
+    assert (on_call["agent"]["offer_id"], on_call["call"]["state"], on_call["call"]["queue_id"]) == (
+        "",
+        "talking",
+        "sales",
+    )
+    in_state(open_office, AgentState.AGENT_STATE_WRAP_UP)
+    happened(open_office, "c-1", call_ended=CallEnded())
+    after = desk_when(open_office, lambda desk: desk["call"] and desk["call"]["state"] == "over", "the end")
+    assert (after["call"]["call_id"], after["call"]["caller"]) == ("c-1", "+380501112233")
+    in_state(open_office, AgentState.AGENT_STATE_IDLE)
+    assert desk_when(open_office, lambda desk: desk["agent"]["state"] == "idle", "free")["call"] is None
+
+
+def test_a_desk_names_outcomes_queues_and_colleagues(open_office: Office) -> None:
+    desk = open_office.ask("GET", OWN, "acme-olena").get_json()
+    assert "sold" in desk["dispositions"]
+    assert desk["queues"] == ["sales", "support"]
+    names = [one["agent_id"] for one in desk["colleagues"]]
+    assert "taras" in names
+    assert "olena" not in names
+
+
+def test_each_change_is_told_once(open_office: Office) -> None:
+    answer = open_office.client.get(f"{OWN}/stream", headers={"Authorization": "Bearer acme-olena"}, buffered=False)
+    frames = (frame for frame in answer.iter_encoded())
+    assert json.loads(next(frames).removeprefix(b"data: "))["call"] is None
+    called(open_office)
+    calls: list[dict[str, Any]] = []
+    while not (calls and calls[-1]["is_vip"]):
+        calls.append(json.loads(next(frames).removeprefix(b"data: "))["call"] or {"is_vip": False})
+    assert calls[-1]["caller"] == "+380501112233"
+    open_office.supervisor.stop()
+
+
+@pytest.mark.parametrize(("token", "status"), [("acme-taras", 401), ("borealis-admin", 403), ("acme-analyst", 403)])
+def test_a_desk_is_nobody_elses(open_office: Office, token: str, status: int) -> None:
+    assert open_office.ask("GET", OWN, token).status_code == status
+    assert open_office.ask("GET", f"{OWN}/stream", token).status_code == status
+
+
+def test_an_agent_that_is_not_there_has_no_desk(open_office: Office) -> None:
+    assert open_office.ask("GET", OWN.replace("olena", "nobody"), "acme-admin").status_code == 404
+    assert open_office.ask("GET", OWN.replace("olena", "taras"), "acme-olena").status_code == 403
+
+
+def test_a_browser_that_signed_in_is_the_agent_and_a_page_of_another_origin_is_not(open_office: Office) -> None:
+    browser = open_office.client
+    assert browser.get("/").headers["Location"] == "/login"
+    assert browser.post("/login", data={"token": "acme-olena"}).status_code == 303
+    assert browser.get("/v1/holder").get_json() == {"tenant_id": "acme", "role": "agent", "actor": "olena"}
+    assert b"/page/desk.js" in browser.get("/").data
+    wish = {"text": "Your order is ready.", "channel": "email", "email": "client@example.com"}
+    foreign = browser.post("/v1/tenants/acme/calls/c-1/message", json=wish, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    assert open_office.requests() == []
+    called(open_office)
+    talks(open_office)
+    desk_when(open_office, lambda desk: desk["agent"]["call_id"], "a talk")
+    own = browser.post("/v1/tenants/acme/calls/c-1/message", json=wish, headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.status_code == 202
+    (asked,) = open_office.requests()
+    assert (asked.actor, asked.write_to_caller.email) == ("olena", "client@example.com")
