@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
-from bench.report import Row, Target
+from bench.report import Row
 from services.router.domain.decide import decide
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
@@ -26,7 +26,6 @@ AGENTS, QUEUES = 2_000, 20
 CALLS = 1_200
 AT_ONCE = 200
 DOMAINS: Final = 4
-LEAST_GAIN: Final = 1.7
 ROUNDS = 3
 Log = list[tuple[int, bytes]]
 
@@ -105,8 +104,7 @@ class Logs:
         log, value = self.logs[domain], given.SerializeToString()
         log.append((self.now_ms, value))
         state = self.states.setdefault(domain, TenantState(TENANT, domain))
-        place = Position(sorted(["", *(f"d{each}" for each in range(DOMAINS))]).index(domain), len(log))
-        out = decide(state, place, self.now_ms, Input.FromString(value))
+        out = decide(state, Position(_partition(domain), len(log)), self.now_ms, Input.FromString(value))
         commands = list(out.commands)
         self._notes += [(note.domain, Input(passed_on=note.told)) for note in out.notes]
         while self._notes:
@@ -140,13 +138,18 @@ def play(document: tn.TenantDocument, domains: int) -> Logs:
     return logs
 
 
+def _partition(domain: str) -> int:
+    """Return where a log lies: ids are made of it, so it is the same when the log is decided again."""
+    return int(domain.removeprefix("d")) + 1 if domain else 0
+
+
 def decide_log(domain: str, log: Log, prepared: int) -> tuple[int, float]:
     """Decide a log once more; return how many inputs came once agents were ready, and the CPU seconds of those."""
     state, seconds = TenantState(TENANT, domain), 0.0
-    for offset, (now_ms, value) in enumerate(log):
+    for offset, (now_ms, value) in enumerate(log, 1):
         began = time.thread_time()
-        decide(state, Position(0, offset), now_ms, Input.FromString(value))
-        if offset >= prepared:
+        decide(state, Position(_partition(domain), offset), now_ms, Input.FromString(value))
+        if offset > prepared:
             seconds += time.thread_time() - began
     return len(log) - prepared, seconds
 
@@ -179,7 +182,7 @@ def side_by_side(parts: Sequence[Sequence[tuple[str, Log]]]) -> float:
     return longest
 
 
-def measure(whole: tn.TenantDocument, to_split: tn.TenantDocument) -> tuple[list[Row], list[Target]]:
+def measure(whole: tn.TenantDocument, to_split: tn.TenantDocument) -> list[Row]:
     """Measure the cost of a call whole and split, and what a second process gives."""
     one, several = play(whole, 0), play(to_split, DOMAINS)
     _, whole_seconds = _cost(one, "")
@@ -190,7 +193,7 @@ def measure(whole: tn.TenantDocument, to_split: tn.TenantDocument) -> tuple[list
     gains = [side_by_side([logs]) / side_by_side([[log] for log in logs]) for _ in range(ROUNDS)]
     gain = sorted(gains)[ROUNDS // 2]
     rate = CALLS / max(reception_seconds, domain_seconds)
-    rows = [
+    return [
         Row("whole tenant, 2,000 agents", "a core", CALLS / whole_seconds, "calls/s"),
         Row(f"split in {DOMAINS}: reception", "a core", CALLS / reception_seconds, "calls/s"),
         Row(f"split in {DOMAINS}: reception", "inputs a call", inputs / CALLS, ""),
@@ -198,4 +201,3 @@ def measure(whole: tn.TenantDocument, to_split: tn.TenantDocument) -> tuple[list
         Row(f"split in {DOMAINS}: all, a core each", "the slowest's", rate, "calls/s"),
         Row("two domains in two processes", "times one process", gain, "x"),
     ]
-    return rows, [Target("two domains in two processes, times one", f">= {LEAST_GAIN}", gain, gain >= LEAST_GAIN)]

@@ -14,6 +14,7 @@ from services.router.whatif.asking import NothingToPlay, Period, compare, shadow
 from services.router.whatif.changes import BadChange, as_it_was, other_strategy
 from services.router.whatif.cli import run
 from services.router.whatif.core import Core
+from services.router.whatif.history import SplitTenant
 from services.router.whatif.log_file import Logged, read_log, write_log
 from services.router.whatif.moments import Moments
 from services.router.whatif.patience import Patience
@@ -237,6 +238,14 @@ def test_a_log_that_grows_is_compared_anew_and_says_the_same_as_the_whole_one() 
     assert "no call" in str(found[0])
     assert found[1] == found[2] == compare(TENANT, whole[:9], all_levels, DAY)
     assert found[3] == compare(TENANT, whole, all_levels, DAY)
+
+
+def test_the_log_of_a_part_of_a_company_is_refused_with_the_reason() -> None:
+    made = document(1)
+    made.routing_domains.add(domain_id="north", queues=[made.queues[0].queue_id])
+    log = [Logged(0, 0, 0, Input(tenant_id=made.tenant_id, document=made))]
+    with pytest.raises(SplitTenant, match="split by routing domains"):
+        compare(made.tenant_id, log, as_it_was, DAY)
 
 
 def test_callers_outside_the_period_are_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

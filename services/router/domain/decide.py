@@ -1,7 +1,7 @@
 """The router's core: one input in, what follows from it out (DESIGN rule 2)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from services.router.domain import (
     agents,
@@ -33,8 +33,7 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What follows from one input, each kind in its order; commands are without a fence, the shell sets it."""
 
     commands: list[Command]
@@ -42,7 +41,7 @@ class Outputs:
     replies: list[Reply]
     timers: list[SetTimer | CancelTimer]
     lookups: list[Lookup]
-    notes: list[Note] = field(default_factory=list)
+    notes: Sequence[Note] = ()
     forgets: bool = False
     """Whether a snapshot is wanted soon, because a person is to be forgotten."""
 
@@ -63,7 +62,8 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         reception.send_on(turn, domain, given)
     else:
         take(turn, given)
-    facts.take_held_back(turn)
+    if state.held_back:
+        facts.take_held_back(turn)
     _settle(turn)
     while turn.needless or turn.campaigns or turn.deserted:
         _go_on(turn)

@@ -25,12 +25,11 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
     """Take a fact in. One that was told before, or of a leg that is not ours, changes nothing."""
     kind = fact.WhichOneof("fact") or ""
     turn.state.node = fact.node or turn.state.node
-    if kind == "leg_handed_over":
-        arriving.take(turn, fact)
-        return
     leg = turn.state.legs.get(fact.leg_id) if fact.leg_id else None
     if leg is not None:
-        if _is_told_again(leg, fact, kind) or leaving.holds_back(turn, leg, fact, kind):
+        if _is_told_again(leg, fact, kind):
+            return
+        if kind in leaving.OF_RECORDINGS and leaving.holds_back(turn, leg, fact):
             return
         of_leg = _OF_LEG.get(kind)
         if of_leg is not None:
@@ -43,8 +42,8 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
 
 def take_held_back(turn: Turn) -> None:
     """Take in what was kept while a call was being handed over that stays here after all."""
-    while turn.held_back:
-        take(turn, turn.held_back.pop(0))
+    while turn.state.held_back:
+        take(turn, turn.state.held_back.pop(0))
 
 
 def take_result(turn: Turn, result: cm.CommandResult) -> None:
@@ -53,7 +52,7 @@ def take_result(turn: Turn, result: cm.CommandResult) -> None:
         return
     is_done = result.outcome == cm.COMMAND_OUTCOME_DONE
     call = turn.state.calls.get(result.call_id)
-    if call is not None and result.command_id in call.hand_commands:
+    if call is not None and leaving.is_of_hand_over(call, result.command_id):
         leaving.result(turn, call, result)
         return
     if call is not None:
@@ -391,9 +390,11 @@ _OF_LEG: dict[str, Callable[[Turn, Leg, sw.SwitchFact], None]] = {
     "leg_fell_back": _fell_back,
     "recording_began": _recording_began,
     "recording_finished": _recording_finished,
+    "leg_handed_over": lambda turn, _leg, fact: arriving.take(turn, fact),
 }
 _OTHERS: dict[str, Callable[[Turn, sw.SwitchFact], None]] = {
     "leg_created": _created,
+    "leg_handed_over": arriving.take,
     "leg_parked": _parked_unknown,
     "recording_finished": _recording_finished_late,
     "phone_registered": _phone_registered,

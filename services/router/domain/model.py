@@ -126,6 +126,26 @@ class Agent:
 
 
 @dataclass(slots=True)
+class Handing:
+    """A call on its way to another log of its tenant."""
+
+    domain: str
+    how: str
+    """What is to be done with it there: step, queue, wait or live."""
+    what: str = ""
+    """Which step or queue."""
+    commands: list[str] = field(default_factory=list)
+    """Those that order it, and of which nothing was heard yet."""
+    tries: int = 0
+    timers: dict[str, int] = field(default_factory=dict)
+    """Of a caller who waits on: kind of timer → when it is due."""
+    held_back: list[str] = field(default_factory=list)
+    """Facts of recordings that came meanwhile, hexadecimal: whoever has the call then tells them."""
+    farewell: list[str | int] = field(default_factory=list)
+    """Cause and party of a hang-up that came meanwhile."""
+
+
+@dataclass(slots=True)
 class Call:
     """A customer's visit. Moments are milliseconds since 1970 UTC, 0 = never."""
 
@@ -238,17 +258,8 @@ class Call:
     """When the customer's phone was first rung by us."""
     hop: int = 0
     """How often it was handed over between a tenant's logs."""
-    handing: list[str] = field(default_factory=list)
-    """To which domain it is being handed over, and what is to be done with it there: step, queue or wait, and which."""
-    hand_commands: list[str] = field(default_factory=list)
-    """Those that order it, and of which nothing was heard yet."""
-    hand_tries: int = 0
-    timers: dict[str, int] = field(default_factory=dict)
-    """Of a caller who waits on elsewhere: kind of timer → when it is due."""
-    held_back: list[str] = field(default_factory=list)
-    """Facts of recordings that came meanwhile, hexadecimal: whoever has the call then tells them."""
-    farewell: list[str | int] = field(default_factory=list)
-    """Cause and party of a hang-up that came while it was being handed over."""
+    handing: Handing | None = None
+    """Where it is being handed over to; None for a call that stays."""
 
     @property
     def is_outbound(self) -> bool:

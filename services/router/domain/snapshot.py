@@ -15,6 +15,7 @@ from services.router.domain.model import (
     Call,
     EndedCall,
     Gone,
+    Handing,
     Leg,
     LegRole,
     Offer,
@@ -89,6 +90,8 @@ def from_snapshot(snapshot: dict[str, Any]) -> TenantState:
         setattr(state, name, {key: kind(**record) for key, record in snapshot.get(name, {}).items()})
     for call in state.calls.values():
         call.stage = CallStage(call.stage)
+        if isinstance(call.handing, dict):
+            call.handing = Handing(**call.handing)
     for agent in state.agents.values():
         agent.state = AgentState(agent.state)
     for transfer in state.transfers.values():

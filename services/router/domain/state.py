@@ -8,6 +8,7 @@ from services.router.domain.configuration import Configuration
 from services.router.domain.idle import IdleAgents
 from services.router.domain.model import Agent, Away, Call, EndedCall, Gone, Leg, Offer, QueueMemory, Transfer
 from services.router.domain.ordering import QueueIndex
+from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
 
 
 @dataclass(slots=True)
@@ -80,6 +81,8 @@ class TenantState:
     """Of a domain: calls that the reception takes into account."""
     leavers: set[str] = field(default_factory=set)
     """Agents who belong elsewhere, and go there as soon as their work is over."""
+    held_back: list[SwitchFact] = field(default_factory=list)
+    """Facts that a decision has yet to take, of calls that were being handed over, and were not; empty between two."""
     strays: set[str] = field(default_factory=set)
     """Callers who wait in a queue that is elsewhere."""
 

@@ -7,7 +7,6 @@ from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import PassedOn
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply
-from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
 
 TENANT = "tenant"
 COMMAND_MS = 60_000
@@ -74,7 +73,6 @@ class Turn:
         "events",
         "forgets",
         "freed",
-        "held_back",
         "left_alone",
         "levelled",
         "lookups",
@@ -119,8 +117,6 @@ class Turn:
         self.unanswered: list[str] = []
         """Calls whose transfer's target did not answer."""
         self.notes: list[Note] = []
-        self.held_back: list[SwitchFact] = []
-        """Facts of calls that were being handed over, and were not."""
         self.forgets = False
         """Whether a snapshot is wanted soon: the last ones know a person who is to be forgotten."""
         self._ordinal = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.router.domain.decide import Outputs, decide
+from services.router.domain.errors import RouterError
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.router.whatif.log_file import Logged
@@ -69,6 +70,10 @@ class History:
         )
 
 
+class SplitTenant(RouterError):
+    """What a part of a company decided can't be played by itself. Told to whoever asked."""
+
+
 class Reader:
     """Reads a log into a history, and counts what it tells."""
 
@@ -85,6 +90,8 @@ class Reader:
         """Read everything. Raises RouterError where the log can't be decided."""
         for one in inputs:
             now_ms, given = one.time_ms, one.given
+            if given.document.routing_domains:
+                raise SplitTenant("this company is split by routing domains: its calls stand in several logs (ADR 33)")
             self._note(now_ms, given)
             out = decide(self._state, Position(one.partition, one.offset), now_ms, given)
             self._follow(now_ms, out)

@@ -31,8 +31,7 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
     record = orjson.loads(handed.record)
     call, leg = built(Call, record["call"]), built(Leg, record["leg"] or {})
     leg.role = LegRole.CUSTOMER
-    _, how, what = call.handing
-    call.handing, call.farewell = [], []
+    how, what = record["how"]
     _settle_in(turn, call, leg)
     if record["task"]:
         moving.take_task(turn, built(Callback, record["task"]), record["told_of_task"])
@@ -40,6 +39,8 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
         state.metered[call.call_id] = record["metered"]
     if how != leaving.QUEUE:
         calls.lease(turn, call)
+    for kind, due_ms in record["timers"].items():
+        turn.set_timer(kind, call.call_id, max(1, due_ms - turn.now_ms))
     _HOW[how](turn, call, what)
 
 
@@ -81,12 +82,9 @@ def _join_queue(turn: Turn, call: Call, queue_id: str) -> None:
 
 
 def _wait_on(turn: Turn, call: Call, _what: str) -> None:
-    """Let a caller wait on whose queue has come here: with its place and its timers, and nobody hears of it."""
+    """Let a caller wait on whose queue has come here: at its place, and nobody hears of it."""
     call.stage = CallStage.WAITING
     call.refused, call.last_refused = {}, {}
-    for kind, due_ms in call.timers.items():
-        turn.set_timer(kind, call.call_id, max(1, due_ms - turn.now_ms))
-    call.timers = {}
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
         widening.widen(turn, call, index)
