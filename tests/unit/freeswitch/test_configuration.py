@@ -187,6 +187,15 @@ def test_silence_ends_a_call_after_minutes_and_its_time_is_in_milliseconds() -> 
     assert (int(silence), int(on_hold)) == (300_000, 1_800_000)
 
 
+def test_the_music_waits_for_no_module_that_may_be_gone_before_it_and_the_sound_of_calls_has_the_cheaper_timer() -> (
+    None
+):
+    """ADR 39."""
+    assert params(read("configuration/local_stream.xml"))["timer-name"] == "soft"
+    profiles = read("configuration/sofia.xml").iter("profile")
+    assert {params(profile)["rtp-timer-name"] for profile in profiles} == {"timerfd"}
+
+
 def test_a_question_to_the_switch_keeps_the_password_off_the_command_line_and_says_how_it_went(tmp_path: Path) -> None:
     program = tmp_path / "fs_cli"
     program.write_text('#!/bin/sh\necho "$*"\ncat "$HOME/.fs_cli_conf"\nexit 3\n')
