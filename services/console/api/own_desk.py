@@ -1,7 +1,7 @@
 """An agent's own desk, as it is and as it changes; and who it is that asks (SPEC 5.1, 5.3)."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from flask import Blueprint, Response
@@ -13,10 +13,11 @@ from services.console.api.describing import described
 from services.console.api.models import record
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live, SeenAgent, SeenCall
-from services.console.domain.own_desk import MOST_COLLEAGUES, desk_of
+from services.console.domain.own_desk import MOST_COLLEAGUES, colleagues_of, desk_of, glance
 from services.shared.access import Action, Role
 from services.shared.chassis.description import Model
 from services.shared.chassis.problems import problem
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.shared.json_schema import Schema, mapping, sequence
 
 LOOK_SECONDS: Final = 0.2
@@ -28,20 +29,20 @@ _TEXT: Final[Schema] = {"type": "string"}
 _AGENT: Final = record("OwnAgent", SeenAgent, agent_id=_TEXT, name=_TEXT)
 _CALL: Final = record("OwnCall", SeenCall, call_id=_TEXT, line_label=_TEXT)
 _COLLEAGUE: Final = mapping(["agent_id", "name", "state"], agent_id=_TEXT, name=_TEXT, state=_TEXT)
+_COLLEAGUES: Final = Model("Colleagues", mapping(["colleagues"], colleagues=sequence(_COLLEAGUE, MOST_COLLEAGUES)))
 _HOLDER: Final = Model(
     "Holder", mapping(None, tenant_id=_TEXT, role={"enum": [role.value for role in Role]}, actor=_TEXT)
 )
 _DESK: Final = Model(
     "Desk",
     mapping(
-        ["company", "tenant_id", "agent", "call", "dispositions", "queues", "colleagues"],
+        ["company", "tenant_id", "agent", "call", "dispositions", "queues"],
         company=_TEXT,
         tenant_id=_TEXT,
         agent=_AGENT.ref,
         call={"anyOf": [_CALL.ref, {"type": "null"}]},
         dispositions=sequence(_TEXT, 1_000),
         queues=sequence(_TEXT, 1_000),
-        colleagues=sequence(_COLLEAGUE, MOST_COLLEAGUES),
     ),
     (_AGENT, _CALL),
 )
@@ -57,29 +58,34 @@ def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag
         known = gate.principal()
         return json_answer({"tenant_id": known.tenant, "role": known.role.value, "actor": known.actor})
 
-    def found(tenant_id: str, agent_id: str) -> dict[str, Any]:
+    def company(tenant_id: str, agent_id: str) -> TenantDocument:
         acting_for(gate, tenant_id, agent_id)
-        desk = _desk(tenant_id, agent_id, live, directory)
-        if desk is None:
+        document = directory.document(tenant_id)
+        if document is None or all(agent.agent_id != agent_id for agent in document.agents):
             raise refuse(404, "agent-not-found", "The company's document has no such agent.")
-        return desk
+        return document
 
     @routes.get("/v1/tenants/<tenant_id>/agents/<agent_id>/desk")
     @described("An agent's status and call.", Action.ACT_FOR_AGENT, _DESK, fails=frozenset({404}))
     def desk(tenant_id: str, agent_id: str) -> Response:
-        return json_answer(found(tenant_id, agent_id))
+        return json_answer(desk_of(company(tenant_id, agent_id), agent_id, live))
+
+    @routes.get("/v1/tenants/<tenant_id>/agents/<agent_id>/colleagues")
+    @described("The other agents and how they are just now.", Action.ACT_FOR_AGENT, _COLLEAGUES, fails=frozenset({404}))
+    def colleagues(tenant_id: str, agent_id: str) -> Response:
+        return json_answer({"colleagues": colleagues_of(company(tenant_id, agent_id), agent_id, live)})
 
     @routes.get("/v1/tenants/<tenant_id>/agents/<agent_id>/desk/stream")
     @described("The same, again whenever it changes.", Action.ACT_FOR_AGENT, STREAM, fails=frozenset({404, 503}))
     def stream(tenant_id: str, agent_id: str) -> Response:
-        first = found(tenant_id, agent_id)
+        company(tenant_id, agent_id)
         if streams[0] >= MOST_STREAMS:
             return problem(503, "too-many-streams", "Too many desks are followed; the desk itself can be asked for.")
 
         def frames() -> Iterator[bytes]:
             streams[0] += 1
             try:
-                yield from _frames(first, tenant_id, agent_id, live, directory, stopping)
+                yield from _frames(tenant_id, agent_id, live, directory, stopping)
             finally:
                 streams[0] -= 1
 
@@ -88,25 +94,19 @@ def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag
     return routes
 
 
-def _frames(
-    first: dict[str, Any], tenant_id: str, agent_id: str, live: Live, directory: Directory, stopping: Flag
-) -> Iterator[bytes]:
+def _frames(tenant_id: str, agent_id: str, live: Live, directory: Directory, stopping: Flag) -> Iterator[bytes]:
     """Yield a frame for each change, a comment where nothing changes for long; end when service or agent are gone."""
-    told, silent = orjson.dumps(first), 0.0
-    yield b"data: " + told + b"\n\n"
-    while not stopping.wait(LOOK_SECONDS):
-        desk = _desk(tenant_id, agent_id, live, directory)
-        if desk is None:
-            return
-        now, silent = orjson.dumps(desk), silent + LOOK_SECONDS
+    told, silent = None, 0.0
+    while (document := directory.document(tenant_id)) is not None:
+        now, silent = glance(document, agent_id, live), silent + LOOK_SECONDS
         if now != told:
+            desk = desk_of(document, agent_id, live)
+            if desk is None:
+                return
             told, silent = now, 0.0
-            yield b"data: " + told + b"\n\n"
+            yield b"data: " + orjson.dumps(desk) + b"\n\n"
         elif silent >= BEAT_SECONDS:
             silent = 0.0
             yield b": still here\n\n"
-
-
-def _desk(tenant_id: str, agent_id: str, live: Live, directory: Directory) -> dict[str, Any] | None:
-    document = directory.document(tenant_id)
-    return desk_of(document, agent_id, live) if document is not None else None
+        if stopping.wait(LOOK_SECONDS):
+            return

@@ -6,6 +6,7 @@ import { language, say, sayProblem, writeWords } from "./words.js";
 const $ = (id) => document.getElementById(id);
 const AGAIN_MS = 3000;
 let desk = null;
+let colleagues = [];
 
 async function ask(path, method = "POST", body = undefined) {
   const headers = { Accept: "application/json" };
@@ -66,6 +67,7 @@ function fill(select, groups) {
 
 function show(told) {
   desk = told;
+  const former = $("call").dataset.state;
   const { agent, call } = desk, isOffered = Boolean(agent.offer_id), isOver = call?.state === "over";
   $("who").textContent = agent.name || agent.agent_id;
   $("company").textContent = desk.company;
@@ -81,14 +83,25 @@ function show(told) {
   $("wrap-up").hidden = agent.state !== "wrap_up";
   $("dial-card").hidden = Boolean(call);
   if (call) showCall(call, isOffered);
+  if (former !== "talking" && $("call").dataset.state === "talking") run(askColleagues);
   fill($("outcome-form").disposition, [["", [["", say("choose")], ...desk.dispositions.map((one) => [one, one])]]]);
+  showTargets();
+  showTimes();
+}
+
+function showTargets() {
   fill($("transfer-form").target, [
     ["", [["", say("choose")]]],
-    [say("agents"), desk.colleagues.map((one) => [`agent_id ${one.agent_id}`, `${one.name || one.agent_id} · ${say(`state_${one.state}`)}`])],
+    [say("agents"), colleagues.map((one) => [`agent_id ${one.agent_id}`, `${one.name || one.agent_id} · ${say(`state_${one.state}`)}`])],
     [say("queues"), desk.queues.map((one) => [`queue_id ${one}`, one])],
     [say("outside"), [["number", say("outside")]]],
   ]);
-  showTimes();
+}
+
+/** Ask how colleagues are: when a talk begins, and when somebody is about to choose. They are not followed. */
+async function askColleagues() {
+  colleagues = (await ask(ofAgent("colleagues"), "GET")).colleagues;
+  showTargets();
 }
 
 function showCall(call, isOffered) {
@@ -138,6 +151,7 @@ function wire() {
     return ask(ofCall("message"), "POST", { text: text.value, channel: channel.value, ...address });
   }, "sent");
   $("write-form").addEventListener("change", () => ($("address").hidden = $("write-form").channel.value !== "email"));
+  $("transfer-form").target.addEventListener("focus", () => run(askColleagues));
   $("transfer-form").addEventListener("change", () => {
     const isOutside = $("transfer-form").target.value === "number";
     $("outside-number").hidden = !isOutside;

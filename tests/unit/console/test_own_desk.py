@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.console.domain.own_desk import glance
 from services.shared.contracts.ringmaster.v1.event_pb2 import (
     AgentState,
     AgentStateChanged,
@@ -80,11 +81,28 @@ def test_a_call_is_on_the_desk_from_its_ring_to_the_end_of_the_work_after_it(ope
     assert desk_when(open_office, lambda desk: desk["agent"]["state"] == "idle", "free")["call"] is None
 
 
+def test_a_glance_differs_exactly_where_the_desk_does(open_office: Office) -> None:
+    document, live = open_office.console.directory.document("acme"), open_office.console.live
+    assert document is not None
+    before = glance(document, "olena", live)
+    happened(open_office, "c-9", call_started=CallStarted(line="+380441000001", caller=Party(number="+380501112299")))
+    open_office.wait_for(lambda: "c-9" in live.calls("acme"), "another's call")
+    assert glance(document, "olena", live) == before
+    called(open_office)
+    desk_when(open_office, lambda desk: desk["call"] and desk["call"]["is_vip"], "the offer")
+    rings = glance(document, "olena", live)
+    assert rings != before
+    in_state(open_office, AgentState.AGENT_STATE_AWAY)
+    desk_when(open_office, lambda desk: desk["agent"]["state"] == "away", "away")
+    assert glance(document, "olena", live) != rings
+
+
 def test_a_desk_names_outcomes_queues_and_colleagues(open_office: Office) -> None:
     desk = open_office.ask("GET", OWN, "acme-olena").get_json()
     assert "sold" in desk["dispositions"]
     assert desk["queues"] == ["sales", "support"]
-    names = [one["agent_id"] for one in desk["colleagues"]]
+    colleagues = open_office.ask("GET", OWN.replace("desk", "colleagues"), "acme-olena").get_json()["colleagues"]
+    names = [one["agent_id"] for one in colleagues]
     assert "taras" in names
     assert "olena" not in names
 
@@ -105,6 +123,7 @@ def test_each_change_is_told_once(open_office: Office) -> None:
 def test_a_desk_is_nobody_elses(open_office: Office, token: str, status: int) -> None:
     assert open_office.ask("GET", OWN, token).status_code == status
     assert open_office.ask("GET", f"{OWN}/stream", token).status_code == status
+    assert open_office.ask("GET", OWN.replace("desk", "colleagues"), token).status_code == status
 
 
 def test_an_agent_that_is_not_there_has_no_desk(open_office: Office) -> None:
