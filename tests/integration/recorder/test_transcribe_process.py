@@ -54,11 +54,11 @@ class Platform:
         getattr(event, field).CopyFrom(body)
         publish_event(self.producer, event, "recorder").wait(15)
 
-    def store(self, recording_id: str) -> None:
+    def store(self, recording_id: str, language: str = "") -> None:
         body = recording()
         key = f"{self.tenant_id}/{recording_id}.wav"
         self.objects.client().put_object(Bucket=self.objects.bucket, Key=key, Body=body)
-        started = RecordingStarted(recording_id=recording_id, agent_id="olena", queue_id="sales")
+        started = RecordingStarted(recording_id=recording_id, agent_id="olena", queue_id="sales", language=language)
         self.tell(started, "recording_started", f"start-{recording_id}", RECORDED_US)
         stored = RecordingStored(
             recording_id=recording_id,
@@ -86,8 +86,8 @@ def platform(tmp_path: Path, kafka_bootstrap: str, objects: Objects, documents_u
     tokens = {hashlib.sha256(TOKEN.encode()).hexdigest(): {"tenant": tenant_id, "role": "supervisor", "actor": "boss"}}
     (tmp_path / "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
     producer = Producer(kafka_bootstrap, f"test-{tenant_id}")
-    document = tn.TenantDocument(tenant_id=tenant_id, version=1, languages=["en"])
-    document.transcription.mode = tn.TRANSCRIPTION_MODE_ALL
+    document = tn.TenantDocument(tenant_id=tenant_id, version=1, languages=["en", "uk"])
+    document.transcription.mode, document.transcription.language = tn.TRANSCRIPTION_MODE_ALL, "en"
     document.speech_rules.add(rule_id="message", phrases=["leave message"], near=["please"])
     producer.send(TENANTS, tenant_id, document.SerializeToString(), timestamp_ms=1).wait(15)
     with openai_server(Script(SAID.split())) as base:
@@ -133,7 +133,7 @@ def test_a_stored_recording_becomes_a_transcript_that_is_told_shown_and_found(pl
     platform.tell(
         RecordingMasked(recording_id="rec-2", actor="olena"), "recording_masked", "mask-1", RECORDED_US + 10_000
     )
-    platform.store("rec-2")
+    platform.store("rec-2", language="uk")  # as the caller chose in the menu
 
     def both(events: list[Event]) -> bool:
         return sum(event.WhichOneof("body") == "transcript_completed" for event in events) >= 2
@@ -141,6 +141,7 @@ def test_a_stored_recording_becomes_a_transcript_that_is_told_shown_and_found(pl
     events = read(platform.bootstrap, CALLS, platform.tenant_id, both)
     completed = {e.transcript_completed.recording_id: e.transcript_completed for e in events}
     assert (completed["rec-1"].words, completed["rec-1"].language) == (8, "en")
+    assert completed["rec-2"].language == "uk"
     assert (completed["rec-1"].queue_id, completed["rec-1"].agent_id) == ("sales", "olena")
     matches = [e.analysis_rule_matched for e in events if e.WhichOneof("body") == "analysis_rule_matched"]
     assert {(match.recording_id, match.rule_id, match.phrase) for match in matches} == {
