@@ -12,9 +12,10 @@ Seen with embedded:base and 40 clips a language, one thread, nothing else runnin
                           errors   CPU a second of speech    errors   CPU a second of speech
 TABLE
 A call of half a minute fills two or three windows, and the decoder is given up to four at once. Tried and left out,
-Russian word errors in brackets: the encoder on the chunk alone instead of 30 s (15.3 to 16.2), chunks of 20 s (16.6), no
-timestamps (17.5), Intel's MKL (three times slower here); both speakers in one window (12.7 to 16.6, in English 2.4 to
-7.2 for 1.5), shorter pauses between the pieces of a window (Ukrainian 13.4 for 11.3, no quicker: it stops earlier).
+Russian word errors in brackets: the encoder on the chunk alone instead of 30 s (15.3 to 16.2), chunks of 20 s (16.6),
+no timestamps (17.5), Intel's MKL (three times slower here); both speakers in one window (12.7 to 16.6, in English 2.4
+to 7.2 for 1.5), shorter pauses between the pieces of a window (Ukrainian 13.4 for 11.3, and no quicker: the model stops
+earlier, and the rest is heard again).
 """
 
 import os

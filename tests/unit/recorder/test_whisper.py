@@ -64,4 +64,5 @@ def test_what_a_model_stops_before_is_heard_by_itself() -> None:
         *[[1000, 2000]] * 4,
         [],
     ]
-    assert stopping.given == [[12, 3, 3, 3], [6], [3], [2], [2], [2], [2], [3], [2]]
+    # Whatever is left of several sounds is heard together.
+    assert stopping.given == [[12, 3, 3, 3, 3], [6, 2, 2, 2, 2], [3], [2]]
