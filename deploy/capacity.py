@@ -46,7 +46,7 @@ OPUS_BYTES_A_SECOND: Final = 1_700.0
 """Stereo at 16 kb/s kept apart: 6 MB an hour."""
 OUTAGE_HOURS: Final = 4.0
 """Recordings and facts wait on a switch's disk for so long when the store or the broker is away."""
-TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.086
+TRANSCRIBE_REAL_TIME_FACTOR: Final = 0.076
 """bench/transcribe: core seconds a second of speech, whisper-base, Russian calls of half a minute; longer take less."""
 LEGS_A_SWITCH: Final = 2_000
 BUSY_HOURS_A_DAY: Final = 6.0
