@@ -110,7 +110,8 @@ def manifests() -> list[dict[str, Any]]:
 
 def environment_of(manifests: list[dict[str, Any]], container: str, folder: Path) -> dict[str, str]:
     """Resolve a container's variables as the cluster would, with the pod's folders in `folder`."""
-    pods = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] in ("Deployment", "StatefulSet", "Job")]
+    running = [one for one in manifests if one["kind"] in ("Deployment", "StatefulSet", "Job", "Pod")]
+    pods = [one["spec"].get("template", one)["spec"] for one in running]
     (found,) = (
         one for pod in pods for one in (*pod.get("initContainers", ()), *pod["containers"]) if one["name"] == container
     )
@@ -188,7 +189,7 @@ def test_a_job_says_what_it_misses_too(manifests: list[dict[str, Any]], tmp_path
     assert (done.returncode, done.stderr) == (3, f"no broker answers at {NOBODY}: Connection refused\n")
 
 
-def test_the_doctors_job_names_all_that_is_wrong_at_once(manifests: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_the_doctors_pod_names_all_that_is_wrong_at_once(manifests: list[dict[str, Any]], tmp_path: Path) -> None:
     given = environment_of(manifests, "doctor", tmp_path) | {"RINGMASTER_KAFKA_BOOTSTRAP": NOBODY}
     del given["RINGMASTER_PHONE_SECRET"]
     given["RINGMASTER_S3_ENDPOINT"] = f"http://{NOBODY}"
