@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.listener.adapters import executor as executor_module
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.leg_journal import LegJournal
 from services.listener.adapters.publisher import Publisher
@@ -36,6 +37,11 @@ from tests.unit.listener.test_executor import (
 __all__ = ["_quick"]
 ORDER = pb.HandOverLeg(to_domain="north", hop=1, record=b'{"call": 1}')
 LINE = "+380441000001"
+
+
+@pytest.fixture(autouse=True)
+def _commits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "COMMIT_SECONDS", 0.0)
 
 
 def begin(folder: Path, bus: MemoryBus, switch: FakeSwitch) -> Life:
