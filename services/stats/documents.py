@@ -31,8 +31,12 @@ def add_to(event: Event, revision: int, calls: CallFields, facts: FactFields) ->
 
 
 def add_leg_to(given: Input, revision: int, facts: FactFields) -> None:
-    """Add the fields of a leg's last fact; any other input has none. `revision` is the offset after it in its log."""
-    change = change_of_leg(given.fact) if given.HasField("fact") else None
+    """Add the fields of a leg's last fact; any other input has none. `revision` is the offset after it in its log.
+
+    Of a company that is split by routing domains the tenant's own log has the last of each leg as well (ADR 33): only
+    there, so revisions come from one log.
+    """
+    change = change_of_leg(given.fact) if given.HasField("fact") and not given.domain else None
     if change is None:
         return
     ((_, fact),) = change.fields.items()

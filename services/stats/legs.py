@@ -89,7 +89,7 @@ class Legs:
             try:
                 given = Input.FromString(record.value)
                 add_leg_to(given, record.offset + 1, facts)
-                if given.HasField("person_forgotten"):
+                if given.HasField("person_forgotten") and not given.domain:
                     # What comes before is written first; it is committed with what comes after.
                     self._writer.put(Batch({}, {}, facts))
                     self._writer.put(wish_batch(wish_of_legs(given, record.offset + 1)))

@@ -104,7 +104,7 @@ def _add_event(record: Record, calls: CallFields, facts: FactFields) -> Wish | N
 def _add_input(record: Record, _calls: CallFields, facts: FactFields) -> Wish | None:
     given = Input.FromString(record.value)
     add_leg_to(given, record.offset + 1, facts)
-    return wish_of_legs(given, record.offset + 1) if given.HasField("person_forgotten") else None
+    return wish_of_legs(given, record.offset + 1) if given.HasField("person_forgotten") and not given.domain else None
 
 
 def _log(reader: Reader) -> Iterator[list[Record]]:

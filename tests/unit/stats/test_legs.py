@@ -19,11 +19,13 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input, PersonForgo
 from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
+from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
 from services.stats.domain.facts.legs import MARK, change_of_leg
 from services.stats.domain.profile import Profile
 from services.stats.legs import Legs
 from services.stats.rebuild import Target, rebuild
+from services.stats.store import REVISION, FactFields
 from services.stats.writing import Writer
 from tests.unit.stats.events import TENANT, answered_call, leg_over
 from tests.unit.stats.report_house import House
@@ -262,3 +264,17 @@ def test_documents_rebuilt_from_both_logs_are_the_same_and_older_ones_are_kept()
     bus.begins[place] = len(bus.logs[place])
     rebuild(Target(store, PersonSeal("")), readers[0](), readers[1](), TENANT, lambda _: None)
     assert (store.calls, store.facts) == before
+
+
+def test_of_a_split_company_only_the_tenants_own_log_tells_legs() -> None:
+    told = Input(tenant_id="acme")
+    facts: FactFields = {}
+    told.fact.leg_id, told.fact.occurred_us = "leg-1", 1_700_000_000_000_000
+    told.fact.leg_hung_up.cause = "NORMAL_CLEARING"
+    told.domain = "north"
+    add_leg_to(told, 900, facts)
+    assert facts == {}
+    told.ClearField("domain")
+    add_leg_to(told, 7, facts)
+    [fields] = facts.values()
+    assert fields[REVISION] == 7
