@@ -162,30 +162,22 @@ def test_a_question_that_is_lost_with_the_connection_while_it_is_written_is_told
     assert platform.result("c1").outcome == pb.COMMAND_OUTCOME_UNKNOWN
 
 
-def test_a_question_that_goes_on_through_a_gap_is_answered_after_it(platform: Platform, switch: SwitchProcess) -> None:
+def test_prompts_and_questions_that_end_in_a_gap_are_told_after_it_and_those_that_go_on_are_answered(
+    platform: Platform, switch: SwitchProcess
+) -> None:
     platform.start()
-    leg = platform.call_in(digits=[])
-    question = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=60_000, prompts_first=True)
-    platform.command(command_id="c1", call_id=leg, leg_id=leg, collect_digits=question)
-    platform.result("c1")
-    platform.crash()
-    platform.start()
-    wait_until(platform.is_ready, "the listener is ready again")
-    wait_until(lambda: switch.leg(leg)["application"] == "play_and_get_digits", "the question is asked")
-    switch.move_phone(leg, does="press", digit="2")
-    collected = platform.fact(leg, "digits_collected").digits_collected
-    assert (collected.command_id, collected.digits) == ("c1", "2")
-
-
-def test_prompts_and_questions_that_end_in_a_gap_are_told_after_it(platform: Platform, switch: SwitchProcess) -> None:
-    platform.start()
-    asked, heard = platform.call_in(digits=[]), platform.call_in(digits=[])
+    asked, heard, going = (platform.call_in(digits=[]) for _ in range(3))
     question = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=300)
+    patient = pb.CollectDigits(prompts=[SILENCE], max_digits=1, tries=1, timeout_ms=60_000, prompts_first=True)
     platform.command(command_id="c1", call_id=asked, leg_id=asked, collect_digits=question)
     platform.command(command_id="c2", call_id=heard, leg_id=heard, play_prompt=pb.PlayPrompt(prompts=[SILENCE]))
-    assert {platform.result(each).outcome for each in ("c1", "c2")} == {pb.COMMAND_OUTCOME_DONE}
+    platform.command(command_id="c3", call_id=going, leg_id=going, collect_digits=patient)
+    assert {platform.result(each).outcome for each in ("c1", "c2", "c3")} == {pb.COMMAND_OUTCOME_DONE}
     platform.crash()
     wait_until(lambda: switch.leg(asked)["response"] and switch.leg(heard)["response"], "both are over")
     platform.start()
     assert platform.fact(asked, "digits_collected").digits_collected.outcome == COLLECT_OUTCOME_TIMEOUT
     assert platform.fact(heard, "playback_finished").playback_finished.command_id == "c2"
+    wait_until(lambda: switch.leg(going)["application"] == "play_and_get_digits", "the question is asked")
+    switch.move_phone(going, does="press", digit="2")
+    assert platform.fact(going, "digits_collected").digits_collected.digits == "2"
