@@ -12,6 +12,7 @@ from services.console.api.requests import ask_router
 from services.console.desk import Desk
 from services.console.domain.directory import Directory
 from services.console.domain.live import Live, SeenAgent
+from services.console.domain.schema_parts import LANGUAGE
 from services.shared.access import Action, Principal, Role
 from services.shared.chassis.description import Model
 from services.shared.contracts.ringmaster.v1.request_pb2 import (
@@ -39,7 +40,7 @@ _STATUS: Final = Model(
     ),
 )
 _EXTENSION: Final = Model("WrapUpExtension", mapping(["seconds"], seconds=count(1, 3600)))
-_DIAL: Final = Model("Dialling", mapping(["number"], number=_NUMBER, line=_NUMBER))
+_DIAL: Final = Model("Dialling", mapping(["number"], number=_NUMBER, line=_NUMBER, language=LANGUAGE))
 _AGENTS: Final = page("Agents", "agents", record("Agent", SeenAgent, agent_id=_TEXT, name=_TEXT))
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 

@@ -255,6 +255,13 @@ def test_an_agent_may_not_act_for_another(open_office: Office) -> None:
         ("POST", "calls/c-1/supervision/ivan/take-over", None, "take_over_call", {"agent_id": "ivan"}),
         ("POST", "agents/olena/dial", {"number": "+4420710"}, "dial_number", {"number": "+4420710", "line": ""}),
         (
+            "POST",
+            "agents/olena/dial",
+            {"number": "+4420710", "language": "en"},
+            "dial_number",
+            {"number": "+4420710", "language": "en"},
+        ),
+        (
             "PUT",
             "calls/c-1/disposition",
             {"disposition": "sold", "notes": "two\nlines"},

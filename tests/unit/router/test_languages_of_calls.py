@@ -90,3 +90,17 @@ def test_a_spoken_menu_listens_in_the_language_of_the_call_alone() -> None:
     answer = log.last_command("record_answer", "c1")
     log.fact("c1", answer_recorded=sw.AnswerRecorded(command_id=answer.command_id))
     assert log.last_command("recognise_answer", "c1").recognise_answer.languages == ["uk"]
+
+
+def test_who_dials_a_customer_may_say_in_which_language() -> None:
+    log = Log(choosing())
+    log.fact("", switch_connected=sw.SwitchConnected())
+    log.ready("olena")
+    wish = rq.DialNumber(agent_id="olena", number="+442071000002", language="en")
+    assert log.request("dial", dial_number=wish).accepted
+    (call_id,) = log.state.calls
+    agent_leg = log.last_command("originate_leg").leg_id
+    log.fact(agent_leg, call_id, leg_answered=sw.LegAnswered())
+    log.fact(call_id, call_id, recording_began=sw.RecordingBegan(recording_id="rec-1", path="a.wav"))
+    assert log.events("recording_started")[-1].recording_started.language == "en"
+    assert log.state.calls[call_id].variables == {":language": "en"}

@@ -178,6 +178,7 @@ def test_a_dial_that_comes_to_nothing_ends_once_and_frees_the_agent(what: str) -
         ({"agent_id": "taras", "number": NUMBER}, "agent-not-free"),
         ({"agent_id": "nobody", "number": NUMBER}, "agent-not-found"),
         ({"agent_id": "olena", "number": NUMBER, "line": "+100"}, "line-not-found"),
+        ({"agent_id": "olena", "number": NUMBER, "language": "de"}, "language-not-known"),
     ],
 )
 def test_a_dial_that_may_not_be_makes_no_call(body: dict[str, str], problem: str) -> None:

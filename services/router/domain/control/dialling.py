@@ -1,8 +1,10 @@
 """Click-to-call: an agent's own phone rings first, then the customer's (SPEC 3.8)."""
 
 from services.router.domain import calls, offers, outbound
+from services.router.domain.configuration import Configuration
 from services.router.domain.control.asking import ACCEPTED, Answer
 from services.router.domain.control.transferring import dial_refusal
+from services.router.domain.flow.variables import DIALLED_IN
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, LegRole, Offer
 from services.router.domain.splitting import telling
@@ -31,8 +33,9 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
         refused.tell(turn.subject_event("tenant"))
         return "number-not-allowed", "This number may not be dialled."
     line = ask.line or next(iter(state.configuration.lines), "")
-    if line not in state.configuration.lines:
-        return "line-not-found", "This line is not the tenant's."
+    unknown = _unknown(state.configuration, line, ask.language)
+    if unknown is not None:
+        return unknown
     limits = state.configuration.limits
     is_full = 0 < limits.concurrent_calls <= calls.live_calls(state)
     if not state.node or is_full or outbound.too_fast(turn, limits) is not None:
@@ -41,6 +44,8 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
     call = Call(turn.new_leg_id(), state.node, line, ask.number, "", state.version, "", turn.now_ms)
     call.dialled_by, call.stage = agent.agent_id, CallStage.WAITING
     call.entered_ms = call.joined_ms = turn.now_ms
+    if ask.language:
+        call.variables[DIALLED_IN] = ask.language
     calls.open_call(turn, call)
     telling.call_begun(turn, call)
     body = offers.make(turn, call, agent, tn.Queue(ring_timeout_seconds=AGENT_SECONDS))
@@ -48,6 +53,15 @@ def dial_number(turn: Turn, request: rq.Request) -> Answer:
     body.candidates.add(agent_id=agent.agent_id)
     body.candidates_total = 1
     return ACCEPTED
+
+
+def _unknown(configuration: Configuration, line: str, language: str) -> Answer | None:
+    """Say which of what was named is none of the company's."""
+    if line not in configuration.lines:
+        return "line-not-found", "This line is not the tenant's."
+    if language and language not in configuration.document.languages:
+        return "language-not-known", "This language is none of the company's."
+    return None
 
 
 def agent_answered(turn: Turn, offer: Offer) -> None:

@@ -15,6 +15,8 @@ from services.shared.mail_address import is_address
 MOST_VARIABLES: Final = 100
 MOST_CHARACTERS: Final = 500
 MOST_DIGITS: Final = 15
+DIALLED_IN: Final = ":language"
+"""Beside a call's variables, under a name that no flow can declare: the language that who dialled it has chosen."""
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -44,8 +46,9 @@ def keep(turn: Turn, call: Call, name: str, value: Value) -> None:
 
 
 def language_of(turn: Turn, call: Call) -> str:
-    """Return the language that the flow has chosen for a call, BCP 47; empty = none."""
-    return turn.state.configurations[call.version].scripts.language(call.variables)
+    """Return the language of a call, BCP 47, as its flow has chosen it, or who dialled it; empty = nobody has."""
+    chosen = turn.state.configurations[call.version].scripts.language(call.variables)
+    return chosen or str(call.variables.get(DIALLED_IN, ""))
 
 
 def facts(turn: Turn, call: Call) -> dict[str, Value]:
@@ -71,7 +74,10 @@ def for_conditions(turn: Turn, call: Call) -> Mapping[str, Any]:
 
 def for_texts(turn: Turn, call: Call) -> Mapping[str, Value]:
     """Return the values as texts read them: {vars.name}."""
-    return {**facts(turn, call), **{f"{VARIABLES}.{name}": value for name, value in call.variables.items()}}
+    return {
+        **facts(turn, call),
+        **{f"{VARIABLES}.{name}": value for name, value in call.variables.items() if name != DIALLED_IN},
+    }
 
 
 def _as_declared(value: Value, kind: "tn.VariableType.ValueType") -> str | int | bool:

@@ -646,22 +646,26 @@ class DialNumber(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent."""
     number: _builtins.str
     """E.164; its prefix must be allowed."""
     line: _builtins.str
     """The tenant's line that the customer shall see; empty = the first."""
+    language: _builtins.str
+    """One of the company's languages, BCP 47, in which the talk is written down; empty = as the policy says."""
     def __init__(
         self,
         *,
         agent_id: _builtins.str = ...,
         number: _builtins.str = ...,
         line: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "line", b"line", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "language", b"language", "line", b"line", "number", b"number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
