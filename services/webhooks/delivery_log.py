@@ -1,3 +1,4 @@
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +14,15 @@ from services.webhooks.waiting import StoreUnavailable
 
 MAX_WAITING = 20_000
 BATCH = 500
+LEAST_BATCH = 25
+# A piece that the store takes within this time may be larger the next time, seconds.
+EASY_SECONDS = 1.0
 FLUSH_SECONDS = 0.25
+# After a flush the store is left alone for so many times what it took: those who send wait for the same store, and the
+# log is written in fewer and larger pieces then. A local one took nine seconds for five hundred entries while it had
+# other work, and answered nobody else meanwhile.
+REST = 2.0
+LONGEST_REST_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -53,6 +62,7 @@ class DeliveryLog:
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._entries: deque[LogEntry] = deque()
+        self._batch = BATCH
 
     def write(self, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
         """Note a try, of a message for each that it holds; returns at once."""
@@ -85,18 +95,31 @@ class DeliveryLog:
         """Flush until stopped, and once after."""
         pause = FLUSH_SECONDS
         while not stopping.wait(pause):
-            pause = FLUSH_SECONDS if self.flush() else PAUSE_SECONDS
+            began = time.monotonic()
+            is_written = self.flush()
+            pause = self.rest_after(time.monotonic() - began) if is_written else PAUSE_SECONDS
         self.flush()
 
     def flush(self) -> bool:
         """Write all entries that wait; False when the store does not take them."""
         while self._entries:
-            batch = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
+            batch = [self._entries.popleft() for _ in range(min(self._batch, len(self._entries)))]
+            began = time.monotonic()
             try:
                 self._store.append(batch)
             except StoreUnavailable as error:
                 metrics.STORE_FAILURES.inc()
                 log.warning("delivery_log_unwritable", reason=str(error))
                 self._entries.extendleft(reversed(batch))
+                # What the store could not take in its time is not asked of it again as a whole: it would never end.
+                self._batch = max(LEAST_BATCH, len(batch) // 2)
                 return False
+            if time.monotonic() - began < EASY_SECONDS:
+                self._batch = min(BATCH, 2 * self._batch)
         return True
+
+    def rest_after(self, seconds: float) -> float:
+        """Return how long the store is left alone after a flush that took so long: hardly where much waits."""
+        if len(self._entries) >= BATCH:
+            return FLUSH_SECONDS
+        return min(max(FLUSH_SECONDS, REST * seconds), LONGEST_REST_SECONDS)

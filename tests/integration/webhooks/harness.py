@@ -100,7 +100,11 @@ class LocalReceiver:
         self._server.start()
 
     def _record(self, environ: dict[str, Any], start_response: Any) -> Any:
-        seen = {name: str(value) for name, value in environ.items() if name.startswith(("HTTP_", "PATH"))}
+        seen = {
+            name: str(value)
+            for name, value in environ.items()
+            if name.startswith(("HTTP_", "PATH", "REQUEST_", "CONTENT_"))
+        }
         self.requests.append(seen | {"at": str(time.monotonic())})
         return self.application(environ, start_response)
 

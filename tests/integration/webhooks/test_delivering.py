@@ -1,6 +1,8 @@
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,26 @@ def test_a_failed_delivery_is_tried_again_under_the_same_id(service: Service, re
     assert len(service.bus.records(DELIVERIES_RETRY)) == 1
     wait_until(lambda: service.log.last_states() == {"evt-acme-1.crm": "delivered"})
     assert [entry.attempt.status for entry in service.log.entries if entry.attempt] == [503, 503, 200]
+
+
+def test_each_try_is_a_post_of_json_with_its_own_moment_signed_under_one_id(
+    service: Service, receiver: LocalReceiver
+) -> None:
+    """Standard Webhooks 1.0.0: the id is the message's, the timestamp is that of the attempt."""
+    receiver.behave(status=500, times=2)
+    service.tenant("acme", endpoint(receiver.url))
+    service.start()
+    assert service.webhooks is not None
+    dispatcher: Any = service.webhooks._lanes._attempt.__self__  # type: ignore[attr-defined]
+    begin = int(time.time())
+    moments = iter(begin + 60 * number for number in range(3))
+    object.__setattr__(dispatcher, "unix_time", lambda: float(next(moments)))
+    service.publish(call_started(1))
+    wait_until(lambda: receiver.ledger.received == 1)
+    assert [int(one["HTTP_WEBHOOK_TIMESTAMP"]) - begin for one in receiver.requests] == [0, 60, 120]
+    assert len({one["HTTP_WEBHOOK_SIGNATURE"] for one in receiver.requests}) == 3
+    assert {one["HTTP_WEBHOOK_ID"] for one in receiver.requests} == {"evt-acme-1.crm"}
+    assert {(one["REQUEST_METHOD"], one["CONTENT_TYPE"]) for one in receiver.requests} == {("POST", "application/json")}
 
 
 def test_a_delivery_that_always_fails_is_given_up_after_the_ladders_last_rung(
