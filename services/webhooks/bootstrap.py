@@ -75,6 +75,7 @@ from services.webhooks.retries import LEASE_SECONDS, RetryKeeper, RetryScheduler
 from services.webhooks.rule_runner import RuleRunner
 from services.webhooks.secret_book import SecretBook
 from services.webhooks.settings import Settings
+from services.webhooks.settling import Settling
 from services.webhooks.waiting import GoneEndpoints, StoreUnavailable, WaitingRoom
 
 SECRETS_SECONDS = 5.0
@@ -202,6 +203,7 @@ class Webhooks:
         )
         self._first_tries = FirstTries(self._lanes, hand_over, parts.clock, order, self._put_offs)
         self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
+        self._settling = Settling(parts.stores.room, stopping)
         self._scheduler = RetryScheduler(
             parts.stores.room,
             self._lanes,
@@ -210,6 +212,7 @@ class Webhooks:
             Tenure(parts.name, parts.lease_seconds),
             order=order,
             health=self.health,
+            settling=self._settling,
         )
         self.redelivery = Redelivery(lambda: parts.bus.consumer(None, [DELIVERIES]), hand_over, parts.clock, persons)
         history = History(lambda: parts.bus.consumer(None, [CALLS]))
@@ -244,6 +247,7 @@ class Webhooks:
         spawn("put-offs in order", self._put_offs.to_room.run, stopping)
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
+        spawn("retries' ends", self._settling.run, stopping)
         spawn("erased persons", self._erasing.run, stopping)
         spawn("replays", self._replays.run, stopping)
         spawn("document replies", self._changes.listen, stopping)

@@ -18,7 +18,8 @@ from services.webhooks.first_tries import DIVERTED_MS
 from services.webhooks.handing_over import HandOver, Keeping
 from services.webhooks.health import Health
 from services.webhooks.lanes import Job, Lanes
-from services.webhooks.waiting import Due, Lease, StoreUnavailable, WaitingRoom
+from services.webhooks.settling import Settling
+from services.webhooks.waiting import Due, End, Lease, StoreUnavailable, WaitingRoom
 
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
@@ -88,12 +89,14 @@ class RetryScheduler:
         *,
         order: CallOrder,
         health: Health,
+        settling: Settling,
     ) -> None:
+        self._settling = settling
         self._room = room
         self._lanes = lanes
         self._clock = clock
         self._tenure = tenure
-        self._origin = _FromRoom(room, hand_over, order)
+        self._origin = _FromRoom(settling, hand_over, order)
         self._health = health
         self._counted_at = 0.0
 
@@ -143,6 +146,10 @@ class RetryScheduler:
         room: dict[EndpointKey, int] = {}
         chosen, full = [], set()
         for due in found:
+            if due.name in self._settling:
+                # It has ended already: only the room's book has it due, until that is written.
+                full.add(due.endpoint)
+                continue
             left = room[due.endpoint] if due.endpoint in room else self._room_of(due.endpoint)
             room[due.endpoint] = left - 1
             if left > 0:
@@ -170,56 +177,47 @@ class RetryScheduler:
 
 
 class _FromRoom:
-    """A retry's end is written in the waiting room. When that fails its lease ends and it is tried again."""
+    """A retry's end is written in the waiting room. What is not written by a kill is tried again.
 
-    def __init__(self, room: WaitingRoom, hand_over: HandOver, order: CallOrder) -> None:
-        self._room = room
+    Nobody waits for the writing but where an order is kept: there whoever comes next looks into the room.
+    """
+
+    def __init__(self, settling: Settling, hand_over: HandOver, order: CallOrder) -> None:
+        self._settling = settling
         self._hand_over = hand_over
         self._order = order
 
     def delivered(self, delivery: Delivery) -> None:
-        try:
-            self._room.remove(delivery)
-        except StoreUnavailable as error:
-            _not_settled(error)
-        else:
-            # Of a message that was gathered here, whoever gathered it calls what comes next, once for all.
-            if self._order.is_kept(delivery) and (delivery.members or not delivery.chain):
-                self._order.call_next(delivery)
+        # Of a message that was gathered here, whoever gathered it calls what comes next, once for all.
+        if self._settle(delivery, End.REMOVED) and (delivery.members or not delivery.chain):
+            self._order.call_next(delivery)
 
     def put_off(self, delivery: Delivery) -> None:
-        try:
-            self._room.put_off(delivery)
-        except StoreUnavailable as error:
-            _not_settled(error)
+        self._settle(delivery, End.PUT_OFF)
 
     def put_behind(self, delivery: Delivery) -> None:
-        try:
-            self._room.put_behind(delivery)
-        except StoreUnavailable as error:
-            _not_settled(error)
+        self._settle(delivery, End.PUT_BEHIND)
 
     def give_up(self, delivery: Delivery) -> None:
         if self._hand_over.to(DELIVERIES_DEAD, delivery):
             self.delivered(delivery)
 
     def moved(self, delivery: Delivery) -> None:
-        try:
-            self._room.remove(delivery)
-        except StoreUnavailable as error:
-            _not_settled(error)
+        self._settle(delivery, End.REMOVED)
 
     def is_the_waiting_one(self, delivery: Delivery) -> bool:  # noqa: ARG002 - the origin's contract
         return True
 
+    def _settle(self, delivery: Delivery, end: End) -> bool:
+        """Write down an end; return whether it is kept in an order, and written."""
+        if self._order.is_kept(delivery):
+            return self._settling.written(delivery, end)
+        self._settling.add(delivery, end)
+        return False
+
 
 def _rest_after(look_seconds: float) -> float:
     return min(max(LOOK_SECONDS, LOOK_REST * look_seconds), LONGEST_REST_SECONDS)
-
-
-def _not_settled(error: StoreUnavailable) -> None:
-    metrics.STORE_FAILURES.inc()
-    log.warning("retry_not_settled", reason=str(error))
 
 
 def _read(record: Record) -> Delivery | None:

@@ -1,5 +1,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
@@ -42,6 +43,22 @@ class Lease:
     until_ms: int
 
 
+class End(Enum):
+    """What comes after a try of what waited in the room."""
+
+    REMOVED = "removed"
+    PUT_OFF = "put_off"
+    PUT_BEHIND = "put_behind"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A delivery with its new state, and what comes after its try."""
+
+    delivery: Delivery
+    end: End
+
+
 class WaitingRoom(Protocol):
     """Where deliveries wait for their next try; outlives the process. All times are platform time, milliseconds."""
 
@@ -79,6 +96,12 @@ class WaitingRoom(Protocol):
 
     def remove(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended. Raises StoreUnavailable."""
+
+    def settle(self, settlements: Collection[Settlement]) -> None:
+        """Do `remove`, `put_off` and `put_behind` for several deliveries, in one write. Raises StoreUnavailable.
+
+        When it raises, some may be done: doing all of them again changes nothing more.
+        """
 
     def hold(self, key: EndpointKey, until_ms: int) -> None:
         """Let nothing of an endpoint come due before a moment. Raises StoreUnavailable."""
@@ -196,6 +219,12 @@ class MemoryWaitingRoom:
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
         self._waiting.pop(name_of(delivery), None)
+
+    def settle(self, settlements: Collection[Settlement]) -> None:
+        """Do what each says."""
+        acts = {End.REMOVED: self.remove, End.PUT_OFF: self.put_off, End.PUT_BEHIND: self.put_behind}
+        for one in settlements:
+            acts[one.end](one.delivery)
 
     def hold(self, key: EndpointKey, until_ms: int) -> None:
         """Let nothing come due before."""

@@ -4,13 +4,24 @@ from itertools import takewhile
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, DeleteOne, UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import sentence_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.waiting import SAID_GONE, Due, Gone, Lease, StoreUnavailable, chain_of, endpoint_of, name_of
+from services.webhooks.waiting import (
+    SAID_GONE,
+    Due,
+    End,
+    Gone,
+    Lease,
+    Settlement,
+    StoreUnavailable,
+    chain_of,
+    endpoint_of,
+    name_of,
+)
 
 Document = dict[str, Any]
 
@@ -105,6 +116,12 @@ class MongoWaitingRoom:
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
         self._waiting.delete_one({"_id": name_of(delivery)})
+
+    @guarded
+    def settle(self, settlements: Collection[Settlement]) -> None:
+        """Do what each says: one write for all."""
+        if settlements:
+            self._waiting.bulk_write([_written(one) for one in settlements], ordered=False)
 
     @guarded
     def hold(self, key: EndpointKey, until_ms: int) -> None:
@@ -205,6 +222,14 @@ class MongoFailingEndpoints:
 
 def _has_no_time_of_its_own(waiting: Document) -> bool:
     return not waiting["attempts"] or bool(waiting.get("behind"))
+
+
+def _written(settlement: Settlement) -> "DeleteOne | UpdateOne":
+    name = {"_id": name_of(settlement.delivery)}
+    if settlement.end is End.REMOVED:
+        return DeleteOne(name)
+    kept = _document(settlement.delivery) | {"behind": settlement.end is End.PUT_BEHIND}
+    return UpdateOne(name, {"$set": kept}, upsert=True)
 
 
 def _document(delivery: Delivery) -> Document:

@@ -16,11 +16,13 @@ from services.webhooks.domain.outcome import Attempt
 from services.webhooks.erasing import MemoryErasureRows
 from services.webhooks.health import FailingEndpoints, MemoryFailingEndpoints
 from services.webhooks.waiting import (
+    End,
     Gone,
     GoneEndpoints,
     Lease,
     MemoryGoneEndpoints,
     MemoryWaitingRoom,
+    Settlement,
     StoreUnavailable,
     WaitingRoom,
 )
@@ -144,6 +146,31 @@ def test_a_claim_leaves_out_endpoints_and_keeps_its_limit(room: WaitingRoom) -> 
     room.put([delivery(f"slow{number}", number, "slow") for number in range(9)])
     room.put([delivery(f"quick{number}", 20 + number) for number in range(3)])
     assert names(claim(room, 50, 1000, 2, [EndpointKey("acme.slow")])) == ["quick0", "quick1"]
+
+
+def test_several_ends_are_written_together_and_may_be_written_again(room: WaitingRoom) -> None:
+    names = ("taken", "later", "behind", "unknown")
+    room.put([delivery(name, 10) for name in names[:3]])
+    assert len(claim(room, 10, 1_000, 5, [])) == 3
+    ends = [
+        Settlement(delivery("taken", 10), End.REMOVED),
+        Settlement(delivery("later", 50, attempts=2), End.PUT_OFF),
+        Settlement(delivery("behind", 60, attempts=2), End.PUT_BEHIND),
+        Settlement(delivery("unknown", 70), End.PUT_OFF),
+    ]
+    for _ in range(2):
+        room.settle(ends)
+        assert [(one.delivery_id, one.attempts) for one in claim_again(room, 100)] == [
+            ("later", 2),
+            ("behind", 2),
+            ("unknown", 1),
+        ]
+    room.settle([])
+
+
+def claim_again(room: WaitingRoom, now_ms: int) -> list[Delivery]:
+    """Return what is due at a moment, in the order of its time."""
+    return room.claim(room.due(now_ms, 10, []), Lease("webhooks-1", now_ms, now_ms))
 
 
 def test_nothing_is_put_when_there_is_nothing(room: WaitingRoom) -> None:

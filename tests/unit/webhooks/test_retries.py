@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from gevent.event import Event as Flag
 
 from services.webhooks import retries
 from services.webhooks.retries import (
@@ -13,6 +14,7 @@ from services.webhooks.retries import (
     RetryScheduler,
     Tenure,
 )
+from services.webhooks.settling import Settling
 from services.webhooks.waiting import Due, MemoryWaitingRoom, StoreUnavailable
 
 
@@ -78,6 +80,7 @@ def test_the_longer_a_look_takes_the_longer_the_store_is_left_alone(monkeypatch:
         Tenure("one"),
         order=nothing,  # type: ignore[arg-type]
         health=nothing,  # type: ignore[arg-type]
+        settling=Settling(MemoryWaitingRoom(), Flag()),
     )
     scheduler.run(stopping)
     assert stopping.waits == pytest.approx([LOOK_SECONDS, 0.5 * LOOK_REST, LONGEST_REST_SECONDS, PAUSE_SECONDS])
