@@ -28,7 +28,7 @@ ROUTER_SHELL_SHARE: Final = 0.06
 """Of the pure core's rate, with the broker's client around it: 40 offers/s of 18 inputs take 30 % (bench/latency)."""
 LISTENER_FACTS_A_CORE: Final = 35_859.0
 """bench/listener.py: socket to acknowledged."""
-WEBHOOKS_A_CORE: Final = 7_186.0
+WEBHOOKS_A_CORE: Final = 6_098.0
 """bench/webhooks: consume, match, sign, send, log."""
 STATS_EVENTS_A_CORE: Final = 16_700.0
 """bench/stats/saturation.py: live numbers and documents, with the true broker and store."""

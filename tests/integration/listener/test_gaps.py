@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NoReturn
 
+import gevent
 import pytest
 
 from services.listener.adapters.switch_port import Pending
@@ -127,28 +128,33 @@ def test_a_wrong_password_is_said_and_tried_again(platform: Platform) -> None:
 
 
 SILENCE = pb.Prompt(silence_ms=400)
+QUESTION = "execute-app-name: play_and_get_digits"
 
 
 class Lossy:
-    """Sends to the switch, until a command is lost with its connection: written here, never read there."""
+    """Sends to the switch, until a command is lost with its connection: written here, never read there.
 
-    def __init__(self, submit: Callable[[Command], Pending], lost: str, switch: SwitchProcess) -> None:
+    What is written behind it is lost too. The writer does not stand still meanwhile, as it wouldn't at a true break.
+    """
+
+    def __init__(self, submit: Callable[[Command], Pending], first: str, switch: SwitchProcess) -> None:
         self._submit = submit
-        self._lost = lost
+        self._first = first
+        self._left = [first] if first == QUESTION else [first, QUESTION]
         self._switch = switch
 
     def __call__(self, command: Command) -> Pending:
-        if self._lost and self._lost in command.decode():
-            self._lost = ""
-            self._switch.break_connections()
-            return self
-        return self._submit(command)
+        if not self._left or self._left[0] not in command.decode():
+            return self._submit(command)
+        if self._left.pop(0) == self._first:
+            gevent.spawn(self._switch.break_connections)
+        return self
 
     def get(self, timeout: float) -> NoReturn:
         raise OutcomeUnknown(f"the session ended within {timeout:g} s")
 
 
-@pytest.mark.parametrize("lost", ["execute-app-name: playback", "execute-app-name: play_and_get_digits"])
+@pytest.mark.parametrize("lost", ["execute-app-name: playback", QUESTION])
 def test_a_question_that_is_lost_with_the_connection_while_it_is_written_is_told_as_unanswered(
     platform: Platform, switch: SwitchProcess, lost: str
 ) -> None:

@@ -112,7 +112,9 @@ def test_a_recorder_that_is_killed_again_and_again_stores_everything_once(
         recorder.end(signal.SIGKILL)
         recorder.start()
     wait_until(lambda: not list(root.glob("*/*/*.wav")), "the last recording")
-    assert recorder.get("/readyz") == "ready\n"
+    wait_until(
+        lambda: recorder.get("/readyz") == "ready\n", "a recorder that is ready: it may be done before it answers"
+    )
     assert "ringmaster_recorder_files_quarantined 1.0" in (recorder.get("/metrics") or "")
     assert recorder.end(signal.SIGTERM) == 0
 

@@ -43,6 +43,7 @@ ROUTES = [
     ("GET", "/v1/tenants/acme/calls", "live"),
     ("GET", "/v1/tenants/acme/agents/olena/desk", "agent"),
     ("GET", "/v1/tenants/acme/agents/olena/desk/stream", "agent"),
+    ("GET", "/v1/tenants/acme/agents/olena/colleagues", "agent"),
     ("PUT", "/v1/tenants/acme/agents/olena/status", "agent"),
     ("POST", "/v1/tenants/acme/agents/olena/wrap-up/end", "agent"),
     ("POST", "/v1/tenants/acme/agents/olena/wrap-up/extend", "agent"),
