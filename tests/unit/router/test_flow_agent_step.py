@@ -3,6 +3,7 @@
 import pytest
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.unit.router.flow_log import ends, entered, heard, left, log_of, played, step, told
@@ -89,6 +90,28 @@ def test_a_caller_who_comes_back_into_a_queue_has_the_time_of_entry_whatever_lay
         log.hangs_up(log.rings("c1").leg_id, "CALL_REJECTED")
     joined = log.events("queue_joined")[-1].queue_joined
     assert (joined.queue_id, joined.entered_ms, joined.position) == ("sales", entered, 1)
+
+
+def test_a_named_agents_caller_whose_later_transfer_is_missed_waits_in_the_queue_and_the_flow_stays() -> None:
+    """The step of the named agent was served long ago: it must not take a missed transfer for its own refusal."""
+    log = with_agent()
+    log.ready("taras", "olena", "ivan")
+    log.arrive("c1")
+    first = log.talk("c1").leg_id
+    log.request("to-queue", transfer_call=rq.TransferCall(call_id="c1", queue_id="sales"))
+    log.hangs_up(first)
+    log.fact("c1", leg_parked=sw.LegParked())
+    second = log.talk("c1").leg_id
+    log.request("to-ivan", transfer_call=rq.TransferCall(call_id="c1", agent_id="ivan"))
+    log.hangs_up(second)
+    log.fact("c1", leg_parked=sw.LegParked())
+    log.rings("c1")
+    log.wait(31)
+    assert [event.offer_missed.agent_id for event in log.events("offer_missed")] == ["ivan"]
+    call = log.state.calls["c1"]
+    assert (call.is_waiting, call.queue_id, call.step_id) == (True, "sales", "taras")
+    assert not log.events("flow_step_left")
+    assert heard(log) == []
 
 
 def test_a_caller_who_gives_up_while_a_named_agent_rings_frees_the_agent() -> None:

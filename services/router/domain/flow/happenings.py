@@ -105,7 +105,7 @@ def _leave_removed_queue(turn: Turn, queue_id: str) -> None:
 
 def check_unoffered(turn: Turn, call: Call) -> None:
     """Send a caller on whom a named agent did not take; one who waits in a queue is not meant."""
-    if call.step_type == "agent" and call.stage is CallStage.WAITING and not call.offers:
+    if call.step_type == "agent" and call.stage is CallStage.WAITING and not call.is_waiting and not call.offers:
         advance(turn, call, ("unavailable", "the agent did not take the call"))
 
 
