@@ -8,7 +8,7 @@ Seen on two cores, alone, one round of 12,000 events, 15 s of the paced ones:
 
                                               ours        requests.Session
     deliveries a CPU second, end to end       6,098       1,142             5.3 times less CPU, target 5
-    event -> wire at 500/s, p50 and p99       14, 41 ms   not measured      target 50; 39 to 56 ms in four more runs
+    event -> wire at 500/s, p50 and p99       14, 41 ms   not measured      target 50; two more runs: 39 and 55 ms
     10,000 endpoints, 1,000 of them dead      p50 18, p99 73, longest 116 ms at 540 deliveries/s, every living one gets
                                               everything; notices of troubles are counted apart (none fell into it)
 
