@@ -16,6 +16,7 @@ from services.console.domain.live import Live, SeenAgent, SeenCall
 from services.console.domain.own_desk import MOST_COLLEAGUES, colleagues_of, desk_of, glance
 from services.shared.access import Action, Role
 from services.shared.chassis.description import Model
+from services.shared.chassis.event_stream import EVENT_STREAM, event_stream
 from services.shared.chassis.problems import problem
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.shared.json_schema import Schema, mapping, sequence
@@ -24,7 +25,6 @@ LOOK_SECONDS: Final = 0.2
 BEAT_SECONDS: Final = 15.0
 """A comment line so often keeps proxies from ending a silent stream, and finds browsers that are gone."""
 MOST_STREAMS: Final = 5_000
-STREAM: Final = "text/event-stream"
 _TEXT: Final[Schema] = {"type": "string"}
 _AGENT: Final = record("OwnAgent", SeenAgent, agent_id=_TEXT, name=_TEXT)
 _CALL: Final = record("OwnCall", SeenCall, call_id=_TEXT, line_label=_TEXT)
@@ -76,7 +76,7 @@ def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag
         return json_answer({"colleagues": colleagues_of(company(tenant_id, agent_id), agent_id, live)})
 
     @routes.get("/v1/tenants/<tenant_id>/agents/<agent_id>/desk/stream")
-    @described("The same, again whenever it changes.", Action.ACT_FOR_AGENT, STREAM, fails=frozenset({404, 503}))
+    @described("The same, again whenever it changes.", Action.ACT_FOR_AGENT, EVENT_STREAM, fails=frozenset({404, 503}))
     def stream(tenant_id: str, agent_id: str) -> Response:
         company(tenant_id, agent_id)
         if streams[0] >= MOST_STREAMS:
@@ -89,7 +89,7 @@ def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag
             finally:
                 streams[0] -= 1
 
-        return Response(frames(), mimetype=STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        return event_stream(frames())
 
     return routes
 

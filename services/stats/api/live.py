@@ -2,6 +2,7 @@ from flask import Blueprint, Response
 from gevent.event import Event as Flag
 
 from services.shared.access import EVERY_TENANT, Action
+from services.shared.chassis.event_stream import event_stream
 from services.shared.chassis.problems import problem
 from services.stats.api.admission import Admission
 from services.stats.api.calls import json_answer
@@ -35,8 +36,6 @@ def live_routes(admission: Admission, board: Board, feed: Feed, stopping: Flag) 
             answer = problem(503, "too-many-streams", f"{error}.")
             answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
             return answer
-        # A proxy that collects an answer before it passes it on would hold back every number.
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return Response(frames, mimetype="text/event-stream", headers=headers)
+        return event_stream(frames)
 
     return api

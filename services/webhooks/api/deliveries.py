@@ -14,6 +14,7 @@ from services.shared.bus.errors import BusUnavailable
 from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.description import described
+from services.shared.chassis.event_stream import EVENT_STREAM, event_stream
 from services.shared.chassis.problems import problem
 from services.webhooks import metrics
 from services.webhooks.api.answers import json_answer, number_argument, text_argument
@@ -74,16 +75,14 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
         return json_answer(answer)
 
     @api.get("/stream")
-    @described("Follow the log.", Action.READ_CALLS, "text/event-stream", query=SEARCH, fails=AWAY)
+    @described("Follow the log.", Action.READ_CALLS, EVENT_STREAM, query=SEARCH, fails=AWAY)
     def stream() -> Response:
         tenant_id, search = admission.tenant(Action.READ_CALLS), _search()
         if following.count >= MOST_STREAMS:
             answer = problem(503, "too-many-streams", "Too many browsers follow the log; it can be asked for instead.")
             answer.headers["Retry-After"] = "10"
             return answer
-        frames = following.frames(tenant_id, search, stopping)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return Response(frames, mimetype="text/event-stream", headers=headers)
+        return event_stream(following.frames(tenant_id, search, stopping))
 
     @api.get("/<delivery_id>")
     @described("Show a delivery with its tries.", Action.READ_CALLS, DELIVERY, fails=AWAY | {404})
