@@ -1,9 +1,13 @@
 # Everything that a person types. `make` alone lists it.
 PYTHON := .venv/bin/python
 UV := .venv/bin/uv
+# What says in one place what another place says too, and takes seconds to compare.
+TABLES := tests/unit/local/test_capacity.py tests/unit/pages tests/unit/console/test_translation.py \
+	tests/unit/webhooks/test_troubles.py tests/unit/webhooks/test_examples.py tests/contract/test_topics.py \
+	tests/contract/test_catalogue.py tests/contract/test_events_are_told.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check lint types contracts proto lock bench bench-browser bench-esl bench-latency bench-listener bench-recorder bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
+.PHONY: help install dashboards models deploy-check deploy-schema up down status demo chaos test check tables lint types contracts proto lock bench bench-browser bench-esl bench-latency bench-listener bench-recorder bench-router bench-stats bench-transcribe bench-webhooks simulation drill images
 
 help: ## List what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -58,6 +62,10 @@ contracts: install
 	@cd proto && ../.venv/bin/buf breaking --against '../.git#branch=main,subdir=proto'
 	@$(PYTHON) proto/generate.py --check
 	@$(PYTHON) -m deploy.tools.schema --check
+	@$(PYTHON) -m deploy.tools.measured
+
+tables: install
+	@$(PYTHON) -m pytest -q $(TABLES)
 
 deploy-check: install ## Check the chart: helm, schemas, policies, rules, settings (also part of `make test`)
 	@$(PYTHON) -m deploy.tools.programs
@@ -70,7 +78,7 @@ dashboards: install ## Write the Grafana dashboards of the chart anew from deplo
 deploy-schema: install ## Write what the chart holds of others anew: values.schema.json, topics
 	@$(PYTHON) -m deploy.tools.schema
 
-check: lint types contracts test ## Run what continuous integration runs
+check: tables lint types contracts test ## Run what continuous integration runs
 
 proto: install ## Write the generated code and the AsyncAPI document anew
 	@$(PYTHON) proto/generate.py

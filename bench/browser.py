@@ -10,9 +10,7 @@ that asks each second, as wallboards without a stream do; the limit is the wait 
 
 import itertools
 import json
-import os
 import random
-import shutil
 import statistics
 import sys
 import tempfile
@@ -29,7 +27,7 @@ from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted
 from services.stats.feed import COALESCE_SECONDS
-from tests.integration.stats.conftest import Eye
+from tests.browser.eye import Eye, chromium
 from tests.unit.stats.events import LINE, TENANT, event
 
 EVENTS = 300
@@ -83,14 +81,13 @@ def rows(who: str, found: list[float]) -> list[Row]:
 
 def main() -> int:
     """Measure and report."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "google-chrome")
-    chromium = next((found for name in names if name and (found := shutil.which(name))), None)
-    if chromium is None:
+    if chromium() is None:
         sys.stderr.write("There is no Chromium. On a Debian: apt-get install chromium\n")
         return 2
     with tempfile.TemporaryDirectory() as name, stack(Path(name)) as (layout, _parts):
         polled: Seen = []
-        stopping, eye = threading.Event(), Eye(chromium, Path(name))
+        stopping, eye = threading.Event(), Eye()
+        eye.begin(Path(name))
         eye.do("open", url=layout.url("stats", f"/login?token={ADMIN_TOKEN}&tenant={TENANT}"))
         eye.do("see", selector="#contact[data-state=live]", ms=LOOK_MS)
         eye.do("collect")

@@ -47,6 +47,7 @@ from bench.esl.measure import HEADERS
 from bench.report import Row, Target, show, write
 from services.listener.domain.headers import EVENTS, SUBCLASSES
 from services.shared.bus.topics import INPUTS
+from services.shared.testing.ports import free_port
 
 OURS, STOCK = "ringmaster listener", "greenswitch + kafka-python"
 LINES = ("1000", "1100", "1200", "85072")
@@ -212,7 +213,8 @@ def _resident_mb() -> float:
 
 def run_ours(port: int, bootstrap: str, events: int) -> None:
     """Run the listener as it runs in production, without its web server."""
-    from services.listener.adapters.bus import KafkaBus  # noqa: PLC0415 - only in its own process
+    from services.listener.adapters import pump  # noqa: PLC0415 - only in its own process
+    from services.listener.adapters.bus import KafkaBus  # noqa: PLC0415
     from services.listener.bootstrap import build  # noqa: PLC0415
     from services.listener.domain.directory import TenantEntry  # noqa: PLC0415
     from services.listener.settings import Settings  # noqa: PLC0415
@@ -221,6 +223,8 @@ def run_ours(port: int, bootstrap: str, events: int) -> None:
     from services.shared.chassis.supervisor import Supervisor  # noqa: PLC0415
 
     configure_logs("bench")
+    # The replay begins with the subscription, quicker than any switch: 0.4 s of it would be more than may be unread.
+    pump.LAG_SECONDS = 0.0
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings("bench", "ClueCon", bootstrap, Path(folder), "/usr/freeswitch/recordings", esl_port=port)
         listener = build(settings, KafkaBus(bootstrap, "bench-listener"), Supervisor(), Clock())
@@ -290,9 +294,9 @@ def broker() -> Iterator[str]:
         return
     kafka.ensure_jars()
     with tempfile.TemporaryDirectory() as name:
-        port = _free_port()
+        port = free_port()
         log = Path(name, "broker.log").open("wb")  # noqa: SIM115 - closed with the broker
-        process = subprocess.Popen(kafka.prepare(Path(name), port, _free_port()), stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(kafka.prepare(Path(name), port, free_port()), stdout=log, stderr=subprocess.STDOUT)
         try:
             _wait_for(port)
             ensure_topics(f"127.0.0.1:{port}", definitions())
@@ -301,12 +305,6 @@ def broker() -> Iterator[str]:
             process.terminate()
             process.wait(20)
             log.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

@@ -9,7 +9,7 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from services.router.domain import matching, waiting
@@ -27,6 +27,7 @@ PROFILES = 300
 SKILLS = 40
 QUEUES_OF_AGENT = 3
 START_MS = 1_700_000_000_000
+AT_ONCE = 500
 
 
 def entries_an_agent(agents: int) -> float:
@@ -139,10 +140,10 @@ def agent_freed(agents: int, decisions: int) -> Measured:
     floor = Floor(agents)
     for _ in range(agents):
         floor.join(floor.caller())
-    turns = [(floor.agents[number % agents], floor.caller()) for number in range(agents + decisions)]
+    newcomers: list[Call] = []
 
     def decide(number: int) -> None:
-        agent, newcomer = turns[number]
+        agent, newcomer = floor.agents[number % agents], newcomers[number % AT_ONCE]
         floor.rest(agent)
         following = matching.next_caller(floor.state, agent)
         if following is None:
@@ -154,7 +155,7 @@ def agent_freed(agents: int, decisions: int) -> Measured:
         floor.leave(call)
         floor.join(newcomer)
 
-    return _time(decide, agents, decisions)
+    return _time(decide, lambda: _renew(newcomers, floor), agents, decisions)
 
 
 def caller_joins(agents: int, decisions: int) -> Measured:
@@ -162,27 +163,26 @@ def caller_joins(agents: int, decisions: int) -> Measured:
     floor = Floor(agents)
     for agent in floor.agents:
         floor.free(agent)
-    callers = [floor.caller() for _ in range(agents + decisions)]
+    callers: list[Call] = []
 
     def decide(number: int) -> None:
-        call = callers[number]
+        call = callers[number % AT_ONCE]
         chosen = matching.choose(floor.state, floor.state.indexes[call.queue_id], call)
         agent = floor.state.agents[chosen[0][2]]
         floor.take(agent)
         floor.free(agent)
 
-    return _time(decide, agents, decisions)
+    return _time(decide, lambda: _renew(callers, floor), agents, decisions)
 
 
 def scan_agent_freed(agents: int, decisions: int) -> Measured:
     """Measure the same as `agent_freed` by a matcher that looks at every waiting caller."""
     floor = Floor(agents)
-    callers = [floor.caller() for _ in range(agents)]
+    callers, newcomers = [floor.caller() for _ in range(agents)], list[Call]()
     places = {name: {place.queue_id for place in found} for name, found in floor.configuration.places.items()}
-    turns = [(floor.agents[number % agents], floor.caller()) for number in range(decisions)]
 
     def decide(number: int) -> None:
-        agent, newcomer = turns[number]
+        agent, newcomer = floor.agents[number % agents], newcomers[number % AT_ONCE]
         best = None
         for call in callers:
             if call.queue_id in places[agent.agent_id] and _knows(floor, agent, call):
@@ -193,7 +193,7 @@ def scan_agent_freed(agents: int, decisions: int) -> Measured:
             callers.remove(best)
             callers.append(newcomer)
 
-    return _time(decide, 0, decisions)
+    return _time(decide, lambda: _renew(newcomers, floor), 0, decisions)
 
 
 def scan_caller_joins(agents: int, decisions: int) -> Measured:
@@ -201,10 +201,10 @@ def scan_caller_joins(agents: int, decisions: int) -> Measured:
     floor = Floor(agents)
     idle = list(floor.agents)
     places = {name: {place.queue_id for place in found} for name, found in floor.configuration.places.items()}
-    callers = [floor.caller() for _ in range(decisions)]
+    callers: list[Call] = []
 
     def decide(number: int) -> None:
-        call = callers[number]
+        call = callers[number % AT_ONCE]
         best = None
         for agent in idle:
             may = call.queue_id in places[agent.agent_id] and _knows(floor, agent, call)
@@ -213,7 +213,7 @@ def scan_caller_joins(agents: int, decisions: int) -> Measured:
         if best is not None:
             best.last_call_ended_ms = START_MS + number
 
-    return _time(decide, 0, decisions)
+    return _time(decide, lambda: _renew(callers, floor), 0, decisions)
 
 
 def _knows(floor: Floor, agent: Agent, call: Call) -> bool:
@@ -222,26 +222,41 @@ def _knows(floor: Floor, agent: Agent, call: Call) -> bool:
     return all(skills.get(skill, 0) >= least for skill, least in plan.rings[0][1].items())
 
 
-def _time(decide: Callable[[int], None], unmeasured: int, decisions: int) -> Measured:
+def _renew(callers: list[Call], floor: Floor) -> None:
+    callers[:] = [floor.caller() for _ in range(AT_ONCE)]
+
+
+def _time(decide: Callable[[int], None], renew: Callable[[], None], unmeasured: int, decisions: int) -> Measured:
     """Time decisions in this process's CPU time: others on the machine take turns with it.
 
     So many unmeasured ones come first that every agent is known to its queues, as after a day's first calls. Half of
-    the rest is timed as a whole, for the rate; half one by one, which costs more, for the quantiles.
+    the rest is timed as a whole, for the rate; half one by one, which costs more, for the quantiles. New callers are
+    made AT_ONCE at a time beside the timing: the router makes a call shortly before it matches it, and a hundred
+    thousand made before would each have to be fetched from memory.
     """
-    for number in range(unmeasured):
-        decide(number)
+    clock, middle, end = time.thread_time, unmeasured + decisions // 2, unmeasured + decisions
+
+    def blocks(first: int, last: int) -> Iterator[range]:
+        for start in range(first, last, AT_ONCE):
+            renew()
+            yield range(start, min(start + AT_ONCE, last))
+
+    for numbers in blocks(0, unmeasured):
+        for number in numbers:
+            decide(number)
     gc.collect()
     gc.freeze()  # as the router does after its start
-    middle = unmeasured + decisions // 2
-    began = time.process_time()
-    for number in range(unmeasured, middle):
-        decide(number)
-    rate = (middle - unmeasured) / (time.process_time() - began)
-    took = []
-    clock = time.thread_time
-    for number in range(middle, unmeasured + decisions):
+    seconds, took = 0.0, []
+    for numbers in blocks(unmeasured, middle):
         began = clock()
-        decide(number)
-        took.append(clock() - began)
+        for number in numbers:
+            decide(number)
+        seconds += clock() - began
+    for numbers in blocks(middle, end):
+        for number in numbers:
+            began = clock()
+            decide(number)
+            took.append(clock() - began)
     ordered = sorted(took)
+    rate = (middle - unmeasured) / seconds
     return Measured(rate, statistics.median(ordered) * 1e6, ordered[int(len(ordered) * 0.99)] * 1e6)

@@ -57,7 +57,8 @@ from services.recorder.ports import World
 from services.recorder.scan import Scanner
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
-from tests.integration.recorder.conftest import free_ports, listens
+from services.shared.testing.ports import free_port
+from tests.integration.recorder.conftest import listens
 from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryDocuments, MemoryStore, OnePolicy
 from tests.unit.recorder.sounds import wav
 from tests.unit.recorder.test_finding import settings
@@ -109,7 +110,7 @@ def stores(folder: Path) -> Iterator[tuple[ObjectStore, RecordingDocuments]]:
         encoding="utf-8",
     )
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = free_ports(2 * len(options) + 2)
+    ports = [free_port() for _ in range(2 * len(options) + 2)]
     weed = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
     weed += ["-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}", "-webdav=false", "-admin.ui=false"]
     weed += ["-s3.port.lance=0", f"-s3.port.iceberg={ports[-2]}"]

@@ -22,13 +22,13 @@ OPUS_LEG: Final = 4.0
 INPUTS_A_CALL: Final = 23.3
 EVENTS_A_CALL: Final = 23.1
 """Both counted in the log of a demo: 333 calls with menus, callbacks and agents at work, 7,757 inputs, 7,708 events."""
-ROUTER_INPUTS_A_CORE: Final = 39_200.0
+ROUTER_INPUTS_A_CORE: Final = 41_800.0
 """bench/router.py: whole decisions, the pure core, the least of its sizes."""
 ROUTER_SHELL_SHARE: Final = 0.06
 """Of the pure core's rate, with the broker's client around it: 40 offers/s of 18 inputs take 30 % (bench/latency)."""
 LISTENER_FACTS_A_CORE: Final = 35_859.0
 """bench/listener.py: socket to acknowledged."""
-WEBHOOKS_A_CORE: Final = 6_098.0
+WEBHOOKS_A_CORE: Final = 6_969.0
 """bench/webhooks: consume, match, sign, send, log."""
 STATS_EVENTS_A_CORE: Final = 16_700.0
 """bench/stats/saturation.py: live numbers and documents, with the true broker and store."""

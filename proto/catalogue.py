@@ -46,6 +46,19 @@ their events of a call have no number, and derived ids alone.
 A webhook's `webhook-id` is `<event_id>.<endpoint>`: keep it, and whatever comes twice is known. Fields and values are
 added in time, none is taken away or changes its meaning: pass over what you don't know. Whole numbers of 64 bits are
 texts, unset texts are empty, unset moments and parts are not there.
+
+## What only webhooks get
+
+`endpoint.ping` is a test that somebody asked for. `endpoint.failing`, `endpoint.recovered`, `endpoint.disabled` and
+`endpoint.gone` tell a company's other endpoints how one of them is: `data` holds its `endpoint_id`, the moment `since`
+that trouble began, `last_error` (what its last try met) and, where it is closed, `reason`; both hold a `code`, the
+sentence in `en` and `uk`, and in `do` what helps. They are neither on `ringmaster.calls` nor in a feed.
+
+An example is an event that never happened, sent from the page or by `POST /v1/endpoints/{id}/example` for a trial:
+signed and in the form of its type below. Its `webhook-id`, `event_id` and `call_id` begin with `example-`, it has the
+header `webhook-example: true` and, where no template says what the body holds, `"example": true` beside `type`.
+
+## All events
 """
 
 

@@ -1,9 +1,9 @@
 """Runs every test in groups, three side by side: most tests wait for something, so one after the other idles cores.
 
-`make test`, or `python -m tests.lanes`. A group is one pytest run; whoever is free takes the next, the longest first,
-so that all end together. Groups that start whole stacks and measure them run one at a time. Each group writes
-build/tests/<group>.txt, which is printed when it has ended, and <group>.xml with every test's seconds.
-The status is not zero when a group's is not.
+`make test`, or `python -m tests.lanes`; TEST_LANES says how many side by side. A group is one pytest run; who is free
+takes the next, long ones first, so that all end together. Groups that start whole stacks and measure them run one at a
+time. Each group writes build/tests/<group>.txt, which is printed when it has ended, and <group>.xml with every test's
+seconds. The status is not zero when a group's is not.
 """
 
 import os
@@ -20,26 +20,26 @@ from local.broker.kafka import FIRST_COMPILER
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "build" / "tests"
-LANES = 3
+LANES = int(os.environ.get("TEST_LANES", "3"))
 PROGRESS_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 # Tests' brokers live a minute or two.
 BROKERS = {"RINGMASTER_BROKER_COMPILER": FIRST_COMPILER}
 REST = "rest"
-# In the order in which they are begun: the longest first.
+# In the order in which they are begun: long ones first, so that short ones fill what is left.
 STACKS = {
     "demo": ["tests/e2e/test_demo.py"],
     "failover": ["tests/e2e/test_failover.py", "tests/e2e/test_drill.py"],
     "calls": ["tests/e2e/test_call_control.py", "tests/e2e/test_callbacks.py"],
 }
 PARTS = {
-    "recorder": ["tests/integration/recorder"],
+    "webhooks": ["tests/integration/webhooks", "tests/integration/outbound"],
     "unit": ["tests/unit", "tests/fuzz"],
     "faults": ["tests/e2e", "tests/integration/listener", "tests/integration/esl"],
-    "webhooks": ["tests/integration/webhooks", "tests/integration/outbound"],
-    "stats": ["tests/integration/stats"],
     "operation": ["tests/deploy", "tests/integration/deploy", "tests/integration/cli", "tests/integration/console"],
+    "recorder": ["tests/integration/recorder"],
     "switch": ["tests/switch"],
+    "stats": ["tests/integration/stats"],
     REST: ["tests"],
 }
 """A folder stands for what no longer path of another group names: nothing is forgotten, nothing runs twice."""

@@ -25,6 +25,7 @@ from threading import Thread
 from urllib.parse import unquote
 
 from bench.report import Row, show
+from services.shared.testing.ports import free_port
 
 WHO = "mod_callcenter"
 AGENTS, WAITING, CALLS_A_SECOND = 100, 50, 10
@@ -131,9 +132,7 @@ class Hall:
 @contextmanager
 def running(freeswitch: str) -> Iterator[int]:
     """Run a FreeSWITCH with one queue; gives its event socket's port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         modules = "".join(f'<load module="mod_{name}"/>' for name in _MODULES)
         text = _CONFIGURATION.format(modules=modules, port=port)

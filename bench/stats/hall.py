@@ -61,7 +61,7 @@ def columns_of(folder: Path, calls: int) -> Columns:
     found = columns._cursor(TENANT).execute("select count(*) from calls").fetchone()  # noqa: SLF001 - as no service would
     if found == (calls,):
         return columns
-    columns.clear(TENANT)
+    columns.clear(TENANT, "")
     columns.close()
     room = shutil.disk_usage(folder).free
     wanted = 3 * BYTES_A_CALL * calls

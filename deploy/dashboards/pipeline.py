@@ -137,9 +137,11 @@ BOARD = Board(
                     "Live pages",
                     "Open streams; readers who did not read.",
                     (
-                        Query("sum(ringmaster_stats_streams)", "streams"),
-                        Query(rate("ringmaster_stats_slow_readers_total"), "slow readers a second"),
-                        Query(rate("ringmaster_stats_streams_refused_total"), "refused a second"),
+                        Query("sum(ringmaster_stats_streams)", "live numbers"),
+                        Query("sum(ringmaster_console_streams)", "agents' desks"),
+                        Query("sum(ringmaster_webhooks_streams_count)", "delivery logs"),
+                        Query(rate('{__name__=~"ringmaster_.+_slow_readers_total"}'), "slow readers a second"),
+                        Query(rate('{__name__=~"ringmaster_.+_streams_refused_total"}'), "refused a second"),
                     ),
                 ),
                 Graph(

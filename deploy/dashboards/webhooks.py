@@ -90,9 +90,10 @@ BOARD = Board(
                 ),
                 Graph(
                     "Put off",
-                    "Diverted: the endpoint's queue was full. Spared: it rests. Behind: in the order of its call.",
+                    "Overflowed: the queue was full. Diverted: it stayed so. Spared: it rests. Behind: in order.",
                     (
                         Query(_seldom("ringmaster_webhooks_diverted_total", "tenant"), "diverted {{tenant}}"),
+                        Query(_seldom("ringmaster_webhooks_overflowed_total", "tenant"), "overflowed {{tenant}}"),
                         Query(_seldom("ringmaster_webhooks_spared_total", "tenant"), "spared {{tenant}}"),
                         Query(_seldom("ringmaster_webhooks_behind_total", "tenant"), "behind {{tenant}}"),
                     ),

@@ -17,6 +17,9 @@ FORMAT_SECONDS = 60
 # Java's second compiler makes a broker faster, and takes half a core for its first 40 seconds: not worth it to one that
 # lives a minute. RINGMASTER_BROKER_COMPILER=1 leaves it out.
 FIRST_COMPILER, BOTH_COMPILERS = "1", "4"
+# A node looks for records that are too old half a minute after its start, and again each five minutes. Those of tests
+# are of any day: one that is busy for half a minute would find them gone.
+NOT_TODAY = "log.initial.task.delay.ms=86400000\n"
 
 
 class BrokerMissing(Exception):
@@ -80,15 +83,17 @@ def _fetch_jars() -> None:
     partial.rename(JARS)
 
 
-def prepare(folder: Path, port: int, controller_port: int) -> list[str]:
-    """Write the node's configuration and format its folder once; return the command that starts it."""
+def prepare(folder: Path, port: int, controller_port: int, *, forgets: bool = True) -> list[str]:
+    """Write the node's configuration and format its folder once; return the command that starts it.
+
+    One that never forgets keeps also records whose time has passed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     properties = folder / "server.properties"
     template = Template((HERE / "server.properties.template").read_text(encoding="utf-8"))
-    properties.write_text(
-        template.substitute(port=port, controller_port=controller_port, folder=data), encoding="utf-8"
-    )
+    text = template.substitute(port=port, controller_port=controller_port, folder=data)
+    properties.write_text(text if forgets else text + NOT_TODAY, encoding="utf-8")
     if not (data / "meta.properties").exists():
         arguments = ["format", "-t", CLUSTER_ID, "-c", str(properties)]
         subprocess.run(

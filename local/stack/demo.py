@@ -27,7 +27,7 @@ DEFAULT_MINUTES = 60.0
 DEFAULT_SPEED = 20.0
 # After the last caller is gone, uploads and deliveries get this long (wall seconds) to settle.
 SETTLE_SECONDS = 120.0
-POLL_SECONDS = 1.0
+POLL_SECONDS, COMPARE_SECONDS = 1.0, 2.0
 # Own ports, so that a demo can run beside `make up`.
 PORTS_ABOVE = 40
 
@@ -144,7 +144,7 @@ def settle(layout: Layout, say: Say, compare: Callable[[Layout], list[Row]]) -> 
                 return rows
             left = (f"{row.what} {row.found}/{row.expected}" for row in rows if not row.balances)
             say("  waiting for: " + ", ".join(left))
-        time.sleep(5)
+        time.sleep(COMPARE_SECONDS)
 
 
 def compared(layout: Layout) -> list[Row]:

@@ -53,10 +53,14 @@ class Stop:
 
 
 def play(say: Say) -> int:
-    """Run it: DRILL_CALLS a second (20), DRILL_SERVICES (all), DRILL_WARM_UP seconds. Returns 0 when all holds."""
+    """Run it: DRILL_CALLS a second (20), DRILL_SERVICES (all). Returns 0 when all holds.
+
+    DRILL_WARM_UP and DRILL_BETWEEN are the seconds before the first service and behind each.
+    """
     calls = float(os.environ.get("DRILL_CALLS", "20"))
     names = os.environ.get("DRILL_SERVICES", ",".join((*SERVICES, SECOND_ROUTER))).split(",")
     warm_up = float(os.environ.get("DRILL_WARM_UP", WARM_UP_SECONDS))
+    between = float(os.environ.get("DRILL_BETWEEN", BETWEEN_SECONDS))
     base = Layout.from_environment("drill")
     layout = Layout(base.folder, base.base_port + PORTS_ABOVE)
     shutil.rmtree(layout.folder, ignore_errors=True)
@@ -67,8 +71,10 @@ def play(say: Say) -> int:
         stack.start()
         stack.add(_second_router(stack))
         time.sleep(warm_up)
-        stops = [_stop_and_start(stack, name, say) for name in names]
-        time.sleep(BETWEEN_SECONDS)
+        stops = []
+        for name in names:
+            stops.append(_stop_and_start(stack, name, say))
+            time.sleep(between)
         post(layout.url("switch", "/drain"), {})
         _wait_until_drained(stack)
         rows = settle(layout, say, _compared)
@@ -112,7 +118,6 @@ def _stop_and_start(stack: Stack, name: str, say: Say) -> Stop:
         round(time.monotonic() - stopped, 2),
     )
     say(f"  {name:<9} stopped in {found.stop_seconds:.2f} s, back after {found.back_seconds:.2f} s")
-    time.sleep(BETWEEN_SECONDS)
     return found
 
 

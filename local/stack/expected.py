@@ -1,3 +1,4 @@
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_INBOUND
 
 QUIET_SECONDS = 1.0
 BROKER_SECONDS = 60.0
+NOBODY_TOOK_IT = "DESTINATION_OUT_OF_ORDER"
+NUMBER = re.compile(r"\+?[0-9]{5,17}")
 Told = list[tuple[str, Event]]
 """The events of one tenant with their types, each once, in the order of the log."""
 
@@ -28,6 +31,8 @@ class Due:
     deliveries: int
     fed: int
     found_in_feeds: int
+    unreached: frozenset[str] = frozenset()
+    """Calls to customers that are told as failed because nobody took the order to dial: broker or routers were away."""
 
 
 def due_now(layout: Layout) -> Due:
@@ -46,7 +51,13 @@ def due_now(layout: Layout) -> Due:
     ]
     fed = sum(_wants(channel, kind) for document, channel in feeds for kind, _ in events[document["tenant_id"]])
     held = sum(_distinct(layout, document["tenant_id"]) for document, _ in feeds)
-    return Due(deliveries, fed, held)
+    unreached = {
+        event.call_id
+        for told in events.values()
+        for kind, event in told
+        if kind == "callback.failed" and event.callback_failed.cause == NOBODY_TOOK_IT
+    }
+    return Due(deliveries, fed, held, frozenset(unreached))
 
 
 def _wanted(document: dict[str, Any], told: Told) -> int:
@@ -84,7 +95,9 @@ def _key(per: str, event: Event) -> str:
     body = getattr(event, event.WhichOneof("body") or "")
     if per == "agent":
         return str(body.agent_id)
-    return str(body.caller.number) if body.direction == DIRECTION_INBOUND else ""
+    if body.direction != DIRECTION_INBOUND or not NUMBER.fullmatch(body.caller.number):
+        return ""  # whoever withholds the number is nobody whose calls could be counted
+    return str(body.caller.number)
 
 
 def _distinct(layout: Layout, tenant_id: str) -> int:

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.shared.chassis.watch import Away, ask_broker
+
 # More than a service takes at most: ten to end its work, two to say so, one to be killed (services/shared/chassis).
 STOP_SECONDS = 15.0
 LAST_LINES = 12
@@ -65,7 +67,7 @@ class Part:
     ready: Callable[[], bool]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    ready_seconds: float = 60.0
+    ready_seconds: float = 120.0
     gives_way: bool = False
     """No caller waits for it: on a busy machine the way from an event to its command goes first."""
     process: "subprocess.Popen[bytes] | None" = None
@@ -148,6 +150,15 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def takes_requests(broker: str) -> bool:
+    """Whether a broker `host:port` not only listens: its first answers take a busy machine seconds."""
+    try:
+        ask_broker(broker)
+    except Away:
+        return False
+    return True
 
 
 def answers(url: str) -> bool:

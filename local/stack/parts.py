@@ -2,13 +2,14 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from local.broker import fallback, kafka
 from local.stack import real_switch
 from local.stack.layout import ROOT, Layout, kafka_cluster
-from local.stack.part import Part, answers, listens
+from local.stack.part import Part, answers, listens, takes_requests
 from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
 from services.recorder.adapters.engines import embedded
 
@@ -129,7 +130,7 @@ def _broker(layout: Layout) -> Part:
     except kafka.BrokerMissing as missing:
         command = fallback.prepare(layout.path("broker-fallback"), port)
         sys.stdout.write(f"{missing} {fallback.WEAKER}\n")
-    return Part("broker", command, lambda: listens(port), layout.path("logs", "broker.log"))
+    return Part("broker", command, partial(takes_requests, layout.address("kafka")), layout.path("logs", "broker.log"))
 
 
 def _documents(layout: Layout) -> Part:

@@ -62,9 +62,11 @@ def run_private_commands(leg: Leg) -> Steps:
 def _run_command(leg: Leg, command: PrivateCommand) -> Steps:
     state = leg.state
     if command.lead_seconds:
+        leg.leading = command
         yield command.lead_seconds
-        if leg.state != state:
+        if leg.state != state or leg.leading is not command:
             return
+        leg.leading = None
     was_locked, leg.event_locked = leg.event_locked, command.lock
     loops = 1 if command.loops is None else command.loops
     done = 0

@@ -122,6 +122,7 @@ class Leg:
         "hold_spans",
         "hung_up_holding",
         "is_bridge_originator",
+        "leading",
         "media_bugs",
         "muted",
         "name",
@@ -163,6 +164,8 @@ class Leg:
         self.strand: Strand | None = None
         self.far_end: FarEnd = SilentPhone()
         self.private_commands: deque[PrivateCommand] = deque()
+        self.leading: PrivateCommand | None = None
+        """The broadcast that is about to begin: taken from the queue, and waiting for its lead."""
         self.event_locked = False
         self.digits: deque[str] = deque()
         self.digits_dialed = ""

@@ -15,6 +15,7 @@ Extension = list[tuple[str, str]]
 
 CONTEXT = "ringmaster"
 FALLBACK = "fallback"
+AFTER_TALK = "after_talk"
 _PLAIN_CALLER = re.compile(r"\+?[0-9]{1,20}").fullmatch
 
 
@@ -40,7 +41,9 @@ class Dialplan:
             return _inline(number)
         if number == FALLBACK:
             leg.switch.note_fallback(leg)
-            return self._fallback()
+            return self._fallback(leg.uuid)
+        if number == AFTER_TALK:
+            return self._after_talk(leg)
         if number in self.extensions:
             return list(self.extensions[number])
         if number in self.lines:
@@ -48,22 +51,34 @@ class Dialplan:
         return [("hangup", "UNALLOCATED_NUMBER")]
 
     def _hand_over(self, leg: Leg, line: str) -> Extension:
-        task = f"sched_api(+{self.fallback_seconds} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
         caller = leg.profile.caller_id_number
         notes = [("set", f"ringmaster_caller={caller}")] if _PLAIN_CALLER(caller) else []
         return [
             *notes,
             ("set", "playback_terminators=none"),
             ("export", f"ringmaster_line=+{line.removeprefix('+')}"),
-            ("set", f"ringmaster_fallback=${{{task}}}"),
+            self._guard(leg),
             ("park", ""),
         ]
 
-    def _fallback(self) -> Extension:
-        fell_back = ("set", "ringmaster_fell_back=true")
+    def _after_talk(self, leg: Leg) -> Extension:
+        guard = [] if leg.variables.get("ringmaster_leased") == "true" else [self._guard(leg)]
+        return [*guard, ("park", "")]
+
+    def _guard(self, leg: Leg) -> tuple[str, str]:
+        task = f"sched_api(+{self.fallback_seconds} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
+        return "set", f"ringmaster_fallback=${{{task}}}"
+
+    def _fallback(self, uuid: str) -> Extension:
+        taken = [
+            ("set", "ringmaster_fell_back=true"),
+            ("set", f"ringmaster_fallback=${{sched_del({uuid})}}"),
+        ]
         if self.fallback_number:
-            return [fell_back, ("set", "hangup_after_bridge=true"), ("bridge", self.fallback_number), ("hangup", "")]
-        return [fell_back, ("answer", ""), ("playback", self.apology), ("hangup", "NORMAL_TEMPORARY_FAILURE")]
+            after = [("set", "hangup_after_bridge=true"), ("set", "park_after_bridge=false")]
+            after += [("unset", "transfer_after_bridge")]
+            return [*taken, *after, ("bridge", self.fallback_number), ("hangup", "")]
+        return [*taken, ("answer", ""), ("playback", self.apology), ("hangup", "NORMAL_TEMPORARY_FAILURE")]
 
 
 def _inline(text: str) -> Extension:

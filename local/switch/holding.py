@@ -55,6 +55,8 @@ def _stop_music(other: Leg) -> None:
         other.break_playback = True
         other.wake()
         return
+    if other.leading is not None and other.leading.loops == -1:
+        other.leading = None
     waiting = [command for command in other.private_commands if command.loops != -1]
     other.private_commands.clear()
     other.private_commands.extend(waiting)

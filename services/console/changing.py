@@ -16,7 +16,7 @@ from services.console.domain.rule_schema import CHANNEL_KINDS
 from services.console.domain.schema import EVENT_FAMILIES, EVENT_TYPES
 from services.console.domain.validation import BadDocument
 from services.console.store import StoreUnavailable, Version, VersionTaken
-from services.console.tenancy import NoSuchVersion, Tenancy
+from services.console.tenancy import TRIES, NoSuchVersion, Tenancy
 from services.shared.access import Action, Principal, Role
 from services.shared.bus.errors import BusError
 from services.shared.bus.ports import Reader, Sender
@@ -33,8 +33,6 @@ PAUSE_SECONDS: Final = 1.0
 ACKNOWLEDGED_SECONDS: Final = 10.0
 MOST_BYTES: Final = 64 * 1024
 """So long the words of one part may be: more than the schema lets any be."""
-TRIES: Final = 5
-"""So often a change is put upon what somebody else has applied at the same moment."""
 _PARTS: Final = {doc.DOCUMENT_PART_RULE: "rules", doc.DOCUMENT_PART_WEBHOOK: "webhooks"}
 RIGHTS: Final = {"rules": Action.CHANGE_RULES, "webhooks": Action.CHANGE_DOCUMENT}
 """Where a company's data goes is for who may change all of its document; what is done with it, for supervisors too."""
@@ -141,7 +139,7 @@ class DocumentDesk:
             changes = self._tenancy.diff(document)
             if wish.is_preview:
                 return _told(head, changes)
-            applied = self._tenancy.apply(document, request.actor, request.request_id)
+            applied = self._tenancy.apply(document, request.actor, request.request_id, upon=head.number)
         except BadDocument as error:
             raise _faulty(error.faults, place_of(document, part, wish.part_id)) from error
         return _told(applied.version, changes, is_published=applied.is_published)

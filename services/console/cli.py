@@ -21,7 +21,7 @@ from services.console.domain.yaml_text import MAX_BYTES
 from services.console.publishing import Publisher
 from services.console.settings import StoreSettings
 from services.console.store import StoreUnavailable, VersionTaken
-from services.console.tenancy import Applied, ChangedOnThePage, NoSuchVersion, Tenancy
+from services.console.tenancy import Applied, ChangedOnThePage, Filed, NoSuchVersion, Tenancy
 from services.shared.bus.errors import BusError
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import partition_of
@@ -110,7 +110,7 @@ def _diff(options: argparse.Namespace) -> int:
     with _tenancy() as tenancy:
         for name, file in documents:
             with _named(name):
-                found = tenancy.diff(_upon_the_page(tenancy, file, options))
+                found = tenancy.diff(_upon_the_page(tenancy, file, options).document)
             _say(f"{name}: {len(found)} changes" if found else f"{name}: nothing changes")
             for change in found:
                 _say(f"  {change}")
@@ -122,20 +122,20 @@ def _apply(options: argparse.Namespace) -> int:
     with _tenancy() as tenancy:
         for name, file in documents:
             with _named(name):
-                document = _upon_the_page(tenancy, file, options)
-                applied = tenancy.apply(document, ACTOR, filed=parts_of(file))
+                found = _upon_the_page(tenancy, file, options)
+                applied = tenancy.apply(found.document, ACTOR, filed=parts_of(file), upon=found.upon)
             code = max(code, _told(applied))
     return code
 
 
-def _upon_the_page(tenancy: Tenancy, file: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def _upon_the_page(tenancy: Tenancy, file: dict[str, Any], options: argparse.Namespace) -> Filed:
     """Return what is applied: the file, with what was changed on the page since, unless --replace takes it whole."""
     if options.replace:
-        return file
+        return Filed(file, upon=None)
     found = tenancy.upon_the_page(file, ACTOR)
     for line in found.kept:
         _say(f"{file['tenant_id']}: {line}")
-    return found.document
+    return found
 
 
 def _told(applied: Applied) -> int:

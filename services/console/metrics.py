@@ -23,3 +23,6 @@ INVALID = Counter("ringmaster_console_invalid_records_total", "Records that coul
 DIRECTORY = Counter(
     "ringmaster_console_directory_total", "Questions of FreeSWITCH by section and outcome.", ["section", "outcome"]
 )
+STREAMS = Gauge("ringmaster_console_streams", "Agents' desks that are followed.")
+STREAMS_REFUSED = Counter("ringmaster_console_streams_refused_total", "Streams refused because too many are open.")
+SLOW_READERS = Counter("ringmaster_console_slow_readers_total", "Streams ended because their reader did not read.")

@@ -21,6 +21,7 @@ class Publisher:
         self._store = store
         self._sender = sender
         self._clock = clock
+        self._failed = ""
 
     def publish(self, tenant_id: str, numbers: list[int]) -> None:
         """Publish the newest version on behalf of these. Raises BusUnavailable, NotDelivered, StoreUnavailable."""
@@ -36,8 +37,11 @@ class Publisher:
         waiting: dict[str, list[int]] = {}
         for tenant_id, number in self._store.unpublished():
             waiting.setdefault(tenant_id, []).append(number)
-        for tenant_id, numbers in waiting.items():
-            self.publish(tenant_id, numbers)
+        # After the one that failed the last time: what no broker takes must not hold up the other companies.
+        for tenant_id in sorted(waiting, key=lambda each: (each <= self._failed, each)):
+            self._failed = tenant_id
+            self.publish(tenant_id, waiting[tenant_id])
+        self._failed = ""
         return len(waiting)
 
     def _send(self, version: Version) -> None:

@@ -1,4 +1,5 @@
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -12,7 +13,7 @@ from services.console.domain.parts import entry_of
 from services.console.domain.translation import complete, to_contract
 from services.console.domain.validation import BadDocument, checked
 from services.console.publishing import Publisher
-from services.console.store import TenantStore, Version
+from services.console.store import TenantStore, Version, VersionTaken
 from services.shared.bus.errors import BusError
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
@@ -22,6 +23,12 @@ Document = dict[str, Any]
 
 MOST_LOOKED_AT: Final = 500
 """So many versions are looked back for the file that was applied last."""
+READ_AT_ONCE: Final = 20
+"""Versions in memory while a person is struck off all of them."""
+TRIES: Final = 5
+"""So often a change is put upon what somebody else has applied at the same moment."""
+MOST_CONTRACT_BYTES: Final = 900 * 1024
+"""What a broker's record holds: aliases make a document longer than its text."""
 
 
 class NoSuchVersion(LookupError):
@@ -47,9 +54,11 @@ class Struck:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """What a file comes to upon what is in force; `kept` says of what stays as the page has it who made it so."""
+    """What a file comes to upon a version; `kept` says of what stays as the page has it who made it so."""
 
     document: Document
+    upon: int | None = 0
+    """The version's number, 0 where there is none yet; None: whatever is in force."""
     kept: tuple[str, ...] = ()
 
 
@@ -73,11 +82,19 @@ class Tenancy:
         self._publisher = publisher
         self._clock = clock
 
-    def apply(self, document: Document, actor: str, request_id: str = "", filed: Document | None = None) -> Applied:
+    def apply(
+        self,
+        document: Document,
+        actor: str,
+        request_id: str = "",
+        filed: Document | None = None,
+        upon: int | None = None,
+    ) -> Applied:
         """Put a document in force. Safe to repeat, and to be killed anywhere: the next call ends what this one began.
 
         A request id that has applied a version before applies nothing: that version is returned. `filed` are the parts
-        of the file that the document is made of, where it is (see `upon_the_page`).
+        of the file that the document is made of, where it is (see `upon_the_page`). `upon` is the number of the version
+        that the document was made from, where it was: with another in force by now nobody's change may be lost.
         Raises BadDocument, VersionTaken, StoreUnavailable. A broker that is away delays it only: see `is_published`.
         """
         checked(document)
@@ -90,11 +107,14 @@ class Tenancy:
             if filed is not None and filed != head.filed:
                 self._store.rewrite(replace(head, filed=filed))
             return Applied(head, is_new=False, is_published=head.is_published or self._publish(head))
-        faults = claim_all(self._store, tenant_id, document, self._wall_ms)
+        newest = head.number if head else 0
+        if upon not in (None, newest):
+            raise VersionTaken(f"{tenant_id} has version {newest} by now; this was made from version {upon}")
+        number = newest + 1
+        contract, now_ms = _bytes_of(document, number), self._clock.now_ms()
+        faults = _faults_of_size(contract) or claim_all(self._store, tenant_id, document, self._wall_ms)
         if faults:
             raise BadDocument(faults)
-        number = head.number + 1 if head else 1
-        contract, now_ms = _bytes_of(document, number), self._clock.now_ms()
         version = Version(tenant_id, number, document, contract, actor, now_ms, request_id=request_id, filed=filed)
         self._store.append(version)
         return Applied(version, is_new=True, is_published=self._publish(version))
@@ -113,12 +133,28 @@ class Tenancy:
             raise ChangedOnThePage(
                 [f"{one}: {_since(history, one)}, and the file changes it too." for one in found.clashes]
             )
-        return Filed(found.document, tuple(f"{one}: {_since(history, one)}; it stays so." for one in found.kept))
+        kept = tuple(f"{one}: {_since(history, one)}; it stays so." for one in found.kept)
+        return Filed(found.document, history[0].number, kept)
+
+    def change(self, tenant_id: str, make: Callable[[Document], Document], actor: str, request_id: str = "") -> Applied:
+        """Put in force what `make` makes of the document in force; what others apply meanwhile stays.
+
+        Raises NoSuchVersion, and what `apply` and `make` raise.
+        """
+        for _ in range(TRIES - 1):
+            with suppress(VersionTaken):
+                return self._changed(tenant_id, make, actor, request_id)
+        return self._changed(tenant_id, make, actor, request_id)
+
+    def _changed(self, tenant_id: str, make: Callable[[Document], Document], actor: str, request_id: str) -> Applied:
+        head = self.version(tenant_id)
+        return self.apply(make(head.document), actor, request_id, upon=head.number)
 
     def diff(self, document: Document) -> list[Change]:
         """Return what `apply` would change. Raises BadDocument, also for lines that are another tenant's now."""
         checked(document)
-        faults = conflicts(self._store, document["tenant_id"], document, self._wall_ms())
+        faults = _faults_of_size(_bytes_of(document, 1))
+        faults = faults or conflicts(self._store, document["tenant_id"], document, self._wall_ms())
         if faults:
             raise BadDocument(faults)
         head = self._store.head(document["tenant_id"])
@@ -142,12 +178,19 @@ class Tenancy:
             return Struck(0, ())
         document, entries = without(head.document, numbers)
         if entries:
-            self.apply(document, ERASER)
-        for version in self._store.history(tenant_id, head.number):
+            self.apply(document, ERASER, upon=head.number)
+        for version in self._up_to(tenant_id, head.number):
             left, struck = without(version.document, numbers)
-            if struck and version.number <= head.number:
+            if struck:
                 self._store.rewrite(replace(version, document=left, contract=_bytes_of(left, version.number)))
         return Struck(entries, tuple(kept_in(document, numbers)))
+
+    def _up_to(self, tenant_id: str, number: int) -> Iterator[Version]:
+        """Yield all versions up to one, the newest first, few of them in memory."""
+        below = number + 1
+        while found := self._store.history(tenant_id, READ_AT_ONCE, below):
+            yield from found
+            below = found[-1].number
 
     def tenants(self) -> list[str]:
         """Return all tenants' ids."""
@@ -199,6 +242,11 @@ def another_tenant(document: Any, tenant_id: str) -> list[Fault]:
     """Return the fault of a document that is sent to the address of another tenant."""
     found = document.get("tenant_id") if isinstance(document, dict) else None
     return [] if found == tenant_id else [Fault("tenant_id", f"must be {tenant_id}, as in the address.")]
+
+
+def _faults_of_size(contract: bytes) -> list[Fault]:
+    sentence = f"comes to {len(contract)} bytes once its aliases are followed; {MOST_CONTRACT_BYTES} are taken at most."
+    return [Fault("", sentence)] if len(contract) > MOST_CONTRACT_BYTES else []
 
 
 def _bytes_of(document: Document, number: int) -> bytes:

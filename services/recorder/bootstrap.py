@@ -27,7 +27,7 @@ from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.location import Location
 from services.recorder.domain.progress import Step
 from services.recorder.keeping import Housekeeper, Persons
-from services.recorder.node_events import NodeEvents
+from services.recorder.node_events import CallNotes, NodeEvents
 from services.recorder.ports import World
 from services.recorder.removal import Removal
 from services.recorder.scan import Scanner
@@ -98,7 +98,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         clock.now_us,
         settings.recorder_keeping_seconds,
         settings.node,
-        Copier(keeping, store, drives).copy_all,
+        Copier(keeping, store, drives, clock.now_us).copy_all,
         Persons(seal_of(settings.erasure_secret), announcer),
     )
     node_events = NodeEvents(
@@ -107,7 +107,9 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         dispatcher.offer,
         lambda location: _is_there(settings, location),
         storing.note_missing,
-        Notes(settings.recordings_dir).keep,
+        CallNotes(
+            Notes(settings.recordings_dir).keep, documents.note_call, clock.now_us, settings.recorder_settle_seconds
+        ).take,
         housekeeper.person_to_erase,
     )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)

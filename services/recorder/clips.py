@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -11,6 +12,7 @@ from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
 
 from services.recorder import metrics
+from services.recorder.adapters.announcer import Producing
 from services.recorder.adapters.scribes import NoScribe, ScribeFailed
 from services.recorder.domain.analytics.phrases import closest
 from services.recorder.scribe import Order, Side
@@ -58,7 +60,7 @@ class Clips:
     """Answers each clip once, in the order of their arrival; one that nobody waits for any more is not even heard."""
 
     def __init__(
-        self, connect: Callable[[], Reading], producer: Callable[[], Sender], scribe: Scribes, clock: Clock
+        self, connect: Callable[[], Reading], producer: Callable[[], Producing], scribe: Scribes, clock: Clock
     ) -> None:
         self._connect = connect
         self._producer = producer
@@ -79,9 +81,7 @@ class Clips:
                 stopping.wait(RECONNECT_SECONDS)
 
     def _read(self, stopping: Flag) -> None:
-        reader = self._connect()
-        producer = self._producer()
-        try:
+        with closing(self._connect()) as reader, closing(self._producer()) as producer:
             while not stopping.is_set():
                 for record in reader.poll(POLL_SECONDS):
                     self._serve(record, producer)
@@ -90,8 +90,6 @@ class Clips:
                         reader.commit({(record.topic, record.partition): record.offset + 1})
                     except Rebalancing:
                         break
-        finally:
-            reader.close()
 
     def _serve(self, record: Record, producer: Sender) -> None:
         started = time.monotonic()

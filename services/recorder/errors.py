@@ -45,6 +45,12 @@ class FileChanged(TryAgain):
     outcome = "file_changed"
 
 
+class NoteCame(TryAgain):
+    """Whose call it is became known during the try: the next one writes it into the document."""
+
+    outcome = "note_came"
+
+
 class EncodingFailed(RecorderError):
     """The sound can't be brought into the wanted form: it is kept as it was written."""
 

@@ -16,8 +16,8 @@ from services.recorder.domain.naming import CallNote
 from services.recorder.domain.wav import HEAD_BYTES, NotWav, Shape, read_shape
 from services.recorder.errors import Hostile, Unfinished
 
-_REPAIR_BYTES = 1024
-"""A rebuilt header is longer than the cut one by less; where it isn't, the sound is read as a long one is."""
+_PADDING_BYTES = 1
+"""What is kept of a cut file is longer than that by so much; never longer than a piece, whose size is even."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Inspection:
         has_settled = self._has_settled(location, file)
         place = None
         if file.size_bytes <= PIECE_BYTES:
-            place = held.enter_context(BLOCKS.block(min(file.size_bytes + _REPAIR_BYTES, PIECE_BYTES)))
+            place = held.enter_context(BLOCKS.block(min(file.size_bytes + _PADDING_BYTES, PIECE_BYTES)))
         return in_thread(self._see, location, file, has_settled, place)
 
     def _see(self, location: Location, file: ClaimedFile, has_settled: bool, place: memoryview | None) -> Seen:  # noqa: FBT001 - a thread is given its arguments by place
@@ -63,7 +63,7 @@ class Inspection:
         if note is None and not has_settled:
             raise Unfinished("nothing was told of its call yet")  # its event may still be on its way to us
         sound = KeptSound(file, shape)
-        if place is not None and shape.size_bytes <= len(place):
+        if place is not None:
             sound.hold_in(place)
         measured = measure(sound, shape, self._part_bytes)
         return Seen(sound, shape, measured, note or CallNote(), self._plans.find(location))
@@ -79,7 +79,7 @@ class Inspection:
         if file.size_bytes > self._max_bytes:
             raise Hostile("the file is larger than a recording may be")
         try:
-            shape = read_shape(file.read(0, HEAD_BYTES), file.size_bytes)
+            shape = read_shape(file.read(0, min(HEAD_BYTES, file.size_bytes)), file.size_bytes)
         except NotWav as error:
             if not has_settled:
                 raise Unfinished("its header is not written yet") from error

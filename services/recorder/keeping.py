@@ -38,7 +38,10 @@ class Documents(Protocol):
         """Return recordings whose removal was begun and not ended."""
 
     def of_person(self, tenant_id: str, numbers: Sequence[str], before_us: int) -> Iterator[RecordingDocument]:
-        """Return a company's recordings of a customer that were made before a moment."""
+        """Return a company's recordings of a customer that were made before a moment, and are not wholly gone.
+
+        One whose removal was begun and not ended is among them: who leaves it out proves what is not so.
+        """
 
     def ask_erasure(self, erasure: dict[str, Any]) -> None:
         """Keep that a person is to be erased; known by its `_id` it stays as it is."""
@@ -146,10 +149,10 @@ class Housekeeper:
 
     def keep_house(self) -> None:
         """Do all once. Raises TryAgain when the document store fails; one recording's failure stops no other."""
+        for erasure in self._documents.watched_erasures(self._now_us() - WATCHED_DAYS * DAY_US):
+            self._erase(erasure)  # before what else is open: it knows who has asked
         for document in self._documents.open_removals():
             self._remove(document, document.delete_reason, "", _Tally())
-        for erasure in self._documents.watched_erasures(self._now_us() - WATCHED_DAYS * DAY_US):
-            self._erase(erasure)
         for tenant_id in self._policies.companies():
             self._retain(tenant_id)
         self._copy_all()

@@ -40,6 +40,39 @@ class Reading(Protocol):
         """Leave."""
 
 
+class CallNotes:
+    """Keeps whose call each recording is, until it is stored, and where it is stored already."""
+
+    def __init__(
+        self,
+        keep: Callable[[Location, CallNote], None],
+        note_stored: Callable[[Location, CallNote], None],
+        now_us: Callable[[], int],
+        settle_seconds: float,
+    ) -> None:
+        """After `settle_seconds` without an event a recording may be stored without its call."""
+        self._keep = keep
+        self._note_stored = note_stored
+        self._now_us = now_us
+        self._settle_us = settle_seconds * 1_000_000
+
+    def take(self, location: Location, note: CallNote, begun_us: int) -> str:
+        """Keep a note and return what was done. Raises TryAgain.
+
+        What comes late, as after a broker that was away, may find the recording stored: a document that knows no caller
+        is one that no erasure finds. The note's file comes first: who stores it now looks for that at the end.
+        """
+        outcome = "noted"
+        try:
+            self._keep(location, note)
+        except OSError as error:  # a full disk costs the recording its name and its policy's queue, not itself
+            log.warning("call_note_not_kept", reason=error.strerror, recording_id=location.recording_id)
+            outcome = "not_noted"
+        if self._now_us() - begun_us >= self._settle_us:
+            self._note_stored(location, note)
+        return outcome
+
+
 class NodeEvents:
     """Offers what this node has finished. An event is a hint: the file on the disk is the truth, the scan finds it."""
 
@@ -50,7 +83,7 @@ class NodeEvents:
         offer: Callable[[Location], object],
         is_there: Callable[[Location], bool],
         note_missing: Callable[[Location], Outcome],
-        keep_note: Callable[[Location, CallNote], None],
+        note: Callable[[Location, CallNote, int], str],
         erase: Callable[[Event], None] = lambda _event: None,
     ) -> None:
         """`erase` is told of persons to erase; it raises TryAgain."""
@@ -59,7 +92,7 @@ class NodeEvents:
         self._offer = offer
         self._is_there = is_there
         self._note_missing = note_missing
-        self._keep_note = keep_note
+        self._note = note
         self._erase = erase
 
     def run(self, stopping: Flag) -> None:
@@ -110,17 +143,9 @@ class NodeEvents:
             log.warning("node_event_refused", reason="the path is not the event's", call_id=event.call_id)
             return "refused"
         if isinstance(told, RecordingStarted):
-            return self._note(location, told)
+            note = CallNote(told.queue_id, told.agent_id, told.caller, told.line)
+            return self._note(location, note, event.time.ToMicroseconds())
         return self._stopped(location, told)
-
-    def _note(self, location: Location, told: RecordingStarted) -> str:
-        """Keep whose call it is. A full disk costs the recording its name and its policy's queue, not itself."""
-        try:
-            self._keep_note(location, CallNote(told.queue_id, told.agent_id, told.caller, told.line))
-        except OSError as error:
-            log.warning("call_note_not_kept", reason=error.strerror, recording_id=location.recording_id)
-            return "not_noted"
-        return "noted"
 
     def _stopped(self, location: Location, told: RecordingStopped) -> str:
         if self._is_there(location):

@@ -4,9 +4,18 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.recorder.adapters.mongo import RecordingDocument
+from services.recorder.errors import TryAgain
 
+COPYING_US = 1_800 * 1_000_000
+"""A copy takes no longer; one that was begun before that was cut off by a kill."""
 RETENTION, SILENT, ERASURE = "retention", "silent", "erasure"
 """Why a recording is deleted."""
+
+
+class BeingCopied(TryAgain):
+    """A copy is being made: deleted now, it would be there again in a moment."""
+
+    outcome = "being_copied"
 
 
 class DeletingStore(Protocol):
@@ -54,6 +63,7 @@ class Removal:
         now_us: Callable[[], int],
         drives: DeletingDrives | None = None,
     ) -> None:
+        """Without `drives` it begins the removal of what is copied; who knows the drives ends it."""
         self._store = store
         self._documents = documents
         self._telling = telling
@@ -67,12 +77,17 @@ class Removal:
             return None
         if marked.key:
             self._store.delete(marked.key)
+            if marked.copies and self._drives is None:
+                return marked
             self._delete_copies(marked)
         self._telling.deleted(marked, actor)
         self._documents.strip(marked)
         return marked
 
     def _delete_copies(self, document: RecordingDocument) -> None:
-        if self._drives is not None:
-            for remote in document.copies:
-                self._drives.delete(remote, document.key)
+        if self._drives is None or not document.copies:
+            return
+        if document.copying_us and self._now_us() - document.copying_us < COPYING_US:
+            raise BeingCopied("a copy of it is being made; it is deleted when that has ended")
+        for remote in document.copies:
+            self._drives.delete(remote, document.key)

@@ -30,6 +30,7 @@ class Scanner:
         self._stillness = stillness
         self._quarantine = Quarantine(self._root)
         self._above: dict[str, bool] = {}
+        self._stopped_in = ""
         self._failure = "the recordings folder was not looked at yet"
 
     @property
@@ -50,7 +51,8 @@ class Scanner:
 
     def scan(self) -> None:
         """Look once. Raises FolderFailed."""
-        contents = in_thread(list_folder, self._root, self._settings.recorder_queue_files)
+        contents = in_thread(list_folder, self._root, self._settings.recorder_queue_files, self._stopped_in)
+        self._stopped_in = contents.stopped_in
         self._offer(contents)
         self._put_strays_aside(contents.strays)
         in_thread(self._clean_up, contents)
@@ -63,6 +65,8 @@ class Scanner:
             # A file that grew since the last look is not even opened: most files here are calls in progress.
             if max(still, time.time() - waiting.modified_seconds) >= self._quiet_seconds():
                 self._dispatcher.offer(waiting.location)
+        if contents.stopped_in:
+            return  # who was not looked at is not gone
         here = {waiting.location for waiting in contents.waiting}
         self._stillness.keep_only(here)
         self._dispatcher.keep_only(here)

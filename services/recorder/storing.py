@@ -23,10 +23,10 @@ from services.recorder.domain.bandwidth import Bandwidth
 from services.recorder.domain.digest import StoredObject
 from services.recorder.domain.form import Form
 from services.recorder.domain.location import Location
-from services.recorder.domain.naming import object_key
+from services.recorder.domain.naming import CallNote, object_key
 from services.recorder.domain.policy import Policy
 from services.recorder.domain.progress import Need, Progress, Step, need_of
-from services.recorder.errors import Claimed, Gone, Hostile, StoreLied, Unfinished
+from services.recorder.errors import Claimed, Gone, Hostile, NoteCame, StoreLied, Unfinished
 from services.recorder.inspection import Inspection, Seen
 from services.recorder.ports import World
 from services.recorder.removal import SILENT, Removal
@@ -156,6 +156,15 @@ class Storing:
         in_thread(self._encoder.files.forget, location)
         return Outcome.QUARANTINED
 
+    def _finish(self, location: Location, file: ClaimedFile, noted: CallNote, payload: Payload) -> None:
+        """Take the file off the disk, unless it is known by now whose call it is, and the document says nothing of it.
+
+        Who notes it later finds the document.
+        """
+        if (self._notes.find(location) or noted) != noted:
+            raise NoteCame("whose call it is became known while it was stored")
+        self._delete(location, file, payload)
+
     def _delete(self, location: Location, file: ClaimedFile, payload: Payload | None = None) -> None:
         file.delete()
         self._forget(location, payload)
@@ -182,7 +191,7 @@ class Storing:
                 with self._step(progress, Step.ANNOUNCE):
                     self._tell(document, found.policy, planned.plan)
                 with self._step(progress, Step.DELETE):
-                    in_thread(self._delete, location, file, planned.payload)
+                    in_thread(self._finish, location, file, found.seen.note, planned.payload)
 
     def _send(
         self, progress: Progress, location: Location, file: ClaimedFile, found: _Inspected, planned: _Planned
@@ -190,11 +199,17 @@ class Storing:
         with self._step(progress, Step.UPLOAD):
             answer = self._upload(planned, found.policy)
         with self._step(progress, Step.VERIFY):
-            encryption = self._verify(planned, answer)
+            encryption = self._verify(planned, found.policy, answer)
             file.check_unchanged()
+            self._drop_former(found.known, planned.plan.key)
         with self._step(progress, Step.DOCUMENT):
             document = self._document(location, found, planned, encryption)
             return self._documents.write(document, found.seen.measured.waveform)
+
+    def _drop_former(self, known: RecordingDocument | None, key: str) -> None:
+        """Delete what an earlier try has documented under another name: soon no document would know of it."""
+        if known is not None and known.key and known.key != key:
+            self._store.delete(known.key)
 
     def _tell(self, document: RecordingDocument, policy: Policy, plan: Plan) -> None:
         """Say that it is stored; one that was deleted while it was sent follows its document instead."""
@@ -252,15 +267,17 @@ class Storing:
         if former is not None and found.known is None:
             self._store.delete(former.key)  # the disk became full since: the former try's object is nobody's
         is_kept = in_thread(self._plans.keep, location, plan)
-        return _Planned(plan, payload, is_first_try=former is None and is_kept and found.known is None)
+        return _Planned(plan, payload, is_first_try=former is None and is_kept)
 
     def _upload(self, planned: _Planned, policy: Policy) -> StoredObject | None:
         """Send it unless it is there. Returns what the store's own answer proves that it holds."""
         # Nothing can be in the store before the first try: one question less for nearly every recording.
         stored = None if planned.is_first_try else self._store.describe(planned.plan.key)
+        if stored is not None and not self._is_encrypted(stored, policy):
+            stored = None  # it was wanted otherwise when it was sent
         if need_of(planned.payload.digest, stored) is Need.UPLOAD:
             kms_key_id = policy.kms_key_id or self._limits.kms_key_id
-            kind = Kind(planned.plan.form.media_type, self._limits.encryption, kms_key_id)
+            kind = Kind(planned.plan.form.media_type, self._encryption(policy), kms_key_id)
             with self._slots:
                 parts = planned.payload.parts(self._limits.part_bytes, self._paced)
                 stored = self._store.put(planned.plan.key, parts, planned.payload.digest, kind)
@@ -272,13 +289,20 @@ class Storing:
         if wait:
             gevent.sleep(wait)
 
-    def _verify(self, planned: _Planned, answer: StoredObject | None) -> str:
+    def _encryption(self, policy: Policy) -> str:
+        """Return how a recording is to be encrypted: with its company's key, whatever the platform does for others."""
+        return "aws:kms" if policy.kms_key_id else self._limits.encryption
+
+    def _is_encrypted(self, stored: StoredObject, policy: Policy) -> bool:
+        return self._encryption(policy) in ("", stored.encryption)
+
+    def _verify(self, planned: _Planned, policy: Policy, answer: StoredObject | None) -> str:
         """Return how the store encrypted it. Raises StoreLied."""
         key, digest = planned.plan.key, planned.payload.digest
         stored = answer or self._store.describe(key)
         if stored is None or not stored.can_be(digest):
             raise StoreLied("the store does not hold what was sent")
-        if self._limits.encryption and stored.encryption != self._limits.encryption:
+        if not self._is_encrypted(stored, policy):
             raise StoreLied("the store did not encrypt what was sent")
         if not stored.proves_its_bytes and self._store.read_back(key) != digest.sha256:
             raise StoreLied("the store gives back other bytes than were sent")
@@ -310,7 +334,7 @@ class Storing:
             source_sha256=seen.measured.digest.sha256,
             source_bytes=seen.measured.digest.size_bytes,
             encryption=encryption,
-            copies=found.policy.copies,
+            copies=() if seen.measured.is_silent and found.policy.remove_silent else found.policy.copies,
         )
 
 

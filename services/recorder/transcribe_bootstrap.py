@@ -82,7 +82,7 @@ def build(settings: TranscribeSettings, clock: Clock) -> Transcriber:
         clock,
     )
     watches = (watch_broker(settings.kafka_bootstrap), watch_documents(database))
-    app = service_app("recorder", lambda: _readiness(worker, watches))
+    app = service_app("transcribe", lambda: _readiness(worker, watches))
     if settings.api_tokens is not None:
         answer_refusals(app)
         shelf = Shelf(transcripts, recordings, jobs, Listeners(database), clock.now_us)

@@ -173,9 +173,7 @@ class Transcribing:
             is_mine = self._desk.jobs.finish(claim)
             self._on_step("finished")
         except LostClaim:
-            self._drop_unwanted(claim.job.subject)
-            log.info("claim_lost", **names)
-            return Outcome.LOST
+            return self._lost(claim)
         except ScribeFailed as error:
             return self._failed(claim, str(error), is_final=error.is_final)
         except TryAgain as error:
@@ -183,7 +181,14 @@ class Transcribing:
         log.info("transcript_done", words=document["words"], engine=document["engine"], **names)
         return Outcome.DONE if is_mine else Outcome.LOST
 
+    def _lost(self, claim: Claim) -> Outcome:
+        self._drop_unwanted(claim.job.subject)
+        log.info("claim_lost", tenant_id=claim.job.subject.tenant_id, recording_id=claim.job.subject.recording_id)
+        return Outcome.LOST
+
     def _failed(self, claim: Claim, reason: str, *, is_final: bool) -> Outcome:
+        if not self._desk.jobs.renew(claim):
+            return self._lost(claim)
         if is_final or claim.attempt >= MOST_ATTEMPTS:
             self._give_up(claim, reason)
             return Outcome.DEAD
@@ -196,6 +201,7 @@ class Transcribing:
     def _give_up(self, claim: Claim, reason: str) -> None:
         # The event first: after a kill in between, the same one is sent again.
         self._desk.announcements.failed(claim.job.subject, reason, self._desk.clock.now_us())
+        self._desk.transcripts.forget_heard(claim.job.subject.recording_id)  # unredacted, and for how long nobody knows
         self._desk.jobs.fail(claim, reason, None)
         log.error("transcription_given_up", recording_id=claim.job.subject.recording_id, reason=reason)
 

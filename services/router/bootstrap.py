@@ -46,7 +46,12 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Router:
         KafkaBus(settings.kafka_bootstrap, settings.router_name, settings.router_session_seconds),
         snapshots,
         clock,
-        Pace(settings.router_snapshot_seconds, settings.router_snapshot_inputs, settings.router_standby),
+        Pace(
+            settings.router_snapshot_seconds,
+            settings.router_snapshot_inputs,
+            settings.router_standby,
+            settings.router_takes_log,
+        ),
         supervisor.stopping,
         lookups,
     )

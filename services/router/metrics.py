@@ -23,6 +23,10 @@ INPUT_AGE_SECONDS = Histogram(
     "Platform time from an input's timestamp to its decision.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
+INPUTS_AHEAD = Counter(
+    "ringmaster_router_inputs_ahead_total",
+    "Inputs decided more than two seconds before the time that they bear: somebody's clock is ahead.",
+)
 TIMERS_FIRED = Counter("ringmaster_router_timers_fired_total", "Timers that became due.")
 CAPTURE_SECONDS = Histogram(
     "ringmaster_router_capture_seconds",

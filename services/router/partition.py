@@ -11,7 +11,7 @@ import orjson
 from google.protobuf.message import DecodeError
 
 from services.router import metrics
-from services.router.adapters.snapshots import PartitionSnapshot, TenantSnapshot
+from services.router.adapters.snapshots import PartitionSnapshot, TenantSnapshot, UnreadableSnapshot
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.errors import UnreadableInput
 from services.router.domain.snapshot import from_snapshot, to_snapshot
@@ -38,11 +38,14 @@ class DueTimer:
 class Partition:
     """Takes records in; `emit_from` is the first offset whose outputs were perhaps not sent by whoever read before.
 
-    At first it is somebody else's: nothing is sent and no timer is due until it is taken over.
+    At first it is somebody else's: nothing is sent and no timer is due until it is taken over. Where this version can't
+    read the snapshot it raises UnreadableSnapshot.
     """
 
-    def __init__(self, number: int, snapshot: PartitionSnapshot) -> None:
+    def __init__(self, number: int, snapshot: PartitionSnapshot, log: str = "") -> None:
         self.number = number
+        self.log = log
+        """The id of the topic that it is read from."""
         self.emit_from = FOLLOWED
         self.next_offset = snapshot.next_offset
         self.inputs_since_snapshot = 0
@@ -50,11 +53,10 @@ class Partition:
         self._known_until: dict[str, int] = {}
         self._skipped = snapshot.skipped
         self._changed: set[str] = set()
-        self._heap: list[tuple[int, str, str]] = []
+        self._heap: list[tuple[int, int, str, str]] = []
+        """When to bring a timer back by our clock, when it is due in its log's time, key, timer."""
         for tenant in snapshot.tenants:
-            with _without_collections():
-                state = from_snapshot(orjson.loads(tenant.data))
-            self.states[tenant.tenant_id] = state
+            self.states[tenant.tenant_id] = _state_of(number, tenant)
             self._known_until[tenant.tenant_id] = tenant.next_offset
 
     @property
@@ -66,8 +68,22 @@ class Partition:
         """Whether the outputs of an input are to be sent."""
         return offset >= self.emit_from
 
-    def take(self, record: Record) -> Outputs | None:
+    def leaves_out(self, offsets: frozenset[int]) -> bool:
+        """Whether it knows of all these inputs that they must be left out."""
+        return offsets <= self._skipped
+
+    def goes_back(self, record: Record) -> bool:
+        """Whether a record stands where others have stood: decided on top of those it would spoil the state."""
+        return record.offset < self.next_offset
+
+    def pass_over(self, offset: int) -> None:
+        """Take note that the log has nothing before this offset any more."""
+        self.next_offset = max(self.next_offset, offset)
+
+    def take(self, record: Record, now_ms: int = 0) -> Outputs | None:
         """Decide a record; None for one that the state knows already or that must be left out.
+
+        `now_ms` is our clock; of a partition that somebody else decides it is not looked at.
 
         Raises RefusedInput for one that changes nothing and never will; after any other error the partition is spoilt
         and must be built again.
@@ -83,31 +99,33 @@ class Partition:
         self._changed.add(record.key)
         outputs = decide(state, Position(self.number, record.offset), record.timestamp_ms, given)
         if self.emit_from != FOLLOWED:
-            self._note_timers(record.key, outputs)
+            self._note_timers(record.key, outputs, now_ms)
         if self.emits(record.offset):
             metrics.INPUTS.labels(given.WhichOneof("input") or "none").inc()
         return outputs
 
-    def take_over(self, emit_from: int) -> None:
+    def take_over(self, emit_from: int, now_ms: int) -> None:
         """Take what somebody else decided: outputs from an offset on, and all timers, are ours to send."""
-        self.emit_from = max(emit_from, self.next_offset)
+        self.emit_from = emit_from
         self.inputs_since_snapshot = min(1, self.inputs_since_snapshot)
         self._heap = sorted(
-            (due_ms, tenant_id, timer_id)
+            (_moment(due_ms, state.now_ms, now_ms), due_ms, tenant_id, timer_id)
             for tenant_id, state in self.states.items()
             for timer_id, due_ms in state.timers.items()
         )
 
-    def _note_timers(self, tenant_id: str, outputs: Outputs) -> None:
+    def _note_timers(self, tenant_id: str, outputs: Outputs, now_ms: int) -> None:
+        log_ms = self.states[tenant_id].now_ms
         for timer in outputs.timers:
             if isinstance(timer, SetTimer):
-                heappush(self._heap, (timer.due_ms, tenant_id, timer.timer_id))
+                moment = _moment(timer.due_ms, log_ms, now_ms)
+                heappush(self._heap, (moment, timer.due_ms, tenant_id, timer.timer_id))
 
     def due(self, now_ms: int) -> list[DueTimer]:
         """Return the timers that became due, each once in the life of this object; cancelled ones are dropped."""
         found = []
         while self._heap and self._heap[0][0] <= now_ms:
-            due_ms, tenant_id, timer_id = heappop(self._heap)
+            _, due_ms, tenant_id, timer_id = heappop(self._heap)
             if self.states[tenant_id].timers.get(timer_id) == due_ms:
                 found.append(DueTimer(tenant_id, timer_id, due_ms))
         return found
@@ -118,7 +136,7 @@ class Partition:
 
     def changed_tenants(self) -> list[str]:
         """Return the tenants that changed since this was last asked: a snapshot of them is about to be taken."""
-        changed = sorted(self._changed & self.states.keys(), reverse=True)
+        changed = list(self._changed)
         self._changed.clear()
         self.inputs_since_snapshot = 0
         self._drop_stale_timers()
@@ -136,10 +154,31 @@ class Partition:
     def _drop_stale_timers(self) -> None:
         """Build the heap again: timers set anew leave their former entries behind."""
         self._heap = sorted(
-            (due_ms, tenant_id, timer_id)
-            for due_ms, tenant_id, timer_id in set(self._heap)
+            (moment, due_ms, tenant_id, timer_id)
+            for moment, due_ms, tenant_id, timer_id in set(self._heap)
             if self.states[tenant_id].timers.get(timer_id) == due_ms
         )
+
+
+def _moment(due_ms: int, log_ms: int, now_ms: int) -> int:
+    """Return when to bring a timer back by our clock.
+
+    A log's time is that of its furthest input. A machine whose clock is ahead takes all timers of the company along,
+    which then came as much too late: leases of callers ran out. Where the log is ahead of us a timer lasts as long as
+    it was set for, and an eighth longer: so the log's time comes back to ours in nine times what it was ahead.
+    """
+    if log_ms <= now_ms:
+        return due_ms
+    return min(due_ms, now_ms + (due_ms - log_ms) * 9 // 8)
+
+
+def _state_of(number: int, tenant: TenantSnapshot) -> TenantState:
+    try:
+        with _without_collections():
+            return from_snapshot(orjson.loads(tenant.data))
+    except (ValueError, TypeError, KeyError) as error:
+        reason = f"partition {number}: this version can't read what is kept of {tenant.tenant_id}: {error}"
+        raise UnreadableSnapshot(reason) from error
 
 
 @contextmanager

@@ -48,10 +48,13 @@ class SnapshotRounds:
         self._writing: gevent.Greenlet[..., None] | None = None
         self._forgotten: list[tuple[str, PersonForgotten]] = []
 
+    @property
+    def are_under_way(self) -> bool:
+        """Whether what the last rounds began over is not all kept yet."""
+        return bool(self._rounds)
+
     def begin(self, partitions: Iterable[Partition]) -> None:
-        """Begin a round over each partition that changed, unless the last rounds are still under way."""
-        if self._rounds:
-            return
+        """Begin a round over each partition that changed; none may be under way."""
         for partition in partitions:
             if partition.inputs_since_snapshot and partition.is_caught_up:
                 self._rounds.append(Round(partition, partition.next_offset, partition.changed_tenants()))
@@ -79,8 +82,14 @@ class SnapshotRounds:
         told, self._forgotten = self._forgotten, []
         return told
 
+    def keep(self, partitions: Iterable[Partition]) -> None:
+        """Keep partitions as they are now, and end every round before. Nothing may be decided meanwhile."""
+        self.finish()
+        self.begin(partitions)
+        self.finish()
+
     def finish(self) -> None:
-        """Go on until every round has ended. Nothing may be decided meanwhile."""
+        """Go on until every round has ended."""
         while self._rounds or self._writing is not None:
             self.step()
             if self._writing is not None:
@@ -91,7 +100,7 @@ class SnapshotRounds:
         try:
             self._snapshots.save_tenants(number, captured)
             if not one.left:
-                self._snapshots.save_place(number, one.next_offset, core_identity())
+                self._snapshots.save_place(number, one.next_offset, core_identity(), one.partition.log)
         except SnapshotsUnavailable as error:
             metrics.SNAPSHOT_FAILURES.inc()
             log.warning("snapshot_not_kept", partition=number, reason=str(error))

@@ -18,6 +18,9 @@ class Settings:
     router_standby: bool = True
     """Follow what other routers decide, so that a dead one's tenants are taken over within moments. Each router then
     decides every input once more, which takes about a tenth of a core at 50 calls/s."""
+    router_takes_log: str = ""
+    """Kafka was set up anew: the id of the topic ringmaster.inputs, which a router asks for, to go on there from the
+    snapshots of the former one (runbook backup.md)."""
     lookup_allow_private: str = ""
     """Networks below which a flow's lookup may reach a private address; empty = public addresses only."""
     lookup_own_networks: str = ""

@@ -7,25 +7,30 @@ same ids.
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import gevent
 import structlog
 
 from services.router import metrics
 from services.router.adapters.bus import Bus, ClosingReader, ClosingSender, Places
+from services.router.adapters.log import Log
 from services.router.adapters.lookups import Asker, Nobody
-from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
+from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable, UnreadableSnapshot
+from services.router.clocks import ClockWatch
 from services.router.domain import flow
 from services.router.domain.errors import RefusedInput
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup
+from services.router.epochs import LogName, epoch_of, offset_of
 from services.router.outbox import Outbox
-from services.router.partition import Partition
+from services.router.partition import DueTimer, Partition
 from services.router.rounds import SnapshotRounds
 from services.router.standby import Standby
-from services.shared.bus.errors import BusError, Rebalancing
+from services.router.stopping import Stopping
+from services.router.taking_up import must_be_its_log, pass_over_gap, restored, take_up
+from services.shared.bus.errors import BusError, BusUnavailable, Rebalancing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock
@@ -36,6 +41,8 @@ POLL_SECONDS = 0.1
 COMMIT_SECONDS = 0.2
 ACKNOWLEDGE_SECONDS = 10.0
 RETRY_SECONDS = 1.0
+UNREADABLE_SECONDS = 30.0
+"""So long others have the tenants to themselves whose snapshots we can't read: each try takes them away once more."""
 STANDBY_SECONDS = 0.5
 WARM_UP_SECONDS = 10.0
 """Longer than that nobody is waited for to catch up: where nobody decides, callers wait for us."""
@@ -43,16 +50,6 @@ LOOK_SECONDS = 0.02
 YIELD_SECONDS = 0.004
 
 log = structlog.get_logger()
-
-
-class Stopping(Protocol):
-    """The supervisor's flag: the process shall end."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-
-    def wait(self, timeout: float) -> object:
-        """Wait until it is set, or for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +60,8 @@ class Pace:
     snapshot_inputs: int
     has_standby: bool = False
     """Whether what other routers decide is followed."""
+    takes_log: str = ""
+    """The id of a topic that may go on from the snapshots of another one: Kafka was set up anew, and that is meant."""
 
 
 class Shell:
@@ -84,6 +83,10 @@ class Shell:
         while not self._stopping.is_set():
             try:
                 self._session()
+            except UnreadableSnapshot as error:
+                self.trouble = str(error)
+                log.error("snapshot_unreadable", reason=str(error), advice="start the version that wrote it")  # noqa: TRY400 - a sentence
+                self._stopping.wait(UNREADABLE_SECONDS)
             except (BusError, SnapshotsUnavailable) as error:
                 self.trouble = str(error)
                 log.warning("log_not_followed", reason=str(error), advice="calls that are bridged go on without us")
@@ -99,6 +102,9 @@ class Shell:
                 self.trouble = session.trouble()
             session.hand_over()
             session.close(hands_over=True)
+        except UnreadableSnapshot:
+            session.close(hands_over=True)  # a newer version among us can read it
+            raise
         finally:
             session.close()
 
@@ -113,21 +119,25 @@ class Session:
         self._asker = asker or Nobody()
         self._lookups: list[Lookup] = []
         self._to_ask_anew: set[int] = set()
+        self._failing: set[DueTimer] = set()
         self._lost: set[int] = set()
+        self._given_up: set[int] = set()
         self.partitions: dict[int, Partition] = {}
         self._rounds = SnapshotRounds(snapshots)
         self._standby = Standby(bus, snapshots)
         self._standby_at = 0.0
         self._outbox = Outbox()
+        self._clocks = ClockWatch()
         self._decided: dict[int, int] = {}
         self._settled: dict[int, int] = {}
         self._committed_at = self._snapshot_at = time.monotonic()
         self._sender: ClosingSender = bus.sender()
         try:
-            self._reader: ClosingReader = bus.reader(self._revoked)
+            self._reader: ClosingReader = bus.reader(self._revoked, self._taken)
         except BusError:
             self._sender.close()
             raise
+        self._inputs = Log(self._reader)
 
     def warm_up(self, stopping: Stopping) -> None:
         """Copy what others decide before we join their group and are given some of it: they go on meanwhile."""
@@ -140,7 +150,7 @@ class Session:
 
     def step(self, timeout_seconds: float) -> None:
         """Read and decide one batch. Raises BusError and SnapshotsUnavailable: then the session is over."""
-        records = self._reader.poll(self._patience(timeout_seconds))
+        records = self._inputs.poll(self._patience(timeout_seconds))
         fresh = self._follow_assignment()
         self._decide_all([record for record in records if record.partition not in fresh])
         self._ask_anew()
@@ -152,7 +162,8 @@ class Session:
         if self._wants_snapshot(now):
             self._snapshot_at = now
             self._begin_snapshot()
-        self._rounds.step()
+        if not self._settled:  # a snapshot knows nothing that is not committed, which only who has the partition can
+            self._rounds.step()
         self._tell_forgotten()
         if self._pace.has_standby and now >= self._standby_at:
             self._standby_at = now + STANDBY_SECONDS
@@ -168,19 +179,17 @@ class Session:
     def settle(self) -> None:
         """Commit the offsets before which all outputs are acknowledged."""
         settled, self._settled = self._settled, {}
-        positions = {(INPUTS, number): at for number, at in settled.items() if number in self.partitions}
-        if not positions:
+        if not settled:
             return
         try:
-            self._reader.commit(positions)
+            self._inputs.commit(settled)
         except Rebalancing:
             self._settled = settled
 
     def snapshot(self) -> None:
         """Keep the state of all partitions that changed, now. A document store that is away makes recovery longer."""
-        self._rounds.finish()
-        self._begin_snapshot()
-        self._rounds.finish()
+        self.settle()
+        self._rounds.keep(self.partitions.values())
 
     def _begin_snapshot(self) -> None:
         self.settle()
@@ -200,25 +209,45 @@ class Session:
     def close(self, *, hands_over: bool = False) -> None:
         """Leave the group; `hands_over` lets others have the tenants at once. Again it does nothing."""
         self._standby.close()
-        self._reader.close(hands_over=hands_over)
-        self._sender.close()
+        try:
+            self._reader.close(hands_over=hands_over)
+        finally:
+            self._sender.close()
 
     # -- partitions --------------------------------------------------------------------------------------------------
 
     def _revoked(self, places: Places) -> None:
+        self._given_up.update(number for _, number in places)
+        self._taken(places)
+
+    def _taken(self, places: Places) -> None:
         self._lost.update(number for _, number in places)
+
+    def _leave_snapshots(self) -> None:
+        """Keep what we give up as it is now: it is nobody's until we poll again, and then perhaps another version's.
+
+        That one must not decide anew what we have decided since the last snapshot (DESIGN rule 4).
+        """
+        given_up = [self.partitions[number] for number in sorted(self._given_up & self.partitions.keys())]
+        self._given_up.clear()
+        if given_up:
+            self.settle()
+            self._rounds.keep(given_up)
 
     def _follow_assignment(self) -> set[int]:
         """Drop what was taken from us, load what was given; returns the loaded ones, whose records come again."""
+        self._leave_snapshots()
         for number in self._lost & self.partitions.keys():
             self._rounds.drop(self.partitions[number])
         for number in self._lost:
-            for of_partition in (self.partitions, self._decided, self._settled):
+            for of_partition in (self.partitions, self._settled):
                 of_partition.pop(number, None)
         self._lost.clear()
-        fresh = {number for _, number in self._reader.assignment()} - self.partitions.keys()
+        fresh = self._inputs.assigned() - self.partitions.keys()
         for number in sorted(fresh):
-            self._load(number)
+            with suppress(Rebalancing):  # what begins can't be kept just now: it is taken up with the next step
+                take_up(self._inputs, self._snapshots, number, self._clock.now_ms(), self._pace.takes_log)
+                self._load(number)
         self._to_ask_anew |= fresh
         return fresh
 
@@ -236,17 +265,24 @@ class Session:
         """Take a partition up: from our own copy of it where there is one, else from its snapshot."""
         if number in self.partitions:
             self._rounds.drop(self.partitions[number])
-        copy = self._standby.take(number)
-        partition = copy or Partition(number, self._snapshots.load(number))
-        committed = self._reader.committed(INPUTS, number) or 0
-        partition.take_over(committed)
+        name, copy = self._inputs.name(number), self._standby.take(number)
+        if copy is not None and LogName(epoch_of(copy.next_offset), copy.log) != name:
+            copy = None
+        partition = copy or restored(self._inputs, self._snapshots, number)
+        committed = self._inputs.committed(number)
+        if committed < partition.next_offset:
+            must_be_its_log(self._inputs, partition)
+        partition.take_over(committed, self._clock.now_ms())
+        if not partition.is_caught_up:
+            pass_over_gap(self._inputs, partition)
         self.partitions[number] = partition
-        self._reader.seek(INPUTS, number, partition.next_offset)
+        self._inputs.seek(number, partition.next_offset)
         log.info(
             "partition_taken_up",
             partition=number,
-            begins_at=partition.next_offset,
-            committed=committed,
+            begins_at=offset_of(partition.next_offset),
+            committed=offset_of(committed),
+            epoch=name.epoch,
             was_followed=copy is not None,
         )
 
@@ -263,6 +299,8 @@ class Session:
         for record in records:
             if record.partition in spoilt or record.partition not in self.partitions:
                 continue
+            if self.partitions[record.partition].goes_back(record):
+                raise BusUnavailable(f"{INPUTS}/{record.partition} goes back: its brokers have lost records")
             if not self._decide(record):
                 spoilt.add(record.partition)
             if time.monotonic() - began > YIELD_SECONDS:
@@ -276,22 +314,26 @@ class Session:
     def _decide(self, record: Record) -> bool:
         """Decide one record and note what follows; False when the partition must be built again without it."""
         partition = self.partitions[record.partition]
+        emits = partition.emits(record.offset)
+        now_ms = self._clock.now_ms()
         began = time.perf_counter()
         try:
-            outputs = partition.take(record)
+            outputs = partition.take(record, now_ms)
+            metrics.DECIDE_SECONDS.observe(time.perf_counter() - began)
+            if emits and outputs is not None:
+                self._outbox.put(record, outputs, self._reader.generation(), now_ms)
         except RefusedInput as refused:
             outputs = None
-            if partition.emits(record.offset):
+            if emits:
                 self._bury(record, str(refused))
         except Exception as bug:  # noqa: BLE001 - the boundary: one bad input may not stop all tenants for ever
             self._leave_out(record, bug)
             return False
-        metrics.DECIDE_SECONDS.observe(time.perf_counter() - began)
-        if not partition.emits(record.offset):
+        if not emits:
             metrics.REPLAYED.inc()
             return True
+        self._clocks.look(record, now_ms)
         if outputs is not None:
-            self._outbox.put(record, outputs, self._reader.generation(), self._clock.now_ms())
             self._lookups += outputs.lookups
             if outputs.forgets:
                 self._keep_soon(partition, [record.key])
@@ -305,7 +347,7 @@ class Session:
         inputs, and two requests at once made every call wait longer at 50 calls/s (bench/latency).
         """
         self._send_out()
-        if self._outbox.release():
+        while self._outbox.release():
             self._send_out()
         if self._lookups:
             self._asker.ask(self._lookups)
@@ -319,7 +361,7 @@ class Session:
 
     def _bury(self, record: Record, reason: str) -> None:
         metrics.DEAD_LETTERS.labels("refused").inc()
-        log.warning("input_refused", partition=record.partition, offset=record.offset, reason=reason)
+        log.warning("input_refused", partition=record.partition, offset=offset_of(record.offset), reason=reason)
         self._outbox.put_dead(record, reason)
 
     def _leave_out(self, record: Record, bug: Exception) -> None:
@@ -330,15 +372,17 @@ class Session:
             "input_failed",
             tenant_id=record.key,
             partition=record.partition,
-            offset=record.offset,
+            offset=offset_of(record.offset),
             reason=reason,
             exc_info=bug,
         )
-        self._snapshots.skip(record.partition, record.offset, reason)
         if self.partitions[record.partition].emits(record.offset):
             self._outbox.put_dead(record, reason)
             self._decided[record.partition] = record.offset + 1
             self._send()
+        if (given := Input.FromString(record.value)).HasField("timer"):  # it stays due, and would come back for ever
+            self._failing.add(DueTimer(record.key, given.timer.timer_id, given.timer.due_ms))
+        self._snapshots.skip(record.partition, record.offset, reason)  # after it nobody fails on it, nor tells of it
         self.settle()
 
     def _keep_soon(self, partition: Partition, tenant_ids: list[str]) -> None:
@@ -363,26 +407,32 @@ class Session:
     def _fire_timers(self) -> None:
         """Bring due timers back as inputs. After a restart one may come twice: the second one is ignored."""
         now_ms = self._clock.now_ms()
+        speed = self._clock.speed if self._clock.speed > 1 else 0.0
         for partition in self.partitions.values():
             if not partition.is_caught_up:
                 continue
             for timer in partition.due(now_ms):
-                fired = TimerFired(timer_id=timer.timer_id, due_ms=timer.due_ms)
+                if timer in self._failing:
+                    continue
+                fired = TimerFired(timer_id=timer.timer_id, due_ms=timer.due_ms, clock_speed=speed)
                 tenant_id, domain = parts_of(timer.key)
                 value = Input(tenant_id=tenant_id, domain=domain, timer=fired).SerializeToString()
-                self._outbox.put_input(timer.key, value, now_ms)
+                self._outbox.put_input(timer.key, value, max(now_ms, timer.due_ms))
                 metrics.TIMERS_FIRED.inc()
         self._send()
 
     def _patience(self, timeout_seconds: float) -> float:
         """Return how long to wait for records: until the next timer at most."""
-        dues = [due for partition in self.partitions.values() if (due := partition.next_due_ms()) is not None]
+        ours = (partition for partition in self.partitions.values() if partition.is_caught_up)
+        dues = [due for partition in ours if (due := partition.next_due_ms()) is not None]
         if not dues:
             return timeout_seconds
         left = self._clock.wall_seconds((min(dues) - self._clock.now_ms()) / 1000)
         return min(timeout_seconds, max(0.0, left))
 
     def _wants_snapshot(self, now: float) -> bool:
+        if self._rounds.are_under_way:
+            return False
         return now - self._snapshot_at >= self._pace.snapshot_seconds or any(
             partition.inputs_since_snapshot >= self._pace.snapshot_inputs and partition.is_caught_up
             for partition in self.partitions.values()

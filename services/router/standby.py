@@ -14,9 +14,11 @@ import structlog
 
 from services.router import metrics
 from services.router.adapters.bus import Follower
-from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable
+from services.router.adapters.log import Log
+from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable, UnreadableSnapshot
 from services.router.core_identity import core_identity
 from services.router.domain.errors import RefusedInput
+from services.router.epochs import AnotherLog, LogName, known_epoch, offset_of
 from services.router.partition import Partition
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
@@ -81,7 +83,7 @@ class Standby:
             return None
         place = self._snapshots.place(number)
         is_current = _is_ours(place.next_offset, place.core) and place.next_offset <= copy.partition.next_offset
-        return copy.partition if is_current else None
+        return copy.partition if is_current and copy.partition.leaves_out(place.skipped) else None
 
     def is_warm(self) -> bool:
         """Whether everything that is to be followed, and can be, has once been up to date."""
@@ -115,31 +117,47 @@ class Standby:
 
     def _follow_until_alone(self) -> None:
         reader = self._bus.follower()
+        inputs = Log(reader)
         try:
-            fetched = {number for _, number in reader.assignment()}
+            fetched = inputs.assigned()
             while self._wanted:
-                self._begin_copies(reader)
+                self._begin_copies(inputs)
                 self._fetch_only(reader, fetched)
-                self._step(reader)
+                self._step(inputs)
         finally:
             reader.close()
             metrics.FOLLOWED_PARTITIONS.set(0)
 
-    def _begin_copies(self, reader: Follower) -> None:
+    def _begin_copies(self, reader: Log) -> None:
         for number in sorted(self._wanted - self._copies.keys()):
             if time.monotonic() < self._not_before.get(number, 0.0):
                 continue
+            partition = self._restored(reader, number)
+            if partition is None:
+                self._not_before[number] = time.monotonic() + RETRY_SECONDS  # whoever has it now will write another one
+            elif number in self._wanted:
+                self._copies[number] = Copy(partition)
+                reader.seek(number, partition.next_offset)
+                log.info("partition_followed", partition=number, snapshot=offset_of(partition.next_offset))
+        metrics.FOLLOWED_PARTITIONS.set(len(self._copies))
+
+    def _restored(self, reader: Log, number: int) -> Partition | None:
+        """Return a partition as its snapshot says, None where that is not for this core to go on from."""
+        try:
+            found = reader.find(number)
+            epoch = known_epoch(found, self._snapshots.place(number))
             snapshot = self._snapshots.load(number)
             if not _is_ours(snapshot.next_offset, snapshot.core) or (snapshot.tenants and not snapshot.next_offset):
-                self._not_before[number] = time.monotonic() + RETRY_SECONDS  # whoever has it now will write another one
-                continue
+                return None
             # Thousands of calls take tenths of a second to restore: our own tenants' callers do not wait for that.
-            partition = gevent.get_hub().threadpool.apply(Partition, (number, snapshot))
-            if number in self._wanted:
-                self._copies[number] = Copy(partition)
-                reader.seek(INPUTS, number, partition.next_offset)
-                log.info("partition_followed", partition=number, snapshot=partition.next_offset)
-        metrics.FOLLOWED_PARTITIONS.set(len(self._copies))
+            restored: Partition = gevent.get_hub().threadpool.apply(Partition, (number, snapshot, found.topic_id))
+        except (UnreadableSnapshot, AnotherLog):  # a newer version has begun to write; nobody may decide it
+            return None
+        if epoch is None:
+            return None  # nobody has begun it yet
+        reader.begin(number, LogName(epoch, found.topic_id))
+        restored.pass_over(reader.first(number))
+        return restored
 
     def _fetch_only(self, reader: Follower, fetched: set[int]) -> None:
         for number in fetched - self._copies.keys():
@@ -149,7 +167,7 @@ class Standby:
         fetched.clear()
         fetched.update(self._copies)
 
-    def _step(self, reader: Follower) -> None:
+    def _step(self, reader: Log) -> None:
         """Read what has come, and decide what was committed meanwhile."""
         if not self._copies or sum(len(copy.waiting) for copy in self._copies.values()) >= MOST_WAITING:
             gevent.sleep(POLL_SECONDS)
@@ -159,9 +177,9 @@ class Standby:
                 if copy is not None:
                     copy.waiting.append(record)
         asked = [number for number, copy in self._copies.items() if copy.waiting or not copy.is_current]
-        committed = reader.committed_of(INPUTS, asked) if asked else {}
+        committed = reader.committed_of(asked) if asked else {}
         for number in asked:
-            self._decide(number, committed.get(number, 0))
+            self._decide(number, committed.get(number, reader.first(number)))
         metrics.FOLLOWED_BEHIND.set(sum(len(copy.waiting) for copy in self._copies.values()))
 
     def _decide(self, number: int, until: int) -> None:
@@ -182,12 +200,14 @@ class Standby:
     def _take(self, copy: Copy) -> bool:
         """Decide the next record; False when the copy is spoilt: whoever decided it first has left it out by now."""
         record = copy.waiting.popleft()
+        if copy.partition.goes_back(record):
+            return False
         try:
             copy.partition.take(record)
         except RefusedInput:
             pass
         except Exception as bug:  # noqa: BLE001 - a copy is no reason to stop those whom we serve
-            log.warning("copy_spoilt", partition=record.partition, offset=record.offset, reason=str(bug))
+            log.warning("copy_spoilt", partition=record.partition, offset=offset_of(record.offset), reason=str(bug))
             return False
         return True
 

@@ -4,6 +4,7 @@
 sticky agents, callbacks, unique callers, windows of rules, searches, erasures.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 INTERNATIONAL_PREFIX = "00"
 """ITU-T E.123 and nearly every country outside of North America."""
 _REMEMBERED = 8_192
+_WRITTEN = re.compile(r"\+?[0-9(][0-9 ()./-]{3,30}", re.ASCII)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -48,6 +50,30 @@ def written_forms(number: str, lines: Sequence[str]) -> tuple[str, ...]:
         national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
         forms += ["".join(filter(str.isdigit, national)), phonenumbers.national_significant_number(parsed)]
     return tuple(dict.fromkeys(forms))
+
+
+def is_callable(number: str) -> bool:
+    """Whether it is a number that somebody could be called at: not withheld (anonymous, Restricted, …), no name.
+
+    Five to seventeen digits, as people and carriers write them: the longest is 00 and fifteen of E.164.
+    """
+    return _WRITTEN.fullmatch(number) is not None and 5 <= sum(map(str.isdigit, number)) <= 17  # noqa: PLR2004 - above
+
+
+def national_digits(number: str) -> str:
+    """Return what one dials for it within its country, digits alone: 0671112233 of +380671112233; empty for no number.
+
+    People write numbers into a CRM so.
+    """
+    parsed = _parsed(number, None)
+    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL) if parsed is not None else ""
+    return "".join(filter(str.isdigit, national))
+
+
+def significant_digits(number: str) -> str:
+    """Return it without its country's code and without what is dialled before it: 671112233; empty for no number."""
+    parsed = _parsed(number, None)
+    return phonenumbers.national_significant_number(parsed) if parsed is not None else ""
 
 
 def _parsed(number: str, region: str | None) -> PhoneNumber | None:

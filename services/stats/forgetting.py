@@ -83,7 +83,7 @@ def forget_person(store: Store, seal: PersonSeal, wish: Wish) -> dict[str, int]:
     found = store.naming(wish.tenant_id, numbers, wish.collections)
     counts = {name: sum(_size(each) for each in found if each.collection == name) for name in wish.collections}
     key = f"{wish.erasure_id}/{wish.service}"
-    noted = next((one for one in store.kept(KIND, wish.tenant_id) if one["key"] == key), {})
+    noted = next(iter(store.kept(KIND, wish.tenant_id, [key])), {})
     before = noted.get("removed", {})
     removed = {name: max(count, before.get(name, 0)) for name, count in counts.items()}
     store.keep(KIND, wish.tenant_id, key, {"removed": removed, "at_ms": wish.revision})

@@ -104,12 +104,13 @@ class Mailing:
         profile = self._board.profile(tenant_id)
         zone = zone_of(profile.time_zone) or zone_of("UTC")
         assert zone is not None  # noqa: S101 - UTC is always there
+        now_ms = self._clock.now_ms()
+        due = [(each, run) for each in profile.raporty if (run := raport.due(each, zone, now_ms)) is not None]
+        keys = [mail_key(run, recipient) for schedule, run in due for recipient in schedule.recipients]
         try:
-            known = {each["key"]: each for each in self._store.kept(MAILS, tenant_id)}
-            for schedule in profile.raporty:
-                run = raport.due(schedule, zone, self._clock.now_ms())
-                if run is not None:
-                    self._send_run(tenant_id, schedule, run, known)
+            known = {each["key"]: each for each in self._store.kept(MAILS, tenant_id, keys)}
+            for schedule, run in due:
+                self._send_run(tenant_id, schedule, run, known)
         except (StoreUnavailable, BusUnavailable, TooBusy, TooLong) as error:
             log.warning("raporty_not_made", tenant_id=tenant_id, reason=str(error) or type(error).__name__)
 

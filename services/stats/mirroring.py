@@ -77,12 +77,14 @@ class Mirror:
     def _update(self, tenant_id: str) -> StoreUnavailable | None:
         """Read on to the mark; return what the store lacks, for whoever still waits."""
         try:
+            generation = self._store.generation(tenant_id)
             marks = {each: self._store.mark(tenant_id, each) for each in (CALLS, LEGS)}
             mark_of = {each: marks.get(each, marks[CALLS]) for each in COLLECTIONS}
             known = {each: threaded(self._columns.revision, tenant_id, each) for each in COLLECTIONS}
-            if any(mark_of[each] < known[each] for each in COLLECTIONS):
+            is_other = generation != threaded(self._columns.generation, tenant_id)
+            if is_other or any(mark_of[each] < known[each] for each in COLLECTIONS):
                 # The documents were rebuilt, or are of another log: nothing that we know counts.
-                threaded(self._columns.clear, tenant_id)
+                threaded(self._columns.clear, tenant_id, generation)
                 known = dict.fromkeys(COLLECTIONS, 0)
             for collection, revision in known.items():
                 if revision < mark_of[collection]:

@@ -57,8 +57,10 @@ class Norms:
     def judge_tenant(self, tenant_id: str) -> None:
         """Judge one tenant's norms once; what can't be judged now is judged the next time."""
         try:
-            known = {each["key"]: _standing(each) for each in self._store.kept(NORMS, tenant_id)}
-            for norm in self._board.profile(tenant_id).norms:
+            norms = self._board.profile(tenant_id).norms
+            kept = self._store.kept(NORMS, tenant_id, [_key(norm) for norm in norms])
+            known = {each["key"]: _standing(each) for each in kept}
+            for norm in norms:
                 self._judge(tenant_id, norm, known.get(_key(norm), Standing()))
         except (StoreUnavailable, BusUnavailable, TooBusy, TooLong) as error:
             log.warning("norms_not_judged", tenant_id=tenant_id, reason=str(error) or type(error).__name__)

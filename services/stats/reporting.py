@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import gevent
+import orjson
 from gevent.lock import BoundedSemaphore
 
 from services.shared.chassis.clock import Clock
@@ -34,7 +35,16 @@ MOST_GAPS: Final = 100
 STAFFING: Final = "staffing"
 CATCHING_UP: Final = "catching_up"
 LEGS: Final = "legs"
+_REAL: Final = frozenset({"ratio", "seconds", "number"})
 _WHEN: Final = frozenset({"from", "until", "from_ms", "until_ms"})
+_AWAY: Final = (
+    "select node, max(at_ms) as since from happenings "
+    "where kind in ('switch.connected', 'switch.disconnected', 'switch.restarted') group by node "
+    "having last(kind order by at_ms, sequence) = 'switch.disconnected' and max(at_ms) < {until_ms} "
+    "and max(at_ms) > {from_ms} - 86400000 "
+    "order by since limit {most}"
+)
+"""Switches that are away: what they do is told when they are back, as a gap or late; after a day they are gone."""
 _T = TypeVar("_T")
 
 
@@ -55,6 +65,7 @@ class Reports:
         self._mirror = mirror
         self._board = board
         self._clock = clock
+        self.fresh_seconds = FRESH_SECONDS
         self._slots = BoundedSemaphore(MOST_AT_ONCE)
         self._of_tenant: dict[str, BoundedSemaphore] = {}
 
@@ -143,8 +154,10 @@ class Reports:
 
     def typed(self, tenant_id: str, query: Query) -> Statement:
         """Return the statement of a whole report with its own types: moments in UTC, dates, durations in seconds."""
+        columns = self.columns(tenant_id, query)
         statement = self.whole(tenant_id, query)
-        columns = answer.columns_of(self.dictionary, query)
+        if query.report.kind == STAFFING:
+            statement = _of_rows(columns, _staffed(query, self._fetch(tenant_id, statement)))
         names = [f"m_{each.id}" if each.role == "metric" else each.id for each in columns]
         chosen = ", ".join(f'{_typed(each, name)} as "{each.id}"' for each, name in zip(columns, names, strict=True))
         return Statement(f"select {chosen} from ({statement.text})", statement.values, [each.id for each in columns])
@@ -152,7 +165,7 @@ class Reports:
     def refresh(self, tenant_id: str) -> str:
         """Bring the tables up to date; return a word for what they still lack, empty for nothing."""
         try:
-            return "" if self._mirror.update(tenant_id, FRESH_SECONDS) else CATCHING_UP
+            return "" if self._mirror.update(tenant_id, self.fresh_seconds) else CATCHING_UP
         except StoreUnavailable:
             return "documents_away"
 
@@ -175,12 +188,15 @@ class Reports:
     def chunks(
         self, tenant_id: str, statement: Statement, seconds: float = EXPORT_SECONDS
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Return the rows of a statement in chunks; neither the question nor one chunk may take longer than that."""
+        """Return the rows of a statement in chunks; neither the question nor one chunk may take longer than that.
+
+        The question is asked and the first chunk taken at once: what is refused is refused before anything is sent.
+        """
         running = Running()
         with self._slot(tenant_id):
             take = _timed(running, lambda it: self._columns.begin(tenant_id, statement, it), seconds)
-        while rows := _timed(running, lambda _: take(), seconds):
-            yield rows
+            first = _timed(running, lambda _: take(), seconds)
+        return _chunks(first, lambda: _timed(running, lambda _: take(), seconds))
 
     @contextmanager
     def _slot(self, tenant_id: str) -> Iterator[None]:
@@ -223,6 +239,10 @@ class Reports:
         )
         gaps = self._fetch(tenant_id, Statement(text, {}, []))
         marks = [{"kind": "switch_gap", "node": n, "from_ms": start, "until_ms": end} for n, start, end in gaps]
+        away = self._fetch(
+            tenant_id, Statement(_AWAY.format(from_ms=query.from_ms, until_ms=query.until_ms, most=MOST_GAPS), {}, [])
+        )
+        marks += [{"kind": "switch_away", "node": n, "from_ms": since, "until_ms": None} for n, since in away]
         lags = "" if self._board.are_legs_whole or LEGS not in sources_of(self.dictionary, query) else CATCHING_UP
         words = [word for word in (lacks, self._board.trouble, lags) if word]
         marks += [
@@ -283,6 +303,22 @@ def _staffed(query: Query, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]
         return rows
     places = {name: len(query.groups) + place for place, name in enumerate(query.metrics)}
     return [(*row[:-1], *staffing.values(query, row[places["offered"]], row[places["aht"]]), row[-1]) for row in rows]
+
+
+def _of_rows(columns: list[answer.Column], rows: list[tuple[Any, ...]]) -> Statement:
+    """Return a statement of rows that are there already, named and typed as those of a statement that computes them."""
+    names = [f"m_{each.id}" if each.role == "metric" else each.id for each in columns]
+    kinds = ["VARCHAR" if each.unit == "text" else "DOUBLE" if each.unit in _REAL else "BIGINT" for each in columns]
+    shape = orjson.dumps([dict(zip(names, kinds, strict=True))]).decode()
+    told = orjson.dumps([dict(zip(names, row, strict=False)) for row in rows]).decode()
+    return Statement(f"select unnest(from_json($rows, '{shape}'), recursive := true)", {"rows": told}, names)
+
+
+def _chunks(first: list[tuple[Any, ...]], take: Callable[[], list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+    rows = first
+    while rows:
+        yield rows
+        rows = take()
 
 
 def _without_groups(query: Query) -> Query:

@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -69,14 +69,20 @@ class Store(Protocol):
     def mark(self, tenant_id: str, collection: str = CALLS) -> int:
         """Return the revision up to which all documents of a collection are written, of its own log."""
 
+    def generation(self, tenant_id: str) -> str:
+        """Return a word that is another one after the documents were deleted to be written anew; empty for none."""
+
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a revision above `after`, the lowest first; each has `key` (or `call_id`) and `rev`."""
 
     def keep(self, kind: str, tenant_id: str, key: str, fields: dict[str, Any]) -> None:
         """Set fields of one of the service's own documents: how a norm stands, what became of a mail."""
 
-    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the own documents of a kind, each with its `key`, the last 500 by `at_ms`, the newest first."""
+    def kept(self, kind: str, tenant_id: str, keys: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Return the own documents of a kind, each with its `key`, the newest first by `at_ms`.
+
+        All that have one of some keys; without keys the last 500 of all.
+        """
 
     def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
         """Delete what can be rebuilt: documents whose last word came since then, marks and snapshots.

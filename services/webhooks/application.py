@@ -16,11 +16,13 @@ from services.webhooks import metrics
 from services.webhooks.api.deliveries import Journal, delivery_routes
 from services.webhooks.api.documents import document_routes
 from services.webhooks.api.endpoints import endpoint_routes, tenant_routes
+from services.webhooks.api.examples import example_routes
 from services.webhooks.api.replays import replay_routes
 from services.webhooks.api.rules import rule_routes
 from services.webhooks.directory import Directory
 from services.webhooks.document_changes import DocumentChanges
 from services.webhooks.domain.masking import BodyPolicy
+from services.webhooks.domain.trouble import Troubles
 from services.webhooks.dry_run import DryRun
 from services.webhooks.health import Health
 from services.webhooks.redelivery import Redelivery
@@ -51,6 +53,7 @@ class Desk:
     changes: DocumentChanges
     policy: BodyPolicy
     clock: Clock
+    troubles: Troubles
 
 
 def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
@@ -62,12 +65,31 @@ def add_routes(app: Flask, desk: Desk, tokens: Holders, stopping: Flag) -> None:
     journal, clock = desk.journal, desk.clock
     app.register_blueprint(tenant_routes(admission, desk.directory))
     app.register_blueprint(
-        endpoint_routes(admission, desk.directory, desk.health, journal, desk.redelivery, desk.secrets, clock)
+        endpoint_routes(
+            admission,
+            desk.directory,
+            desk.health,
+            journal,
+            desk.redelivery,
+            desk.secrets,
+            clock,
+            desk.troubles,
+        )
     )
     app.register_blueprint(
-        delivery_routes(admission, journal, desk.redelivery, desk.directory, desk.policy, clock, stopping)
+        delivery_routes(
+            admission,
+            journal,
+            desk.redelivery,
+            desk.directory,
+            desk.policy,
+            clock,
+            desk.troubles,
+            stopping,
+        )
     )
-    app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock))
+    app.register_blueprint(example_routes(admission, desk.directory, desk.redelivery, clock))
+    app.register_blueprint(replay_routes(admission, desk.replays, desk.directory, clock, desk.troubles))
     app.register_blueprint(rule_routes(admission, desk.directory, desk.dry_run))
     app.register_blueprint(document_routes(admission, desk.changes, desk.directory, desk.secrets))
     app.register_blueprint(page_routes(admission, Pages(PAGE, TITLE, "webhooks")))

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.shared.chassis.insisting import Stopped
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.call_order import CallOrder, Stopped
+from services.webhooks.call_order import CallOrder
 from services.webhooks.domain.batch import batch_of
 from services.webhooks.lanes import Job
 from services.webhooks.waiting import name_of

@@ -6,26 +6,23 @@ import structlog
 from gevent.event import Event as Flag
 
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.insisting import Stopped
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
 from services.webhooks.domain.batch import MOST_IN_MESSAGE
 from services.webhooks.handing_over import Keeping
+from services.webhooks.insisting import insist_on_store
 from services.webhooks.lanes import Job
 from services.webhooks.waiting import StoreUnavailable, WaitingRoom, name_of
 
 T = TypeVar("T")
 
-PAUSE_SECONDS = 1.0
 # A delivery behind another looks again after this time by itself; the other's end calls it sooner, and a process that
 # comes back after a kill lets all look. With two seconds, a hundred that waited behind one that failed took so many of
 # the single turns which an endpoint has while it is probed that the one which could have gone came seldom.
 BEHIND_MS = 30_000
 
 log = structlog.get_logger()
-
-
-class Stopped(Exception):
-    """The service stops before the store has answered. Nothing is settled: the delivery is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,4 @@ class CallOrder:
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Ask the store until it answers or raise Stopped: who asked for order wants it more than speed."""
-        while True:
-            try:
-                return question()
-            except StoreUnavailable as error:
-                metrics.STORE_FAILURES.inc()
-                log.warning("order_of_call_unknown", reason=str(error))
-                if self.stopping.wait(PAUSE_SECONDS):
-                    raise Stopped from error
+        return insist_on_store(question, self.stopping, "order_of_call_unknown")

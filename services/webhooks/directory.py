@@ -1,5 +1,7 @@
 from collections.abc import Iterable
+from contextlib import suppress
 
+import gevent
 import structlog
 from gevent.event import Event as Flag
 from google.protobuf.message import DecodeError
@@ -9,14 +11,19 @@ from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import TENANTS
+from services.shared.chassis.insisting import Stopped
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.webhooks import metrics
 from services.webhooks.domain.endpoint import Endpoint, EndpointKey, endpoints_of
 from services.webhooks.domain.rules.rule import BadRule, TenantRules, rules_of, source_of
+from services.webhooks.insisting import insist_on_store
 from services.webhooks.waiting import Gone, GoneEndpoints, StoreUnavailable
 
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
+# So long the beginning waits for the endpoints that are closed, seconds. Where the store does not answer the others are
+# served without: at worst one that is closed is asked once more, and says 410 again.
+CLOSED_SECONDS = 3.0
 
 log = structlog.get_logger()
 
@@ -32,11 +39,12 @@ class Directory:
         self._gone: dict[EndpointKey, Gone] = {}
         self._positions: dict[tuple[str, int], int] = {}
         self._waiting: list[Flag] = []
+        self._closed_are_known = Flag()
         self.is_current = False
 
     def run(self, stopping: Flag) -> None:
         """Follow the topic until stopped."""
-        self._remember_gone(stopping)
+        gevent.wait([self._closed_are_known, stopping], count=1, timeout=CLOSED_SECONDS)
         while not stopping.is_set():
             try:
                 self._follow()
@@ -110,16 +118,12 @@ class Directory:
         """Learn what other processes have closed and reopened. Raises StoreUnavailable."""
         self._gone = {gone.key: gone for gone in self._gone_store.all()}
 
-    def _remember_gone(self, stopping: Flag) -> None:
-        while not stopping.is_set():
-            try:
-                self._gone |= {gone.key: gone for gone in self._gone_store.all()}
-            except StoreUnavailable as error:
-                metrics.STORE_FAILURES.inc()
-                log.warning("gone_endpoints_unreadable", reason=str(error))
-                stopping.wait(PAUSE_SECONDS)
-            else:
-                return
+    def remember_closed(self, stopping: Flag) -> None:
+        """Learn which endpoints former processes have closed; returns when that is known."""
+        with suppress(Stopped):
+            left = insist_on_store(self._gone_store.all, stopping, "gone_endpoints_unreadable")
+            self._gone |= {gone.key: gone for gone in left}
+            self._closed_are_known.set()
 
     def _follow(self) -> None:
         asked = list(self._waiting)

@@ -19,6 +19,7 @@ from services.webhooks.directory import Directory
 from services.webhooks.domain.batch import members_of
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.erased import ErasedPersons
+from services.webhooks.domain.examples import is_example
 from services.webhooks.domain.header import BadHeader, header_lines
 from services.webhooks.domain.identity import NoIdentity
 from services.webhooks.domain.ladder import Ladder
@@ -37,6 +38,7 @@ CATCH_UP_SECONDS = 10.0
 LEAST_KEEP_SECONDS = 3600.0
 # Rests from this length on are written into the waiting room, milliseconds of platform time.
 HOLD_FROM_MS = 30_000
+EXAMPLE_HEADER = "webhook-example: true\r\n"
 PAUSING = (HTTP_TOO_MANY, HTTP_UNAVAILABLE)
 
 log = structlog.get_logger()
@@ -63,7 +65,7 @@ class Dispatcher:
 
     def attempt(self, jobs: Sequence[Job], connection: EndpointConnection) -> None:
         """Try once, if its turn has come, and tell each delivery's origin how it ended. Several make one message."""
-        jobs = self._of_nobody_erased(jobs)
+        jobs = self._written(self._of_nobody_erased(jobs))
         if not jobs:
             return
         endpoint = self._find(jobs[0].delivery)
@@ -100,6 +102,13 @@ class Dispatcher:
             job.origin.delivered(delivery)
         return left
 
+    def _written(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return what has a body; give up what could not be written, by a template or for its length."""
+        unwritten = [job for job in jobs if not job.delivery.payload and job.delivery.last_error]
+        for job in unwritten:
+            self._give_up(job, "unwritable", job.delivery.last_error)
+        return [job for job in jobs if job not in unwritten] if unwritten else list(jobs)
+
     def drop(self, delivery: Delivery) -> None:
         """Note that a delivery is sent no more, because it names a person who was erased."""
         delivery.last_error = FORGOTTEN
@@ -133,7 +142,7 @@ class Dispatcher:
             f"Content-Length: {len(delivery.payload)}\r\n"
             f"webhook-id: {delivery.delivery_id}\r\nwebhook-timestamp: {timestamp}\r\n"
             f"webhook-signature: {signatures(secrets, delivery.delivery_id, timestamp, delivery.payload)}\r\n"
-            f"{theirs}{proof}"
+            f"{EXAMPLE_HEADER if is_example(delivery.delivery_id) else ''}{theirs}{proof}"
         )
         attempt = connection.post(target, headers, delivery.payload, total_seconds=endpoint.timeout_seconds, tls=tls)
         if proof and attempt.status == HTTP_UNAUTHORIZED:
@@ -172,7 +181,7 @@ class Dispatcher:
 
     def _note_failure(self, endpoint: Endpoint, attempt: Attempt, asked: float | None) -> None:
         pause_ms = int(asked * 1000) if asked and attempt.status in PAUSING else 0
-        until_ms = self.health.fail(endpoint, pause_ms)
+        until_ms = self.health.fail(endpoint, pause_ms, attempt.error)
         if until_ms is not None and until_ms - self.clock.now_ms() >= HOLD_FROM_MS:
             self._hold(endpoint, until_ms)
         if self.health.failed_too_long(endpoint):

@@ -1,9 +1,12 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
+import gevent
 import structlog
+from gevent.event import Event as Flag
 
 from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.ports import BatchSender, ReceiptPort
@@ -11,11 +14,18 @@ from services.shared.bus.topics import DELIVERIES
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
 from services.webhooks.adapters.channels.feed import CONTENT_TYPES, FeedTopics
+from services.webhooks.by_company import Backlog, Company
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of
-from services.webhooks.hearing import Heard, Turn
+from services.webhooks.hearing import Heard
+from services.webhooks.lanes import Spawn
 
 ACKNOWLEDGE_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+FINISH_SECONDS = 5.0
+# So many events of one tenant are on their way at once: a feed that can't be written has no more of the room that the
+# broker's client has for all.
+MOST_AT_ONCE = 500
 # A tenant whose topic was not to be written so often at a stretch takes the way of all deliveries for a while.
 PATIENCE = 3
 APART_SECONDS = 60.0
@@ -28,8 +38,9 @@ class Feeder:
     """Copies public events into their tenant's own topic, ringmaster.feed.<tenant_id> (SPEC 7.6).
 
     In the order of the log and from log to log: a reader of a feed misses nothing, and what is copied twice has the
-    same ce_id. A topic that alone can't be written (its leader lost, its rights wrong) holds nobody else up: its
-    tenant's events become deliveries then, with their tries and dead letters, and the order may suffer until it heals.
+    same ce_id. Each tenant's feed is written by a greenlet of its own while it has something: for one that can't be
+    written (its leader lost, its rights wrong) nobody else waits. When that lasts, its events become deliveries, with
+    their tries and dead letters, and their order may suffer until it heals.
     """
 
     name = "feeds"
@@ -39,23 +50,69 @@ class Feeder:
         sender: BatchSender,
         directory: Directory,
         make_feed: Callable[[str], None],
+        spawn: Spawn,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sender = sender
         self._topics = FeedTopics(sender, make_feed)
         self._directory = directory
+        self._spawn = spawn
         self._monotonic = monotonic
         self._failures = Counter[str]()
         self._apart_until: dict[str, float] = {}
+        self._writing: dict[Company, Any] = {}
 
-    def take(self, turn: Turn) -> None:
-        """Copy a turn's events; return when the broker has them."""
-        copies = [(one, feed) for one in turn.heard for feed in self._feeds_of(one) if _can_be_written(one, feed)]
-        apart = [copy for copy in copies if self._is_apart(copy[0].record.key)]
-        together = [copy for copy in copies if not self._is_apart(copy[0].record.key)]
-        self._copy(together)
-        if apart:
-            self._deliver(apart)
+    def take(self, backlog: Backlog, stopping: Flag) -> None:
+        """Have each tenant's feed written to which something came."""
+        for company in backlog.take_news():
+            if company not in self._writing and self._has_some(company, backlog):
+                write = partial(self._write, company, backlog, stopping)
+                self._writing[company] = self._spawn(f"feed of {company.tenant_id}", write)
+
+    def finish(self) -> None:
+        """Return when nothing is written any more; what is not acknowledged in time the next process writes again."""
+        gevent.joinall(list(self._writing.values()), timeout=FINISH_SECONDS)
+
+    def _has_some(self, company: Company, backlog: Backlog) -> bool:
+        """Whether something is for a feed; what comes before that, and is for none, has had its effect."""
+        count = 0
+        while company.waiting and not self._feeds_of(company.waiting[0][0]):
+            company.begin()
+            count += 1
+        backlog.finish(company, count)
+        return bool(company.waiting)
+
+    def _write(self, company: Company, backlog: Backlog, stopping: Flag) -> None:
+        """Write one tenant's feed until it has all that waits."""
+        while company.waiting and backlog.has(company) and not stopping.is_set():
+            try:
+                count = self._write_some(company)
+            except (BusUnavailable, NotDelivered) as error:
+                company.put_back()
+                self._note(company.tenant_id, error)
+                stopping.wait(PAUSE_SECONDS)
+            else:
+                backlog.finish(company, count)
+        del self._writing[company]
+
+    def _write_some(self, company: Company) -> int:
+        """Copy what comes next and return how many events that were, once the broker has them.
+
+        One alone where the topic could not be written the last time. Raises BusUnavailable, NotDelivered.
+        """
+        tenant_id, copies = company.tenant_id, list[Copy]()
+        is_apart = self._is_apart(tenant_id)
+        most = 1 if self._failures[tenant_id] and not is_apart else MOST_AT_ONCE
+        count = min(most, len(company.waiting))
+        for _ in range(count):
+            heard, _ticket = company.begin()
+            copies += [(heard, feed) for feed in self._feeds_of(heard) if _can_be_written(heard, feed)]
+        if copies and is_apart:
+            self._deliver(copies)
+        elif copies:
+            self._copy(copies)
+            self._failures.pop(tenant_id, None)
+        return count
 
     def _feeds_of(self, heard: Heard) -> list[Endpoint]:
         if heard.event is None:
@@ -64,33 +121,19 @@ class Feeder:
         return [feed for feed in feeds if feed.names(heard.kind)]
 
     def _copy(self, copies: Sequence[Copy]) -> None:
-        receipts: list[tuple[str, ReceiptPort]] = []
-        failed: dict[str, Exception] = {}
-        for heard, feed in copies:
-            tenant_id = heard.record.key
-            try:
-                receipts.append((tenant_id, self._send(heard, feed)))
-            except BusUnavailable as error:
-                failed[tenant_id] = error
+        receipts = [self._send(heard, feed) for heard, feed in copies]
         deadline = self._monotonic() + ACKNOWLEDGE_SECONDS
-        for tenant_id, receipt in receipts:
-            try:
-                receipt.wait(max(0.0, deadline - self._monotonic()))
-            except NotDelivered as error:
-                failed[tenant_id] = error
-        for tenant_id in {tenant_id for tenant_id, _ in receipts} - failed.keys():
-            self._failures.pop(tenant_id, None)
-        if failed:
-            self._note(failed)
+        for receipt in receipts:
+            receipt.wait(max(0.0, deadline - self._monotonic()))
 
-    def _note(self, failed: dict[str, Exception]) -> None:
-        """Raise what happened; who has failed too often is set apart when the turn comes again."""
-        for tenant_id, error in failed.items():
-            self._failures[tenant_id] += 1
-            if self._failures[tenant_id] >= PATIENCE:
-                log.error("feed_set_apart", tenant_id=tenant_id, reason=str(error))
-                self._apart_until[tenant_id] = self._monotonic() + APART_SECONDS
-        raise next(iter(failed.values()))
+    def _note(self, tenant_id: str, error: Exception) -> None:
+        """Tell what happened; who has failed too often is set apart for a while."""
+        metrics.HELD_UP.labels(self.name).inc()
+        log.warning("feed_held_up", tenant_id=tenant_id, reason=str(error))
+        self._failures[tenant_id] += 1
+        if self._failures[tenant_id] == PATIENCE:
+            log.error("feed_set_apart", tenant_id=tenant_id, reason=str(error))
+            self._apart_until[tenant_id] = self._monotonic() + APART_SECONDS
 
     def _is_apart(self, tenant_id: str) -> bool:
         until = self._apart_until.get(tenant_id)

@@ -31,8 +31,8 @@ class FailingEndpoints(Protocol):
         """Return what is remembered, platform time in milliseconds. Raises StoreUnavailable."""
 
 
-Tell = Callable[[Endpoint, NoticeKind, int], None]
-"""Gives notice of an endpoint's state; the number is the moment its trouble began."""
+Tell = Callable[[Endpoint, NoticeKind, int, str], None]
+"""Gives notice of an endpoint's state: the moment its trouble began, and what its last try met."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,7 @@ class Health:
     _since: dict[EndpointKey, int] = field(default_factory=dict)
     _told_ms: dict[EndpointKey, int] = field(default_factory=dict)
     _untold: set[EndpointKey] = field(default_factory=set)
+    _why: dict[EndpointKey, str] = field(default_factory=dict)
 
     def remember(self) -> None:
         """Read what former processes knew. Raises StoreUnavailable."""
@@ -77,11 +78,16 @@ class Health:
         """Return since when it fails without a success, None when it does not; platform time."""
         return self._since.get(key)
 
+    def why_failing(self, key: EndpointKey) -> str:
+        """Return what the last try of an endpoint that fails has met; nothing where this process has tried none."""
+        return self._why.get(key, "")
+
     def succeed(self, endpoint: Endpoint) -> None:
         """Note a delivery."""
         breaker = self._breakers.pop(endpoint.key, None)
         if breaker is None:
             return
+        self._why.pop(endpoint.key, None)
         if breaker.succeed():
             metrics.BREAKERS_OPEN.dec()
         since_ms = self._since.pop(endpoint.key, None)
@@ -90,11 +96,12 @@ class Health:
             if endpoint.key in self._untold:
                 self._untold.discard(endpoint.key)
             else:
-                self.tell(endpoint, NoticeKind.RECOVERED, since_ms)
+                self.tell(endpoint, NoticeKind.RECOVERED, since_ms, "")
 
-    def fail(self, endpoint: Endpoint, asked_ms: int = 0) -> int | None:
+    def fail(self, endpoint: Endpoint, asked_ms: int = 0, why: str = "") -> int | None:
         """Note a failure. Return the moment until which the endpoint rests from now on, None when it does not."""
         now_ms = self.clock.now_ms()
+        self._why[endpoint.key] = why
         breaker = self._breakers.setdefault(endpoint.key, Breaker(self.rules))
         was_closed = breaker.is_closed
         if not breaker.fail(now_ms, self.chance(), asked_ms):
@@ -117,7 +124,7 @@ class Health:
             return
         self._told_ms[endpoint.key] = now_ms
         self._untold.discard(endpoint.key)
-        self.tell(endpoint, NoticeKind.FAILING, since_ms)
+        self.tell(endpoint, NoticeKind.FAILING, since_ms, self.why_failing(endpoint.key))
 
     def failed_too_long(self, endpoint: Endpoint) -> bool:
         """Whether it has failed without a success for so long that it is to be switched off."""
@@ -133,7 +140,7 @@ class Health:
         self._untold.discard(endpoint.key)
         if since_ms is not None:
             self._store(lambda: self.store.end(endpoint.key))
-        self.tell(endpoint, kind, since_ms or at_ms)
+        self.tell(endpoint, kind, since_ms or at_ms, self._why.pop(endpoint.key, ""))
 
     def _store(self, write: Callable[[], None]) -> None:
         try:

@@ -10,6 +10,10 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks.domain.payload import EVERYTHING, PayloadForm, payload_of
 
 Place = tuple[str, int]
+# Thousands of events may wait for one part of the service: what is kept of each is small, whatever a tenant's templates
+# make of it.
+MOST_FORMS = 4
+MOST_KEPT_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,13 @@ class Heard:
         return self.record.topic, self.record.partition
 
     def payload(self, form: PayloadForm = EVERYTHING) -> bytes:
-        """Return what is sent of the event, written once for each form. Raises ValueError where that can't be."""
+        """Return what is sent of the event, in most forms written once. Raises ValueError where that can't be."""
         found = self._payloads.get(form)
         if found is None:
             assert self.event is not None  # noqa: S101 - whoever asks has looked
-            found = self._payloads[form] = payload_of(self.event, self.kind, form)
+            found = payload_of(self.event, self.kind, form)
+            if len(self._payloads) < MOST_FORMS and len(found) <= MOST_KEPT_BYTES:
+                self._payloads[form] = found
         return found
 
 
@@ -47,6 +53,8 @@ class Turn:
     at_end_ms: int = 0
     """Nothing was there: everything told before this moment of platform time was heard. 0 where something was."""
     epoch: int = 0
+    partitions: int = 0
+    """How many the topic has; 0 while that is not known."""
 
 
 def heard(record: Record) -> Heard:

@@ -17,6 +17,10 @@ from services.webhooks.waiting import endpoint_of
 
 # A worker without work ends after this time, and closes its connection, seconds.
 IDLE_SECONDS = 30.0
+# What waits in an endpoint's queue, and in those of one tenant, has no more bytes than this but for one delivery of
+# each: a tenant may make each of its payloads as large as a record can be.
+LANE_BYTES = 4 * 1024 * 1024
+TENANT_BYTES = 32 * 1024 * 1024
 # How often an endpoint that is waited for is asked whether it is still quick, seconds.
 LOOK_SECONDS = 0.02
 Spawn = Callable[[str, Callable[..., object]], Any]
@@ -74,6 +78,8 @@ class _Lane:
     calls: dict[str, deque[Job]] = field(default_factory=dict)
     """Where a call's order is kept: what waits behind the one that is queued or under way."""
     held: int = 0
+    bytes: int = 0
+    """Of the payloads that wait."""
     batch: BatchWish | None = None
     rate_per_second: int = 0
     next_at: float = 0.0
@@ -109,6 +115,7 @@ class Lanes:
         self._policy = policy
         self._tenant_limit = tenant_limit
         self._tenant_workers: Counter[str] = Counter()
+        self._tenant_bytes: Counter[str] = Counter()
         self._limit = limit
         self._lanes: dict[EndpointKey, _Lane] = {}
         self._is_stopped = False
@@ -117,8 +124,10 @@ class Lanes:
         """Queue a delivery; False when its endpoint's queue is full or everything stops."""
         key = endpoint_of(job.delivery)
         lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane(job.delivery.tenant_id))
-        if self._is_stopped or lane.queue.qsize() + lane.held >= self._limit_of(lane):
+        size = len(job.delivery.payload)
+        if self._is_stopped or not self._has_room(lane, size):
             return False
+        self._hold(lane, size)
         policy = self._policy(job.delivery)
         lane.batch, lane.rate_per_second = policy.batch, policy.rate_per_second
         if policy.keeps_call_order and policy.batch is None and not _leads(lane, job):
@@ -133,6 +142,16 @@ class Lanes:
             self._tenant_workers[lane.tenant_id] += 1
             self._spawn(f"lane {key}", lambda: self._work(lane))
         return True
+
+    def _has_room(self, lane: _Lane, size: int) -> bool:
+        if lane.queue.qsize() + lane.held >= self._limit_of(lane):
+            return False
+        fits = lane.bytes + size <= LANE_BYTES and self._tenant_bytes[lane.tenant_id] + size <= TENANT_BYTES
+        return fits or not lane.bytes
+
+    def _hold(self, lane: _Lane, size: int) -> None:
+        lane.bytes += size
+        self._tenant_bytes[lane.tenant_id] += size
 
     def _may_grow(self, lane: _Lane, concurrency: int) -> bool:
         if lane.workers == 0:
@@ -181,7 +200,7 @@ class Lanes:
         connection = self._connect()
         try:
             while job := self._next(lane):
-                lane.room.set()
+                self._take_out(lane, job)
                 jobs = self._gathered(lane, job)
                 _wait_for_turn(lane)
                 self._attempt(jobs, connection)
@@ -203,13 +222,19 @@ class Lanes:
             job = _within(lane, until - time.monotonic())
             if job is None:
                 break
-            lane.room.set()
+            self._take_out(lane, job)
             size += len(job.delivery.payload)
             if job.delivery.members or size > MOST_BYTES:
                 lane.carried = job
+                self._hold(lane, len(job.delivery.payload))
                 break
             jobs.append(job)
         return jobs
+
+    def _take_out(self, lane: _Lane, job: Job) -> None:
+        """Let others have the room that a delivery had."""
+        self._hold(lane, -len(job.delivery.payload))
+        lane.room.set()
 
     def _next(self, lane: _Lane) -> Job | None:
         """Return the next delivery, None when everything stops or nothing came for long."""

@@ -25,7 +25,16 @@ LAG_SECONDS = Histogram(
 )
 DELIVERED = Counter("ringmaster_webhooks_delivered_total", "Deliveries that an endpoint took", ["tenant"])
 DIVERTED = Counter(
-    "ringmaster_webhooks_diverted_total", "First tries put off because their endpoint's queue was full", ["tenant"]
+    "ringmaster_webhooks_diverted_total", "First tries put off because their endpoint's queue stayed full", ["tenant"]
+)
+OVERFLOWED = Counter(
+    "ringmaster_webhooks_overflowed_total",
+    "First tries that went to the overflow topic: their endpoint's queue was full",
+    ["tenant"],
+)
+LEFT_IN_LOG = Gauge(
+    "ringmaster_webhooks_left_in_log_count",
+    "Endpoints whose deliveries stay in the log until the document store takes them",
 )
 GIVEN_UP = Counter(
     "ringmaster_webhooks_given_up_total",
@@ -43,6 +52,8 @@ BREAKERS_OPEN = Gauge("ringmaster_webhooks_resting_endpoints_count", "Endpoints 
 WAITING = Gauge("ringmaster_webhooks_waiting_count", "Deliveries that wait for their next try")
 DENIED = Counter("ringmaster_webhooks_denied_total", "Requests of the API refused, by token or role", ["why"])
 STREAMS = Gauge("ringmaster_webhooks_streams_count", "Browsers that follow the delivery log")
+STREAMS_REFUSED = Counter("ringmaster_webhooks_streams_refused_total", "Streams refused because too many are open")
+SLOW_READERS = Counter("ringmaster_webhooks_slow_readers_total", "Streams ended because their reader did not read")
 UNFINISHED = Gauge("ringmaster_webhooks_unfinished_count", "Deliveries that were read and are not settled yet")
 LOG_DROPPED = Counter("ringmaster_webhooks_log_dropped_total", "Tries that the delivery log could not keep")
 STORE_FAILURES = Counter("ringmaster_webhooks_store_failures_total", "Operations that the document store refused")

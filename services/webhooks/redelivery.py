@@ -1,5 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -10,6 +11,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of, key_of
 from services.webhooks.domain.erased import ErasedPersons
+from services.webhooks.domain.examples import example_of, example_payload
 from services.webhooks.domain.moments import moment_of
 from services.webhooks.handing_over import HandOver
 
@@ -48,6 +50,8 @@ class Redelivery:
             reader.close()
         if self.persons.names(tenant_id, delivery.payload, delivery.created_ms):
             raise NotKept("The person whom it names was erased.")
+        if not delivery.payload and delivery.last_error:
+            raise NotKept(f"It could not be written: {delivery.last_error}. Put that right, then replay the event.")
         return delivery
 
     def again(self, delivery: Delivery) -> bool:
@@ -69,6 +73,21 @@ class Redelivery:
             event_type=PING,
             payload=orjson.dumps({"type": PING, "timestamp": moment_of(now_ms), "data": data}),
             created_ms=now_ms,
+        )
+        self.hand_over.to(DELIVERIES, delivery)
+        return delivery.delivery_id
+
+    def example(self, endpoint: Endpoint, event_type: str, values: Mapping[str, Any]) -> str:
+        """Send an endpoint an example of an event, in the form that it gets events in; return its delivery's id."""
+        event = example_of(event_type, endpoint.tenant_id, uuid4().hex[:16], self.clock.now_ms(), values)
+        delivery = Delivery(
+            delivery_id=delivery_id_of(event.event_id, endpoint.endpoint_id),
+            tenant_id=endpoint.tenant_id,
+            endpoint_id=endpoint.endpoint_id,
+            event_type=event_type,
+            call_id=event.call_id,
+            payload=example_payload(event, event_type, endpoint.form),
+            created_ms=self.clock.now_ms(),
         )
         self.hand_over.to(DELIVERIES, delivery)
         return delivery.delivery_id

@@ -18,7 +18,7 @@ from services.webhooks import metrics
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint, delivery_id_of
 from services.webhooks.domain.erased import ErasedPersons
-from services.webhooks.domain.payload import payload_of
+from services.webhooks.domain.payload import payload_of, written
 from services.webhooks.handing_over import HandOver
 from services.webhooks.waiting import StoreUnavailable
 
@@ -192,13 +192,15 @@ def _delivery(record: Record, replay: Replay, endpoint: Endpoint, now_ms: int) -
     kind = event_type(event)
     if not endpoint.wants(kind) or not replay.wants(event, kind):
         return None
+    payload, error = written(lambda: payload_of(event, kind, endpoint.form))
     return Delivery(
         delivery_id=delivery_id_of(event.event_id, endpoint.endpoint_id),
         tenant_id=event.tenant_id,
         endpoint_id=endpoint.endpoint_id,
         event_type=kind,
         call_id=event.call_id,
-        payload=payload_of(event, kind, endpoint.form),
+        payload=payload,
+        last_error=error,
         created_ms=now_ms,
     )
 

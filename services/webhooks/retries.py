@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -14,11 +15,11 @@ from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks import metrics
 from services.webhooks.call_order import BEHIND_MS, CallOrder
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.first_tries import DIVERTED_MS
 from services.webhooks.handing_over import HandOver, Keeping
 from services.webhooks.health import Health
 from services.webhooks.lanes import Job, Lanes
 from services.webhooks.settling import Settling
+from services.webhooks.tries import DIVERTED_MS
 from services.webhooks.waiting import Due, End, Lease, StoreUnavailable, WaitingRoom
 
 POLL_SECONDS = 0.25
@@ -48,9 +49,10 @@ class Tenure:
     holder: str
     seconds: float = LEASE_SECONDS
 
-    def from_now(self, now_ms: int, speed: float) -> Lease:
-        """Return a lease that begins now, in platform time."""
-        return Lease(self.holder, now_ms, now_ms + int(self.seconds * 1000 * speed))
+    def from_now(self, now_ms: int, speed: float, mark: str = "") -> Lease:
+        """Return a lease that begins now, in platform time; with a mark that of a claim that was asked for before."""
+        lease = Lease(self.holder, now_ms, now_ms + int(self.seconds * 1000 * speed))
+        return replace(lease, mark=mark) if mark else lease
 
 
 class RetryKeeper:
@@ -79,7 +81,7 @@ class RetryKeeper:
 class RetryScheduler:
     """Takes due deliveries out of the waiting room into the lanes, never more of an endpoint than its lane holds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it takes from, gives to and asks
         self,
         room: WaitingRoom,
         lanes: Lanes,
@@ -90,8 +92,11 @@ class RetryScheduler:
         order: CallOrder,
         health: Health,
         settling: Settling,
+        may_take: Callable[[Due], bool] = lambda _due: True,
     ) -> None:
+        """Take of what is due only what `may_take` lets: the rest is another process's, or comes later."""
         self._settling = settling
+        self._may_take = may_take
         self._room = room
         self._lanes = lanes
         self._clock = clock
@@ -99,6 +104,8 @@ class RetryScheduler:
         self._origin = _FromRoom(settling, hand_over, order)
         self._health = health
         self._counted_at = 0.0
+        self._unanswered: tuple[list[Due], Lease] | None = None
+        """What a claim was for to which the store gave no answer, and its lease."""
 
     def run(self, stopping: Flag) -> None:
         """Look for due deliveries until stopped."""
@@ -107,6 +114,7 @@ class RetryScheduler:
             began = time.monotonic()
             try:
                 is_begun = is_begun or self._take_back()
+                self._ask_again()
                 self._start_due(stopping)
                 self._count()
                 pause = _rest_after(time.monotonic() - began)
@@ -146,8 +154,9 @@ class RetryScheduler:
         room: dict[EndpointKey, int] = {}
         chosen, full = [], set()
         for due in found:
-            if due.name in self._settling:
-                # It has ended already: only the room's book has it due, until that is written.
+            if due.name in self._settling or not self._may_take(due):
+                # It has ended already: only the room's book has it due, until that is written. Or it keeps an order
+                # that this process does not know: whoever reads the endpoint's first tries takes it.
                 full.add(due.endpoint)
                 continue
             left = room[due.endpoint] if due.endpoint in room else self._room_of(due.endpoint)
@@ -162,9 +171,27 @@ class RetryScheduler:
         room = self._lanes.room_for_retries(key)
         return min(room, 1) if self._health.is_half_open(key) else room
 
+    def _ask_again(self) -> None:
+        """Start what a claim has taken whose answer was lost: else it would rest for the whole lease."""
+        if self._unanswered is None:
+            return
+        chosen, lease = self._unanswered
+        now_ms = self._clock.now_ms()
+        if now_ms < lease.until_ms:
+            again = self._tenure.from_now(now_ms, self._clock.speed, lease.mark)
+            self._offer(self._room.claimed([due for due in chosen if self._may_take(due)], again), now_ms)
+        self._unanswered = None
+
     def _start(self, chosen: list[Due], now_ms: int) -> None:
-        lease = self._tenure.from_now(now_ms, self._clock.speed)
-        for delivery in self._room.claim(chosen, lease) if chosen else ():
+        if chosen:
+            lease = self._tenure.from_now(now_ms, self._clock.speed)
+            self._unanswered = chosen, lease
+            taken = self._room.claim(chosen, lease)
+            self._unanswered = None
+            self._offer(taken, now_ms)
+
+    def _offer(self, taken: list[Delivery], now_ms: int) -> None:
+        for delivery in taken:
             if not self._lanes.offer(Job(delivery, self._origin)):
                 # Its lane filled up meanwhile. Due at once it would come back in each round and hold up its neighbours.
                 delivery.due_ms = now_ms + DIVERTED_MS

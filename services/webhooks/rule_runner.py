@@ -2,19 +2,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from services.shared.bus.events import publish_event
 from services.shared.bus.ports import ReceiptPort, Sender
 from services.shared.bus.record import Record
-from services.shared.bus.topics import DELIVERIES
+from services.shared.bus.topics import DELIVERIES, partition_of
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks import metrics
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import delivery_id_of
+from services.webhooks.domain.payload import written
 from services.webhooks.domain.rules.messages import payload_for
 from services.webhooks.domain.rules.rule import LATE_MS, TenantRules
 from services.webhooks.domain.rules.watch import Findings, Firing, TenantWatch
@@ -29,6 +31,10 @@ GRACE_MS = 1_000
 AHEAD_MS = 3_600_000
 # What one event may lead to, however many rules a tenant writes: more is cut, and counted.
 MOST_MESSAGES = 50
+# After counting a tenant's windows anew took so long, seconds, they are not again for so many times that: whoever
+# changes rules all the time has everybody else's wait for a tenth of the time at most.
+COSTLY_SECONDS = 0.25
+PATIENCE = 9.0
 
 log = structlog.get_logger()
 
@@ -74,6 +80,9 @@ class RuleRunner:
         self._history = history
         self._clock = clock
         self._places: dict[Place, _Progress] = {}
+        self._partitions = 0
+        self._patient_until: dict[str, float] = {}
+        """When a tenant's windows may be counted anew again, of a steady clock."""
         self._turn: Turn | None = None
         self._untaken: deque[Heard] = deque()
         self._unsent: list[Findings] = []
@@ -85,6 +94,7 @@ class RuleRunner:
         """
         if turn is not self._turn:
             self._turn, self._untaken, self._unsent = turn, deque(turn.heard), []
+        self._partitions = turn.partitions
         self._own(turn.owned)
         for place, progress in self._places.items():
             # Before the turn: seen from behind its records, who joined before a long silence would be out of reach.
@@ -126,19 +136,31 @@ class RuleRunner:
         """Return a tenant's windows up to `next_offset`, by the rules in force; None where there are none."""
         rules = self._directory.rules(tenant_id)
         watch = progress.watches.get(tenant_id)
-        if watch is not None and watch.rules is rules:
+        if watch is not None and (watch.rules is rules or self._is_too_soon(tenant_id, rules)):
             return watch
         progress.watches.pop(tenant_id, None)
         if rules.rules:
+            began = time.monotonic()
             # A new rule knows the last hours too, as it would after a kill.
             self._replay(place, progress.next_offset, progress, [rules])
+            ended = time.monotonic()
+            if ended - began >= COSTLY_SECONDS:
+                self._patient_until[tenant_id] = ended + PATIENCE * (ended - began)
         return progress.watches.get(tenant_id)
+
+    def _is_too_soon(self, tenant_id: str, rules: TenantRules) -> bool:
+        """Whether the rules before stay in force for now: counting anew holds up the rules of everybody else."""
+        return bool(rules.rules) and time.monotonic() < self._patient_until.get(tenant_id, 0.0)
 
     def _rebuild(self, place: Place, until: int) -> _Progress:
         progress = _Progress(until)
-        self._replay(place, until, progress, self._directory.all_rules())
+        self._replay(place, until, progress, [one for one in self._directory.all_rules() if self._is_of(place, one)])
         self._places[place] = progress
         return progress
+
+    def _is_of(self, place: Place, rules: TenantRules) -> bool:
+        """Whether a tenant's events come in a partition; where others come after all, its windows are made then."""
+        return not self._partitions or partition_of(rules.tenant_id, self._partitions) == place[1]
 
     def _replay(self, place: Place, until: int, progress: _Progress, rules: list[TenantRules]) -> None:
         """Count what lies before `until` into new windows; of what lies behind it take note what we have told."""
@@ -203,16 +225,27 @@ class RuleRunner:
             endpoint = self._directory.find(tenant_id, action.to)
             if endpoint is None or not self._directory.is_open(endpoint):
                 continue
-            cause = f"{firing.event.event_id}.{firing.rule.rule_id}{number}"
+            cause = cause_of(firing, number)
+            payload, error = written(partial(payload_for, action, firing, kind=endpoint.kind, form=endpoint.form))
             delivery = Delivery(
                 delivery_id=delivery_id_of(cause, endpoint.endpoint_id),
                 tenant_id=tenant_id,
                 endpoint_id=endpoint.endpoint_id,
                 event_type=firing.facts["type"],
                 call_id=firing.event.call_id,
-                payload=payload_for(action, firing, is_spoken=endpoint.is_spoken, form=endpoint.form),
+                payload=payload,
+                last_error=error,
                 created_ms=firing.event.time.ToMilliseconds(),
             )
             value = delivery.SerializeToString()
             receipts.append(self._sender.send(DELIVERIES, endpoint.key, value, timestamp_ms=delivery.created_ms))
         return receipts
+
+
+def cause_of(firing: Firing, number: int) -> str:
+    """Return what makes the id of an action's delivery, the same after any kill and another one for each action.
+
+    Two digits stand apart: the first action of `a1` must not have the id of the eleventh of `a`.
+    """
+    action = str(number) if number < 10 else f":{number}"  # noqa: PLR2004 - two digits
+    return f"{firing.event.event_id}.{firing.rule.rule_id}{action}"

@@ -1,7 +1,8 @@
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+from uuid import uuid4
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import EndpointKey, key_of
@@ -31,6 +32,7 @@ class Due:
 
     name: str
     endpoint: EndpointKey
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Lease:
     """The process' name, the same after a restart."""
     now_ms: int
     until_ms: int
+    mark: str = field(default_factory=lambda: uuid4().hex)
+    """Of one claim: `claimed` gives what was taken under it."""
 
 
 class End(Enum):
@@ -74,7 +78,14 @@ class WaitingRoom(Protocol):
     def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
         """Take what of these is still due, in the order of `due`; nobody else gets it before the lease's end.
 
-        What is neither removed nor put off until then comes due again. Raises StoreUnavailable.
+        What is neither removed nor put off until then comes due again. Raises StoreUnavailable: then it may have taken
+        some all the same, which `claimed` returns.
+        """
+
+    def claimed(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
+        """Return what of these a claim with the lease's mark has taken and nobody else has by now; it begins anew.
+
+        In the order of `due`. Raises StoreUnavailable.
         """
 
     def let_go(self, lease: Lease) -> int:
@@ -164,8 +175,8 @@ class MemoryWaitingRoom:
     def __init__(self) -> None:
         self._waiting: dict[str, Delivery] = {}
         self._behind: set[str] = set()
-        self._claimed: dict[str, tuple[str, int]] = {}
-        """Who has taken a delivery, and when it was due."""
+        self._claimed: dict[str, tuple[str, int, str]] = {}
+        """Who has taken a delivery, when it was due, and the mark of that claim."""
 
     def put(self, deliveries: Collection[Delivery]) -> None:
         """Keep deliveries."""
@@ -177,7 +188,7 @@ class MemoryWaitingRoom:
         found = sorted(
             (one.due_ms, one.position, name, one) for name, one in self._waiting.items() if one.due_ms <= now_ms
         )
-        due = [Due(name, endpoint_of(one)) for _, _, name, one in found]
+        due = [Due(name, endpoint_of(one), one.position) for _, _, name, one in found]
         return [one for one in due if one.endpoint not in without][:limit]
 
     def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
@@ -188,8 +199,15 @@ class MemoryWaitingRoom:
         taken = [(_copy(one), one) for due_ms, _, _, one in sorted(due) if due_ms <= lease.now_ms]
         for copy, one in taken:
             one.due_ms = lease.until_ms
-            self._claimed[name_of(one)] = lease.holder, copy.due_ms
+            self._claimed[name_of(one)] = lease.holder, copy.due_ms, lease.mark
         return [copy for copy, _ in taken]
+
+    def claimed(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
+        """Return what a claim has taken."""
+        ours = [one for one in chosen if self._claimed.get(one.name, ("", 0, ""))[2] == lease.mark]
+        for one in ours:
+            self._waiting[one.name].due_ms = self._claimed[one.name][1]
+        return self.claim(ours, lease)
 
     def let_go(self, lease: Lease) -> int:
         """Let come due what was never settled."""
@@ -197,11 +215,11 @@ class MemoryWaitingRoom:
             one
             for name, one in self._waiting.items()
             if lease.now_ms < one.due_ms <= lease.until_ms
-            and self._claimed.get(name, (lease.holder, 0))[0] == lease.holder
+            and self._claimed.get(name, (lease.holder,))[0] == lease.holder
             and (name in self._claimed or name in self._behind or not one.attempts)
         ]
         for one in freed:
-            one.due_ms = self._claimed.pop(name_of(one), ("", lease.now_ms))[1]
+            one.due_ms = self._claimed.pop(name_of(one), ("", lease.now_ms, ""))[1]
         return len(freed)
 
     def put_off(self, delivery: Delivery) -> None:
@@ -219,6 +237,7 @@ class MemoryWaitingRoom:
     def remove(self, delivery: Delivery) -> None:
         """Forget it."""
         self._waiting.pop(name_of(delivery), None)
+        self._claimed.pop(name_of(delivery), None)
 
     def settle(self, settlements: Collection[Settlement]) -> None:
         """Do what each says."""

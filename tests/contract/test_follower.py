@@ -17,7 +17,7 @@ from services.shared.bus.record import Record
 from services.shared.testing.waiting import wait_until
 from tests.contract.conftest import Bus
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 KEYS = [f"tenant-{number}" for number in range(40)]
 """So many that each partition has some."""
 
@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def _send(bus: Bus, topic: str, values: range) -> None:
     for value in values:
         bus.sender.send(topic, KEYS[value % len(KEYS)], b"%d" % value, timestamp_ms=1 + value)
-    bus.sender.flush(10)
+    bus.sender.flush(60)
 
 
 def _ends(bus: Bus, topic: str) -> dict[tuple[str, int], int]:

@@ -9,6 +9,7 @@ import yaml
 
 from deploy.dashboards.naming import faults, metrics
 from local.stack.prometheus import RULES, rule_files
+from tests.deploy.applications import applications
 
 RUNBOOKS = RULES.parents[1] / "runbooks"
 SECTIONS = ["What it means", "What callers notice", "How to look", "What to do"]
@@ -69,3 +70,9 @@ def test_a_rule_asks_for_metrics_and_labels_that_somebody_tells(rule: dict[str, 
 def test_a_page_names_only_metrics_that_there_are(page: Path) -> None:
     named = re.findall(r"ringmaster[_:][a-z0-9_:]+", page.read_text("utf-8"))
     assert [name for name in named if name not in metrics() | recorded()] == []
+
+
+def test_no_process_answers_for_one_of_another_kind(tmp_path: Path) -> None:
+    """By its name RingmasterServiceMissing looks for it: a transcriber hid that no recorder was there."""
+    names = [one.name for one in applications(tmp_path).values()]
+    assert names == ["console", "stats", "webhooks", "recorder", "transcribe"]

@@ -24,9 +24,9 @@ PAGES: Final = [
 FENCE: Final = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TYPED: Final = re.compile(r"(?:\.venv/bin/)?(?:ringmaster|inside|helm|kubectl|make|python)\s")
 # Words that stand for something of the operator's.
-MEANT: Final = {"VERSION": "3", "FILE": "x.yaml", "POD": "voice-ringmaster-router-0"}
+MEANT: Final = {"VERSION": "3", "FILE": "x.yaml", "POD": "voice-ringmaster-router-0", "NODE": "node-1"}
 OPEN: Final = "OPEN"
-OF_NO_NAMESPACE: Final = ("create namespace", "label namespace", "diff ")
+OF_NO_NAMESPACE: Final = ("create namespace", "label namespace", "diff ", "describe node ", "taint nodes ", "drain ")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 

@@ -57,6 +57,28 @@ def test_a_tenant_is_refused_whole_with_every_fault(helm_program: Path, tmp_path
     assert all(path in told for path in ("/tenants/oak/domain", "/tenants/oak/lines/0/number", "surprise"))
 
 
+def test_many_companies_are_more_than_one_config_map_takes_and_each_reaches_the_job(
+    helm_program: Path, tmp_path: Path
+) -> None:
+    """An API server takes a mebibyte of each: none may get much more than its share."""
+    document = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text(encoding="utf-8"))["tenants"]["oak"]
+    many = {f"shop-{n}": document | {"tenant_id": f"shop-{n}"} for n in range(64)}
+    path = tmp_path / "many.yaml"
+    path.write_text(yaml.safe_dump({"tenants": many}), encoding="utf-8")
+    done = run_helm(helm_program, "template", MINIMAL, f"--values={path}", "--show-only=templates/tenants.yaml")
+    assert done.returncode == 0, done.stderr
+    found = [one for one in yaml.safe_load_all(done.stdout) if one]
+    held = {one["metadata"]["name"]: one["data"] for one in found if one["kind"] == "ConfigMap"}
+    assert max(map(len, held.values())) <= 64 // 6
+    for one in found:
+        if one["kind"] == "Job":
+            pod = one["spec"]["template"]["spec"]
+            (volume,) = (each for each in pod["volumes"] if each["name"] == "tenants")
+            mounted = [name for source in volume["projected"]["sources"] for name in held[source["configMap"]["name"]]]
+            assert sorted(mounted) == sorted(f"{name}.yaml" for name in many)
+            assert pod["containers"][0]["args"][2:] == [f"/tenants/{name}" for name in sorted(mounted)]
+
+
 def test_a_tenant_stands_under_its_own_id(helm_program: Path, tmp_path: Path) -> None:
     told = tenant(helm_program, tmp_path, tenant_id="elm")
     assert "tenants.oak.tenant_id is elm" in told

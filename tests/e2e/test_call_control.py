@@ -1,14 +1,16 @@
 """Call control as agents and supervisors use it: over the API, through router, Kafka and listener, to the switch.
 
-What is asserted is who hears whom inside the switch, and what the switch's own books say afterwards.
+What is asserted is who hears whom inside the switch, and what the switch's own books say afterwards. From the first
+consultation on the company is split by routing domains, while it runs.
 """
 
 import io
+import signal
 import time
 import urllib.error
 import wave
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,26 @@ import pytest
 import yaml
 
 from local.stack.layout import Layout
+from local.stack.part import Part
 from local.stack.parts import ADMIN_TOKEN
 from local.stack.stack import TENANTS, Stack
 from local.stack.web import get, post, put
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, CLIPS, INPUTS
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ANSWERED, CALL_EXIT_FALLBACK, Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.recognition_pb2 import RECOGNITION_OUTCOME_HEARD, RecogniseClip
+from services.shared.testing.ports import free_range
 from services.shared.testing.waiting import wait_until
+from tests.e2e.asking import ask
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(300)]
 
-BASE_PORT = 23_000
 SPEED = 4
 SECONDS = 30.0
+GUARD_SECONDS = 5
+"""As long as a call may be nobody's (freeswitch/conf/vars.xml)."""
 LINE = "+380441000001"
 NOTICE_LINE = "+380441000002"
 OUTSIDE = "+380442000000"
@@ -52,15 +58,29 @@ class Floor:
     """A stack whose customers, agents and supervisors are in the test's hands."""
 
     layout: Layout
+    router: Part
 
     def asks(self, call_id: str, what: str, **body: Any) -> None:
         """Ask for something over the API until it is accepted: the switch knows of a talk before the router does."""
         url = self.layout.url("console", f"/v1/tenants/acme/calls/{call_id}/{what}")
-        wait_until(lambda: _accepted(post, url, body), f"{what} is accepted", SECONDS)
+        wait_until(lambda: _accepted(url, body), f"{what} is accepted", SECONDS)
+
+    def splits(self) -> None:
+        """Have sales and support decided apart from now on, each with its own agents (docs/adr/0033)."""
+        url = self.layout.url("console", "/v1/tenants/acme")
+        document = get(url, ADMIN_TOKEN)["document"]
+        support = next(queue for queue in document["queues"] if queue["queue_id"] == "support")
+        support["tiers"] = [tier for tier in support["tiers"] if tier["agent_id"] != "andriy"]
+        shares = {"north": "sales", "south": "support"}
+        document["routing_domains"] = [
+            {"domain_id": domain_id, "queues": [queue_id], "concurrent_calls": 20}
+            for domain_id, queue_id in shares.items()
+        ]
+        put(url, document, ADMIN_TOKEN)
 
     def supervises(self, call_id: str, phone: str, mode: str) -> None:
         url = self.layout.url("console", f"/v1/tenants/acme/calls/{call_id}/supervision/{phone}")
-        wait_until(lambda: _accepted(put, url, {"mode": mode}), f"{mode} is accepted", SECONDS)
+        wait_until(lambda: _accepted(url, {"mode": mode}, changes=True), f"{mode} is accepted", SECONDS)
 
     def comes(self, *agents: str) -> None:
         """Let these agents be ready, and nobody else; nobody is on the line."""
@@ -97,6 +117,18 @@ class Floor:
         call_id = str(post(self.layout.url("switch", "/call"), body | digits)["uuid"])
         self.hears(call_id, agents[0])
         return call_id
+
+    def notice(self, agent: str) -> str:
+        """Let a customer of the second line, whose talks are followed by a survey, talk with an agent."""
+        self.comes(agent)
+        person = {"number": "+380501110001", "patience": "fixed(600)", "talk": "fixed(600)", "lingers": "fixed(600)"}
+        body = {"line": NOTICE_LINE, "digits": [{"1": 1}]} | person
+        call_id = str(post(self.layout.url("switch", "/call"), body)["uuid"])
+        self.hears(call_id, agent)
+        return call_id
+
+    def hangs_up(self, agent: str) -> None:
+        post(self.layout.url("switch", f"/legs/{self.legs()[agent]['uuid']}"), {"does": "hang_up"})
 
     def hears(self, one: str, other: str) -> None:
         """Wait until two legs hear each other."""
@@ -142,9 +174,9 @@ class Floor:
         return sorted(found.values(), key=lambda event: event.sequence)
 
 
-def _accepted(send: Callable[[str, Any, str], Any], url: str, body: Any) -> bool:
+def _accepted(url: str, body: Any, *, changes: bool = False) -> bool:
     try:
-        return bool(send(url, body, ADMIN_TOKEN)["accepted"])
+        return bool(ask(url, body, changes=changes)["accepted"])
     except urllib.error.HTTPError as refused:
         refused.close()
         if refused.code != CONFLICT:
@@ -164,7 +196,19 @@ NOTICE = {
         {
             "step_id": "sales",
             "queue": {"queue_id": "sales"},
-            "exits": {"timeout": "gone", "no_agent": "gone", "full": "gone"},
+            "exits": {"answered": "rate", "timeout": "gone", "no_agent": "gone", "full": "gone"},
+        },
+        {
+            "step_id": "rate",
+            "survey": {
+                "survey_id": "how",
+                "prompts": ["notice"],
+                "lowest": 1,
+                "highest": 5,
+                "tries": 3,
+                "timeout_ms": 30_000,
+            },
+            "exits": {"next": "gone", "skipped": "gone"},
         },
         {"step_id": "gone", "hangup": {}},
     ],
@@ -196,10 +240,12 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
         "RINGMASTER_CLOCK_EPOCH": wall0,
         "RINGMASTER_CLOCK_WALL0": wall0,
     }
-    stack = Stack(Layout(folder / "run", BASE_PORT), clock, scenario, lambda _line: None, _tenants(folder / "tenants"))
+    stack = Stack(
+        Layout(folder / "run", free_range()), clock, scenario, lambda _line: None, _tenants(folder / "tenants")
+    )
     try:
         stack.start()
-        yield Floor(stack.layout)
+        yield Floor(stack.layout, stack.part("router"))
     finally:
         stack.stop()
 
@@ -224,7 +270,21 @@ def test_a_transfer_to_a_queue_is_answered_there_and_the_call_is_told_as_answere
     assert counted == list(range(1, len(counted) + 1))
 
 
-def test_a_consultation_swaps_joins_and_hands_the_customer_over(floor: Floor) -> None:
+def test_an_outside_number_can_be_asked_and_left_again(floor: Floor) -> None:
+    call = floor.talk("olena")
+    floor.asks(call, "consult", number=OUTSIDE)
+    wait_until(lambda: floor.legs()["olena"]["partner"] not in ("", call), "olena hears the outside number", SECONDS)
+    floor.asks(call, "consult/cancel")
+    floor.hears("olena", call)
+    wait_until(lambda: set(floor.legs()) == {"olena", call}, "the outside line is free", SECONDS)
+    assert set(floor.talked_with(call)) == {"olena"}
+
+
+def test_a_consultation_swaps_joins_and_hands_the_customer_over_from_one_routing_domain_to_another(
+    floor: Floor,
+) -> None:
+    """From here on the company is split: olena and maria are in two logs, and the running system is told so."""
+    floor.splits()
     call = floor.talk("olena", "maria")
     floor.asks(call, "consult", agent_id="maria")
     floor.hears("olena", "maria")
@@ -240,16 +300,8 @@ def test_a_consultation_swaps_joins_and_hands_the_customer_over(floor: Floor) ->
     floor.hears(call, "maria")
     floor.is_gone("olena")
     assert floor.talked_with(call)[-1] == "maria"
-
-
-def test_an_outside_number_can_be_asked_and_left_again(floor: Floor) -> None:
-    call = floor.talk("olena")
-    floor.asks(call, "consult", number=OUTSIDE)
-    wait_until(lambda: floor.legs()["olena"]["partner"] not in ("", call), "olena hears the outside number", SECONDS)
-    floor.asks(call, "consult/cancel")
-    floor.hears("olena", call)
-    wait_until(lambda: set(floor.legs()) == {"olena", call}, "the outside line is free", SECONDS)
-    assert set(floor.talked_with(call)) == {"olena"}
+    counted = [event.sequence for event in floor.told(call) if event.sequence]
+    assert counted == list(range(1, len(counted) + 1))
 
 
 def test_a_supervisor_whispers_to_the_agent_alone_then_to_both_then_takes_over(floor: Floor) -> None:
@@ -288,6 +340,35 @@ def test_a_notice_is_heard_out_and_a_digit_that_is_pressed_meanwhile_is_no_choic
     assert {event.call_started.caller.number for event in told if event.HasField("call_started")} == {"+380501110001"}
 
 
+def test_a_survey_after_the_talk_is_heard_out_under_no_guard_but_the_routers(floor: Floor) -> None:
+    call = floor.notice("olena")
+    floor.hangs_up("olena")
+    floor.runs(call, "play_and_get_digits")
+    asked = floor.now()
+    wait_until(lambda: floor.now() > asked + 2 * GUARD_SECONDS, "twice the guard's time", SECONDS)
+    floor.presses(call, "4")
+    floor.is_gone(call)
+    told = floor.told(call)
+    assert [event.form_answered.answers["rating"] for event in told if event.HasField("form_answered")] == ["4"]
+    assert [event.call_ended.exit for event in told if event.HasField("call_ended")] == [CALL_EXIT_ANSWERED]
+
+
+def test_a_talk_that_ends_while_no_router_is_there_leaves_nobody_in_silence(floor: Floor) -> None:
+    """The router is stopped as a machine in trouble stops it, and learns of everything afterwards."""
+    call = floor.notice("olena")
+    assert floor.router.process is not None
+    floor.router.process.send_signal(signal.SIGSTOP)
+    try:
+        floor.hangs_up("olena")
+        floor.is_gone(call)
+    finally:
+        floor.router.process.send_signal(signal.SIGCONT)
+    told = floor.told(call)
+    assert [event.call_ended.exit for event in told if event.HasField("call_ended")] == [CALL_EXIT_FALLBACK]
+    [kept] = [one for one in get(floor.layout.url("switch", "/truth"))["calls"] if one["uuid"] == call]
+    assert [talk["agent"].partition("@")[0] for talk in kept["talks"]] == ["olena"]
+
+
 def test_a_caller_takes_a_menus_exit_by_speech_and_what_was_said_is_kept_nowhere(floor: Floor) -> None:
     """The recogniser is in the test's hands: it hears what the switch recorded, and answers as the contract says."""
     floor.comes("maria")
@@ -317,7 +398,7 @@ def test_a_caller_takes_a_menus_exit_by_speech_and_what_was_said_is_kept_nowhere
     answer.clip_recognised.clip_id, answer.clip_recognised.call_id = clip.clip_id, call
     answer.clip_recognised.outcome, answer.clip_recognised.phrase = RECOGNITION_OUTCOME_HEARD, 2
     now_ms = int(floor.now() * 1000)
-    producer.send(INPUTS, "acme", answer.SerializeToString(), timestamp_ms=now_ms).wait(10)
+    producer.send(INPUTS, "acme", answer.SerializeToString(), timestamp_ms=now_ms).wait(60)
     floor.hears(call, "maria")
     assert floor.talked_with(call) == ["maria"]
     choices = [event.ivr_choice for event in floor.told(call) if event.HasField("ivr_choice")]

@@ -18,11 +18,12 @@ from local.stack.layout import Layout
 from local.stack.parts import ADMIN_TOKEN
 from local.stack.stack import TENANTS, Stack
 from local.stack.web import get, post
+from services.shared.testing.ports import free_range
 from services.shared.testing.waiting import wait_until
+from tests.e2e.asking import ask
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(400)]
 
-BASE_PORT = 24_000
 SPEED = 15
 SECONDS = 60.0
 LINE = "+380441000001"
@@ -43,7 +44,7 @@ class Town:
 
     def api(self, path: str = "", **body: Any) -> Any:
         url = self.layout.url("console", f"/v1/tenants/acme/callbacks{path}")
-        return post(url, body, ADMIN_TOKEN) if body else get(url, ADMIN_TOKEN)
+        return ask(url, body) if body else get(url, ADMIN_TOKEN)
 
     def refusal(self, **body: Any) -> int:
         """Return the status with which a wish is refused."""
@@ -99,7 +100,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         "RINGMASTER_CLOCK_EPOCH": str(wall0),
         "RINGMASTER_CLOCK_WALL0": str(wall0),
     }
-    layout = Layout(folder / "run", BASE_PORT)
+    layout = Layout(folder / "run", free_range())
     stack = Stack(layout, clock, scenario, lambda _line: None, _tenants(folder / "tenants"))
     try:
         stack.start()
@@ -143,7 +144,7 @@ def test_a_list_of_customers_is_called_one_after_the_other(town: Town) -> None:
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
         taken = json.loads(answer.read())
     assert (taken["added"], taken["bad_rows"], taken["faults"][0]["path"]) == (4, 1, "line 6")
-    assert post(f"{base}/spring/start", {}, ADMIN_TOKEN)["accepted"]
+    assert ask(f"{base}/spring/start", {})["accepted"]
 
     def is_done() -> bool:
         [spring] = get(base, ADMIN_TOKEN)["campaigns"]

@@ -12,9 +12,9 @@ from local.stack.parts import ADMIN_TOKEN
 from local.stack.prometheus import is_installed, prometheus
 from local.stack.stack import Stack
 from local.stack.web import get, put
+from services.shared.testing.ports import free_range
 from services.shared.testing.waiting import wait_until
 
-BASE_PORT = 26_300
 SPEED = 12
 SECONDS = 150.0
 STATUS = "/v1/tenants/acme/agents/andriy/status"
@@ -34,7 +34,7 @@ def test_every_panel_shows_something_and_every_rule_is_judged(tmp_path: Path) ->
         "RINGMASTER_CLOCK_EPOCH": str(wall0),
         "RINGMASTER_CLOCK_WALL0": str(wall0),
     }
-    layout = Layout(tmp_path / "run", BASE_PORT)
+    layout = Layout(tmp_path / "run", free_range())
     stack = Stack(layout, clock, ROOT / "local" / "demo" / "endless.yaml", lambda _line: None)
     told: list[str] = []
 

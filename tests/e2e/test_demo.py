@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from services.shared.testing.ports import free_range
+
 ROOT = Path(__file__).resolve().parents[2]
-PLAY_SECONDS = 500
-BASE_PORT = 19300
+PLAY_SECONDS = 800
 
 
 def _play(report: Path, **environment: str) -> dict[str, object]:
-    variables = {**os.environ, "DEMO_REPORT": str(report), "RINGMASTER_BASE_PORT": str(BASE_PORT), **environment}
+    variables = {**os.environ, "DEMO_REPORT": str(report), "RINGMASTER_BASE_PORT": str(free_range()), **environment}
     done = subprocess.run(
         [sys.executable, "-m", "local.stack", "demo"],
         check=False,

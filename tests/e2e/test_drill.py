@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from services.shared.testing.ports import free_range
+
 ROOT = Path(__file__).resolve().parents[2]
-DRILL_SECONDS = 280
+DRILL_SECONDS = 500
 NAMES = ["console", "stats", "webhooks", "recorder", "router", "listener", "router-2"]
 
 
@@ -18,7 +20,13 @@ NAMES = ["console", "stats", "webhooks", "recorder", "router", "listener", "rout
 @pytest.mark.timeout(DRILL_SECONDS + 20)
 def test_no_call_and_no_event_is_lost_while_one_service_after_the_other_starts_anew(tmp_path: Path) -> None:
     report = tmp_path / "drill.json"
-    variables = {"RINGMASTER_BASE_PORT": "19700", "DRILL_CALLS": "5", "DRILL_WARM_UP": "3", "DRILL_REPORT": str(report)}
+    variables = {
+        "RINGMASTER_BASE_PORT": str(free_range()),
+        "DRILL_CALLS": "5",
+        "DRILL_WARM_UP": "3",
+        "DRILL_BETWEEN": "1",
+        "DRILL_REPORT": str(report),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "local.stack", "drill"],
         check=False,

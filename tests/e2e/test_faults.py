@@ -18,11 +18,11 @@ import pytest
 
 from local.broker import kafka
 from local.stack.layout import Layout
-from local.stack.part import LATER, Part, PartFailed, listens, uninterrupted
+from local.stack.part import LATER, Part, PartFailed, listens, takes_requests, uninterrupted
 from local.stack.stack import Stack, stop_former
 from local.topics import definitions
 from services.shared.bus.admin import ensure_topics
-from services.shared.chassis.watch import Away, ask_broker
+from services.shared.testing.ports import free_port, free_range
 from services.shared.testing.waiting import wait_until
 
 pytestmark = pytest.mark.stack
@@ -31,14 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ACME = ROOT / "local" / "demo" / "tenants" / "acme.yaml"
 NOBODY = "127.0.0.1:1"
 SECONDS = 40.0
-# How long a service that can't run may take to say so and end, seconds; it is the two processors' time.
+# How long a service that can't run may take to say so and end, in the time that it has.
 PROMPTLY_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(folder: Path, **given: object) -> dict[str, str]:
@@ -102,9 +96,14 @@ class Service:
         except OSError:
             return 0, ""
 
+    def ends(self, seconds: float) -> int:
+        """Wait for its end and return its code."""
+        wait_until(lambda: self.process.poll() is not None, f"the end of the {self.name}", seconds)
+        return self.process.wait()
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(SECONDS)
+        return self.ends(SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_a_setting_that_can_not_work_is_named_in_one_line_and_the_process_ends(
     name: str, given: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     with Service(name, environment(tmp_path / "data", **given), tmp_path / "log") as service:
-        assert service.process.wait(PROMPTLY_SECONDS) == 2
+        assert service.ends(PROMPTLY_SECONDS) == 2
         assert sentence in service.said()
         assert len(service.said().splitlines()) == 1
 
@@ -135,7 +134,7 @@ def test_a_port_in_use_is_named_with_its_setting_and_the_process_ends(name: str,
         port = occupant.getsockname()[1]
         given = environment(tmp_path / "data", HTTP_PORT=port)
         with Service(name, given, tmp_path / "log") as service:
-            assert service.process.wait(PROMPTLY_SECONDS) == 2
+            assert service.ends(PROMPTLY_SECONDS) == 2
             assert f"127.0.0.1:{port} (RINGMASTER_HTTP_HOST, RINGMASTER_HTTP_PORT): Address already" in service.said()
             assert len(service.said().splitlines()) == 1
 
@@ -223,7 +222,7 @@ def broker(tmp_path: Path) -> Iterator[Part]:
         pytest.skip(str(missing))
     address = f"127.0.0.1:{free_port()}"
     command = kafka.prepare(tmp_path / "broker", int(address.split(":")[1]), free_port())
-    broker = Part(address, command, lambda: _answers(address), tmp_path / "broker.log")
+    broker = Part(address, command, lambda: takes_requests(address), tmp_path / "broker.log")
     broker.start()
     try:
         broker.wait_until_ready()
@@ -231,14 +230,6 @@ def broker(tmp_path: Path) -> Iterator[Part]:
         yield broker
     finally:
         broker.kill()
-
-
-def _answers(address: str) -> bool:
-    try:
-        ask_broker(address)
-    except Away:
-        return False
-    return True
 
 
 @pytest.mark.kafka
@@ -280,7 +271,7 @@ def test_a_part_that_ignores_its_end_is_killed_with_all_that_it_has_started(
 ) -> None:
     monkeypatch.setattr("local.stack.part.STOP_SECONDS", 0.2)
     port = free_port()
-    serve = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(30)"
+    serve = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(300)"
     deaf = (
         "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         f'subprocess.run([sys.executable, "-c", "{serve}"])'
@@ -334,7 +325,7 @@ def test_a_stack_whose_port_is_taken_says_which_and_starts_nothing(tmp_path: Pat
 
 def test_a_folder_that_can_not_be_written_is_told_plainly(tmp_path: Path) -> None:
     (tmp_path / "stack").write_text("a file where the stack's folder should be", encoding="utf-8")
-    layout = Layout(tmp_path / "stack", _free_range())
+    layout = Layout(tmp_path / "stack", free_range())
     stack = Stack(layout, {}, tmp_path / "scenario.yaml", lambda _line: None)
     with pytest.raises(PartFailed, match=r"refuses something the stack needs: .*stack"):
         _start(stack)
@@ -342,23 +333,23 @@ def test_a_folder_that_can_not_be_written_is_told_plainly(tmp_path: Path) -> Non
 
 @pytest.mark.kafka
 def test_ctrl_c_in_the_middle_of_the_start_ends_all_that_was_started(tmp_path: Path) -> None:
-    layout = Layout(tmp_path / "stack", _free_range())
+    layout = Layout(tmp_path / "stack", free_range())
     with _up(layout) as stack:
         said = _read_until(stack, "broker      ready")
         stack.send_signal(signal.SIGINT)
-        rest, _ = stack.communicate(timeout=SECONDS)
+        rest, _ = stack.communicate(timeout=4 * SECONDS)
     assert stack.returncode == 130
     assert "Traceback" not in said + rest
 
 
 @pytest.mark.kafka
 def test_a_stack_that_runs_elsewhere_is_stopped_by_who_keeps_it_running(tmp_path: Path) -> None:
-    layout = Layout(tmp_path / "stack", _free_range())
+    layout = Layout(tmp_path / "stack", free_range())
     told: list[str] = []
     with _up(layout) as stack:
         _read_until(stack, "objects     ready")
         assert stop_former(layout, told.append) == 1
-        rest, _ = stack.communicate(timeout=SECONDS)
+        rest, _ = stack.communicate(timeout=4 * SECONDS)
     assert told == ["  stack       stopping"]
     assert "starting it again" not in rest
     assert not any(listens(port) for port in layout.ports().values())
@@ -398,11 +389,3 @@ def _start(stack: Stack) -> None:
     finally:
         for part in reversed(stack.parts):
             part.stop()
-
-
-def _free_range() -> int:
-    """Return a base port above which a stack's ports are free now."""
-    for base in range(21_000, 30_000, 100):
-        if not any(listens(port) for port in Layout(Path(), base).ports().values()):
-            return base
-    pytest.fail("no free ports for a stack")

@@ -2,8 +2,9 @@
 
 A day has two tenants on one switch, some hundred calls each, people who do what people do, and faults: facts late and
 told twice, orders refused or lost from sight, legs that die at any moment, agents who leave or whose phone goes,
-documents that change, a switch that is restarted. Then nobody calls any more, and nothing may be left. At last the log
-is replayed, on most days through snapshots at moments drawn by lot: every output must have the same bytes.
+documents that change, a switch that is restarted, or says nothing for up to a minute. Then nobody calls any more, and
+nothing may be left. At last the log is replayed, on most days through snapshots at moments drawn by lot: every output
+must have the same bytes.
 """
 
 import random
@@ -140,6 +141,7 @@ class Day:
         self._gap_ms = lot.choice([2_500, 5_000, 9_000])
         self._mischief_ms = lot.choice([1_500, 5_000])
         self._is_calm = lot.random() < 0.3
+        self._silences = _silences(random.Random(f"silences of {seed}"))
 
     def play(self) -> Told:
         try:
@@ -167,6 +169,8 @@ class Day:
                 self._choose(tenant, agent_id, rq.AGENT_STATUS_READY)
             self.moments.after(self._wait(self._gap_ms), self._call, tenant)
             self.moments.after(self._wait(self._mischief_ms), self._mischief, tenant)
+        for at_ms, for_ms in self._silences:
+            self.moments.after(at_ms, self.switch.fall_silent, for_ms)
 
     def _call(self, tenant: Tenant) -> None:
         self._calls_left -= 1
@@ -294,6 +298,13 @@ class Day:
 
     def _wait(self, mean_ms: int) -> int:
         return round(self._lot.expovariate(1 / mean_ms))
+
+
+def _silences(lot: random.Random) -> list[tuple[int, int]]:
+    """Draw when the switch says nothing, and how long, on one day of four: less than until a leg of it is given up."""
+    if lot.random() < 0.75:
+        return []
+    return [(minutes * 60_000, lot.randint(5_000, 55_000)) for minutes in sorted(lot.sample(range(0, 40, 2), 6))]
 
 
 _CONTROLS = (rq.RECORDING_CONTROL_MASK, rq.RECORDING_CONTROL_RESUME)

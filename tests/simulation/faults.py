@@ -37,6 +37,7 @@ class FaultySwitch(Switch):
         self._weather = weather
         self._told_at: dict[str, int] = {}
         self._ordered_at: dict[str, int] = {}
+        self._silent_until_ms = 0
         self.rung: dict[tuple[str, str], SwitchLeg] = {}
         """Phone → the one leg that may live there."""
 
@@ -48,7 +49,7 @@ class FaultySwitch(Switch):
 
     def publish(self, leg: SwitchLeg, given: Input) -> None:
         """Bring a fact to the core late, and perhaps twice."""
-        due_ms = self._next(self._told_at, leg.leg_id, self._weather.fact_ms)
+        due_ms = max(self._silent_until_ms, self._next(self._told_at, leg.leg_id, self._weather.fact_ms))
         feed = self.cores[key_of(leg.tenant_id, given.domain)].feed
         self.moments.at(due_ms, feed, given)
         if self._lot.random() < self._weather.told_twice:
@@ -56,7 +57,12 @@ class FaultySwitch(Switch):
 
     def deliver(self, key: str, given: Input) -> None:
         """Bring what belongs to no leg; it has no order."""
-        self.moments.after(self._lot.randint(0, self._weather.fact_ms), self.cores[key].feed, given)
+        due_ms = self.moments.now_ms + self._lot.randint(0, self._weather.fact_ms)
+        self.moments.at(max(self._silent_until_ms, due_ms), self.cores[key].feed, given)
+
+    def fall_silent(self, for_ms: int) -> None:
+        """Say nothing and take no orders for a while, as when the listener is away; it tells all of it afterwards."""
+        self._silent_until_ms = max(self._silent_until_ms, self.moments.now_ms + for_ms)
 
     def look_up(self, lookup: Lookup) -> None:
         """Answer for the CRM: well, late or not at all."""
@@ -95,6 +101,9 @@ class FaultySwitch(Switch):
             self.publish(leg, given)
 
     def _try(self, command: Command) -> None:
+        if self.moments.now_ms < self._silent_until_ms:
+            self.moments.at(self._silent_until_ms, self._try, command)
+            return
         chance = self._lot.random()
         if self.moments.now_ms > command.deadline_ms:
             self.result(command, "", cm.COMMAND_OUTCOME_EXPIRED)

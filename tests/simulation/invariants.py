@@ -15,6 +15,7 @@ from services.router.domain.state import TenantState
 from services.router.domain.turn import SetTimer
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from tests.simulation.rules import Rules, TurnInOrder
@@ -29,6 +30,8 @@ OFFER_ENDS = (
 )
 CALLBACK_RESTS = ("callback_succeeded", "callback_failed", "callback_cancelled", "callback_expired")
 AFTER_THE_END = {"recording_stopped", "form_answered"}
+SHORTEST_SILENCE_MS = 5_000
+"""No switch owes an answer sooner: shorter than any phone of a tenant here rings."""
 ON_CALL = {ev.AGENT_STATE_TALKING, ev.AGENT_STATE_HOLDING}
 
 
@@ -65,7 +68,11 @@ class Invariants:
         self.dialled: set[str] = set()
         """Customers of campaigns who are called, or were reached and wait."""
         self.sequences: dict[str, int] = {}
+        self.heard_ms: dict[str, int] = {}
+        """Switch → when it last told something of a leg, or what became of an order."""
         self.counts: Counter[str] = Counter()
+        self.asked: set[str] = set()
+        self.replied: set[str] = set()
         self._made: list[Event] = []
         self._touched_agents: set[str] = set()
         self._touched_calls: set[str] = set()
@@ -74,15 +81,18 @@ class Invariants:
         """Check one input and what followed from it. Raises Broken."""
         self._made = []
         self._touched_agents.clear()
+        self._hear(now_ms, given)
         self._touched_calls.clear()
         if given.HasField("document"):
             self._rules.take(given.document)
         for event in out.events:
             self._follow(event)
+        self._replies_are_one_each(given, out)
         for command in out.commands:
             if command.tenant_id != self._state.tenant_id:
                 raise Broken("no call crosses tenants", f"command {command.command_id} is {command.tenant_id}'s")
         self._timers_have_owners(out)
+        self._campaigns_count(self._state)
         is_wide = given.HasField("timer") or given.HasField("document") or bool(self._touched_agents)
         self._touched_calls.update((given.fact.leg_id, given.fact.call_id, given.command_result.call_id))
         self._nobody_waits_in_vain(now_ms, self.waiting if is_wide else self._touched_calls & self.waiting.keys())
@@ -92,6 +102,8 @@ class Invariants:
     def empty(self) -> None:
         """Check that nothing is left after everybody went home. Raises Broken."""
         state = self._state
+        if self.asked != self.replied:
+            raise Broken("each request gets one reply", f"none: {self.asked ^ self.replied}")
         if self.offers or state.offers:
             raise Broken("every reservation ends", f"left: {self.offers or state.offers}")
         if self.live or self.waiting or state.calls:
@@ -102,6 +114,26 @@ class Invariants:
             raise Broken("timers and records never leak", f"left: {left}")
 
     # -- the books
+
+    def _hear(self, now_ms: int, given: Input) -> None:
+        node = given.fact.node if given.fact.leg_id else given.command_result.node
+        if node:
+            self.heard_ms[node] = now_ms
+        for mute in self._state.mute:
+            self.counts["inputs while a switch was mute"] += 1
+            if now_ms - self.heard_ms[mute] < SHORTEST_SILENCE_MS:
+                raise Broken(
+                    "no caller waits while a matching agent is idle", f"{mute} speaks, its callers are withheld"
+                )
+
+    def _replies_are_one_each(self, given: Input, out: Outputs) -> None:
+        if given.request.request_id:
+            self.asked.add(given.request.request_id)
+        for reply in out.replies:
+            if reply.request_id in self.replied:
+                raise Broken("each request gets one reply", f"another one to {reply.request_id}: {reply.problem}")
+            self.replied.add(reply.request_id)
+            self.counts["accepted" if reply.accepted else f"refused {reply.problem}"] += 1
 
     def _follow(self, event: Event) -> None:
         kind = event.WhichOneof("body") or ""
@@ -155,6 +187,9 @@ class Invariants:
         self.offers[offer.offer_id] = event.call_id, offer.agent_id
         self.offered_to[offer.agent_id] = offer.offer_id
         self._made.append(event)
+        call = self._state.calls.get(event.call_id)
+        if call is not None and call.is_waiting and self._is_mute(call):
+            raise Broken("no agent is kept for a switch that says nothing", f"{offer.agent_id} for {event.call_id}")
 
     def _offer_over(self, event: Event) -> None:
         body = getattr(event, event.WhichOneof("body") or "")
@@ -220,12 +255,26 @@ class Invariants:
         if not self.idle:
             return
         for call_id in callers:
+            self._everybody_rings(now_ms, call_id)
             call = self._open(call_id)
             if call is None:
                 continue
             for agent_id in self.idle:
                 if self._may_serve(now_ms, agent_id, call):
                     raise Broken("no caller waits while a matching agent is idle", f"{call_id} could have {agent_id}")
+
+    def _everybody_rings(self, now_ms: int, call_id: str) -> None:
+        """Whoever is ready of the level that rings by ring_all, or of a lower one, rings too, unless it has refused."""
+        call = self._state.calls.get(call_id)
+        queue = self._rules.queues.get(call.queue_id) if call is not None else None
+        if call is None or queue is None or queue.queue.strategy != tn.STRATEGY_RING_ALL or not call.is_waiting:
+            return
+        if call.stage is not CallStage.WAITING or self._is_mute(call):
+            return
+        levels = [queue.places.get(self.offers[offer_id][1], 0) for offer_id in call.offers]
+        for agent_id in self.idle - call.refused.keys():
+            if levels and queue.places.get(agent_id, 99) <= max(levels) and self._may_serve(now_ms, agent_id, call):
+                raise Broken("all ready agents of the level ring", f"{agent_id} does not ring for {call_id}")
 
     def _order_holds(self, now_ms: int, event: Event) -> None:
         """Whoever got an agent came before all who could have had the same agent and still wait (SPEC 3.3)."""
@@ -247,10 +296,14 @@ class Invariants:
                 raise Broken("callers are served in their order", f"{call.call_id} before {other.call_id}")
 
     def _open(self, call_id: str) -> Call | None:
-        """Return a caller who waits and is offered nobody."""
+        """Return a caller who waits and is offered nobody, and whose switch does not owe an answer."""
         call = self._state.calls.get(call_id)
-        is_open = call is not None and call.is_waiting and not call.offers and call.stage is CallStage.WAITING
-        return call if is_open else None
+        if call is None or not call.is_waiting or call.offers or call.stage is not CallStage.WAITING:
+            return None
+        return call if not self._is_mute(call) else None
+
+    def _is_mute(self, call: Call) -> bool:
+        return call.node in self._state.mute
 
     def _may_serve(self, now_ms: int, agent_id: str, call: Call) -> bool:
         """Whether an agent may be asked: now, and a millisecond ago (a timer of this very moment may be still due)."""
@@ -270,6 +323,15 @@ class Invariants:
     def _turn(self, now_ms: int, call: Call, *, is_by_due: bool) -> TurnInOrder:
         queue = self._rules.queues[call.queue_id]
         return queue.turn_of(now_ms, call.priority, call.entered_ms, call.entered_order, is_by_due=is_by_due)
+
+    def _campaigns_count(self, state: TenantState) -> None:
+        if not state.campaigns:
+            return
+        counted = Counter(task.campaign_id for task in state.callbacks.values())
+        for run in state.campaigns.values():
+            if run.open != counted[run.campaign_id]:
+                how = f"{run.campaign_id} counts {run.open}, there are {counted[run.campaign_id]}"
+                raise Broken("campaigns count their open tasks", how)
 
     def _timers_have_owners(self, out: Outputs) -> None:
         state = self._state
@@ -305,6 +367,7 @@ _OWNERS = {
     "callback": "callbacks",
     "callback_end": "callbacks",
     "pace": "campaigns",
+    "switch": "heard",
 }
 """Kind of timer → the records that have such; all others belong to calls."""
 _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {

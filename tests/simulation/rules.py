@@ -39,8 +39,8 @@ class QueueRules:
         """Whether an agent of the queue may be asked for a caller who has waited so long."""
         known = self.skills[agent_id]
         ring = [needs for after_ms, needs in self.rings if after_ms <= max(0, waited_ms)][-1]
-        needs = {**dict(ring), **own_needs}
-        if any(known.get(skill, 0) < least for skill, least in needs.items()):
+        needs = [*ring, *own_needs.items()]  # both must be met
+        if any(known.get(skill, 0) < least for skill, least in needs):
             return False
         sticky = self.queue.sticky
         agent_ms, group_ms = sticky.agent_seconds * 1000, (sticky.agent_seconds + sticky.group_seconds) * 1000

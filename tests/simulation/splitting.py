@@ -14,12 +14,14 @@ from typing import Any
 import orjson
 
 from services.router.domain.decide import Outputs, decide
+from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Call
 from services.router.domain.snapshot import from_snapshot, to_snapshot
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup, Note, Position
 from services.router.whatif.core import Core
 from services.router.whatif.moments import Moments
+from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -32,6 +34,8 @@ from tests.simulation.invariants import Broken, Invariants
 DOMAINS = ("north", "south")
 LATE_MS = 400
 """What one log tells another is this late at most."""
+ASKS_FOR_SOMEBODY = 0.3
+"""How often mischief begins with an agent who asks for somebody."""
 REPEATED = 4
 """So many of the last notes come again when a router was killed, at most."""
 
@@ -47,6 +51,10 @@ class Union:
         if name in ("tenant_id", "version", "configuration"):
             return parts[0]
         return ChainMap(*parts)
+
+    def each(self) -> Collection[TenantState]:
+        """Return the states of all logs."""
+        return self._states.values()
 
     def of_call(self, call_id: str) -> TenantState | None:
         """Return the state that has a call."""
@@ -72,6 +80,18 @@ class UnionInvariants(Invariants):
         finally:
             self.logged_in = everywhere
 
+    def _is_mute(self, call: Call) -> bool:
+        state = self._union.of_call(call.call_id)
+        return state is not None and call.node in state.mute
+
+    def _campaigns_count(self, state: TenantState) -> None:
+        """Count in each log: a campaign may be in one and a task of it in another."""
+        for one in self._union.each():
+            super()._campaigns_count(one)
+
+    def _hear(self, now_ms: int, given: Input) -> None:
+        """Leave it: each log hears for itself."""
+
     def empty(self) -> None:
         """Check each log by itself. Raises Broken."""
         whole = self._state
@@ -91,6 +111,8 @@ class UnionInvariants(Invariants):
             homes = [state.domain for state in self._union._states.values() if agent_id in state.agents]
             if homes != [configuration.domain_of_agent.get(agent_id, "")]:
                 raise Broken("every agent comes home", f"{agent_id} is in {homes}")
+            if self._union._states[""].agents_at.get(agent_id, "") != homes[0]:
+                raise Broken("the reception knows where each agent is", f"{agent_id} is in {homes}")
 
 
 class Part:
@@ -165,11 +187,13 @@ class SplitTenant(Tenant):
         self.invariants = UnionInvariants(states)
         self.core = SimpleNamespace(state=states, feed=self.parts[""].core.feed)  # type: ignore[assignment]
         self.log = self.parts[""].log
-        self.hops = 0
+        self.hops = self.lent = 0
 
     def see(self, part: Part, now_ms: int, given: Input, out: Outputs) -> None:
         """Write into the books what a log's input led to."""
         self.hops += given.fact.HasField("leg_handed_over")
+        lent = given.passed_on.agent_lent
+        self.lent += bool(lent.record) and lent.for_domain == part.domain
         try:
             self.invariants.see(now_ms, given, out)
         except Broken as broken:
@@ -189,6 +213,33 @@ class SplitTenant(Tenant):
         for part in self.parts.values():
             cuts = lot.choice([0, 1, 3]) if part.log else 0
             part.replay({lot.randrange(len(part.log)) for _ in range(cuts)})
+
+
+class SplitDay(Day):
+    """A day on which agents ask for people of any domain while they talk, and supervisors listen in on them."""
+
+    def __init__(self, seed: int, calls: int) -> None:
+        super().__init__(seed, calls, SplitTenant)
+        self._apart = random.Random(f"lent {seed}")  # a lot of its own: days stay as they were
+
+    def _mischief(self, tenant: Tenant) -> None:
+        talking = [call.call_id for call in tenant.core.state.calls.values() if call.stage is CallStage.TALKING]
+        if talking and not self._is_over and self._apart.random() < ASKS_FOR_SOMEBODY:
+            self._ask_for_somebody(tenant, self._apart.choice(talking))
+        super()._mischief(tenant)
+
+    def _ask_for_somebody(self, tenant: Tenant, call_id: str) -> None:
+        lot, configuration = self._apart, tenant.core.state.configuration
+        if configuration is None:
+            return
+        agent_id, queue_id = lot.choice(list(configuration.agents)), lot.choice(list(configuration.queues))
+        asks: list[dict[str, object]] = [
+            {"transfer_call": rq.TransferCall(call_id=call_id, agent_id=agent_id)},
+            {"start_consultation": rq.StartConsultation(call_id=call_id, agent_id=agent_id)},
+            {"start_consultation": rq.StartConsultation(call_id=call_id, queue_id=queue_id)},
+            {"supervise_call": rq.SuperviseCall(call_id=call_id, agent_id=agent_id, mode=rq.SUPERVISION_MODE_LISTEN)},
+        ]
+        self._request(tenant, **lot.choice(asks))
 
 
 def split(lot: random.Random, made: tn.TenantDocument) -> tn.TenantDocument:
@@ -230,10 +281,12 @@ def _keep_own(queue: tn.Queue, own: list[str]) -> None:
 
 def play(seed: int, calls: int, watch: Callable[[Day], None] = lambda _day: None) -> Told:
     """Play one day."""
-    day = Day(seed, calls, SplitTenant)
+    day = SplitDay(seed, calls)
     watch(day)
     told = day.play()
-    told.counts["hops"] = sum(tenant.hops for tenant in day.tenants if isinstance(tenant, SplitTenant))
+    for tenant in day.tenants:
+        if isinstance(tenant, SplitTenant):
+            told.counts.update(hops=tenant.hops, lent=tenant.lent)
     return told
 
 

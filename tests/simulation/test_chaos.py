@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.router.domain import matching, waiting
+from services.router.domain import hearing, matching, silence, waiting
 from services.router.domain.decide import Outputs, decide
 from services.router.domain.state import TenantState
+from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -27,7 +28,7 @@ def test_every_invariant_holds_on_days_that_go_wrong() -> None:
     ends = ("accepted", "rejected", "missed", "cancelled", "lost_race", "failed")
     assert counts["offer_created"] == sum(counts[f"offer_{end}"] for end in ends)
     rare = ("offer_lost_race", "call_transferred", "callback_succeeded", "config_changed", "switch_restarted")
-    assert all(counts[kind] for kind in rare)
+    assert all(counts[kind] for kind in (*rare, "inputs while a switch was mute"))
 
 
 def test_what_is_decided_of_all_callers_of_a_queue_goes_by_their_order_not_by_the_lanes() -> None:
@@ -58,6 +59,28 @@ def test_callers_who_are_served_out_of_turn_are_found_out(monkeypatch: pytest.Mo
         waiting, "entry_of", lambda plan, call: (-call.entered_ms, 0, -call.entered_order, call.call_id)
     )
     assert _broken() == "callers are served in their order"
+
+
+@pytest.fixture
+def _silent_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the switch say nothing for most of each minute."""
+    monkeypatch.setattr(chaos, "_silences", lambda _lot: [(minute * 60_000, 50_000) for minute in range(30)])
+
+
+@pytest.mark.usefixtures("_silent_days")
+def test_callers_of_a_silent_switch_who_are_offered_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_note(turn: Turn, node: str) -> None:
+        if node not in turn.state.mute:
+            turn.state.mute.append(node)
+
+    monkeypatch.setattr(silence, "_withhold_callers", only_note)
+    assert _broken() == "no agent is kept for a switch that says nothing"
+
+
+@pytest.mark.usefixtures("_silent_days")
+def test_callers_of_a_switch_that_speaks_again_who_are_forgotten_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "_reoffer", lambda turn, node: turn.state.mute.remove(node))
+    assert _broken() == "no caller waits while a matching agent is idle"
 
 
 def test_a_decision_that_depends_on_more_than_the_log_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

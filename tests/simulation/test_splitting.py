@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.router.domain import agents
 from services.router.domain.splitting import arriving, moving, passing
 from tests.simulation import splitting
 from tests.simulation.chaos import Told
@@ -19,6 +20,7 @@ def test_every_invariant_holds_over_the_logs_of_split_tenants() -> None:
     counts = sum((one.counts for one in told), start=told[0].counts.__class__())
     assert sum(one.calls for one in told) >= DAYS * CALLS
     assert counts["hops"] >= 50
+    assert counts["lent"] >= 10
     for seen in ("call_answered", "call_transferred", "callback_requested", "config_changed", "exit abandoned"):
         assert counts[seen], seen
 
@@ -49,6 +51,7 @@ def _always(*_arguments: Any) -> bool:
         (arriving, "_is_known", _never),
         (passing, "is_news", _always),
         (moving, "send", lambda _turn: None),
+        (agents, "went", lambda turn, agent: turn.state.idle.discard(agent.agent_id)),
     ],
 )
 def test_a_rule_of_the_hand_over_that_is_left_out_is_found_out(
@@ -62,3 +65,8 @@ def test_the_same_seed_is_the_same_day() -> None:
     first, second = splitting.play(4, CALLS), splitting.play(4, CALLS)
     assert isinstance(first, Told)
     assert (first.calls, first.inputs, first.counts) == (second.calls, second.inputs, second.counts)
+
+
+def test_what_a_campaign_left_behind_when_it_went_to_another_log_keeps_to_its_lines_limit() -> None:
+    """Found by 135,000 calls: two customers were dialled under a line that may dial one."""
+    assert splitting.play(1016, 400).calls

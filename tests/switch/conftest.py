@@ -2,10 +2,8 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,10 +12,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.switch.oracle import EventSocket, SwitchTimeoutError
+from services.shared.testing.ports import free_port
+from services.shared.testing.waiting import wait_until
+from tests.switch.oracle import EventSocket
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 20.0
 
 
 class Bench(Protocol):
@@ -59,7 +58,7 @@ class SimulatedSwitch:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.recordings = folder
-        self.port, self.http_port = _free_port(), _free_port()
+        self.port, self.http_port = free_port(), free_port()
         command = [
             *(sys.executable, "-m", "local.switch", "--port", str(self.port), "--http-port", str(self.http_port)),
             *("--speed", "3"),
@@ -69,15 +68,15 @@ class SimulatedSwitch:
         self._wait_until_up()
 
     def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/status", timeout=1):
-                    return
-            except OSError:
-                assert self._process.poll() is None, "the simulated switch ended"
-                time.sleep(0.05)
-        raise SwitchTimeoutError("the simulated switch did not come up")
+        wait_until(self._answers, "the simulated switch answers")
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "the simulated switch ended"
+        try:
+            self.control("/status")
+        except OSError:
+            return False
+        return True
 
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the control API; a body makes it a POST."""
@@ -120,12 +119,6 @@ class SimulatedSwitch:
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 # How long a real or simulated switch may take to do what a test asks.
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 
 
 class SwitchTimeoutError(AssertionError):

@@ -51,10 +51,11 @@ class Talk:
         self.commands.send(self._planner.originate(command).decode())
         self.commands.reply()
 
-    def bridge(self, leg_id: str, other_id: str, *, parks: bool = False) -> None:
-        """Bridge and wait for it."""
+    def bridge(self, leg_id: str, other_id: str, *, parks: bool = False, goes_on: bool = False) -> None:
+        """Bridge and wait for it. Afterwards the other one ends too, or both wait parked, or the first alone does."""
         self.forget()
-        self.do(leg_id, bridge_legs=pb.BridgeLegs(other_leg_id=other_id, park_after=parks, park_other_after=parks))
+        order = pb.BridgeLegs(other_leg_id=other_id, park_after=parks or goes_on, park_other_after=parks)
+        self.do(leg_id, bridge_legs=order)
         self.comes("CHANNEL_BRIDGE", leg_id, other_id)
 
     def part(self) -> None:
@@ -85,6 +86,14 @@ class Talk:
     def lives(self, *legs: str) -> bool:
         self.commands.let_pass(1)
         return all(self.commands.api(f"uuid_exists {leg}") == "true" for leg in legs)
+
+    def lease(self, seconds: int) -> None:
+        """Set the router's guard, or take it off."""
+        self.do(self.customer, lease_leg=pb.LeaseLeg(seconds=seconds))
+
+    def guards(self, leg_id: str = "") -> int:
+        """Take every guard off a leg, the customer's first of all, and return how many there were."""
+        return int(self.commands.api(f"sched_del {leg_id or self.customer}").split()[-1])
 
     def end(self) -> None:
         for leg in (self.customer, self.agent, self.target):
@@ -204,5 +213,94 @@ def test_a_customer_whose_agent_is_let_go_at_once_stays_and_may_hear_something(t
     talk.events.event_of(talk.customer, "PLAYBACK_START")
     talk.events.event_of(talk.agent, "CHANNEL_HANGUP")
     assert talk.lives(talk.customer)
+    talk.bridge(talk.customer, talk.target)
+    assert talk.lives(talk.customer, talk.target)
+
+
+def test_a_customer_whose_talk_goes_on_and_to_whom_nobody_comes_falls_back(talk: Talk, bench: Bench) -> None:
+    """No router is there when the agent leaves: the switch helps itself, as with a call that nobody claims."""
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.forget()
+    bench.hang_up(talk.agent)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    talk.events.event_of(talk.customer, "CHANNEL_EXECUTE", Application="hangup")
+    assert talk.events.event_of(talk.customer, "CHANNEL_HANGUP").get("Caller-Destination-Number") == "fallback"
+
+
+def test_a_router_that_is_there_takes_the_guard_off_and_the_next_talk_has_none(talk: Talk, bench: Bench) -> None:
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.forget()
+    bench.hang_up(talk.agent)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    talk.lease(20)
+    talk.bridge(talk.customer, talk.target)
+    talk.lease(0)
+    assert talk.guards() == 0
+    assert talk.lives(talk.customer, talk.target)
+    talk.do(talk.target, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(talk.customer, "CHANNEL_HANGUP")
+
+
+def test_a_leased_customer_who_is_parked_by_the_switch_has_the_lease_alone(talk: Talk) -> None:
+    """A second guard, of five seconds, would take them from a router that renews its own in ten."""
+    talk.bridge(talk.customer, talk.agent, parks=True)
+    talk.lease(20)
+    talk.bridge(talk.agent, talk.target, parks=True)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    assert talk.guards() == 1
+    talk.bridge(talk.customer, talk.agent, parks=True)
+    talk.lease(0)
+    talk.events.event_of(talk.target, "CHANNEL_PARK")
+    assert (talk.guards(), talk.guards(talk.target)) == (0, 0), "only customers are guarded"
+    talk.forget()
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    assert talk.guards() == 1
+
+
+def test_a_customer_who_is_parted_has_the_routers_guard_alone(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.lease(0)
+    talk.part()
+    talk.lease(20)
+    talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
+    assert talk.lives(talk.customer)
+    assert talk.guards() == 1
+
+
+def test_a_customer_who_is_taken_over_or_held_has_no_guard(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.lease(0)
+    talk.do(talk.customer, hold_leg=pb.HoldLeg())
+    talk.do(talk.customer, resume_leg=pb.ResumeLeg())
+    talk.bridge(talk.customer, talk.target, goes_on=True)
+    talk.events.event_of(talk.agent, "CHANNEL_HANGUP")
+    assert talk.lives(talk.customer, talk.target)
+    assert talk.guards() == 0
+
+
+def test_no_guard_follows_a_customer_into_a_room(talk: Talk) -> None:
+    talk.bridge(talk.customer, talk.agent, parks=True)
+    talk.lease(0)
+    talk.forget()
+    room = pb.JoinConference(conference_id=f"acme.{talk.customer}")
+    talk.do(talk.agent, join_conference=room)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    assert talk.guards() == 0
+    talk.do(talk.customer, join_conference=room)
+    talk.events.event_of(talk.customer, "CUSTOM", Action="add-member")
+    assert talk.guards() == 0
+
+
+def test_a_customer_who_was_called_is_guarded_after_a_talk_and_talks_again(
+    bench: Bench, commands: EventSocket, talk: Talk
+) -> None:
+    commands.api(f"uuid_kill {talk.customer}")
+    talk.customer = answered(bench, commands, talk.events, hangup_after_bridge="true")
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.forget()
+    bench.hang_up(talk.agent)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    assert talk.guards() == 1
     talk.bridge(talk.customer, talk.target)
     assert talk.lives(talk.customer, talk.target)

@@ -118,6 +118,31 @@ def test_a_bridged_pair_is_one_call_under_its_a_leg(bench: Bench, commands: Even
     events.event_of(agent, "CHANNEL_DESTROY")
 
 
+def test_the_list_of_channels_says_who_is_on_hold_and_who_was_sent_elsewhere(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    """By this the listener learns after a gap what no event will tell it any more."""
+
+    def row(leg: str) -> dict[str, str]:
+        commands.let_pass(2)
+        rows = json.loads(commands.api("show channels as json"))["rows"]
+        return next(row for row in rows if row["uuid"] == leg)
+
+    caller, agent = parked_caller(bench, events), answered(bench, commands, events)
+    commands.api(f"uuid_bridge {caller} {agent}")
+    events.event_of(agent, "CHANNEL_STATE", Channel_State="CS_EXCHANGE_MEDIA")
+    bench.hold(agent, on=True)
+    events.event_of(agent, "CHANNEL_HOLD")
+    assert row(agent)["callstate"] == "HELD"
+    bench.hold(agent, on=False)
+    events.event_of(agent, "CHANNEL_UNHOLD")
+    assert row(agent)["callstate"] in {"ACTIVE", "UNHELD"}
+    commands.api(f"uuid_transfer {caller} 1300 XML default")
+    events.event_of(caller, "CHANNEL_EXECUTE", Application="playback")
+    assert row(caller)["dest"] == "1300"
+    ends(commands, events, caller)
+
+
 def test_a_command_that_is_scheduled_runs_and_one_that_is_deleted_does_not(
     bench: Bench, commands: EventSocket, events: EventSocket
 ) -> None:
@@ -405,6 +430,26 @@ def test_a_name_can_hold_line_breaks_and_bytes_that_are_not_utf8(simulated: Simu
     assert as_json.event_of(latin, "CHANNEL_CREATE").get("Caller-Caller-ID-Name") == "M\ufffdller"
     plain.close()
     as_json.close()
+
+
+@pytest.mark.parametrize(("said", "stays"), [("", True), (",set:park_after_bridge=false", False)])
+def test_a_leg_that_bridges_by_itself_is_parked_after_it_by_what_was_said_for_an_earlier_bridge(
+    bench: Bench, commands: EventSocket, events: EventSocket, said: str, *, stays: bool
+) -> None:
+    """Why the fallback takes it back: nobody would ever come to who is parked there."""
+    caller = parked_caller(bench, events)
+    commands.api(f"uuid_setvar {caller} park_after_bridge true")
+    steps = f"set:hangup_after_bridge=true{said},bridge:{bench.dial('answer')},hangup:NORMAL_CLEARING"
+    commands.api(f"uuid_transfer {caller} '{steps}' inline")
+    other = events.wait_for(
+        lambda event: event.name == "CHANNEL_BRIDGE" and event.get("Unique-ID") == caller, "the bridge"
+    ).first["Other-Leg-Unique-ID"]
+    events.events.clear()
+    bench.hang_up(other)
+    events.event_of(caller, "CHANNEL_PARK" if stays else "CHANNEL_DESTROY")
+    assert commands.api(f"uuid_exists {caller}") == str(stays).lower()
+    if stays:
+        ends(commands, events, caller)
 
 
 def test_recordings_go_where_their_path_says(bench: Bench, commands: EventSocket, events: EventSocket) -> None:

@@ -30,7 +30,8 @@ ABOUT: Final = About(
 _KEY: Final[Schema] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key makes the same request of the same token: it takes effect once.",
+    "description": "The same request of the same token with the same key takes effect once; another one with this key "
+    "is a request of its own.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _DONE: Final = {200: "Done."}

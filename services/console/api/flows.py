@@ -6,7 +6,6 @@ from services.console.api.access import Gate, json_answer, refuse
 from services.console.api.describing import PAGED, VERSION, described, document
 from services.console.api.models import CHANGES, page
 from services.console.api.paging import page_of
-from services.console.api.requests import key_id
 from services.console.api.tenants import (
     APPLIED,
     OF_CHANGE,
@@ -24,6 +23,7 @@ from services.console.store import Version
 from services.console.tenancy import NoSuchVersion, Tenancy
 from services.shared.access import Action
 from services.shared.chassis.description import Model
+from services.shared.chassis.idempotency import key_id
 from services.shared.json_schema import mapping
 
 Document = dict[str, Any]
@@ -104,8 +104,10 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     )
     def publish(tenant_id: str, flow_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
-        document = _with_flow(tenancy.version(tenant_id).document, flow_id, _sent(flow_id))
-        return applied_answer(tenancy.apply(document, principal.actor))
+        flow = _sent(flow_id)
+        return applied_answer(
+            tenancy.change(tenant_id, lambda document: _with_flow(document, flow_id, flow), principal.actor)
+        )
 
     @routes.post(f"{_PREFIX}/<flow_id>/rollback")
     @described(
@@ -121,8 +123,11 @@ def flow_routes(gate: Gate, tenancy: Tenancy) -> Blueprint:
     def rollback(tenant_id: str, flow_id: str) -> Response:
         principal = gate.require(Action.CHANGE_DOCUMENT, tenant_id)
         former = _flow(tenancy.version(tenant_id, asked_version()), flow_id)
-        document = _with_flow(tenancy.version(tenant_id).document, flow_id, former)
-        return applied_answer(tenancy.apply(document, principal.actor, key_id(principal)))
+        return applied_answer(
+            tenancy.change(
+                tenant_id, lambda document: _with_flow(document, flow_id, former), principal.actor, key_id(principal)
+            )
+        )
 
     return routes
 

@@ -1,12 +1,13 @@
 """An agent's own desk, as it is and as it changes; and who it is that asks (SPEC 5.1, 5.3)."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 import orjson
 from flask import Blueprint, Response
 from gevent.event import Event as Flag
 
+from services.console import metrics
 from services.console.api.access import Gate, json_answer, refuse
 from services.console.api.agents import acting_for
 from services.console.api.describing import described
@@ -16,15 +17,15 @@ from services.console.domain.live import Live, SeenAgent, SeenCall
 from services.console.domain.own_desk import MOST_COLLEAGUES, colleagues_of, desk_of, glance
 from services.shared.access import Action, Role
 from services.shared.chassis.description import Model
-from services.shared.chassis.event_stream import EVENT_STREAM, event_stream
-from services.shared.chassis.problems import problem
+from services.shared.chassis.event_stream import BEAT, BEAT_SECONDS, EVENT_STREAM, StreamMetrics, Streams
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.shared.json_schema import Schema, mapping, sequence
 
 LOOK_SECONDS: Final = 0.2
-BEAT_SECONDS: Final = 15.0
-"""A comment line so often keeps proxies from ending a silent stream, and finds browsers that are gone."""
+RETRY_MS: Final = 1_000
+"""A stream that ends is opened again after so long; a browser's own three seconds would leave a call unseen."""
 MOST_STREAMS: Final = 5_000
+MOST_STREAMS_OF_TENANT: Final = 2_000
 _TEXT: Final[Schema] = {"type": "string"}
 _AGENT: Final = record("OwnAgent", SeenAgent, agent_id=_TEXT, name=_TEXT)
 _CALL: Final = record("OwnCall", SeenCall, call_id=_TEXT, line_label=_TEXT)
@@ -50,7 +51,9 @@ _DESK: Final = Model(
 
 def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag) -> Blueprint:
     """Return the routes of an agent's desk, and of who asks for it."""
-    routes, streams = Blueprint("own_desk", __name__), [0]
+    routes = Blueprint("own_desk", __name__)
+    told = StreamMetrics(metrics.STREAMS, metrics.STREAMS_REFUSED, metrics.SLOW_READERS)
+    streams = Streams(MOST_STREAMS, MOST_STREAMS_OF_TENANT, told)
 
     @routes.get("/v1/holder")
     @described("Who holds the token.", None, _HOLDER)
@@ -79,23 +82,14 @@ def own_desk_routes(gate: Gate, live: Live, directory: Directory, stopping: Flag
     @described("The same, again whenever it changes.", Action.ACT_FOR_AGENT, EVENT_STREAM, fails=frozenset({404, 503}))
     def stream(tenant_id: str, agent_id: str) -> Response:
         company(tenant_id, agent_id)
-        if streams[0] >= MOST_STREAMS:
-            return problem(503, "too-many-streams", "Too many desks are followed; the desk itself can be asked for.")
-
-        def frames() -> Iterator[bytes]:
-            streams[0] += 1
-            try:
-                yield from _frames(tenant_id, agent_id, live, directory, stopping)
-            finally:
-                streams[0] -= 1
-
-        return event_stream(frames())
+        return streams.answer(tenant_id, _frames(tenant_id, agent_id, live, directory, stopping))
 
     return routes
 
 
-def _frames(tenant_id: str, agent_id: str, live: Live, directory: Directory, stopping: Flag) -> Iterator[bytes]:
+def _frames(tenant_id: str, agent_id: str, live: Live, directory: Directory, stopping: Flag) -> Generator[bytes]:
     """Yield a frame for each change, a comment where nothing changes for long; end when service or agent are gone."""
+    yield b"retry: %d\n\n" % RETRY_MS
     told, silent = None, 0.0
     while (document := directory.document(tenant_id)) is not None:
         now, silent = glance(document, agent_id, live), silent + LOOK_SECONDS
@@ -107,6 +101,6 @@ def _frames(tenant_id: str, agent_id: str, live: Live, directory: Directory, sto
             yield b"data: " + orjson.dumps(desk) + b"\n\n"
         elif silent >= BEAT_SECONDS:
             silent = 0.0
-            yield b": still here\n\n"
+            yield BEAT
         if stopping.wait(LOOK_SECONDS):
             return

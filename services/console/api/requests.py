@@ -1,19 +1,18 @@
-import hashlib
 import uuid
 from collections.abc import Callable
 from typing import Final
 
-from flask import Response, request
+from flask import Response
 
 from services.console.api.access import json_answer, refuse
 from services.console.desk import Asked, Desk
 from services.shared.access import Principal
 from services.shared.bus.asking import TooManyWaiting
 from services.shared.bus.errors import BusError
+from services.shared.chassis.idempotency import key_id
 from services.shared.chassis.problems import problem
 from services.shared.contracts.ringmaster.v1.request_pb2 import Request
 
-MAX_KEY: Final = 255
 _SENSELESS: Final = frozenset({"not-a-number", "not-allowed", "not-a-moment", "too-late"})
 """Problems of what was asked, not of the moment at which."""
 
@@ -56,14 +55,3 @@ def _answer(asked: Asked, made: dict[str, str]) -> Response:
 def request_id_of(principal: Principal) -> str:
     """Return a request's id: that of the Idempotency-Key, or one of its own. Raises Refusal."""
     return key_id(principal) or f"req-{uuid.uuid4().hex}"
-
-
-def key_id(principal: Principal) -> str:
-    """Return an id derived from the Idempotency-Key, never that of another token; empty without. Raises Refusal."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return ""
-    if not 0 < len(key) <= MAX_KEY:
-        raise refuse(400, "bad-idempotency-key", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
-    owner = f"{principal.tenant}\0{principal.role.value}\0{principal.actor}\0{key}"
-    return "idem-" + hashlib.sha256(owner.encode(errors="replace")).hexdigest()[:40]

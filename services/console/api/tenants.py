@@ -7,13 +7,13 @@ from services.console.api.access import Gate, json_answer, listed, refuse
 from services.console.api.describing import PAGED, VERSION, described, document
 from services.console.api.models import CHANGES, page
 from services.console.api.paging import asked_limit, asked_number, page_of
-from services.console.api.requests import key_id
 from services.console.domain.schema import SCHEMA
 from services.console.domain.validation import BadDocument, sound_document
 from services.console.store import StoreUnavailable, Version, VersionTaken
 from services.console.tenancy import Applied, NoSuchVersion, Tenancy, another_tenant
 from services.shared.access import EVERY_TENANT, Action
 from services.shared.chassis.description import Model
+from services.shared.chassis.idempotency import key_id
 from services.shared.json_schema import Schema, mapping
 
 _TENANT: Final = Model("Tenant", {name: part for name, part in SCHEMA.items() if not name.startswith("$")})

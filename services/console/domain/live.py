@@ -144,11 +144,26 @@ def _vip_called(tenant: _Tenant, event: Event, _body: Any) -> None:
         call.is_vip = True
 
 
+def _give(tenant: _Tenant, call_id: str, agent_id: str) -> None:
+    """Let a call be an agent's: whose it was before has it no more, nor the agent the call before it."""
+    agent = _agent(tenant, agent_id)
+    if agent.call_id != call_id and tenant.agents_of_calls.get(agent.call_id) == agent_id:
+        del tenant.agents_of_calls[agent.call_id]
+    former = tenant.agents_of_calls.get(call_id, agent_id)
+    if former != agent_id:
+        _take_away(tenant, call_id, former)
+    agent.call_id = call_id
+    tenant.agents_of_calls[call_id] = agent_id
+
+
+def _take_away(tenant: _Tenant, call_id: str, agent_id: str) -> None:
+    agent = _agent(tenant, agent_id)
+    if agent.call_id == call_id:
+        agent.call_id = ""
+
+
 def _talk_began(tenant: _Tenant, event: Event, body: Any) -> None:
-    agent = _agent(tenant, body.agent_id)
-    tenant.agents_of_calls.pop(agent.call_id, None)
-    agent.call_id = event.call_id
-    tenant.agents_of_calls[event.call_id] = body.agent_id
+    _give(tenant, event.call_id, body.agent_id)
     call = tenant.calls.get(event.call_id)
     if call:
         call.agent_id, call.queue_id, call.state = body.agent_id, body.queue_id, "talking"
@@ -166,13 +181,10 @@ def _call_state(state: str) -> Callable[[_Tenant, Event, Any], None]:
 def _call_transferred(tenant: _Tenant, event: Event, body: Any) -> None:
     """Give a call to the agent whom it went to; one that went to a number or a queue is nobody's."""
     former = tenant.agents_of_calls.pop(event.call_id, "")
-    if former and tenant.agents[former].call_id == event.call_id:
-        tenant.agents[former].call_id = ""
+    if former:
+        _take_away(tenant, event.call_id, former)
     if body.to_agent_id:
-        agent = _agent(tenant, body.to_agent_id)
-        tenant.agents_of_calls.pop(agent.call_id, None)
-        agent.call_id = event.call_id
-        tenant.agents_of_calls[event.call_id] = body.to_agent_id
+        _give(tenant, event.call_id, body.to_agent_id)
     call = tenant.calls.get(event.call_id)
     if call:
         call.agent_id = body.to_agent_id

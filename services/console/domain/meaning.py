@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +30,7 @@ from services.shared.destinations import is_high_risk, may_reach
 
 Document = dict[str, Any]
 
+MAX_FAULTS: Final = 1_000
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 NAME_PLACEHOLDERS: Final = frozenset(
     {"date", "time", "queue", "agent", "caller", "line", "call_id", "recording_id", "tenant_id"}
@@ -47,8 +49,8 @@ _THINGS: Final = {
 
 
 def faults_of_meaning(document: Document) -> list[Fault]:
-    """Return every fault of a document that has passed the schema."""
-    return sorted({fault for rule in _RULES for fault in rule(document)})
+    """Return every fault of a document that has passed the schema; at most MAX_FAULTS."""
+    return sorted(set(islice((fault for rule in _RULES for fault in rule(document)), MAX_FAULTS)))
 
 
 def _unique(document: Document) -> Iterator[Fault]:
@@ -68,6 +70,8 @@ def _unique(document: Document) -> Iterator[Fault]:
         ("score_cards", "card_id"),
         ("channels", "channel_id"),
         ("rules", "rule_id"),
+        ("kpis", "kpi_id"),
+        ("raporty", "raport_id"),
     ):
         yield from _repeated(document.get(collection, ()), key, [collection])
     for index, queue in enumerate(document["queues"]):

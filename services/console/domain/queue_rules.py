@@ -1,6 +1,7 @@
 """What is wrong with the meaning of queues: skills that nobody has, keys that lead nowhere, overflow in circles."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Final
 
 from services.console.domain.fault import Fault, path_of
@@ -39,29 +40,59 @@ def _named_lists(document: Document) -> Iterator[tuple[str, At]]:
 
 def _skills(document: Document) -> Iterator[Fault]:
     """Name the skills that no agent of a queue has well enough: its callers would wait for ever."""
-    skills = {agent["agent_id"]: agent.get("skills", {}) for agent in document["agents"]}
-    queues = {queue["queue_id"]: queue for queue in document["queues"]}
-    for queue_id, need, at in _needs(document):
-        tiers = queues.get(queue_id, {}).get("tiers", ())
-        best = max((skills.get(tier["agent_id"], {}).get(need["skill"], 0) for tier in tiers), default=0)
-        if tiers and best < need.get("min_proficiency", 1):
-            sentence = f"no agent of queue {queue_id} has {need['skill']} at {need.get('min_proficiency', 1)} or better"
-            yield Fault(path_of([*at, "skill"]), f"{sentence}; the best has {best}.")
+    best = {queue["queue_id"]: _best_of(queue, document) for queue in document["queues"]}
+
+    @cache
+    def lacking(way: tuple[str, ...], skill: str, least: int) -> list[str]:
+        """Return what is wrong where this is required; thousands of steps may require the same."""
+        found = {queue_id: best[queue_id].get(skill, 0) for queue_id in way}
+        return [
+            f"no agent of queue {queue_id} has {skill} at {least} or better; the best has {one}."
+            for queue_id, one in found.items()
+            if one < least
+        ]
+
+    for way, need, at in _needs(document):
+        for sentence in lacking(way, need["skill"], need.get("min_proficiency", 1)):
+            yield Fault(path_of([*at, "skill"]), sentence)
 
 
-def _needs(document: Document) -> Iterator[tuple[str, Document, At]]:
+def _best_of(queue: Document, document: Document) -> dict[str, int]:
+    """Return the best that any agent of a queue has of each skill."""
+    serving = {tier["agent_id"] for tier in queue["tiers"]}
+    best: dict[str, int] = {}
+    for agent in document["agents"]:
+        if agent["agent_id"] in serving:
+            for skill, proficiency in agent.get("skills", {}).items():
+                best[skill] = max(proficiency, best.get(skill, 0))
+    return best
+
+
+def _needs(document: Document) -> Iterator[tuple[tuple[str, ...], Document, At]]:
+    """Yield what is required in which queues; what a step requires counts also where its callers overflow to."""
     for queue, at in _queues(document):
         for place, needs in (
             (at, queue.get("required_skills", ())),
             *(([*at, "rings", number], ring.get("required_skills", ())) for number, ring in _numbered(queue, "rings")),
         ):
             for number, need in enumerate(needs):
-                yield queue["queue_id"], need, [*place, "required_skills", number]
+                yield (queue["queue_id"],), need, [*place, "required_skills", number]
+    goals = {queue["queue_id"]: queue.get("overflow", {}).get("queue_id", "") for queue in document["queues"]}
+    ways = {queue_id: _way_of(queue_id, goals) for queue_id in goals}
     for index, flow in enumerate(document["flows"]):
         for number, step in enumerate(flow["steps"]):
             place = ["flows", index, "steps", number, "queue", "required_skills"]
             for which, need in enumerate(step.get("queue", {}).get("required_skills", ())):
-                yield step["queue"]["queue_id"], need, [*place, which]
+                yield ways.get(step["queue"]["queue_id"], ()), need, [*place, which]
+
+
+def _way_of(queue_id: str, goals: dict[str, str]) -> tuple[str, ...]:
+    """Return a queue and those that its callers overflow to, each once."""
+    way: dict[str, None] = {}
+    while queue_id in goals and queue_id not in way:
+        way[queue_id] = None
+        queue_id = goals[queue_id]
+    return tuple(way)
 
 
 def _rings(document: Document) -> Iterator[Fault]:

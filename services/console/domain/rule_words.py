@@ -15,6 +15,8 @@ At = list[str | int]
 
 SPOKEN: Final = ("telegram", "slack", "email", "sms")
 """Channels for people: they need a text. The others get the event."""
+CRM_EVENTS: Final = ("call.ended", "transcript.completed")
+"""What every connector knows what to do with."""
 
 
 def faults_of_rules(document: Document) -> Iterator[Fault]:
@@ -108,6 +110,9 @@ def _action(action: Document, at: At, rule: Document, document: Document) -> Ite
         return
     if kind in SPOKEN and "text" not in action:
         yield Fault(path_of([*at, "text"]), sentence("is missing: say what is sent."))
+    if kind == "crm" and "text" not in action and not _taken_as_they_are(action["to"], rule, document):
+        words = "is missing: a CRM takes {taken} as they are, and of other events a task with this text."
+        yield Fault(path_of([*at, "text"]), sentence(words, taken=", ".join(CRM_EVENTS)))
     if kind == "email" and "subject" not in action:
         yield Fault(path_of([*at, "subject"]), sentence("is missing: a mail has one."))
     if action["to"] in _to_the_caller(document) and rule.get("events") != ["message.requested"]:
@@ -116,6 +121,13 @@ def _action(action: Document, at: At, rule: Document, document: Document) -> Ite
     for field in ("subject", "text"):
         if field in action:
             yield from _text(action[field], [*at, field])
+
+
+def _taken_as_they_are(channel_id: str, rule: Document, document: Document) -> bool:
+    """Whether a CRM's connector takes all of a rule's events: the usual ones, and what its channel lists."""
+    listed = [one.get("events", ()) for one in document["channels"] if one["channel_id"] == channel_id]
+    events = rule.get("events", ())
+    return bool(events) and set(events) <= {*CRM_EVENTS, *(event for events in listed for event in events)}
 
 
 def _to_the_caller(document: Document) -> set[str]:

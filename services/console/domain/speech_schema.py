@@ -37,6 +37,7 @@ TRANSCRIPTION: Final[Schema] = mapping(
     language=LANGUAGE,
     keeps=sequence({"enum": PERSONAL}, len(PERSONAL)) | {"uniqueItems": True},
     priority=_PRIORITY,
+    gist={"type": "boolean", "default": False},
     queues=sequence(
         mapping(
             ["queue_id"],

@@ -2,10 +2,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from services.console.domain.fault import Fault, path_of
 from services.console.domain.url import complaint_about_url
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.payload_templates import BadTemplate, places_of, template_of
 from services.shared.sentence import sentence
 
 # RFC 9110, 5.1.
@@ -15,10 +15,17 @@ _PLATFORM_HEADERS = frozenset(
     (
         *("connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
         *("trailer", "transfer-encoding", "upgrade", "user-agent"),
-        *("webhook-id", "webhook-signature", "webhook-timestamp"),
+        *("webhook-example", "webhook-id", "webhook-signature", "webhook-timestamp"),
     )
 )
 _MIN_TIMEOUT_MS = 500
+# What `data` holds in some event: fields of bodies, what every event has, and what is told of endpoints themselves.
+_DATA = frozenset(
+    field.name
+    for body in Event.DESCRIPTOR.oneofs_by_name["body"].fields
+    if body.message_type is not None
+    for field in body.message_type.fields
+) | {"event_id", "tenant_id", "call_id", "sequence", "endpoint_id", "since"}
 
 
 def webhook_faults(hook: dict[str, Any], index: int) -> Iterator[Fault]:
@@ -56,10 +63,20 @@ def _template_faults(hook: dict[str, Any], at: list[str | int]) -> Iterator[Faul
     if not hook["template"]:
         return
     try:
-        orjson.loads(hook["template"])
-    except ValueError as error:
-        words = 'must be JSON with places like "{{{{data.line}}}}" inside its texts: {why}.'
-        yield Fault(path_of([*at, "template"]), sentence(words, why=error))
+        template_of(hook["template"])
+    except BadTemplate as error:
+        yield Fault(path_of([*at, "template"]), error.sentence)
+        return
+    for place in sorted(places_of(hook["template"])):
+        if not _is_known(place):
+            words = "there is no {{{{{place}}}}} in an event: see the fields in docs/events.md."
+            yield Fault(path_of([*at, "template"]), sentence(words, place=place))
+
+
+def _is_known(place: str) -> bool:
+    """Whether some event has what a place names, as far as its first two names say it."""
+    first, *inner = place.split(".")
+    return (first in ("type", "timestamp") and not inner) or (first == "data" and (not inner or inner[0] in _DATA))
 
 
 def _header_faults(name: str, earlier: set[str], at: list[str | int]) -> Iterator[Fault]:

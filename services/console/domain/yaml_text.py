@@ -1,4 +1,6 @@
+import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import yaml
@@ -13,6 +15,8 @@ _INTEGER = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOLEAN = "tag:yaml.org,2002:bool"
 _NULL = "tag:yaml.org,2002:null"
+# A backslash before the first u that is itself escaped is none.
+_PAIR: Final = re.compile(r"((?<!\\)(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -29,13 +33,14 @@ class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own name for it, never changed after this
 
 
-for _tag, _pattern, _firsts in (
-    (_BOOLEAN, r"(?:true|false)\Z", "tf"),
-    (_NULL, r"(?:null|~|)\Z", ["n", "~", ""]),
-    (_INTEGER, r"-?(?:0|[1-9][0-9]{0,17})\Z", "-0123456789"),
-    (_FLOAT, r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}\Z", "-0123456789"),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(_pattern), list(_firsts))
+_PLAIN: Final = {
+    _BOOLEAN: (re.compile(r"(?:true|false)\Z"), "tf"),
+    _NULL: (re.compile(r"(?:null|~|)\Z"), ["n", "~", ""]),
+    _INTEGER: (re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z"), "-0123456789"),
+    _FLOAT: (re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}\Z"), "-0123456789"),
+}
+for _tag, (_pattern, _firsts) in _PLAIN.items():
+    _Loader.add_implicit_resolver(_tag, _pattern, list(_firsts))
 
 
 def read_text(raw: bytes) -> Any:
@@ -48,6 +53,8 @@ def read_text(raw: bytes) -> Any:
         raise UnreadableText(f"The text is longer than {MAX_BYTES} bytes.")
     try:
         text = raw.decode("utf-8")
+        if text.lstrip()[:1] in ("{", "["):
+            text = _PAIR.sub(_joined, text)
         _check_events(text)
         node = yaml.compose(text, Loader=_Loader)
     except UnicodeDecodeError as error:
@@ -59,6 +66,11 @@ def read_text(raw: bytes) -> Any:
     if _size(node, {}, set()) > MAX_NODES:
         raise UnreadableText(f"The text holds more than {MAX_NODES} values when its aliases are followed.")
     return _value(node)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    r"""Return the character that JSON writes as two escapes, \ud83d\ude00; YAML has no such pairs."""
+    return pair[1] + str(json.loads(f'"{pair[2]}"'))
 
 
 def _check_events(text: str) -> None:
@@ -121,29 +133,25 @@ def _mapping(node: yaml.MappingNode) -> dict[str, Any]:
 
 
 def _scalar(node: yaml.Node) -> str | int | float | bool | None:
-    text = str(node.value)
-    match node.tag:
-        case "tag:yaml.org,2002:str":
-            return text
-        case "tag:yaml.org,2002:null":
-            return None
-        case "tag:yaml.org,2002:bool":
-            return text == "true"
-        case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" as tag:
-            return _number(node, text, int if tag == _INTEGER else float)
-        case _:
-            raise _tagged(node)
+    text, tag = str(node.value), str(node.tag)
+    if tag == _STRING:
+        return text
+    # A tag that is written out gives no value that plain words can't: !!float nan is within every bound.
+    if tag not in _PLAIN or not _PLAIN[tag][0].match(text):
+        raise _tagged(node)
+    return _READ[tag](text)
+
+
+_READ: Final[dict[str, Callable[[str], int | float | bool | None]]] = {
+    _BOOLEAN: lambda text: text == "true",
+    _NULL: lambda _text: None,
+    _INTEGER: int,
+    _FLOAT: float,
+}
 
 
 def _tagged(node: yaml.Node) -> UnreadableText:
     return UnreadableText(f"{_where(node)} has the tag {str(node.tag)[:60]!r}; tags are not read.")
-
-
-def _number(node: yaml.Node, text: str, kind: type[int] | type[float]) -> int | float:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise UnreadableText(f"{_where(node)} is not a number.") from error
 
 
 def _where(marked: Any) -> str:

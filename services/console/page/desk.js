@@ -1,12 +1,14 @@
 // An agent's desk: what the service tells is shown, what is pressed is asked for. Nothing here is the truth about a call,
 // so no button changes what is shown: the service's next word does. What a caller wrote is put in as text, never as markup.
 
-import { language, say, sayProblem, writeWords } from "./words.js";
+import { kindOf, language, say, sayProblem, writeWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const AGAIN_MS = 3000;
 let desk = null;
 let colleagues = [];
+// Of the call in which somebody was asked: no event tells of that, and a page that is opened again must know it.
+const ASKED = "asked-in";
 
 async function ask(path, method = "POST", body = undefined) {
   const headers = { Accept: "application/json" };
@@ -14,7 +16,10 @@ async function ask(path, method = "POST", body = undefined) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(answer.status === 401 ? say("refused") : sayProblem(told, answer.status));
+  if (!answer.ok) {
+    const why = answer.status === 401 ? say("refused") : sayProblem(told, answer.status);
+    throw Object.assign(new Error(why), { kind: kindOf(told) });
+  }
   return told;
 }
 
@@ -114,6 +119,13 @@ function showCall(call, isOffered) {
   const isHeld = call.state === "held";
   document.querySelector('[data-ask="hold"]').hidden = isHeld;
   document.querySelector('[data-ask="resume"]').hidden = !isHeld;
+  showAsked();
+}
+
+function showAsked() {
+  const isAsked = sessionStorage.getItem(ASKED) === desk.call?.call_id;
+  $("asked").hidden = !isAsked;
+  $("transfer-form").hidden = isAsked;
 }
 
 // -- what is asked -----------------------------------------------------------------------------------------------------
@@ -123,10 +135,27 @@ function onSubmit(id, send, word) {
   const form = $(id);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const button = form.querySelector("button");
-    button.disabled = true;
-    run(async () => { await send(form.elements); form.reset(); form.dispatchEvent(new Event("change")); }, word).finally(() => (button.disabled = false));
+    const buttons = form.querySelectorAll("button"), how = event.submitter?.value;
+    for (const one of buttons) one.disabled = true;
+    run(async () => { await send(form.elements, how); form.reset(); form.dispatchEvent(new Event("change")); }, word).finally(() => {
+      for (const one of buttons) one.disabled = false;
+    });
   });
+}
+
+/** Go on with somebody who was asked. Who has not answered, or is gone, is none to speak with; to go back then is no fault. */
+async function goOn(how) {
+  const isEnd = how === "complete" || how === "cancel";
+  try {
+    await ask(ofCall(`consult/${how}`));
+    if (isEnd) sessionStorage.removeItem(ASKED);
+  } catch (error) {
+    if (error.kind !== "not-consulting" || !isEnd) throw error;
+    sessionStorage.removeItem(ASKED);
+    if (how === "complete") throw error;
+  } finally {
+    showAsked();
+  }
 }
 
 function wire() {
@@ -142,9 +171,14 @@ function wire() {
   onSubmit("keys-form", ({ digits }) => ask(ofCall("digits"), "POST", { digits: digits.value }), "pressed");
   onSubmit("dial-form", ({ number }) => ask(ofAgent("dial"), "POST", { number: number.value }), "dialled");
   onSubmit("outcome-form", ({ disposition, notes }) => ask(ofCall("disposition"), "PUT", { disposition: disposition.value, notes: notes.value }), "saved");
-  onSubmit("transfer-form", ({ target, number }) => {
-    const [kind, id] = target.value.split(" ");
-    return ask(ofCall("transfer"), "POST", { [kind]: id ?? number.value });
+  for (const button of document.querySelectorAll("[data-consult]")) {
+    button.addEventListener("click", () => run(() => goOn(button.dataset.consult)));
+  }
+  onSubmit("transfer-form", async ({ target, number }, how) => {
+    const [kind, id] = target.value.split(" "), callId = desk.call.call_id;
+    await ask(ofCall(how), "POST", { [kind]: id ?? number.value });
+    if (how === "consult") sessionStorage.setItem(ASKED, callId);
+    showAsked();
   });
   onSubmit("write-form", ({ channel, email, text }) => {
     const address = channel.value === "email" && email.value ? { email: email.value } : {};

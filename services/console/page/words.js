@@ -9,7 +9,9 @@ const ENGLISH = {
   call: "Call", nobody: "Nobody is on the line.", hidden: "Number withheld", vip: "VIP", queue: "Queue", line: "Line",
   call_flow: "in the menu", call_waiting: "ringing at your phone", call_talking: "on the line", call_held: "on hold", call_over: "has ended",
   reject: "Reject", hold: "Hold", resume: "Back to the caller", mute: "Mute", unmute: "Unmute", mask: "Mask the recording", unmask: "Record again",
-  hangup: "Hang up", transfer: "Transfer", transferTo: "To", agents: "Colleagues", queues: "Queues", outside: "Number outside", number: "Number",
+  hangup: "Hang up", transfer: "Transfer", transferTo: "To", askFirst: "Ask first",
+  askedMeans: "You ask a colleague while the caller hears music.", handOver: "Hand the caller over", together: "All three together", swap: "Change over",
+  agents: "Colleagues", queues: "Queues", outside: "Number outside", number: "Number",
   afterCall: "Outcome", disposition: "Outcome", choose: "Choose …", notes: "Notes", save: "Save", saved: "Saved.", done: "Done, next call", longer: "30 seconds more",
   write: "Write to the caller", channel: "By", sms: "SMS", email: "E-mail", address: "Caller’s mail address",
   addressMeans: "Empty: the address that the order or CRM knows.", text: "Text", send: "Send", sent: "It is on its way.",
@@ -25,7 +27,8 @@ const UKRAINIAN = {
   call: "Дзвінок", nobody: "На лінії нікого немає.", hidden: "Номер приховано", vip: "VIP", queue: "Черга", line: "Лінія",
   call_flow: "у меню", call_waiting: "дзвонить на ваш телефон", call_talking: "на лінії", call_held: "на утриманні", call_over: "завершено",
   reject: "Відхилити", hold: "Утримати", resume: "Повернутися до клієнта", mute: "Вимкнути мікрофон", unmute: "Увімкнути мікрофон",
-  mask: "Не записувати голоси", unmask: "Записувати знову", hangup: "Завершити", transfer: "Передати", transferTo: "Кому", agents: "Колеги",
+  mask: "Не записувати голоси", unmask: "Записувати знову", hangup: "Завершити", transfer: "Передати", transferTo: "Кому", agents: "Колеги", askFirst: "Спершу запитати",
+  askedMeans: "Ви питаєте колегу, клієнт тим часом чує музику.", handOver: "Передати клієнта", together: "Розмовляти втрьох", swap: "Перемкнутися",
   queues: "Черги", outside: "Зовнішній номер", number: "Номер",
   afterCall: "Підсумок", disposition: "Підсумок", choose: "Оберіть …", notes: "Нотатки", save: "Зберегти", saved: "Збережено.",
   done: "Готово, наступний", longer: "Ще 30 секунд",
@@ -41,6 +44,17 @@ const PROBLEMS = {
   "address-unknown": "поштова адреса клієнта невідома: запитайте її та впишіть.", "bad-address": "це не поштова адреса на зразок olena@example.com.",
   "number-withheld": "номер клієнта приховано: писати нікуди.", "foreign-page": "запит прийшов з чужої сторінки.",
   unauthorized: "доступ завершено. Увійдіть знову.", "log-unavailable": "зараз не приймається; спробуйте ще раз.",
+  "agent-not-free": "колега зараз не вільний.", "nobody-free": "у цій черзі зараз ніхто не вільний.", "queue-not-found": "такої черги немає.",
+  "queue-closed": "цю чергу зараз ніхто не обслуговує.", "number-not-allowed": "на цей номер телефонувати не можна.",
+  "not-talking": "на цьому дзвінку зараз ніхто не розмовляє.", "not-consulting": "той, кого ви питаєте, ще не відповів або вже не на лінії.",
+  "call-on-its-way": "дзвінок саме переходить до іншої черги; спробуйте за мить.", "not-ringing": "цей дзвінок вам уже не пропонують.",
+  "not-in-wrap-up": "час після дзвінка вже минув.", "too-long": "довше працювати після дзвінка не можна.", "unknown-status": "такого стану немає.",
+  "unknown-disposition": "компанія не має такого підсумку.", "bad-digits": "клавіші – це від 1 до 32 знаків 0–9, *, #, A–D.",
+  "bad-message": "повідомлення має від 1 до 1000 знаків.", "not-recorded": "цей дзвінок не записується.",
+  "recorded-already": "цей дзвінок уже записується.", "consent-refused": "клієнт не погодився на запис.",
+  "recording-forbidden": "правила компанії забороняють тут записувати.", "recorded-by-policy": "цей запис веде компанія: його можна лише приховати чи зупинити на час.",
+  "no-capacity": "зараз зателефонувати не можна: усі канали зайняті.", "line-not-found": "компанія не має такої лінії.",
+  "language-not-known": "компанія не має такої мови.",
 };
 
 export const language = document.documentElement.lang === "uk" ? "uk" : "en";
@@ -51,9 +65,12 @@ export function say(key, places = {}) {
   return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in places ? String(places[name] ?? "") : whole));
 }
 
+/** Return a refusal's kind, the last word of its type. */
+export const kindOf = (problem) => String(problem.type ?? "").split(/[:/]/).pop();
+
 /** Return what a refusal says, in the page's language where its kind is known. */
 export function sayProblem(problem, status) {
-  const kind = String(problem.type ?? "").split(/[:/]/).pop();
+  const kind = kindOf(problem);
   return (language === "uk" && PROBLEMS[kind]) || problem.faults?.[0]?.message || problem.detail || problem.title || `HTTP ${status}`;
 }
 

@@ -58,14 +58,15 @@ class RecordFile:
             self._open()
         if self._file is None:
             return []
-        data = self._rest + self._file.read(READ_BYTES)
+        fresh = self._file.read(READ_BYTES)
+        data = self._rest + fresh
         whole = data.rfind(b"\n") + 1
         self._rest = data[whole:]
         lines = []
         for line in data[:whole].split(b"\n")[:-1]:
             self.mark = Mark(self.mark.inode, self.mark.place + len(line) + 1)
             lines.append((self.mark, line))
-        if not data and self._follow():
+        if not fresh and self._follow():  # a last line that was torn, by a full disk, will never be whole
             return self.read()
         return lines
 

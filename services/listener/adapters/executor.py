@@ -23,7 +23,7 @@ from services.listener.adapters.gate import Gate
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.runner import TOO_LATE, Runner
-from services.listener.domain.execution import Ended, Verdict, is_repeatable
+from services.listener.domain.execution import UNKNOWN, Ended, Verdict, is_repeatable
 from services.listener.domain.facts import FactBuilder
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
@@ -173,7 +173,7 @@ class Executor:
             return ended
         must_complete = verdict is Verdict.RECOVER and command.HasField("hand_over_leg")
         if not self._gate.wait(0 if must_complete else command.deadline_ms):
-            return TOO_LATE
+            return UNKNOWN if verdict is Verdict.RECOVER else TOO_LATE
         if verdict is Verdict.RECOVER:
             ended = self._runner.recover(command, task.in_order.set)
         else:

@@ -25,10 +25,14 @@ class Gate:
         """
         while not self.ready.is_set():
             self.must_be_needed()
-            if deadline_ms and self.clock.now_ms() > deadline_ms:
+            if self.is_late(deadline_ms):
                 return False
             self.ready.wait(CHECK_SECONDS)
         return True
+
+    def is_late(self, deadline_ms: int) -> bool:
+        """Whether a deadline has passed; 0 is none."""
+        return bool(deadline_ms) and self.clock.now_ms() > deadline_ms
 
     def pause(self) -> None:
         """Wait a moment before another try.

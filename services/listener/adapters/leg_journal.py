@@ -18,6 +18,8 @@ log = structlog.get_logger()
 _SPARE_LINES = 5_000
 _SEEN_STEP_US = 1_000_000
 _SWITCH = "switch"
+_MORE = "more"
+"""What is asked of a leg beside what its last line says."""
 
 
 class LegJournal:
@@ -34,8 +36,7 @@ class LegJournal:
         newest: dict[str, dict[str, Any]] = {}
         for line in self._log.take_lines():
             try:
-                entry = orjson.loads(line)
-                newest[entry.pop("n")] = entry
+                _read(newest, orjson.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 log.warning("leg_journal_line_skipped", bytes=len(line))
         for name, entry in newest.items():
@@ -68,14 +69,21 @@ class LegJournal:
                 break
             ready.append(name)
         self._write(ready)
-        if not self._pending and self._log.count > _SPARE_LINES + 4 * (len(legs.live) + len(legs.registered)):
+        is_known = not self._pending and not legs.changed
+        if is_known and self._log.count > _SPARE_LINES + 4 * (len(legs.live) + len(legs.registered)):
             self._guarded(lambda: self._log.rewrite(_everything(legs, self._seen_us)))
 
-    def write_now(self, legs: LegTable, name: str) -> None:
-        """Write a leg, or `call <id>`, as it is: what is about to be asked of it must be known before the asking."""
+    def write_now(self, legs: LegTable, name: str, token: int) -> None:
+        """Write what is about to be asked of a leg, or of `call <id>`: it must be known before the asking.
+
+        Of a leg nothing else is written: its other changes are told, but perhaps not safe before `token` is.
+        """
+        leg = legs.live.get(name)
+        line = _line(legs, name) if leg is None else _dumps({"n": name, _MORE: _asked(leg)})
+        self._guarded(lambda: self._log.append([line]))
         legs.changed.pop(name, None)
-        self._pending[name] = 0, _line(legs, name)
-        self._write([name])
+        self._pending.pop(name, None)
+        self._pending[name] = token, _line(legs, name)  # one that was noted before does not know of the asking
 
     def _write(self, names: list[str]) -> None:
         if names and self._guarded(lambda: self._log.append([self._pending[name][1] for name in names])):
@@ -105,6 +113,14 @@ def _everything(legs: LegTable, seen_us: int) -> Iterator[bytes]:
         yield _line(legs, name)
 
 
+def _read(newest: dict[str, dict[str, Any]], entry: dict[str, Any]) -> None:
+    name = entry.pop("n")
+    if _MORE not in entry:
+        newest[name] = entry
+    elif newest.get(name):
+        newest[name].setdefault("asked", {}).update(entry[_MORE])
+
+
 def _line(legs: LegTable, name: str) -> bytes:
     kind, blank, rest = name.partition(" ")
     if not blank:
@@ -127,13 +143,18 @@ def _leg_entry(leg: Leg) -> dict[str, Any]:
         "created": leg.created_us,
         "answered": leg.answered_us,
         "parked": leg.is_parked,
+        "held": leg.is_held,
         "fallen": leg.has_fallen_back,
         "other": leg.other_leg_id,
         "domain": leg.domain,
         "hop": leg.hop,
-        "asked": {command_id: asked.value for command_id, asked in leg.asked.items()},
+        "asked": _asked(leg),
     }
     return {name: value for name, value in entry.items() if value}
+
+
+def _asked(leg: Leg) -> dict[str, str]:
+    return {command_id: asked.value for command_id, asked in leg.asked.items()}
 
 
 def _restore(legs: LegTable, name: str, entry: dict[str, Any]) -> None:
@@ -159,6 +180,7 @@ def _leg(leg_id: str, entry: dict[str, Any]) -> Leg:
         created_us=entry.get("created", 0),
         answered_us=entry.get("answered", 0),
         is_parked=entry.get("parked", False),
+        is_held=entry.get("held", False),
         has_fallen_back=entry.get("fallen", False),
         other_leg_id=entry.get("other", ""),
         domain=entry.get("domain", ""),

@@ -318,6 +318,7 @@ class Publisher:
         except BusError as error:
             self._give_up(str(error))
             return
+        self._progressed_at = monotonic()
         if batch:
             self._disk(partial(self._spool.take, batch[-1]))
 

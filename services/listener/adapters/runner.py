@@ -9,7 +9,7 @@ import structlog
 
 from services.listener.adapters.answers import Answers
 from services.listener.adapters.gate import Gate
-from services.listener.adapters.hand_over import HandOver
+from services.listener.adapters.hand_over import FELL_BACK, HandOver
 from services.listener.adapters.switch_plan import MUSIC_PREFIX, Planner, Step, ring_seconds
 from services.listener.adapters.switch_port import SwitchPort
 from services.listener.domain.execution import UNKNOWN, Ended
@@ -34,6 +34,9 @@ NEW_LEG_RETRY_SECONDS = 0.05
 NO_SUCH_LEG = "NO_SUCH_LEG"
 TOO_LATE = Ended(COMMAND_OUTCOME_EXPIRED, "no connection with FreeSWITCH before its deadline")
 
+NEVER_ASKED = "NEVER_ASKED"
+"""A former life was killed just before it asked."""
+_ASKED = frozenset({"play_prompt", "collect_digits", "record_answer"})
 _LONGEST_CAUSE = 200
 _GONE = ("No such channel", "Cannot locate session", "invalid session id", "Invalid uuid", "invalid uuid", "-ERROR")
 
@@ -76,6 +79,15 @@ class Runner:
 
         `on_sent` is called when the leg's next command need not wait any more, though this one may still run.
         """
+        if not command.HasField("originate_leg"):
+            return self._try(command, on_sent)
+        self._originating.add(command.leg_id)  # also while it waits for a session: a hang-up must not overtake it
+        try:
+            return self._try(command, on_sent)
+        finally:
+            self._originating.discard(command.leg_id)
+
+    def _try(self, command: Command, on_sent: Callable[[], None]) -> Ended:
         while True:
             try:
                 return self._send(command, on_sent)
@@ -85,23 +97,40 @@ class Runner:
                 return Ended(COMMAND_OUTCOME_UNKNOWN, str(error)[:_LONGEST_CAUSE])
             except NotSent:
                 self._gate.pause()
-                if not self._gate.wait(command.deadline_ms):
+                if not self._gate.wait(command.deadline_ms) or self._gate.is_late(command.deadline_ms):
                     return TOO_LATE
 
     def recover(self, command: Command, on_sent: Callable[[], None]) -> Ended:
         """Say what became of a command that an earlier life had begun, by looking at what lives."""
         if command.WhichOneof("action") == "bridge_legs":
-            return self.do(command, on_sent)
+            ended = self.do(command, on_sent)
+            return UNKNOWN if ended is TOO_LATE else ended
         if command.HasField("hand_over_leg"):
             return self._hand_overs.complete(command, on_sent)
         try:
             exists = self._switch.exists(command.leg_id, REPLY_SECONDS)
         except (NotSent, OutcomeUnknown, UnsafeValue):
             return UNKNOWN
-        return UNKNOWN if exists else Ended(COMMAND_OUTCOME_FAILED, NO_SUCH_LEG)
+        if not exists:
+            return Ended(COMMAND_OUTCOME_FAILED, NO_SUCH_LEG)
+        return self._recover_asking(command, on_sent)
+
+    def _recover_asking(self, command: Command, on_sent: Callable[[], None]) -> Ended:
+        """Know by the table what was never sent: whatever has an end of its own is noted before.
+
+        One whose end was told is not noted either, but nobody waits for its result. Music goes on where nothing plays.
+        """
+        leg, action = self._legs.live.get(command.leg_id), command.WhichOneof("action")
+        if leg is not None and action in _ASKED and command.command_id not in leg.asked:
+            return Ended(COMMAND_OUTCOME_FAILED, NEVER_ASKED)
+        if leg is not None and action == "start_music" and not leg.asked and not leg.other_leg_id:
+            return self.do(command, on_sent)
+        return UNKNOWN
 
     def _send(self, command: Command, on_sent: Callable[[], None]) -> Ended:
         action = command.WhichOneof("action") or ""
+        if self._has_fallen_back(command):
+            return Ended(COMMAND_OUTCOME_FAILED, FELL_BACK)
         if action == "originate_leg":
             return self._originate(command, on_sent)
         if action == "hand_over_leg":
@@ -109,6 +138,15 @@ class Runner:
                 self._run(command)  # only a help for a listener that loses its table
             return self._hand_overs.do(command, on_sent)
         return self._special.get(action, self._run)(command)
+
+    def _has_fallen_back(self, command: Command) -> bool:
+        """Whether the dialplan has taken a leg from us: it may be talking, and a router that was away does not know.
+
+        A lease would send it into the fallback once more in the middle of that talk.
+        """
+        named = (command.leg_id, command.bridge_legs.other_leg_id, command.part_legs.other_leg_id)
+        legs = (self._legs.live.get(leg_id) for leg_id in named)
+        return any(leg is not None and leg.has_fallen_back for leg in legs)
 
     def _run(self, command: Command) -> Ended:
         """Write a command's steps together, then read their replies in order."""
@@ -178,12 +216,8 @@ class Runner:
         """Call out and wait for the background job; a later command of the leg (a hang-up) need not wait for it."""
         wire = self._planner.originate(command)
         seconds = self._gate.clock.wall_seconds(ring_seconds(command.originate_leg)) + JOB_SPARE_SECONDS
-        self._originating.add(command.leg_id)
         on_sent()
-        try:
-            return outcome_of(self._switch.bgapi(wire, seconds))
-        finally:
-            self._originating.discard(command.leg_id)
+        return outcome_of(self._switch.bgapi(wire, seconds))
 
     def _bridge(self, command: Command) -> Ended:
         """Bridge two legs. Two that are bridged are only told what becomes of them after: a second bridge is heard."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from services.listener.adapters.sip_route import SipRoute
 from services.listener.domain.directory import Directory
 from services.listener.domain.headers import (
+    AFTER_TALK_EXTENSION,
     CALL_VARIABLE,
     COMMAND_VARIABLE,
     DIGITS_VARIABLE,
     DOMAIN_VARIABLE,
     FALLBACK_EXTENSION,
+    LEASED_VARIABLE,
     PROMPTS_PREFIX,
     TENANT_VARIABLE,
 )
@@ -131,8 +133,10 @@ def _shown(text: str) -> str:
 
 
 def _lease(_planner: Planner, command: pb.Command) -> list[Step]:
+    """Set the guard anew, or take it off. The leg itself says so first: its dialplan asks at any moment."""
     leg_id, seconds = command.leg_id, command.lease_leg.seconds
-    steps = [Step(esl.api("uuid_exists", leg_id)), Step(esl.api("sched_del", leg_id), required=False)]
+    leased = Step(esl.set_variables(leg_id, {LEASED_VARIABLE: "true" if seconds else "false"}))
+    steps = [leased, Step(esl.api("sched_del", leg_id), required=False)]
     if seconds:
         task = f"uuid_transfer {esl_word(leg_id)} {FALLBACK_EXTENSION} XML {DIALPLAN_CONTEXT}"
         steps.append(Step(esl.api("sched_api", f"+{seconds + EARLY_SECONDS}", leg_id, text=task)))
@@ -243,23 +247,36 @@ def _bridge(_planner: Planner, command: pb.Command) -> list[Step]:
     """Bridge. It ends whatever plays on both legs by itself; a break sent before could hit what comes after."""
     action = command.bridge_legs
     return [
-        _after_bridge(command.leg_id, parks=action.park_after),
-        _after_bridge(action.other_leg_id, parks=action.park_other_after),
+        _after_bridge(command, command.leg_id, stays=action.park_after),
+        _after_bridge(command, action.other_leg_id, stays=action.park_other_after),
         Step(esl.api("uuid_bridge", command.leg_id, action.other_leg_id)),
     ]
 
 
-def _after_bridge(leg_id: str, *, parks: bool) -> Step:
-    """Say what becomes of a leg whose partner leaves: FreeSWITCH does it by itself, also without us."""
-    park, hang_up = ("true", "false") if parks else ("false", "true")
-    return Step(esl.set_variables(leg_id, {"park_after_bridge": park, "hangup_after_bridge": hang_up}))
+def _after_bridge(command: pb.Command, leg_id: str, *, stays: bool) -> Step:
+    """Say what becomes of a leg whose partner leaves: FreeSWITCH does it by itself, also without us.
+
+    A customer who stays is parked by the dialplan, with a guard against silence (docs/adr/0054).
+    """
+    if not stays:
+        return Step(_afterwards(leg_id, hang_up="true"))
+    if leg_id != command.call_id:
+        return Step(_afterwards(leg_id, park="true"))
+    return Step(_afterwards(leg_id, transfer=f"{AFTER_TALK_EXTENSION}:XML:{DIALPLAN_CONTEXT}"))
+
+
+def _afterwards(leg_id: str, *, park: str = "false", hang_up: str = "false", transfer: str = "") -> esl.Command:
+    """Write all three together: of what an earlier bridge was to be followed by, nothing may be left."""
+    return esl.set_variables(
+        leg_id, {"park_after_bridge": park, "transfer_after_bridge": transfer, "hangup_after_bridge": hang_up}
+    )
 
 
 def _part(_planner: Planner, command: pb.Command) -> list[Step]:
     """Park one of two bridged legs. Its partner parks by the variable, whichever of them the switch asks first."""
     return [
-        _after_bridge(command.leg_id, parks=True),
-        _after_bridge(command.part_legs.other_leg_id, parks=True),
+        Step(_afterwards(command.leg_id, park="true")),
+        Step(_afterwards(command.part_legs.other_leg_id, park="true")),
         Step(esl.api("uuid_park", command.leg_id)),
     ]
 
@@ -343,9 +360,15 @@ def _eavesdrop(_planner: Planner, command: pb.Command) -> list[Step]:
 
 
 def _conference(_planner: Planner, command: pb.Command) -> list[Step]:
-    """Move the leg by a transfer: an application would run inside its bridge, and the partner would hear nothing."""
+    """Move the leg by a transfer: an application would run inside its bridge, and the partner would hear nothing.
+
+    The customer may be that partner, who comes next: a guard that the dialplan sets in between would follow them there.
+    """
     room = safe_name(command.join_conference.conference_id)
-    return [Step(esl.api("uuid_transfer", command.leg_id, f"conference:{room}@{CONFERENCE_PROFILE}", "inline"))]
+    joins = Step(esl.api("uuid_transfer", command.leg_id, f"conference:{room}@{CONFERENCE_PROFILE}", "inline"))
+    if command.call_id in ("", command.leg_id):
+        return [joins]
+    return [Step(_afterwards(command.call_id, park="true"), required=False), joins]
 
 
 _PLANS: dict[str, Callable[[Planner, pb.Command], list[Step]]] = {

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import gevent
+
 from services.listener.domain.headers import (
     CALL_VARIABLE,
     COMMAND_VARIABLE,
@@ -70,8 +72,14 @@ class Switch:
         return self._client.execute(esl.api("uuid_exists", leg_id), timeout).text.strip() == "true"
 
 
-def take_picture(switch: SwitchPort, reconciler: Reconciler) -> Picture:
-    """Ask what lives. Raises NotSent or OutcomeUnknown, also for an answer that can't be read."""
+def take_picture(switch: SwitchPort, reconciler: Reconciler, lag_seconds: float = 0.0) -> Picture:
+    """Ask what lives. Raises NotSent or OutcomeUnknown, also for an answer that can't be read.
+
+    The lists are asked for after `lag_seconds`, so that they hold whatever happened before this call. Who is gone is
+    asked first: who ends in that time ends by an event, which says why.
+    """
+    gone = _gone(switch, list(reconciler.legs.live))
+    gevent.sleep(lag_seconds)
     pending = [switch.submit(esl.api("show", what, "as", "json")) for what in ("channels", "calls", "registrations")]
     channels, calls, registrations = (each.get(LIST_SECONDS).text for each in pending)
     try:
@@ -80,13 +88,18 @@ def take_picture(switch: SwitchPort, reconciler: Reconciler) -> Picture:
         registered = read_registrations(registrations)
     except (ValueError, KeyError, TypeError) as error:
         raise OutcomeUnknown(f"FreeSWITCH's lists can't be read: {error}") from error
-    doubtful = reconciler.doubtful(listed)
-    alive = _ask(switch, [("uuid_exists", leg_id) for leg_id in doubtful])
-    gone = frozenset(leg_id for leg_id, text in zip(doubtful, alive, strict=True) if text == "false")
+    unknown = reconciler.unknown(listed)
+    gone |= _gone(switch, unknown)
     playing = [leg_id for leg_id in reconciler.playing(listed) if leg_id not in gone]
     responses = _ask(switch, [("uuid_getvar", leg_id, RESPONSE_VARIABLE) for leg_id in playing])
     played = frozenset(leg_id for leg_id, text in zip(playing, responses, strict=True) if _is_set(text))
-    return Picture(listed, bridges, registered, gone, _variables(switch, reconciler.unknown(listed)), played)
+    return Picture(listed, bridges, registered, gone, _variables(switch, unknown), played)
+
+
+def _gone(switch: SwitchPort, leg_ids: Sequence[str]) -> frozenset[str]:
+    """Return the legs that do not exist: the lists lag, `uuid_exists` does not."""
+    alive = _ask(switch, [("uuid_exists", leg_id) for leg_id in leg_ids])
+    return frozenset(leg_id for leg_id, text in zip(leg_ids, alive, strict=True) if text == "false")
 
 
 def probe(switch: SwitchPort, questions: Iterable[tuple[str, str]]) -> None:

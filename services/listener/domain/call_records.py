@@ -7,8 +7,10 @@ leg it was bridged with, fallback, caller.
 
 from dataclasses import dataclass
 
+from services.listener.domain.ends import tell_side
+from services.listener.domain.headers import number
 from services.listener.domain.legs import Leg
-from services.listener.domain.normaliser import Normaliser, tell_side
+from services.listener.domain.normaliser import Normaliser
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 MARK = "ringmaster1"
@@ -36,11 +38,11 @@ def read_record(text: bytes) -> CallRecord | None:
     if len(fields) != _FIELDS or fields[0] != MARK or not fields[1] or not fields[2]:
         return None
     _, leg_id, line, created, answered, ended, cause, other, fallen_back, caller = fields
-    if not created.isascii() or not created.isdigit() or not ended.isascii() or not ended.isdigit():
+    created_us, answered_us, ended_us = number(created), number(answered), number(ended)
+    if not created_us or not ended_us:
         return None
-    answered_us = int(answered) if answered.isascii() and answered.isdigit() else 0
     has_fallen_back = fallen_back == "true"
-    return CallRecord(leg_id, line, int(created), answered_us, int(ended), cause, other, has_fallen_back, caller)
+    return CallRecord(leg_id, line, created_us, answered_us, ended_us, cause, other, has_fallen_back, caller)
 
 
 class Auditor:
@@ -62,10 +64,10 @@ class Auditor:
         if leg is None:
             values = [record.leg_id, "0", str(record.created_us), "", "inbound", record.line, "", "", "", record.caller]
             values += ["", "", "", ""]
-            leg = self._normaliser.identify(values)
+            leg = self._normaliser.births.identify(values)
             if leg is None:
                 return []
-            told.append(self._normaliser.born(leg, values, reconciled=True))
+            told.append(self._normaliser.births.born(leg, values, reconciled=True))
         if record.other_leg_id and leg.other_leg_id != record.other_leg_id:
             told.append(self._normaliser.facts.of_leg(leg, 0, record.ended_us))
             told[-1].fact.leg_bridged.other_leg_id = record.other_leg_id

@@ -23,6 +23,10 @@ SUBCLASSES = ("sofia::register", "sofia::unregister", "sofia::expire")
 
 FALLBACK_EXTENSION = "fallback"
 """Where our dialplan sends a call that nobody claimed (SPEC 2.4)."""
+AFTER_TALK_EXTENSION = "after_talk"
+"""Where a customer goes whose talk is over and whose call is not: parked, and guarded where no lease holds them."""
+LEASED_VARIABLE = "ringmaster_leased"
+"""`true` while a lease holds the leg: then nothing else may set a guard, which nobody would take off in time."""
 TENANT_VARIABLE = "ringmaster_tenant"
 CALL_VARIABLE = "ringmaster_call"
 COMMAND_VARIABLE = "ringmaster_command"
@@ -38,6 +42,8 @@ PROBE_VARIABLE = "ringmaster_probe"
 RESPONSE_VARIABLE = "current_application_response"
 """What an application answered; not set while it runs."""
 MASKED_DIGIT = "?"
+LONGEST = 128
+"""Letters of what a far side wrote: a name of 60 kB would else be in every event of the call."""
 
 BASE = ("Unique-ID", "Event-Sequence", "Event-Date-Timestamp", "Caller-Destination-Number")
 BIRTH = (
@@ -93,5 +99,5 @@ class SwitchEvent(Protocol):
 
 
 def number(text: str) -> int:
-    """Read a header that FreeSWITCH writes as a whole number; anything else is 0."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - fits 64 bits
+    """Read a header that FreeSWITCH writes as a whole number; anything else is 0, also what 63 bits do not hold."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits

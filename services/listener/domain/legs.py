@@ -1,11 +1,12 @@
 """What was told of each live leg: the listener's memory, which survives its restart."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 ENDED_KEPT = 10_000
 """So many ended legs are remembered: for what comes after the hang-up, and so that none is hung up twice."""
+STRANGERS_KEPT = 1_000
 
 
 class Asked(StrEnum):
@@ -34,6 +35,7 @@ class Leg:
     is_parked: bool = False
     is_restated: bool = False
     """Told as parked by a reconciliation: the park event behind it, if it still comes, is the same fact."""
+    is_held: bool = False
     has_fallen_back: bool = False
     other_leg_id: str = ""
     asked: dict[str, Asked] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class LegTable:
         self._ended: OrderedDict[str, Leg] = OrderedDict()
         self.ended_before: set[str] = set()
         """Legs whose end a former life told; nothing more is known of them."""
+        self.strangers_ended: deque[str] = deque(maxlen=STRANGERS_KEPT)
+        """Legs that ended untold: a list that was asked for a moment before must not bring them to life."""
 
     def find(self, leg_id: str) -> Leg | None:
         """Return a leg, live or ended not long ago."""

@@ -1,51 +1,31 @@
 """From events to compact facts: a table of event name → (handler, the headers that it reads).
 
-Everything is keyed on Unique-ID alone (wire truth 12). Values are data: a tenant is found by the dialled line, or for
-our own legs by what our originate set, never by anything that a caller can send.
+Everything is keyed on Unique-ID alone (wire truth 12). Beside the life of a leg, which is here: `births` (whose it is),
+`dialogue` (prompts, questions, digits), `ends` (its last fact), `phones` (registrations).
 """
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from services.listener.domain.directory import Directory, canonical_line
+from services.listener.domain.births import Births
+from services.listener.domain.dialogue import Dialogue
+from services.listener.domain.directory import Directory
+from services.listener.domain.ends import tell_end
 from services.listener.domain.facts import FactBuilder
 from services.listener.domain.headers import (
     BASE,
     BIRTH,
     BRIDGE,
-    EXECUTED,
     FALLBACK_EXTENSION,
     HANGUP,
-    MASKED_DIGIT,
-    PHONE,
-    PROBE_PREFIX,
-    PROMPTS_PREFIX,
     SUBCLASSES,
     SwitchEvent,
     number,
 )
-from services.listener.domain.legs import Asked, Leg, LegTable
+from services.listener.domain.legs import Leg, LegTable
+from services.listener.domain.phones import Phones
 from services.listener.domain.recordings import recording_of
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from services.shared.contracts.ringmaster.v1.switch_pb2 import (
-    COLLECT_OUTCOME_INVALID,
-    COLLECT_OUTCOME_MATCHED,
-    COLLECT_OUTCOME_TIMEOUT,
-    DIRECTION_INBOUND,
-    DIRECTION_OUTBOUND,
-    HANGUP_PARTY_FAR_END,
-    HANGUP_PARTY_PLATFORM,
-    HANGUP_PARTY_UNSPECIFIED,
-    CollectOutcome,
-    HangupParty,
-    LegHungUp,
-)
-
-_LONGEST = 128
-"""Letters of what a far side wrote: a name of 60 kB would else be in every event of the call."""
-_DIGITS = frozenset("0123456789*#ABCD")
-_MATCHED_WORD = "success"
-_PLAYED_WORD = "FILE PLAYED"
 
 Inputs: TypeAlias = Sequence[Input]
 _NOTHING: Inputs = ()
@@ -65,6 +45,9 @@ class Normaliser:
         self.facts = facts
         self.directory = directory
         self.legs = legs
+        self.births = Births(facts, directory, legs)
+        self.dialogue = Dialogue(facts, legs)
+        self.phones = Phones(facts, directory, legs)
         self._recordings_root = recordings_root
         self._on_unknown_line = on_unknown_line
 
@@ -73,7 +56,7 @@ class Normaliser:
         name = event.name
         entry = _TABLE.get(name)
         if entry is None:
-            return self._custom(event) if name == "CUSTOM" else _NOTHING
+            return self.phones.told(event) if name == "CUSTOM" and event.subclass in SUBCLASSES else _NOTHING
         handler, headers = entry
         return handler(self, event.select(headers), event)
 
@@ -96,7 +79,6 @@ class Normaliser:
             leg = self.legs.live.get(values[0])
             if leg is None:
                 return _NOTHING
-        told += self._fell_back(leg, values)
         if leg.is_restated:
             leg.is_restated = False
             return told
@@ -137,17 +119,21 @@ class Normaliser:
     def bridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_BRIDGE: once, on one of the two legs (wire truth 12)."""
         leg, other_id = self._pair(values)
-        if leg is None or leg.other_leg_id == other_id:
-            return _NOTHING
+        if leg is None or (leg.other_leg_id == other_id and not leg.is_parked):
+            return _NOTHING  # a reconciliation told it already
         self._join(leg, other_id)
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_bridged.other_leg_id = other_id
         return (told,)
 
     def unbridged(self, values: list[str], _event: SwitchEvent) -> Inputs:
-        """CHANNEL_UNBRIDGE: once, on one of the two legs."""
+        """CHANNEL_UNBRIDGE: once, on one of the two legs.
+
+        Of a bridge that is not the present one it says nothing new: a reconciliation saw further than this event, and
+        who believed it would take the talk of now for over.
+        """
         leg, other_id = self._pair(values)
-        if leg is None:
+        if leg is None or leg.other_leg_id != other_id:
             return _NOTHING
         self._part(leg, other_id)
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
@@ -159,6 +145,7 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
+        self._is_held(leg, is_held=True)
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_held.SetInParent()
         return (told,)
@@ -168,24 +155,24 @@ class Normaliser:
         leg = self.legs.live.get(values[0])
         if leg is None:
             return _NOTHING
+        self._is_held(leg, is_held=False)
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
         told.fact.leg_resumed.SetInParent()
         return (told,)
+
+    def _is_held(self, leg: Leg, *, is_held: bool) -> None:
+        """Remember it for the next reconciliation. No event is held back by it: FreeSWITCH ends some holds silently."""
+        leg.is_held = is_held
+        self.legs.touch(leg)
 
     def hung_up(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """CHANNEL_HANGUP_COMPLETE, once a leg."""
         leg = self.legs.live.get(values[0])
         if leg is None:
+            self.legs.strangers_ended.append(values[0])
             return _NOTHING
         told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
-        hung_up = told.fact.leg_hung_up
-        hung_up.cause = values[4]
-        hung_up.sip_status = number(values[5]) or number(values[6])
-        hung_up.party = hangup_party(values[7])
-        hung_up.created_us = number(values[8])
-        hung_up.answered_us = number(values[9])
-        hung_up.ended_us = number(values[10])
-        _tell_ways(hung_up, leg, values)
+        tell_end(told.fact.leg_hung_up, leg, values)
         self.legs.end(leg)
         return (told,)
 
@@ -199,57 +186,14 @@ class Normaliser:
         fallen = self._fell_back(leg, values)
         if not leg.asked:
             return fallen
-        told = self._ended(leg, values, event)
+        told = self.dialogue.ended(leg, values, event)
         return fallen if told is None else (*fallen, told)
 
-    def _ended(self, leg: Leg, values: list[str], event: SwitchEvent) -> Input | None:
-        """Tell the end of what was asked; nobody is told of music's, nor of what we did not ask for."""
-        command_id, response, result, digits = event.select(EXECUTED)
-        asked = leg.asked.pop(command_id, None)
-        if asked is None:
-            if command_id.removeprefix(PROMPTS_PREFIX) in leg.asked:
-                leg.has_pressed = False  # prompts that are heard out have ended: what was pressed so far is no answer
-            return self._probed(leg, command_id.removeprefix(PROBE_PREFIX), number(values[2]))
-        if leg.leg_id in self.legs.live:
-            self.legs.touch(leg)
-        if asked is Asked.MUSIC:
-            return None
-        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
-        if asked is Asked.PLAYBACK:
-            finished = told.fact.playback_finished
-            finished.command_id = command_id
-            finished.completed = response == _PLAYED_WORD
-            if not finished.completed:
-                finished.error = response
-        elif asked is Asked.ANSWER:
-            told.fact.answer_recorded.command_id = command_id
-        else:
-            collected = told.fact.digits_collected
-            collected.command_id = command_id
-            collected.outcome = _collect_outcome(leg, result, digits)
-            if collected.outcome == COLLECT_OUTCOME_MATCHED and not self.legs.is_masked(leg):
-                collected.digits = digits
-        return told
-
-    def _probed(self, leg: Leg, command_id: str, occurred_us: int) -> Input | None:
-        """Tell the end of a question behind which a probe has run: it was never written, or has ended in the gap."""
-        asked = leg.asked.pop(command_id, None)
-        if asked is None:
-            return None
-        self.legs.touch(leg)
-        return self.facts.of_missed_end(leg, command_id, asked, occurred_us)
-
     def pressed(self, values: list[str], _event: SwitchEvent) -> Inputs:
-        """DTMF: told outside a question; inside one it belongs to the answer."""
+        """DTMF."""
         leg = self.legs.live.get(values[0])
-        if leg is None or values[4] not in _DIGITS:
-            return _NOTHING
-        if Asked.DIGITS in leg.asked.values():
-            leg.has_pressed = True
-            return _NOTHING
-        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
-        told.fact.digit_pressed.digit = MASKED_DIGIT if self.legs.is_masked(leg) else values[4]
-        return (told,)
+        told = self.dialogue.pressed(leg, values) if leg is not None else None
+        return _NOTHING if told is None else (told,)
 
     def recording_began(self, values: list[str], _event: SwitchEvent) -> Inputs:
         """RECORD_START of a file below our folder; any other recording is not ours."""
@@ -272,82 +216,12 @@ class Normaliser:
         finished.duration_ms = number(values[5])
         return (told,)
 
-    # -- phones ------------------------------------------------------------------------------------------------------
-
-    def _custom(self, event: SwitchEvent) -> Inputs:
-        subclass = event.subclass
-        if subclass not in SUBCLASSES:
-            return _NOTHING
-        user, host, old_user, old_host, expires, agent, sequence, at = event.select(PHONE)
-        address = f"{user or old_user}@{host or old_host}"
-        if subclass == "sofia::register":
-            return self.phone_registered(address, number(expires), agent, number(at), number(sequence))
-        expired = subclass == "sofia::expire"
-        return self.phone_unregistered(address, number(at), number(sequence), expired=expired)
-
-    def phone_registered(
-        self, address: str, expires_seconds: int, user_agent: str, occurred_us: int, sequence: int = 0
-    ) -> Inputs:
-        """Tell a new registration; a refresh is no news. The domain belongs to one tenant."""
-        tenant_id = self.directory.tenant_of_domain(address.rpartition("@")[2])
-        if not tenant_id or not self.legs.register(address, tenant_id):
-            return _NOTHING
-        told = self.facts.of_switch(tenant_id, occurred_us, sequence)
-        registered = told.fact.phone_registered
-        registered.address = address
-        registered.expires_seconds = min(expires_seconds, 0xFFFFFFFF)
-        registered.user_agent = user_agent[:256]
-        return (told,)
-
-    def phone_unregistered(self, address: str, occurred_us: int, sequence: int = 0, *, expired: bool) -> Inputs:
-        """Tell the end of a registration that was told."""
-        tenant_id = self.legs.unregister(address)
-        if not tenant_id:
-            return _NOTHING
-        told = self.facts.of_switch(tenant_id, occurred_us, sequence)
-        told.fact.phone_unregistered.address = address
-        told.fact.phone_unregistered.expired = expired
-        return (told,)
-
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def born(self, leg: Leg, values: list[str], *, reconciled: bool = False) -> Input:
-        """Take a leg into the table and tell its creation; `values` are those of CHANNEL_CREATE."""
-        self.legs.add(leg)
-        told = self.facts.of_leg(leg, number(values[1]), number(values[2]))
-        created = told.fact.leg_created
-        created.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
-        created.line = leg.line
-        created.command_id = leg.command_id
-        sides = (value[:_LONGEST] for value in values[9:13])
-        created.caller_number, created.caller_name, created.sip_call_id, created.network_address = sides
-        created.reconciled = reconciled
-        return told
-
-    def identify(self, values: list[str]) -> Leg | None:
-        """Say whose leg this is: by the line that was dialled, or by what our originate set on a leg that we made."""
-        leg_id, created_us = values[0], number(values[2])
-        if values[4] == "outbound":
-            tenant_id, call_id, command_id = values[6:9]
-            if not tenant_id:
-                return None
-            leg = Leg(
-                leg_id, tenant_id, call_id=call_id, command_id=command_id, is_inbound=False, created_us=created_us
-            )
-            leg.domain, leg.hop = place_of(values[13])
-            return leg
-        line = canonical_line(values[5]) or canonical_line(values[3])
-        tenant_id = self.directory.tenant_of_line(line)
-        if not tenant_id:
-            return None
-        leg = Leg(leg_id, tenant_id, line=line, created_us=created_us)
-        leg.domain, leg.hop = place_of(values[13])
-        return leg
-
     def _born(self, values: list[str]) -> Inputs:
-        leg = self.identify(values)
+        leg = self.births.identify(values)
         if leg is not None:
-            return (self.born(leg, values),)
+            return (self.births.born(leg, values),)
         if values[4] == "inbound":
             self._on_unknown_line()
         return _NOTHING
@@ -382,50 +256,9 @@ class Normaliser:
     def _part(self, leg: Leg, other_id: str) -> None:
         for one, other in ((leg, other_id), (self.legs.live.get(other_id), leg.leg_id)):
             if one is not None and one.other_leg_id == other:
-                one.other_leg_id = ""
+                one.other_leg_id, one.is_held = "", False  # a hold ends with its talk, and no event may say so
                 if one.leg_id in self.legs.live:
                     self.legs.touch(one)
-
-
-def place_of(text: str) -> tuple[str, int]:
-    """Read the variable that says whose log has a leg: routing domain and hop."""
-    domain, _, hop = text.partition(":")
-    return domain, number(hop)
-
-
-def _collect_outcome(leg: Leg, result: str, digits: str) -> "CollectOutcome.ValueType":
-    """Tell a right answer, a wrong one and none apart; FreeSWITCH says only success or failure."""
-    if result == _MATCHED_WORD and digits:
-        return COLLECT_OUTCOME_MATCHED
-    return COLLECT_OUTCOME_INVALID if leg.has_pressed else COLLECT_OUTCOME_TIMEOUT
-
-
-def _tell_ways(hung_up: LegHungUp, leg: Leg, values: list[str]) -> None:
-    """Tell between whom the leg was and through whom it went.
-
-    A gateway is `sip_gateway_name` of a leg that went out through it and `sip_gateway` of one that came in by its
-    registration (mod_sofia). The destination of an inbound leg may be another extension by now: its line is told.
-    """
-    tell_side(hung_up, leg)
-    if not leg.is_inbound:
-        hung_up.callee = values[3][:_LONGEST]
-    hung_up.caller_number = values[11][:_LONGEST]
-    hung_up.gateway = (values[12] or values[13])[:_LONGEST]
-    hung_up.network_address = (values[14] or values[15])[:_LONGEST]
-    hung_up.sip_call_id = values[16][:_LONGEST]
-
-
-def tell_side(hung_up: LegHungUp, leg: Leg) -> None:
-    """Tell what the table of legs knows, also where the switch told no end."""
-    hung_up.direction = DIRECTION_INBOUND if leg.is_inbound else DIRECTION_OUTBOUND
-    hung_up.line = leg.line
-
-
-def hangup_party(disposition: str) -> "HangupParty.ValueType":
-    """Read sip_hangup_disposition: what was received came from the far end (wire truth 13)."""
-    if disposition.startswith("recv_"):
-        return HANGUP_PARTY_FAR_END
-    return HANGUP_PARTY_PLATFORM if disposition.startswith("send_") else HANGUP_PARTY_UNSPECIFIED
 
 
 def _progress(normaliser: Normaliser, values: list[str], _event: SwitchEvent) -> Inputs:

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.listener.domain.ends import tell_side
+from services.listener.domain.headers import FALLBACK_EXTENSION
 from services.listener.domain.legs import Asked, Leg
-from services.listener.domain.normaliser import Normaliser, tell_side
+from services.listener.domain.normaliser import Normaliser
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 
 CAUSE_MISSED = "NORMAL_UNSPECIFIED"
@@ -20,9 +22,11 @@ CAUSE_RESTARTED = "SYSTEM_SHUTDOWN"
 
 _ASKING = {"playback", "flush_dtmf", "play_and_get_digits", "record"}
 """What works on prompts and questions, or worked on one: the list names an application until another one begins."""
-_TOLD = frozenset({Asked.PLAYBACK, Asked.DIGITS, Asked.ANSWER})
+_ALL = frozenset(Asked)
 _LOCKED = frozenset({Asked.DIGITS, Asked.ANSWER})
 """What runs locked: nothing is executed behind it before it ends."""
+_ANSWERED = frozenset({"ACTIVE", "HELD", "UNHELD", "RING_WAIT"})
+"""Call states that only an answered channel has (switch_channel.c)."""
 _MICROSECONDS = 1_000_000
 
 
@@ -39,6 +43,8 @@ class ListedLeg:
     created_us: int
     is_parked: bool
     is_answered: bool
+    is_held: bool
+    has_fallen_back: bool
     application: str
 
 
@@ -87,7 +93,9 @@ def read_channels(text: str) -> tuple[ListedLeg, ...]:
             address=row.get("ip_addr", ""),
             created_us=int(row.get("created_epoch") or 0) * _MICROSECONDS,
             is_parked=row.get("application") == "park" or row.get("state") == "CS_PARK",
-            is_answered=row.get("callstate") in ("ACTIVE", "HELD"),
+            is_answered=row.get("callstate") in _ANSWERED,
+            is_held=row.get("callstate") == "HELD",
+            has_fallen_back=row.get("dest") == FALLBACK_EXTENSION,
             application=row.get("application", ""),
         )
         for row in _rows(text)
@@ -125,12 +133,8 @@ class Reconciler:
         self.facts = normaliser.facts
         self.legs = normaliser.legs
 
-    def doubtful(self, listed: Iterable[ListedLeg]) -> list[str]:
-        """Return every leg, told or listed: ask `uuid_exists` for each, because the list lags both ways."""
-        return list(dict.fromkeys([*self.legs.live, *(each.leg_id for each in listed)]))
-
     def unknown(self, listed: Iterable[ListedLeg]) -> list[str]:
-        """Return listed legs that were never told: ask for their own variables."""
+        """Return listed legs that were never told: ask whether they exist, and for their own variables."""
         return [each.leg_id for each in listed if self.legs.find(each.leg_id) is None]
 
     def restarted(self, core_uuid: str, tenants: Iterable[str], now_us: int) -> list[Input]:
@@ -163,6 +167,7 @@ class Reconciler:
             if each.leg_id not in picture.gone:
                 told += self._leg(each, picture, now_us)
         told += self._bridges(picture, now_us)
+        told += self._holds(picture, now_us)
         if picture.registered is not None:
             told += self._phones(picture.registered, now_us)
         return told
@@ -174,7 +179,8 @@ class Reconciler:
         """
         told: list[Input] = []
         for each in picture.legs:
-            if each.leg_id not in picture.gone and self.legs.find(each.leg_id) is None:
+            has_ended = each.leg_id in picture.gone or each.leg_id in self.legs.strangers_ended
+            if not has_ended and self.legs.find(each.leg_id) is None:
                 told += self._leg(each, picture, now_us)
         return told
 
@@ -197,6 +203,10 @@ class Reconciler:
             leg = self._meet(listed, picture.variables.get(listed.leg_id, OwnVariables()), told)
         if leg is None:
             return []
+        if listed.has_fallen_back and leg.is_inbound and not leg.has_fallen_back:
+            leg.has_fallen_back = True
+            told.append(self.facts.of_leg(leg, 0, now_us))
+            told[-1].fact.leg_fell_back.line = leg.line
         if listed.is_answered and not leg.answered_us:
             leg.answered_us = now_us
             told.append(self.facts.of_leg(leg, 0, now_us))
@@ -206,7 +216,7 @@ class Reconciler:
             told.append(self.facts.of_leg(leg, 0, now_us))
             told[-1].fact.leg_parked.line = leg.line
         if listed.application not in _ASKING:
-            told += self._ended_asks(leg, now_us, _TOLD)
+            told += self._ended_asks(leg, now_us, _ALL)
         elif leg.leg_id in picture.played:
             told += self._ended_asks(leg, now_us, {Asked.PLAYBACK})
         self.legs.touch(leg)
@@ -220,9 +230,9 @@ class Reconciler:
             *(listed.caller_number, listed.caller_name, "", listed.address),
             own.place,
         ]
-        leg = self.normaliser.identify(values)
+        leg = self.normaliser.births.identify(values)
         if leg is not None:
-            told.append(self.normaliser.born(leg, values, reconciled=True))
+            told.append(self.normaliser.births.born(leg, values, reconciled=True))
         return leg
 
     def _ended_asks(self, leg: Leg, now_us: int, kinds: Collection[Asked]) -> list[Input]:
@@ -230,7 +240,8 @@ class Reconciler:
         over = {command_id: asked for command_id, asked in leg.asked.items() if asked in kinds}
         for command_id in over:
             del leg.asked[command_id]
-        return [self.facts.of_missed_end(leg, command_id, asked, now_us) for command_id, asked in over.items()]
+        told = {command_id: asked for command_id, asked in over.items() if asked is not Asked.MUSIC}
+        return [self.facts.of_missed_end(leg, command_id, asked, now_us) for command_id, asked in told.items()]
 
     def _bridges(self, picture: Picture, now_us: int) -> list[Input]:
         """Tell every parting before every meeting: a leg may have changed its partner in the gap."""
@@ -250,10 +261,24 @@ class Reconciler:
                 self._set_pair(leg.leg_id, now_with, joined=True)
         return told
 
+    def _holds(self, picture: Picture, now_us: int) -> list[Input]:
+        """Tell who is on hold now and who no longer is: behind the bridges, for only a talk can be held."""
+        told: list[Input] = []
+        for each in picture.legs:
+            leg = self.legs.live.get(each.leg_id)
+            if leg is None or leg.is_held == each.is_held:
+                continue
+            leg.is_held = each.is_held
+            self.legs.touch(leg)
+            told.append(self.facts.of_leg(leg, 0, now_us))
+            (told[-1].fact.leg_held if each.is_held else told[-1].fact.leg_resumed).SetInParent()
+        return told
+
     def _set_pair(self, one_id: str, other_id: str, *, joined: bool) -> None:
         for leg, other in ((self.legs.live.get(one_id), other_id), (self.legs.live.get(other_id), one_id)):
             if leg is not None and (joined or leg.other_leg_id == other):
                 leg.other_leg_id = other if joined else ""
+                leg.is_parked = leg.is_parked and not joined
                 leg.is_restated = leg.is_restated and not joined
                 self.legs.touch(leg)
 
@@ -261,8 +286,8 @@ class Reconciler:
         told: list[Input] = []
         present = {each.address for each in registered}
         for address in [address for address in self.legs.registered if address not in present]:
-            told += self.normaliser.phone_unregistered(address, now_us, expired=True)
+            told += self.normaliser.phones.unregistered(address, now_us, expired=True)
         for each in registered:
             seconds = max(0, each.expires_us - now_us) // _MICROSECONDS
-            told += self.normaliser.phone_registered(each.address, seconds, "", now_us)
+            told += self.normaliser.phones.registered(each.address, seconds, "", now_us)
         return told

@@ -2,6 +2,7 @@
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,34 +45,56 @@ class Contents:
     waiting: list[Waiting] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     empty_folders: list[tuple[str, float]] = field(default_factory=list)
+    stopped_in: str = ""
+    """The company's folder in which there was enough; empty when all was looked at."""
+
+    @property
+    def found(self) -> int:
+        """How many things may be recordings, or can't."""
+        return len(self.waiting) + len(self.strays)
 
 
-def list_folder(root: Path, limit: int) -> Contents:
-    """Walk the folder, at most `limit` recordings; symbolic links are not followed. Raises FolderFailed."""
+def list_folder(root: Path, limit: int, behind: str = "") -> Contents:
+    """Walk the folder, at most `limit` recordings; symbolic links are not followed. Raises FolderFailed.
+
+    The companies behind `behind` come first: one whose recordings have piled up hides nobody else's for longer than one
+    look.
+    """
     contents = Contents()
     try:
-        _walk(str(root), "", contents, limit)
+        companies = sorted(_entries(str(root)), key=lambda entry: entry.name)
+        at = bisect_right([entry.name for entry in companies], behind)
+        for entry in (*companies[at:], *companies[:at]):
+            if entry.name in _IGNORED:
+                continue
+            if contents.found >= limit:
+                return contents
+            contents.stopped_in = entry.name
+            if not _look(entry, entry.name, contents, limit):
+                return contents
     except OSError as error:
         raise FolderFailed(f"the recordings folder can't be read: {error.strerror}") from error
+    contents.stopped_in = ""
     return contents
 
 
-def _walk(folder: str, below: str, contents: Contents, limit: int) -> None:
-    depth = below.count("/") + 1 if below else 0
+def _look(entry: "os.DirEntry[str]", path: str, contents: Contents, limit: int) -> bool:
+    """Note what lies at a path and below; whether that was all of it."""
+    if entry.is_dir(follow_symlinks=False) and path.count("/") < _DEPTH - 1:
+        return _walk(entry.path, path, contents, limit)
+    _note(entry, path, contents)
+    return True
+
+
+def _walk(folder: str, below: str, contents: Contents, limit: int) -> bool:
     is_empty = True
     for entry in _entries(folder):
-        if not depth and entry.name in _IGNORED:
-            continue
         is_empty = False
-        if len(contents.waiting) + len(contents.strays) >= limit:
-            return
-        path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_dir(follow_symlinks=False) and depth < _DEPTH - 1:
-            _walk(entry.path, path, contents, limit)
-        else:
-            _note(entry, path, contents)
-    if is_empty and depth:
+        if contents.found >= limit or not _look(entry, f"{below}/{entry.name}", contents, limit):
+            return False
+    if is_empty:
         contents.empty_folders.append((below, Path(folder).stat().st_mtime))
+    return True
 
 
 def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
@@ -110,7 +133,7 @@ class Quarantine:
 
     def put(self, path: str, reason: str) -> None:
         """Move it away with its reason beside it. Harmless when another recorder was quicker. Raises FolderFailed."""
-        source = self._root / path
+        source = self._source(path)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             status = source.lstat()
@@ -130,6 +153,12 @@ class Quarantine:
             return
         except OSError as error:
             raise FolderFailed(f"quarantine can't be written: {error.strerror}") from error
+
+    def _source(self, path: str) -> Path:
+        """Return what is moved: a link on the way to a file is put aside itself, whatever it leads to stays."""
+        source = self._root / path
+        folders = [self._root / part for part in reversed(Path(path).parents[:-1])]
+        return next((folder for folder in folders if folder.is_symlink()), source)
 
     def count(self) -> int:
         """Return how many things wait there for a person."""

@@ -36,9 +36,10 @@ class KeepingDocuments:
         yield from self._found({"removal_open": True})
 
     def of_person(self, tenant_id: str, numbers: Sequence[str], before_us: int) -> Iterator[RecordingDocument]:
-        """Return a company's recordings of a customer that were made before a moment."""
-        of_person = {"tenant_id": tenant_id, "caller": {"$in": list(numbers)}}
-        yield from self._found({**of_person, "recorded_us": {"$lt": before_us}, "deleted_us": _STAYS})
+        """Return a company's recordings of a customer that were made before a moment, and are not wholly gone."""
+        of_person = {"tenant_id": tenant_id, "caller": {"$in": list(numbers)}, "recorded_us": {"$lt": before_us}}
+        is_here = {"$or": [{"deleted_us": _STAYS}, {"removal_open": True}]}
+        yield from self._found({**of_person, "$and": [is_here]})
 
     def ask_erasure(self, erasure: dict[str, Any]) -> None:
         """Keep that a person is to be erased."""
@@ -83,10 +84,19 @@ class KeepingDocuments:
             if document is not None:
                 yield from ((document, remote) for remote in row["copies_left"])
 
-    def copied(self, recording_id: str, remote: str) -> None:
-        """Keep that a copy is there."""
+    def begin_copy(self, recording_id: str, remote: str, at_us: int) -> bool:
+        """Keep that a copy is being made; False where the recording goes, or the copy is there by now."""
+        place = {"_id": recording_id, "copies_left": remote, "deleted_us": _STAYS}
         with as_documents_failed():
-            self._database[COLLECTION].update_one({"_id": recording_id}, {"$pull": {"copies_left": remote}})
+            return self._database[COLLECTION].update_one(place, {"$set": {"copying_us": at_us}}).matched_count == 1
+
+    def end_copy(self, recording_id: str, remote: str, at_us: int, *, is_there: bool) -> None:
+        """Keep that the copy which was begun at a moment is there, or is not."""
+        recordings = self._database[COLLECTION]
+        with as_documents_failed():
+            if is_there:
+                recordings.update_one({"_id": recording_id}, {"$pull": {"copies_left": remote}})
+            recordings.update_one({"_id": recording_id, "copying_us": at_us}, {"$set": {"copying_us": 0}})
 
     def lease(self, holder: str, now_us: int, seconds: int) -> bool:
         """Take, or renew, the right to be the one that keeps house. By our clock: it only spares double work."""

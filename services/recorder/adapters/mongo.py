@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from services.recorder.adapters.gathering import Gathered
 from services.recorder.adapters.measure import Waveform
 from services.recorder.domain.finding import Search
+from services.recorder.domain.location import Location
+from services.recorder.domain.naming import CallNote
 from services.recorder.errors import DocumentsFailed, Hostile, RecorderError
 from services.shared.chassis.documents import open_database, sentence_of
 
@@ -66,11 +68,13 @@ class RecordingDocument:
     delete_reason: str = ""
     copies: tuple[str, ...] = ()
     """The remotes that have, or shall have, a copy."""
+    copying_us: int = 0
+    """When the copy was begun that is being made; 0 = none is."""
 
 
 _FIELDS = tuple(field.name for field in fields(RecordingDocument))
 Written = tuple[RecordingDocument, Waveform | None]
-FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason", "copies")
+FIRST_TRYS = ("stored_us", "legal_hold", "deleted_us", "delete_reason", "copies", "copying_us")
 """A later try of the same recording changes none of these."""
 
 
@@ -149,8 +153,18 @@ class RecordingDocuments:
         """
         return self._write.ask((document, waveform))
 
+    def note_call(self, location: Location, note: CallNote) -> None:
+        """Keep whose call a recording is, where it was stored before that was known."""
+        place = {"_id": location.recording_id, "tenant_id": location.tenant_id, "call_id": location.call_id}
+        unknown = dict.fromkeys(asdict(note), "")
+        with _as_documents_failed():
+            self._recordings().update_one({**place, **unknown, "deleted_us": _STAYS}, {"$set": asdict(note)})
+
     def begin_removal(self, document: RecordingDocument, reason: str, at_us: int) -> RecordingDocument | None:
-        """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it."""
+        """Mark a recording as one that goes; the first mark stays. None while a legal hold keeps it.
+
+        What was said goes with the mark: a drive that keeps the removal open for days keeps no transcript readable.
+        """
         with _as_documents_failed():
             self._recordings().update_one(
                 {"_id": document.recording_id, "legal_hold": {"$ne": True}, "deleted_us": _STAYS},
@@ -158,6 +172,8 @@ class RecordingDocuments:
             )
             gone = {"_id": document.recording_id, "deleted_us": {"$gt": 0}}
             row = self._recordings().find_one(gone, _WITHOUT_PICTURE)
+            if row is not None:
+                self.database[TRANSCRIPTS].delete_many({"_id": document.recording_id})
         return document_of(row)
 
     def strip(self, document: RecordingDocument) -> None:
@@ -203,8 +219,8 @@ class RecordingDocuments:
                 self._recordings().insert_many([_row(*each) for each in written], ordered=False)
             except BulkWriteError as error:
                 refused = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
-                if not refused:
-                    raise  # it was written, but not as safely as was asked for
+                if not refused or error.details.get("writeConcernErrors"):
+                    raise  # what was written is not as safe as was asked for
                 return refused
         return {}
 

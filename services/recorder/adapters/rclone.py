@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -69,5 +70,6 @@ class Remotes:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            process.stdin.close()
+            with suppress(OSError):  # what was not sent yet can't be
+                process.stdin.close()
             process.stdout.close()

@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import boto3
 from botocore.config import Config
@@ -29,7 +29,7 @@ _BUCKET_MADE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _STORED_AS = {"audio/wav": "audio/vnd.wave"}
 """RFC 2361's own name for it. SeaweedFS zips what is called audio/wav: a seventh of its work on a recording, and who
 listens from the middle on waits until it has unpacked what is before. A company that wants it small says FLAC."""
-_NO_VERSIONS = frozenset({"NotImplemented", "MethodNotAllowed"})
+_NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Kind:
         found = {"ContentType": _STORED_AS.get(self.media_type, self.media_type)}
         if self.encryption:
             found["ServerSideEncryption"] = self.encryption
-        if self.encryption and self.kms_key_id:
+        if self.encryption == "aws:kms" and self.kms_key_id:
             found["SSEKMSKeyId"] = self.kms_key_id
         return found
 
@@ -150,24 +150,35 @@ class ObjectStore:
             body.close()
 
     def delete(self, key: str) -> None:
-        """Delete an object with all its versions, and believe it only when nothing is left. Harmless without one."""
+        """Delete an object with all its versions and what was begun of it, and believe it only when nothing is left.
+
+        Harmless without one.
+        """
         with _as_store_failed():
+            self._drop_unfinished(key)
             for version in self._versions(key):
                 self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
             self._client.delete_object(Bucket=self.bucket, Key=key)
-        if self.describe(key) is not None:
+            is_left = bool(self._versions(key, only_sound=True))
+        if is_left or self.describe(key) is not None:
             raise StoreLied("the store still has what it was told to delete")
 
-    def _versions(self, key: str) -> list[str]:
-        """Return the versions of an object; where versions are off there is the one that is called null."""
+    def _versions(self, key: str, *, only_sound: bool = False) -> list[str]:
+        """Return the versions of an object, and unless `only_sound` the marks of deletions.
+
+        What was stored before versions were on, or while they are off, is the one that is called null.
+        """
+        kinds = ("Versions",) if only_sound else ("Versions", "DeleteMarkers")
         try:
-            answer = self._client.list_object_versions(Bucket=self.bucket, Prefix=key)
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+            rows = [
+                row for page in cast("Iterator[dict[str, Any]]", pages) for kind in kinds for row in page.get(kind, ())
+            ]
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _NO_BUCKET | _NO_VERSIONS:
+            if error.response.get("Error", {}).get("Code") in _NO_BUCKET | _NOT_KNOWN:
                 return []
             raise
-        found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
-        return [row["VersionId"] for row in found if row["Key"] == key and row["VersionId"] != "null"]
+        return [row["VersionId"] for row in rows if row["Key"] == key]
 
     def link(self, key: str, file_name: str, media_type: str) -> str:
         """Return an address that fetches the object for LINK_SECONDS without further rights."""
@@ -226,8 +237,13 @@ class ObjectStore:
         )
 
     def _drop_unfinished(self, key: str) -> None:
-        """End what a killed try has begun: the claim says that nobody else works on this key."""
-        answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=key)
+        """End what a killed try has begun: the claim says that nobody else works on this key, or it is to go."""
+        try:
+            answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NO_BUCKET | _NOT_KNOWN:
+                return
+            raise
         for upload in answer.get("Uploads", ()):
             if upload["Key"] == key:
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload["UploadId"])

@@ -71,6 +71,7 @@ def completed_event(document: Document) -> Event:
             scores=[TalkScore(card_id=score["card_id"], percent=score["percent"]) for score in scores],
             queue_id=document["queue_id"],
             agent_id=document["agent_id"],
+            gist=document["analysis"].get("gist", ""),
             **_felt(document["analysis"].get("sentiment")),
         )
     )

@@ -149,11 +149,16 @@ class Transcripts:
             self._make_indexes()
             return list(self._transcripts().find(query, {"_id": 0}).sort(order).limit(limit))
 
-    def forget_parts(self, recording_id: str) -> None:
-        """Drop what is not needed once the transcript is told."""
+    def forget_heard(self, recording_id: str) -> None:
+        """Drop what was heard so far; when it was masked stays, for who tries it again."""
         with as_documents_failed():
             self._make_indexes()
             self._database[PARTS].delete_many({"recording_id": recording_id})
+
+    def forget_parts(self, recording_id: str) -> None:
+        """Drop what is not needed once the transcript is told."""
+        self.forget_heard(recording_id)
+        with as_documents_failed():
             self._database[CONTEXTS].delete_one({"_id": recording_id})
 
     def delete(self, recording_id: str) -> None:

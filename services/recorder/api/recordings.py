@@ -203,9 +203,9 @@ def _access(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response
 
 def _hold(shelf: Shelf, asker: Asker, document: RecordingDocument) -> Response:
     is_held = request.method == "PUT"
+    _note(shelf, asker, document, "held" if is_held else "released")
     if not shelf.documents.hold(asker.tenant_id, document.recording_id, held=is_held):
         return problem(404, "not-found", "There is no such recording.")
-    _note(shelf, asker, document, "held" if is_held else "released")
     return _json({"recording_id": document.recording_id, "legal_hold": is_held})
 
 

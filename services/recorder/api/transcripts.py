@@ -14,7 +14,7 @@ from services.recorder.adapters.listeners import Listening
 from services.recorder.adapters.mongo import RecordingDocument
 from services.recorder.api.admission import Asker, admit
 from services.recorder.domain.analytics.searching import BadQuery, Query, places_in, read_query, to_documents
-from services.recorder.domain.finding import BadSearch, read_feeling
+from services.recorder.domain.finding import BadSearch, read_cursor, read_feeling, read_limit
 from services.recorder.domain.transcript.formats import to_srt, to_webvtt
 from services.recorder.domain.transcript.transcript import from_document
 from services.recorder.domain.transcript.vcon import Sound, vcon_of
@@ -119,8 +119,9 @@ def _search(shelf: Shelf, asker: Asker) -> Response:
     try:
         typed, feeling = request.args.get("q", ""), read_feeling(request.args.get("feeling", ""))
         query = Query((), (), ()) if feeling and not typed.strip() else read_query(typed)
-        before, limit = _before(request.args.get("before", "")), _limit(request.args.get("limit", ""))
-    except (BadQuery, BadSearch, ValueError) as error:
+        before = read_cursor(request.args.get("before", ""))
+        limit = read_limit(request.args.get("limit", ""), _DEFAULT_PAGE, _LARGEST_PAGE)
+    except (BadQuery, BadSearch) as error:
         return problem(400, "bad-request", str(error)[:200])
     found = shelf.transcripts.search(asker.tenant_id, query.groups, before, limit, feeling)
     read = [(each, places_in(from_document(each), query)) for each in found]
@@ -208,23 +209,6 @@ def _sound(document: RecordingDocument) -> Sound:
     return Sound(
         document.recording_id, document.recorded_us, document.duration_ms, document.media_type, document.channels
     )
-
-
-def _before(text: str) -> tuple[int, str] | None:
-    moment, dot, recording_id = text.partition(".")
-    if not text:
-        return None
-    if not dot or not moment.isdecimal() or len(text) > 2 * _MAX_ID:
-        raise ValueError("The parameter before must be what a page's next says.")
-    return int(moment), recording_id
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return _DEFAULT_PAGE
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= _LARGEST_PAGE:
-        raise ValueError(f"The parameter limit must be 1 to {_LARGEST_PAGE}.")
-    return int(text)
 
 
 def _json(body: Document, status: int = 200) -> Response:

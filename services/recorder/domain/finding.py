@@ -14,6 +14,7 @@ _DEFAULT_PAGE = 50
 _LONGEST = 80
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
 _CURSOR = re.compile(r"([0-9]{1,18})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})")
+_COUNT = re.compile(r"[0-9]{1,6}")
 _WHOLE = ("+", "0")
 """So begins what may be a whole number; other digits may be the end of any."""
 _NAMES = ("queue_id", "agent_id", "call_id")
@@ -111,8 +112,8 @@ def read_search(asked: Mapping[str, str], lines: Sequence[str] = ()) -> Search:
         from_us=_moment("from", asked.get("from", "")),
         until_us=_moment("until", asked.get("until", "")),
         with_silent=asked.get("silent", "") != "no",
-        before=_cursor(asked.get("before", "")),
-        limit=_limit(asked.get("limit", "")),
+        before=read_cursor(asked.get("before", "")),
+        limit=read_limit(asked.get("limit", ""), _DEFAULT_PAGE, LARGEST_PAGE),
         said=_said(asked.get("said", "")),
         feeling=read_feeling(asked.get("feeling", "")),
     )
@@ -150,7 +151,8 @@ def _moment(name: str, value: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
 
 
-def _cursor(value: str) -> tuple[int, str] | None:
+def read_cursor(value: str) -> tuple[int, str] | None:
+    """Return where a page ended, None for the first one. Raises BadSearch."""
     if not value:
         return None
     found = _CURSOR.fullmatch(value)
@@ -159,9 +161,10 @@ def _cursor(value: str) -> tuple[int, str] | None:
     return int(found[1]), found[2]
 
 
-def _limit(value: str) -> int:
+def read_limit(value: str, default: int, largest: int) -> int:
+    """Return how many rows a page has. Raises BadSearch."""
     if not value:
-        return _DEFAULT_PAGE
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:6]) <= LARGEST_PAGE:
-        raise BadSearch(f"limit is a number from 1 to {LARGEST_PAGE}.")
+        return default
+    if not _COUNT.fullmatch(value) or not 1 <= int(value) <= largest:
+        raise BadSearch(f"limit is a number from 1 to {largest}.")
     return int(value)

@@ -36,12 +36,13 @@ class CallNote:
 def object_key(location: Location, template: str, note: CallNote, recorded_us: int, zone: str, form: Form) -> str:
     """Return where the recording lies in the bucket: always below the company's own folder, always under its id.
 
-    A template that makes the name too long gives way to the recording's id alone.
+    A template that makes the name too long gives way to the recording's id alone. One that does not ask for the id gets
+    it, even if some other part happens to hold it: two recordings of one call may not have one name.
     """
     values = _values(location, note, recorded_us, zone)
     parts = [_filled(part, values) for part in template.split("/")]
     name = "/".join(part for part in parts if part)
-    if location.recording_id not in name:
+    if "{recording_id}" not in template or location.recording_id not in name:
         name = f"{name}/{location.recording_id}" if name else location.recording_id
     key = f"{location.tenant_id}/{name}{form.suffix}"
     if len(key.encode()) > KEY_BYTES:

@@ -63,5 +63,6 @@ export function duration(ms) {
   return `${hours ? `${hours}:${two(Math.floor(seconds / 60) % 60)}` : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
 }
 
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+/** Day before month, and 24 hours, as on the company's other pages: 11/12 would be two days. */
+const moments = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { dateStyle: "medium", timeStyle: "short" });
 export const moment = (iso) => moments.format(new Date(iso));

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,10 +12,25 @@ GATHER_MS = 2
 """A fifth off the latency at 50 calls/s on two cores (bench/latency): what is decided together costs less."""
 FOLLOWER_GATHER_MS = 50
 """Nobody waits for a copy."""
-Places = Collection[tuple[str, int]]
+Place = tuple[str, int]
+Places = Collection[Place]
+OnTaken = Callable[[Places], None]
 
 
-class ClosingReader(Reader, Protocol):
+class LogReader(Reader, Protocol):
+    """A reader that says which log it reads, and what the group has committed of it."""
+
+    def commit(self, positions: Mapping[Place, int], notes: Mapping[Place, str] = ...) -> None:
+        """Say that everything before these offsets has had its effect; a note stands beside each."""
+
+    def noted_of(self, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, str]]:
+        """Return the group's committed offsets of those partitions that have one, each with the note beside it."""
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id that the broker gave the topic when it was made, empty where it gives none."""
+
+
+class ClosingReader(LogReader, Protocol):
     """A reader that can be left."""
 
     def others(self) -> frozenset[int]:
@@ -25,11 +40,8 @@ class ClosingReader(Reader, Protocol):
         """Leave the group; `hands_over` lets others have the partitions at once."""
 
 
-class Follower(Reader, Protocol):
+class Follower(LogReader, Protocol):
     """A reader of every partition that is no member of the group."""
-
-    def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
-        """Return the group's committed offsets of those partitions that have one."""
 
     def close(self) -> None:
         """End the connection."""
@@ -45,8 +57,8 @@ class ClosingSender(BatchSender, Protocol):
 class Bus(Protocol):
     """Where the log is read and the outputs are sent; both raise BusUnavailable when the broker is away."""
 
-    def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
-        """Join the group that reads ringmaster.inputs."""
+    def reader(self, on_revoked: OnTaken, on_lost: OnTaken) -> ClosingReader:
+        """Join the group that reads ringmaster.inputs; what is revoked is nobody's yet, what is lost another's."""
 
     def follower(self) -> Follower:
         """Connect to read what others decide, and what they have committed."""
@@ -63,7 +75,7 @@ class KafkaBus:
     name: str
     session_seconds: float
 
-    def reader(self, on_revoked: Callable[[Places], None]) -> ClosingReader:
+    def reader(self, on_revoked: OnTaken, on_lost: OnTaken) -> ClosingReader:
         """Join the group under this process's name."""
         return Consumer(
             self.bootstrap,
@@ -74,6 +86,7 @@ class KafkaBus:
             session_seconds=self.session_seconds,
             keeps_partitions=True,
             on_revoked=on_revoked,
+            on_lost=on_lost,
         )
 
     def follower(self) -> Follower:

@@ -3,10 +3,11 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gevent
+from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -18,6 +19,10 @@ _FASTEST = 1
 
 class SnapshotsUnavailable(Exception):
     """The document store does not answer or refuses. The shell tries again later; nothing is lost, the log is there."""
+
+
+class UnreadableSnapshot(SnapshotsUnavailable):
+    """What is kept is of a newer version than this one, or damaged: who can read it has to have the partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,13 @@ class PartitionSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """From where a partition is to be read on, and which core decided what stands before."""
+    """From where a partition is to be read on, which core decided what stands before, and what must be left out."""
 
     next_offset: int
     core: str
+    skipped: frozenset[int] = frozenset()
+    log: str = ""
+    """The id of the topic that it is of; empty where an older version has kept it, or the broker gives none."""
 
 
 class Snapshots(Protocol):
@@ -60,7 +68,7 @@ class Snapshots(Protocol):
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep the changed tenants, but none over a newer one: who lost the partition may write before he knows it."""
 
-    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "", log: str = "") -> None:
         """Keep from where to read on, once the tenants are kept, but never go back."""
 
     def skip(self, partition: int, offset: int, reason: str) -> None:
@@ -82,13 +90,7 @@ class MongoSnapshots:
         with _as_unavailable():
             place = self._place(partition)
             states = list(self._collection("router_states").find({"partition": partition}))
-            skipped = list(self._collection("router_skipped").find({"partition": partition}))
-        return PartitionSnapshot(
-            place.next_offset,
-            [TenantSnapshot(row["tenant_id"], row["next_offset"], zlib.decompress(row["state"])) for row in states],
-            frozenset(row["offset"] for row in skipped),
-            place.core,
-        )
+        return PartitionSnapshot(place.next_offset, [_tenant(row) for row in states], place.skipped, place.core)
 
     def place(self, partition: int) -> Place:
         """Return the newest snapshot's place."""
@@ -97,7 +99,9 @@ class MongoSnapshots:
 
     def _place(self, partition: int) -> Place:
         row = self._collection("router_partitions").find_one({"_id": partition}) or {}
-        return Place(row.get("next_offset", 0), row.get("core", ""))
+        skipped = self._collection("router_skipped").find({"partition": partition})
+        left_out = frozenset(each["offset"] for each in skipped)
+        return Place(row.get("next_offset", 0), row.get("core", ""), left_out, row.get("log", ""))
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep tenants."""
@@ -107,9 +111,9 @@ class MongoSnapshots:
             row = {"partition": partition, "tenant_id": tenant.tenant_id, "state": state}
             self._replace_older("router_states", f"{partition}/{tenant.tenant_id}", tenant.next_offset, row)
 
-    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "", log: str = "") -> None:
         """Keep from where to read on."""
-        self._replace_older("router_partitions", partition, next_offset, {"core": core})
+        self._replace_older("router_partitions", partition, next_offset, {"core": core, "log": log})
 
     def _replace_older(self, collection: str, key: str | int, next_offset: int, row: dict[str, Any]) -> None:
         older = {"_id": key, "next_offset": {"$lte": next_offset}}
@@ -142,13 +146,14 @@ class MemorySnapshots:
         return PartitionSnapshot(
             place.next_offset,
             [tenant for (number, _), tenant in self._tenants.items() if number == partition],
-            frozenset(offset for number, offset in self._skipped if number == partition),
+            place.skipped,
             place.core,
         )
 
     def place(self, partition: int) -> Place:
         """Return the newest snapshot's place."""
-        return self._places.get(partition, Place(0, ""))
+        skipped = frozenset(offset for number, offset in self._skipped if number == partition)
+        return replace(self._places.get(partition, Place(0, "")), skipped=skipped)
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep tenants."""
@@ -157,10 +162,10 @@ class MemorySnapshots:
             if kept is None or kept.next_offset <= tenant.next_offset:
                 self._tenants[partition, tenant.tenant_id] = tenant
 
-    def save_place(self, partition: int, next_offset: int, core: str = "") -> None:
+    def save_place(self, partition: int, next_offset: int, core: str = "", log: str = "") -> None:
         """Keep from where to read on."""
         if next_offset >= self.place(partition).next_offset:
-            self._places[partition] = Place(next_offset, core)
+            self._places[partition] = Place(next_offset, core, log=log)
 
     def skip(self, partition: int, offset: int, reason: str) -> None:  # noqa: ARG002 - the port's signature
         """Leave an input out."""
@@ -173,3 +178,13 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise SnapshotsUnavailable(sentence_of(error)) from error
+    except BSONError as error:  # a document beyond MongoDB's 16 MB, which its driver does not count among its errors
+        raise SnapshotsUnavailable(f"a document can't be kept: {error}") from error
+
+
+def _tenant(row: dict[str, Any]) -> TenantSnapshot:
+    try:
+        data = zlib.decompress(row["state"])
+    except zlib.error as error:
+        raise UnreadableSnapshot(f"what is kept of {row['tenant_id']} is damaged: {error}") from error
+    return TenantSnapshot(row["tenant_id"], row["next_offset"], data)

@@ -178,6 +178,21 @@ def came(turn: Turn, agent: Agent) -> None:
             turn.levelled.append(place.queue_id)
 
 
+def went(turn: Turn, agent: Agent) -> None:
+    """Take note that an agent is in another log of the tenant now; whoever waits goes by those who are here."""
+    state, places = turn.state, _places_of(turn.state, agent.agent_id)
+    state.idle.discard(agent.agent_id)
+    is_in = agent.status != rq.AGENT_STATUS_OFFLINE
+    if is_in and places:
+        turn.came_or_left.append(agent.agent_id)
+    for place in places:
+        index = state.indexes[place.queue_id]
+        index.states[agent.state] -= 1
+        index.logged_in[place.level] -= is_in
+        if is_in and not index.logged_in[place.level]:
+            turn.levelled.append(place.queue_id)
+
+
 def remove(turn: Turn, agent: Agent) -> None:
     """Let an agent go who is at rest and has no entry in the document any more."""
     agent.is_removed = True

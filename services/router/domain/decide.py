@@ -11,11 +11,13 @@ from services.router.domain import (
     erasing,
     facts,
     flow,
+    hearing,
     matching,
     offers,
     queueing,
     recording,
     requests,
+    silence,
     talking,
     waiting,
 )
@@ -64,6 +66,7 @@ def decide(state: TenantState, position: Position, time_ms: int, given: Input) -
         take(turn, given)
     if state.held_back:
         facts.take_held_back(turn)
+    hearing.note(turn, given)
     _settle(turn)
     while turn.needless or turn.campaigns or turn.deserted:
         _go_on(turn)
@@ -124,6 +127,8 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
     of_call = _OF_CALL.get(kind)
     if of_call is not None:
         of_call(turn, turn.state.calls[subject])
+    elif kind == hearing.TIMER:
+        silence.look(turn, subject, hearing.patience_ms(fired))
     else:
         _OTHERS[kind](turn, subject)
 
@@ -143,6 +148,7 @@ def _silent(turn: Turn, call: Call) -> None:
 
 
 def _rang_out(turn: Turn, offer_id: str) -> None:
+    silence.look_at_offer(turn, turn.state.offers[offer_id])
     offers.rang_out(turn, turn.state.offers[offer_id])
 
 
@@ -169,6 +175,13 @@ def _passed_on(turn: Turn, given: Input) -> None:
         return
     if not told.HasField("input"):
         passing.take(turn, told)
+        return
+    if reception.has_left(turn.state, told.input):
+        turn.pass_on("").input.CopyFrom(told.input)  # which knows by now where the agent has gone
+        return
+    domain = reception.domain_of(turn.state, told.input) if turn.state.domains else ""
+    if domain and domain != told.from_domain:
+        reception.send_on(turn, domain, told.input)
         return
     take = _INPUTS.get(told.input.WhichOneof("input") or "")
     if take is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.router.domain import agents, calls, flow, offers, outbound, recording, talking
+from services.router.domain import agents, calls, flow, hearing, offers, outbound, recording, talking
 from services.router.domain.callbacks import attempts
 from services.router.domain.control import dialling, handover, supervising
 from services.router.domain.lifecycle import CallStage
@@ -18,7 +18,8 @@ _UNSETTLED = frozenset({cm.COMMAND_OUTCOME_FENCED, cm.COMMAND_OUTCOME_UNKNOWN})
 """These say nothing about the leg: its facts, or a guard timer, will."""
 _NO_SUCH_LEG = "NO_SUCH_LEG"
 """What the listener says when a command's leg does not live."""
-_CUT = frozenset({"SYSTEM_SHUTDOWN", "CRASH"})
+_CUT = frozenset({"SYSTEM_SHUTDOWN", "CRASH", hearing.GONE})
+"""Of a leg that the switch could not tell of itself."""
 
 
 def take(turn: Turn, fact: sw.SwitchFact) -> None:
@@ -38,6 +39,13 @@ def take(turn: Turn, fact: sw.SwitchFact) -> None:
     other = _OTHERS.get(kind)
     if other is not None:
         other(turn, fact)
+
+
+def gone(turn: Turn, leg: Leg) -> None:
+    """End a leg of whose end nobody will tell."""
+    fact = sw.SwitchFact(node=leg.node, leg_id=leg.leg_id, call_id=leg.call_id)
+    fact.leg_hung_up.cause, fact.leg_hung_up.reconciled = hearing.GONE, True
+    _hung_up(turn, leg, fact)
 
 
 def take_held_back(turn: Turn) -> None:
@@ -329,6 +337,8 @@ def _phone_registered(turn: Turn, fact: sw.SwitchFact) -> None:
     body = turn.subject_event(f"agent:{agent_id}").agent_registered
     body.agent_id = agent_id
     body.user_agent = fact.phone_registered.user_agent
+    if fact.node not in agent.registered_at:
+        agent.registered_at.append(fact.node)
     agents.set_reachable(turn, agent, is_reachable=True)
 
 
@@ -338,6 +348,10 @@ def _phone_unregistered(turn: Turn, fact: sw.SwitchFact) -> None:
     agent = turn.state.agents.get(agent_id)
     if agent is None:
         return
+    if fact.node in agent.registered_at:
+        agent.registered_at.remove(fact.node)
+    if agent.registered_at:
+        return  # the phone has gone to another switch, where its registration is refreshed without a word
     body = turn.subject_event(f"agent:{agent_id}").agent_unregistered
     body.agent_id = agent_id
     body.expired = fact.phone_unregistered.expired

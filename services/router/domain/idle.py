@@ -17,7 +17,7 @@ from services.router.domain import work
 from services.router.domain.configuration import Configuration
 from services.router.domain.model import Agent
 from services.router.domain.ordering import AgentPool, QueueIndex
-from services.router.domain.plan import Place, needs_of, requirement_of
+from services.router.domain.plan import Place, both, needs_of, requirement_of
 from services.router.domain.strategies import AgentKey, KeyOf
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
@@ -229,5 +229,5 @@ def _know_needs(indexes: Mapping[str, QueueIndex], step: tn.Step) -> None:
     while index is not None and index.plan.queue.queue_id not in known:
         known.add(index.plan.queue.queue_id)
         for _, of_ring in index.plan.rings:
-            index.requirement_id(requirement_of(of_ring | needs))
+            index.requirement_id(requirement_of(both(of_ring, needs)))
         index = indexes.get(index.plan.queue.overflow.queue_id)

@@ -75,6 +75,9 @@ def _match_freed(turn: Turn) -> None:
     for agent in freed:
         agents.index_agent(turn.state, agent)
     _match_in_order(turn, freed)
+    if turn.state.configuration is not None and turn.state.configuration.rings_all:
+        for agent in freed:
+            _ring_along(turn, agent)
 
 
 def _match_in_order(turn: Turn, freed: list[Agent]) -> None:
@@ -107,7 +110,11 @@ def _first_caller(state: TenantState, agent: Agent) -> tuple[waiting.Turns, str,
 def match_call(turn: Turn, call: Call) -> bool:
     """Offer a caller to whom the strategy names, lowest level first; return whether anybody could be asked."""
     index = turn.state.indexes.get(call.queue_id)
-    if index is None or not call.is_waiting or call.offers or call.stage is not CallStage.WAITING:
+    if index is None or not call.is_waiting or call.stage is not CallStage.WAITING or call.node in turn.state.mute:
+        return False
+    if call.offers:
+        while index.ringing is not None and call.is_waiting and _ring_more(turn, call, index):
+            pass  # who may serve the caller was decided anew: of each level that rings, or is lower
         return False
     chosen = choose(turn.state, index, call)
     if chosen:
@@ -116,6 +123,50 @@ def match_call(turn: Turn, call: Call) -> bool:
     if call.refused:
         _ask_again_later(turn, call)
     return False
+
+
+def _ring_along(turn: Turn, agent: Agent) -> None:
+    """Let an agent for whom nobody waits ring along with those of ring_all, as all ready ones of the level do."""
+    while agent.state is AgentState.IDLE:
+        ringing = [
+            (waiting.turn_of(index.plan, entry, turn.now_ms), entry[3], index)
+            for index, pool in turn.state.idle.stands(agent.agent_id)
+            if index.ringing and (entry := _first_ringing(turn.state, index, pool, agent.agent_id)) is not None
+        ]
+        if not ringing:
+            return
+        _, call_id, index = min(ringing, key=lambda one: one[:2])
+        if not _ring_more(turn, turn.state.calls[call_id], index):
+            return
+
+
+def _first_ringing(state: TenantState, index: QueueIndex, pool: AgentPool, agent_id: str) -> CallEntry | None:
+    """Return the first caller for whom phones ring and whom an agent may have."""
+    for entry in index.ringing or ():
+        call = state.calls[entry[3]]
+        if call.stage is not CallStage.WAITING or not call.offers or is_refused(call, agent_id, state.now_ms):
+            continue
+        if pool.level > _ringing_level(state, index, call):
+            continue
+        if call.reserved_for.startswith(AGENT) and call.last_agent_id != agent_id:
+            continue
+        if pool in index.fitting(pool.level, widening.requirement_id(index, call), call.reserved_for):
+            return entry
+    return None
+
+
+def _ring_more(turn: Turn, call: Call, index: QueueIndex) -> bool:
+    """Ring all of the level that rings who are ready by now, or of a lower one; return whether there are any."""
+    chosen = choose(turn.state, index, call, _ringing_level(turn.state, index, call))
+    if chosen:
+        _offer(turn, call, index, chosen)
+    return bool(chosen)
+
+
+def _ringing_level(state: TenantState, index: QueueIndex, call: Call) -> int:
+    places = index.plan.places
+    known = (places.get(state.offers[offer_id].agent_id) for offer_id in call.offers)
+    return max((place.level for place in known if place is not None), default=0)
 
 
 def ask_again(turn: Turn, call: Call) -> None:
@@ -130,7 +181,7 @@ def progress(turn: Turn, call: Call) -> None:
     index = turn.state.indexes.get(call.queue_id)
     if index is None or not call.is_waiting or not call.offers or call.stage is not CallStage.WAITING:
         return
-    chosen = choose(turn.state, index, call)
+    chosen = choose(turn.state, index, call) if call.node not in turn.state.mute else []
     if chosen:
         _offer(turn, call, index, chosen)
     else:
@@ -157,8 +208,11 @@ def widen_familiar(turn: Turn, agent_id: str) -> None:
                 waiting.widen(turn, call)
 
 
-def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:
-    """Return whom to ask for a caller now: level first, then better fit, then the strategy; none when nobody is."""
+def choose(state: TenantState, index: QueueIndex, call: Call, highest: int | None = None) -> list[AgentKey]:
+    """Return whom to ask for a caller now: level first, then better fit, then the strategy; none when nobody is.
+
+    Levels are those that the caller has waited for, or up to `highest`.
+    """
     plan = index.plan
     if plan.strategy.is_windowed:
         state.idle.refresh(state.now_ms)
@@ -167,7 +221,7 @@ def choose(state: TenantState, index: QueueIndex, call: Call) -> list[AgentKey]:
         return _last_agent(state, index, call, requirement)
     is_plain = plan.takes_first and not call.refused and call.reserved_for == ANYONE
     for level in plan.levels:
-        if level > call.max_level:
+        if level > (call.max_level if highest is None else highest):
             break
         if is_plain:
             head = index.head(level, requirement)

@@ -101,6 +101,8 @@ class Agent:
     state: AgentState = AgentState.OFFLINE
     since_ms: int = 0
     is_reachable: bool = True
+    registered_at: list[str] = field(default_factory=list)
+    """Switches where the phone is registered, as far as it was told since this is kept."""
     offer_id: str = ""
     leg_id: str = ""
     call_id: str = ""
@@ -197,6 +199,8 @@ class Call:
     is_waiting: bool = False
     """In the queue, from queue.joined to queue.left."""
     priority: int = 0
+    list_priority: int = 0
+    """What of the priority the lists of its queue gave."""
     skills: dict[str, int] = field(default_factory=dict)
     """What the flow's step requires beside the queue's own skills, with the least proficiency."""
     joined_ms: int = 0

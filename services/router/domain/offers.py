@@ -1,11 +1,11 @@
 """Offers: a call held out to an agent, from the reservation to its one end (SPEC 3.5)."""
 
-from services.router.domain import agents, outbound, waiting
+from services.router.domain import agents, hearing, outbound, waiting
 from services.router.domain.agents import MISSED, SYSTEM
 from services.router.domain.lifecycle import AgentState
 from services.router.domain.model import Agent, Call, Leg, LegRole, Offer
 from services.router.domain.strategies import UNTIL_ALL_TRIED
-from services.router.domain.turn import Turn
+from services.router.domain.turn import COMMAND_MS, Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -19,6 +19,8 @@ GONE_MS = 10_000
 """A hang-up whose effect was not told in this time is ordered again."""
 RELEASE_TRIES = 6
 """After so many a leg is taken for gone: no agent is out of reach for ever. Earlier its phone may still ring."""
+LAST_RELEASE_MS = 3_600_000
+"""So long the last of them may be carried out: a listener that was away ends, once it is back, who has nobody left."""
 REJECTING = frozenset({"USER_BUSY", "CALL_REJECTED"})
 RINGING_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT", "ORIGINATOR_CANCEL", "RECOVERY_ON_TIMER_EXPIRE"})
 UNREGISTERED = frozenset({"USER_NOT_REGISTERED", "SUBSCRIBER_ABSENT"})
@@ -148,8 +150,11 @@ def leg_ended(turn: Turn, offer: Offer, cause: str) -> None:
 
 
 def rang_out(turn: Turn, offer: Offer) -> None:
-    """End an offer at its ring time-out."""
-    leg_ended(turn, offer, "NO_ANSWER")
+    """End an offer at its ring time-out. Of who is rung by a switch that says nothing nobody knows what he did."""
+    if turn.state.calls[offer.call_id].node in turn.state.mute:
+        fail(turn, offer, hearing.GONE)
+    else:
+        leg_ended(turn, offer, "NO_ANSWER")
 
 
 def release_leg(turn: Turn, leg_id: str, cause: str) -> None:
@@ -168,7 +173,8 @@ def order_release(turn: Turn, leg_id: str) -> None:
         forget_leg(turn, leg_id)
         return
     leg.release_tries += 1
-    command = turn.command_to(leg.node, leg.call_id, leg_id)
+    lasts_ms = LAST_RELEASE_MS if leg.release_tries == RELEASE_TRIES else COMMAND_MS
+    command = turn.command_to(leg.node, leg.call_id, leg_id, lasts_ms)
     command.hang_up_leg.cause = leg.release_cause
     leg.release_command_id = command.command_id
     turn.set_timer("gone", leg_id, GONE_MS)

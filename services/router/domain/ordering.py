@@ -94,6 +94,7 @@ class QueueIndex:
         "refusing",
         "requirements",
         "ring_ids",
+        "ringing",
         "sole",
         "states",
         "waiting",
@@ -108,6 +109,8 @@ class QueueIndex:
         """Requirement, highest level and callers of the only lane, where there is one for anyone: nearly always."""
         self.refusing: set[str] = set()
         """Open callers whom somebody has refused."""
+        self.ringing: CallOrder | None = CallOrder() if plan.strategy.rings_many else None
+        """Of ring_all: callers for whom phones ring; whoever becomes free joins in."""
         self._groups: dict[str, frozenset[str]] = {}
         """Those of the lanes that are for groups, and for which."""
         self.logged_in: dict[int, int] = dict.fromkeys(plan.levels, 0)

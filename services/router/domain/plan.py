@@ -31,6 +31,11 @@ def requirement_of(needs: Mapping[str, int]) -> Requirement:
     return tuple(sorted(needs.items()))
 
 
+def both(needs: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """Return what meets two requirements: of a skill that both name the higher proficiency."""
+    return {**needs, **{skill: max(least, needs.get(skill, 0)) for skill, least in others.items()}}
+
+
 def needs_of(needs: Iterable[tn.SkillNeed]) -> dict[str, int]:
     """Return skill → least proficiency; a skill that names none is needed at all."""
     return {need.skill: max(1, need.min_proficiency) for need in needs}

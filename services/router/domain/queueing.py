@@ -1,6 +1,6 @@
 """Into a queue, and out of it other than by an answer: black lists, capacity, overflow, exit keys (SPEC 3.2, 3.7)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from services.router.domain import calls, waiting
 from services.router.domain.lifecycle import CallStage
@@ -25,8 +25,8 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
     if not black_list and queue.capacity and len(index.waiting) >= queue.capacity:
         return "full", f"{queue.capacity} callers wait already"
     calls.to_stage(call, CallStage.WAITING)
-    priority = step.priority + _list_priority(turn, call, queue)
-    waiting.join(turn, call, queue, priority, place)
+    call.list_priority = _list_priority(turn, call, queue, told=())
+    waiting.join(turn, call, queue, step.priority + call.list_priority, place)
     if black_list:
         _tell_blacklisted(turn, call, black_list)
         waiting.leave(turn, call, ev.QUEUE_EXIT_BLACKLISTED)
@@ -38,6 +38,18 @@ def enter(turn: Turn, call: Call, queue: tn.Queue, step: tn.QueueStep) -> Left |
     turn.command(call, call.call_id).start_music.stream = queue.music
     overflow_at_once(turn, call)
     return None
+
+
+def priority_in(turn: Turn, call: Call, queue: tn.Queue) -> int:
+    """Return the points of a caller who comes from another queue: its own, and what this queue's lists add to them.
+
+    What the former queue's lists added stays there. To be asked before `queue` is the call's.
+    """
+    former = waiting.queue_of(turn.state, call.queue_id)
+    told = {entry.list_id for entry in former.list_priorities} if former is not None else set()
+    own = call.priority - call.list_priority
+    call.list_priority = _list_priority(turn, call, queue, told)
+    return own + call.list_priority
 
 
 def _kept_place(call: Call, queue: tn.Queue) -> waiting.Entry | None:
@@ -106,7 +118,10 @@ def refuse_blacklisted(turn: Turn, call: Call) -> bool:
 
 
 def _overflow(turn: Turn, call: Call, index: QueueIndex) -> bool:
-    """Move a caller, with its time of entry, to the next queue; False when that one is full or nobody serves it."""
+    """Move a caller, with its time of entry, to the next queue.
+
+    False when that one is full, nobody serves it, or the caller may not wait there.
+    """
     former = index.plan.queue
     target = waiting.queue_of(turn.state, former.overflow.queue_id)
     if target is None or not waiting.is_here(turn.state, target.queue_id):
@@ -114,6 +129,8 @@ def _overflow(turn: Turn, call: Call, index: QueueIndex) -> bool:
     if not any(turn.state.indexes[target.queue_id].logged_in.values()):
         return False
     if 0 < target.capacity <= len(turn.state.indexes[target.queue_id].waiting):
+        return False
+    if listed_in(turn, call, target.black_lists):
         return False
     move(turn, call, target)
     return True
@@ -124,19 +141,19 @@ def move(turn: Turn, call: Call, target: tn.Queue) -> None:
     former = waiting.queue_of(turn.state, call.queue_id)
     entry = waiting.Entry(call.entered_ms, call.entered_order, call.queue_id)
     waiting.leave(turn, call, ev.QUEUE_EXIT_OVERFLOW, next_queue_id=target.queue_id)
-    waiting.join(turn, call, target, call.priority, entry)
+    waiting.join(turn, call, target, priority_in(turn, call, target), entry)
     if former is None or target.music != former.music:
         turn.command(call, call.call_id).start_music.stream = target.music
 
 
-def _list_priority(turn: Turn, call: Call, queue: tn.Queue) -> int:
-    """Return what the queue's lists add to a caller's priority; a list that adds some is told as a VIP's."""
+def _list_priority(turn: Turn, call: Call, queue: tn.Queue, told: Collection[str]) -> int:
+    """Return what the queue's lists add to a caller's priority; a list that adds some is told as a VIP's, once."""
     added = 0
     for entry in queue.list_priorities:
         if not listed_in(turn, call, [entry.list_id]):
             continue
         added += entry.priority
-        if entry.priority > 0:
+        if entry.priority > 0 and entry.list_id not in told:
             body = turn.call_event(call).client_vip_called
             body.caller.number, body.caller.name = call.caller_number, call.caller_name
             body.list_id = entry.list_id

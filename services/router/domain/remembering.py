@@ -3,7 +3,9 @@
 Both memories are bounded; the oldest entries go first. Numbers that are withheld or short are nobody's.
 """
 
-from services.router.domain.model import Call, QueueMemory
+from collections.abc import Iterable
+
+from services.router.domain.model import Call
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 
@@ -35,23 +37,32 @@ def last_agent(state: TenantState, call: Call, queue: tn.Queue) -> str:
     return str(known[0]) if state.now_ms - int(known[1]) <= kept_ms else ""
 
 
-def abandoned(state: TenantState, call: Call, queue: tn.Queue) -> None:
-    """Remember the place of a caller who hung up while waiting."""
-    memory = state.queues.get(queue.queue_id)
+def abandoned(state: TenantState, call: Call, queues: Iterable[tn.Queue]) -> None:
+    """Remember the place of a caller who hung up while waiting: in that queue, and in those that led there."""
     number = _number_of(call)
-    if not queue.resume_seconds or memory is None or not number:
-        return
-    places = memory.abandoned
+    for queue in queues if number else ():
+        memory, place = state.queues.get(queue.queue_id), call.places.get(queue.queue_id)
+        if queue.resume_seconds and memory is not None and place is not None:
+            _keep(memory.abandoned, number, [*place, state.now_ms], queue)
+
+
+def _keep(places: dict[str, list[int]], number: str, place: list[int], queue: tn.Queue) -> None:
+    now_ms = place[2]
     places.pop(number, None)
-    places[number] = [call.entered_ms, call.entered_order, state.now_ms]
-    while len(places) > MOST_ABANDONED or _is_over(places[next(iter(places))], state.now_ms, queue):
+    places[number] = place
+    while len(places) > MOST_ABANDONED or _is_over(places[next(iter(places))], now_ms, queue):
         del places[next(iter(places))]
 
 
-def take_place(memory: QueueMemory, call: Call, queue: tn.Queue, now_ms: int) -> list[int]:
-    """Return the entry time and order that a caller gave up not long ago, and forget them; empty without."""
-    place = memory.abandoned.pop(_number_of(call), None) if queue.resume_seconds else None
-    return [] if place is None or _is_over(place, now_ms, queue) else place[:2]
+def take_place(state: TenantState, call: Call, queue: tn.Queue) -> list[int]:
+    """Return the entry time and order that a caller gave up not long ago, and forget them everywhere; empty without."""
+    number = _number_of(call)
+    place = state.queues[queue.queue_id].abandoned.get(number) if queue.resume_seconds else None
+    if place is None:
+        return []
+    for memory in state.queues.values():
+        memory.abandoned.pop(number, None)
+    return [] if _is_over(place, state.now_ms, queue) else place[:2]
 
 
 def _is_over(place: list[int], now_ms: int, queue: tn.Queue) -> bool:

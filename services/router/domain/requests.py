@@ -1,12 +1,13 @@
 """What people and programs ask. Each request gets one reply; asked again it gets the same one, without effect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from services.router.domain import agents, calls, erasing, flow, offers, recording
 from services.router.domain.callbacks import campaign, wishes
 from services.router.domain.control import dialling, in_talk, supervising, transferring
 from services.router.domain.control.asking import (
     ACCEPTED,
+    ANSWERED_LATER,
     NO_CALL,
     NOT_TALKING,
     ON_ITS_WAY,
@@ -15,9 +16,11 @@ from services.router.domain.control.asking import (
     talking_call,
 )
 from services.router.domain.model import Agent
+from services.router.domain.splitting import moving
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
+from services.shared.contracts.ringmaster.v1.input_pb2 import AgentLent
 
 MOST_REMEMBERED = 2_000
 MOST_WRAP_UP_SECONDS = 3_600
@@ -41,6 +44,25 @@ def take(turn: Turn, request: rq.Request) -> None:
                 del remembered[next(iter(remembered))]
     if turn.state.domain and request.HasField("erase_person"):
         return  # the reception has replied
+    if answer[0] != ANSWERED_LATER[0]:
+        _reply(turn, request, answer)
+
+
+def take_lent(turn: Turn, lent: AgentLent) -> None:
+    """Do what was asked of an agent who has come for it from another log, or reply why nobody comes."""
+    request = lent.request
+    if lent.record:
+        moving.take_agent(turn, lent.record)
+        turn.state.replies.pop(request.request_id, None)
+        take(turn, request)
+        return
+    answer = [lent.problem, lent.detail]
+    if request.request_id in turn.state.replies:
+        turn.state.replies[request.request_id] = answer
+    _reply(turn, request, answer)
+
+
+def _reply(turn: Turn, request: rq.Request, answer: Sequence[str]) -> None:
     turn.replies.append(
         rq.Reply(request_id=request.request_id, accepted=not answer[0], problem=answer[0], detail=answer[1])
     )

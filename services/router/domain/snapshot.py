@@ -28,8 +28,8 @@ from services.router.domain.state import TenantState
 from services.router.domain.waiting import index_call
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 
-FORMAT = 9
-READABLE = frozenset({6, 7, 8, FORMAT})
+FORMAT = 11
+READABLE = frozenset({6, 7, 8, 9, 10, FORMAT})
 """What a newer format has more is as at the beginning where it is not there."""
 _RECORDS: dict[str, type[Any]] = {
     "calls": Call,
@@ -54,6 +54,8 @@ _PLAIN = (
     "sequences",
     "familiar",
     "node",
+    "heard",
+    "mute",
     "begun",
     "spent",
     "metered",

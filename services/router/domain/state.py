@@ -41,6 +41,10 @@ class TenantState:
     """Tasks that are open, by id."""
     node: str = ""
     """The switch that was heard of last: the next callback is dialled there."""
+    heard: dict[str, list[int]] = field(default_factory=dict)
+    """Switch → when something of it came last, and how often it was asked since; those that may have legs here."""
+    mute: list[str] = field(default_factory=list)
+    """Those of them that owe an answer: nobody is offered who waits there."""
     begun: list[int] = field(default_factory=list)
     """When calls began in the last second; only where they are counted."""
     spent: list[int] = field(default_factory=lambda: [0, 0])

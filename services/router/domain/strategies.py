@@ -98,7 +98,7 @@ def _by_talk(agent: Agent, _position: int, window_ms: int, now_ms: int) -> Agent
 
 
 def _by_occupancy(agent: Agent, _position: int, window_ms: int, now_ms: int) -> AgentKey:
-    return work.occupancy_percent(agent, window_ms, now_ms), idle_from(agent), agent.agent_id
+    return work.occupancy_permille(agent, window_ms, now_ms), idle_from(agent), agent.agent_id
 
 
 def _first(pools: list[Pool], asked: Asked) -> list[AgentKey]:
@@ -195,7 +195,7 @@ STRATEGIES: dict[int, Strategy] = {
     tn.STRATEGY_RING_PROGRESSIVELY: Strategy("ring_progressively", _by_position, _first, _POSITION, is_by_place=True),
     tn.STRATEGY_BEST_SKILL: Strategy("best_skill", _by_idle, _first, ("idle_since", "position"), is_by_skill=True),
     tn.STRATEGY_LEAST_OCCUPIED: Strategy(
-        "least_occupied", _by_occupancy, _first, ("occupancy_percent", "idle_since"), is_windowed=True
+        "least_occupied", _by_occupancy, _first, ("occupancy_permille", "idle_since"), is_windowed=True
     ),
     tn.STRATEGY_SLA_AWARE: Strategy("sla_aware", _by_idle, _first, ("idle_since", "position"), is_by_due=True),
 }

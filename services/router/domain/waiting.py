@@ -88,22 +88,38 @@ def effective_priority_milli(plan: QueuePlan, call: Call, now_ms: int) -> int:
 
 
 def index_call(state: TenantState, call: Call) -> None:
-    """Put a waiting caller into the queue's order, and open it for offers when nobody is offered it."""
+    """Put a waiting caller into the queue's order, and open it for offers when nobody is offered it.
+
+    The queue knows from here on what the caller requires, also of one who is offered somebody: what a queue learns
+    parts its agents anew, and who is just being matched would be looked for in a pool that is gone.
+    """
     index = state.indexes.get(call.queue_id)
     if index is None:
         return
     entry = entry_of(index.plan, call)
+    lane = widening.lane_of(index, call)
     if call.keeps_place:
         index.waiting.add(entry)
+    if call.node in state.mute:
+        return
+    if index.ringing is not None:
+        (index.ringing.add if call.offers else index.ringing.discard)(entry)
     if not call.offers and call.stage is _WAITING:
-        index.open(widening.lane_of(index, call), entry, was_refused=bool(call.refused))
+        index.open(lane, entry, was_refused=bool(call.refused))
 
 
 def unindex_call(index: QueueIndex, call: Call) -> None:
     """Take a caller out of a queue's orders."""
+    withhold(index, call)
+    index.waiting.discard(entry_of(index.plan, call))
+
+
+def withhold(index: QueueIndex, call: Call) -> None:
+    """Take a caller out of the orders of those who may be offered; the place among those who wait is kept."""
     entry = entry_of(index.plan, call)
     index.close(widening.lane_of(index, call), entry)
-    index.waiting.discard(entry)
+    if index.ringing is not None:
+        index.ringing.discard(entry)
 
 
 def position(index: QueueIndex, call: Call) -> int:
@@ -129,7 +145,7 @@ def join(turn: Turn, call: Call, queue: tn.Queue, priority: int, entry: Entry | 
     """
     state = turn.state
     state.entries += 1
-    resumed = [] if entry else remembering.take_place(state.queues[queue.queue_id], call, queue, turn.now_ms)
+    resumed = [] if entry else remembering.take_place(state, call, queue)
     call.queue_id = queue.queue_id
     call.priority = priority
     call.joined_ms = turn.now_ms
@@ -193,10 +209,13 @@ def reopen(turn: Turn, call: Call) -> None:
 
 
 def close(turn: Turn, call: Call) -> None:
-    """Close a caller for offers: it has one, or is being connected."""
+    """Close a caller for offers: it is about to have one."""
     index = turn.state.indexes.get(call.queue_id)
     if index is not None:
-        index.close(widening.lane_of(index, call), entry_of(index.plan, call))
+        entry = entry_of(index.plan, call)
+        index.close(widening.lane_of(index, call), entry)
+        if index.ringing is not None:
+            index.ringing.add(entry)
 
 
 def leave(
@@ -238,7 +257,9 @@ def _remember(
     if queue_exit == ev.QUEUE_EXIT_ANSWERED:
         remembering.talked(state, call, queue, agent_id)
     elif queue_exit in (ev.QUEUE_EXIT_ABANDONED, ev.QUEUE_EXIT_SHORT_ABANDONED):
-        remembering.abandoned(state, call, queue)
+        waited_in = [call.queue_id] if call.answered_ms else call.places
+        known = (queue_of(state, queue_id) for queue_id in waited_in)
+        remembering.abandoned(state, call, filter(None, known))
 
 
 def abandon_exit(turn: Turn, call: Call) -> "ev.QueueExit.ValueType":

@@ -7,7 +7,7 @@ waits for a last agent who is not at work.
 
 from services.router.domain.model import Call
 from services.router.domain.ordering import AGENT, ANYONE, GROUP, QueueIndex
-from services.router.domain.plan import Requirement, requirement_of
+from services.router.domain.plan import Requirement, both, requirement_of
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -17,7 +17,7 @@ NEVER = 0
 
 def requirement(index: QueueIndex, call: Call) -> Requirement:
     """Return the skills that a caller's agent must have now."""
-    return requirement_of(index.plan.rings[call.ring][1] | call.skills)
+    return requirement_of(both(index.plan.rings[call.ring][1], call.skills))
 
 
 def requirement_id(index: QueueIndex, call: Call) -> int:

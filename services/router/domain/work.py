@@ -12,7 +12,7 @@ from services.router.domain.model import Agent
 SHIFT_GAP_MS = 4 * 3_600_000
 SLICE_MS = 60_000
 NEVER = 0
-_PERCENT = 100
+_PERMILLE = 1000
 _TALK = frozenset({AgentState.TALKING, AgentState.HOLDING})
 _HANDLE = _TALK | {AgentState.WRAP_UP}
 _CALLS, _TALK_MS, _HANDLE_MS, _IDLE_MS = range(4)
@@ -64,11 +64,14 @@ def done(agent: Agent, window_ms: int, now_ms: int) -> Done:
     return Done(*counted)
 
 
-def occupancy_percent(agent: Agent, window_ms: int, now_ms: int) -> int:
-    """Return handling in whole percent of handling and idleness (SPEC 8.2), rounded down; 0 for who did nothing yet."""
+def occupancy_permille(agent: Agent, window_ms: int, now_ms: int) -> int:
+    """Return handling in tenths of a percent of handling and idleness (SPEC 8.2), rounded down; 0 for who did nothing.
+
+    Finer, it would change for every idle agent at every moment; a tenth of a percent of a shift is half a minute.
+    """
     did = done(agent, window_ms, now_ms)
     whole = did.handle_ms + did.idle_ms
-    return did.handle_ms * _PERCENT // whole if whole else 0
+    return did.handle_ms * _PERMILLE // whole if whole else 0
 
 
 def changes_at(agent: Agent, window_ms: int, now_ms: int) -> int:
@@ -78,10 +81,10 @@ def changes_at(agent: Agent, window_ms: int, now_ms: int) -> int:
         oldest = _oldest(window_ms, now_ms)
         kept = [int(number) for number in agent.slices if int(number) >= oldest]
         moments += [(min(kept) - oldest + 1 + now_ms // SLICE_MS) * SLICE_MS] if kept else []
-    percent = occupancy_percent(agent, window_ms, now_ms)
-    if percent:
+    permille = occupancy_permille(agent, window_ms, now_ms)
+    if permille:
         did = done(agent, window_ms, now_ms)
-        left_ms = did.handle_ms * _PERCENT // percent - did.handle_ms - did.idle_ms
+        left_ms = did.handle_ms * _PERMILLE // permille - did.handle_ms - did.idle_ms
         moments.append(now_ms + left_ms + 1)
     return min(moments, default=NEVER)
 

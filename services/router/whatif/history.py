@@ -1,15 +1,17 @@
 """What a tenant's log tells of its people: who called when, pressed what, waited and talked how long.
 
 The log is decided once more by the true core, under its own positions, so that each fact finds its order. A log that
-does not begin where the tenant's state began can't be read whole: `unread` counts the legs that nobody ordered.
+does not begin where the tenant's state began can't be read whole: `unread` counts the legs that nobody ordered. Of a
+tenant that is split by routing domains each log is decided by itself (docs/adr/0033), and all tell of the same people.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import attrgetter
 
 from services.router.domain.decide import Outputs, decide
-from services.router.domain.errors import RouterError
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.router.whatif.log_file import Logged
@@ -70,8 +72,12 @@ class History:
         )
 
 
-class SplitTenant(RouterError):
-    """What a part of a company decided can't be played by itself. Told to whoever asked."""
+def by_time(inputs: Iterable[Logged]) -> Iterator[Logged]:
+    """Return the logs of a tenant as one: by time, and each in its own order whatever the clocks said."""
+    logs: dict[str, list[Logged]] = defaultdict(list)
+    for one in inputs:
+        logs[one.given.domain].append(one)
+    return merge(*(logs[domain] for domain in sorted(logs)), key=attrgetter("time_ms"))
 
 
 class Reader:
@@ -79,7 +85,9 @@ class Reader:
 
     def __init__(self, tenant_id: str, tally: Tally) -> None:
         self.history = History()
-        self._state = TenantState(tenant_id)
+        self._tenant_id = tenant_id
+        self._states: dict[str, TenantState] = {}
+        """Routing domain → what its log decided; empty = the tenant's own log."""
         self._tally = tally
         self._ordered: dict[str, int] = {}
         self._offers: dict[str, tuple[int, int]] = {}
@@ -87,37 +95,43 @@ class Reader:
         self._wrapping: dict[str, int] = {}
 
     def read(self, inputs: Iterable[Logged]) -> History:
-        """Read everything. Raises RouterError where the log can't be decided."""
-        for one in inputs:
+        """Read everything. Raises RouterError where a log can't be decided."""
+        for one in by_time(inputs):
             now_ms, given = one.time_ms, one.given
-            if given.document.routing_domains:
-                raise SplitTenant("this company is split by routing domains: its calls stand in several logs (ADR 33)")
-            self._note(now_ms, given)
-            out = decide(self._state, Position(one.partition, one.offset), now_ms, given)
+            state = self._state_of(given.domain)
+            self._note(now_ms, state, given.passed_on.input if given.passed_on.HasField("input") else given)
+            out = decide(state, Position(one.partition, one.offset), now_ms, given)
             self._follow(now_ms, out)
             self._tally.see(now_ms, out.events)
         return self.history
 
+    def _state_of(self, domain: str) -> TenantState:
+        if domain not in self._states:
+            self._states[domain] = TenantState(self._tenant_id, domain)
+        return self._states[domain]
+
     # -- inputs
 
-    def _note(self, now_ms: int, given: Input) -> None:
+    def _note(self, now_ms: int, state: TenantState, given: Input) -> None:
+        """Note what an input tells, in the log that it is for: a domain's log repeats what the reception's holds."""
         fact, kind = given.fact, given.fact.WhichOneof("fact")
         status = given.request.HasField("set_agent_status")
         if given.HasField("document") or status or kind in _PHONES:
-            self.history.timeline.append((now_ms, given))
+            if not state.domain:
+                self.history.timeline.append((now_ms, given))
         elif kind == "leg_created" and fact.leg_created.direction == sw.DIRECTION_INBOUND:
             created = fact.leg_created
             self.history.visits.setdefault(
                 fact.leg_id, Visit(fact.leg_id, now_ms, created.line, created.caller_number, created.caller_name)
             )
-        elif kind == "leg_created" and fact.call_id and fact.leg_id not in self._state.legs:
+        elif kind == "leg_created" and fact.call_id and fact.leg_id not in state.legs:
             self.history.unread += 1
         about = fact.leg_id or given.request.take_lookup.call_id or given.clip_recognised.call_id
         visit = self.history.visits.get(about)
-        if visit is not None:
-            self._note_caller(now_ms, visit, given)
+        if visit is not None and about not in state.away:
+            self._note_caller(now_ms, visit, state, given)
 
-    def _note_caller(self, now_ms: int, visit: Visit, given: Input) -> None:
+    def _note_caller(self, now_ms: int, visit: Visit, state: TenantState, given: Input) -> None:
         fact, kind = given.fact, given.fact.WhichOneof("fact")
         if kind == "digits_collected":
             asked_ms = self._ordered.pop(fact.digits_collected.command_id, now_ms)
@@ -133,7 +147,7 @@ class Reader:
         elif given.request.HasField("take_lookup"):
             found = given.request.take_lookup
             visit.lookups.append((now_ms - self._ordered.pop(found.lookup_id, now_ms), found))
-        elif kind == "leg_hung_up" and not visit.waits_from_ms and visit.call_id in self._state.calls:
+        elif kind == "leg_hung_up" and not visit.waits_from_ms and visit.call_id in state.calls:
             visit.left_flow_ms = now_ms - visit.at_ms
 
     # -- outputs

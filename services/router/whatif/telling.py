@@ -57,8 +57,8 @@ class Telling:
 
     def result(self, command: Command, cause: str, outcome: "cm.CommandOutcome.ValueType | None" = None) -> None:
         """Tell what became of a command: done without a cause, failed with one."""
-        if not self._tells_results and not cause:
-            return
+        if not self._tells_results and not cause and not command.HasField("lease_leg"):
+            return  # but for what tells the core that there is a switch
         given = Input()
         given.tenant_id, given.domain = command.tenant_id, command.domain
         told = given.command_result

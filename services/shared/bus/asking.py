@@ -43,16 +43,19 @@ class Asking(Generic[A]):
         self._answers = answers
         self._read = read
         self._waiting: dict[tuple[str, str], list[Any]] = {}
+        self._waiters = 0
+        """More than there are ids: the same question may be asked many times at once."""
         self.is_listening = False
 
     def ask(
         self, topic: str, key: str, question_id: str, value: bytes, *, timestamp_ms: int, seconds: float
     ) -> Answered[A]:
         """Write a question and wait so long for its answer. Raises BusUnavailable, TooManyWaiting."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise TooManyWaiting(f"{len(self._waiting)} requests wait already")
+        if self._waiters >= MAX_WAITING:
+            raise TooManyWaiting(f"{self._waiters} requests wait already")
         place, answer = (key, question_id), AsyncResult()
         self._waiting.setdefault(place, []).append(answer)
+        self._waiters += 1
         try:
             receipt = self._sender.send(topic, key, value, timestamp_ms=timestamp_ms)
             try:
@@ -91,6 +94,7 @@ class Asking(Generic[A]):
                 waiting.set(found[1])
 
     def _forget(self, place: tuple[str, str], answer: Any) -> None:
+        self._waiters -= 1
         self._waiting[place].remove(answer)
         if not self._waiting[place]:
             del self._waiting[place]

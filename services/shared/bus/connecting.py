@@ -7,8 +7,10 @@ that was refused. Either way an hour without a broker would end the process.
 
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaError
@@ -26,6 +28,8 @@ BOOTSTRAP_MS = 5_000
 # A broker that was away for long is found again within this; kafka-python's own is half a minute.
 RECONNECT_MS = 2_000
 PROBE_SECONDS = 2.0
+HANDSHAKE_SECONDS = 10.0
+"""A broker that takes the connection and then says nothing for so long is away: kafka-python waits without end."""
 _DIRECT = "direct"
 
 
@@ -44,6 +48,33 @@ class ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships
         except BaseException:  # also when the attempt is cancelled
             sock.close()
             raise
+
+
+class ClosingTls(ssl.SSLSocket):
+    """Closes itself when nothing comes of a handshake: kafka-python leaves that to the garbage collector.
+
+    `handshake_ends` is when one that is under way has taken too long, monotonic seconds; NetworkLoop sees to it.
+    """
+
+    handshake_ends: float | None = None
+
+    def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+        """Go on with the handshake. Raises SSLWantReadError and SSLWantWriteError while it is under way."""
+        if self.handshake_ends is None:
+            self.handshake_ends = monotonic() + HANDSHAKE_SECONDS
+        try:
+            super().do_handshake(*args, **kwargs)  # gevent's takes nothing, Python's a bool
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self.handshake_ends = None
+
+    def __del__(self) -> None:
+        """Close: whoever gave up in the middle of a handshake has only let go of it."""
+        with suppress(AttributeError, OSError):  # one that was never made whole
+            self.close()
 
 
 def connected(make: Callable[..., Client], bootstrap: str, **settings: Any) -> Client:
@@ -87,6 +118,7 @@ def identity_of_process() -> dict[str, Any]:
         raise BusUnavailable(f"the broker can't be asked: {error}") from error
     if context is None:
         return {}
+    context.sslsocket_class = ClosingTls
     if not access.kafka_user:
         return {"security_protocol": "SSL", "ssl_context": context}
     return {

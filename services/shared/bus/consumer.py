@@ -1,10 +1,13 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import gevent
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, RebalanceInProgressError
@@ -25,12 +28,19 @@ HEARTBEATS = 5
 """So many beats a session: one that comes late ends nothing."""
 TELL_LAG_SECONDS = 1.0
 FETCH_WAIT_MS = 500
+ANSWER_MS = 10_000
+"""So long one question may take: kafka-python asks without end where a group's broker is away and others are not."""
+GIVE_AWAY_MS = 5_000
+"""So long a commit may hold up the sharing out of partitions."""
 PICKED_BYTES = 256 * 1024
 """Who wants few of the records has the broker wait until there are so many bytes: about a thousand records."""
 _COOPERATIVE = [CooperativeStickyAssignor]
 _EAGER = [RangePartitionAssignor]
+NO_NOTES: Final[Mapping[tuple[str, int], str]] = MappingProxyType({})
 Partitions = Collection[tuple[str, int]]
 PartitionsChanged = Callable[[Partitions], None]
+
+log = structlog.get_logger()
 
 
 class Consumer:
@@ -44,7 +54,8 @@ class Consumer:
     takes no less than its `group.min.session.timeout.ms` (6 s where nobody has set it).
 
     `keeps_partitions`: who has state of its partitions keeps those that stay with it over a rebalance (KIP-429); else
-    all are revoked and given anew. All members of a group must want the same.
+    all are revoked and given anew. All members of a group must want the same. What is taken from such a reader is
+    nobody's until it polls again; `on_lost` is told, in place of `on_revoked`, of what is another's already.
 
     `only_follows`: it is no member of its group. It reads every partition itself and asks what the group has committed.
 
@@ -71,6 +82,7 @@ class Consumer:
         only_follows: bool = False,
         on_assigned: PartitionsChanged | None = None,
         on_revoked: PartitionsChanged | None = None,
+        on_lost: PartitionsChanged | None = None,
     ) -> None:
         self._kafka = connected(
             KafkaConsumer,
@@ -92,11 +104,12 @@ class Consumer:
         self._gather_until = 0.0
         self._client_id = client_id
         self._tell_lag_at = 0.0
+        self._giving_away: dict[Any, Any] | None = None
         read_directly(self._kafka, wanted)
         if self._group is None:
             self._assign_all(topics)
         else:
-            self._kafka.subscribe(topics, listener=_Listener(on_assigned, on_revoked))
+            self._kafka.subscribe(topics, listener=_Listener(self, on_assigned, on_revoked, on_lost or on_revoked))
 
     def poll(self, timeout_seconds: float) -> list[Record]:
         """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out. Raises BusUnavailable."""
@@ -114,32 +127,50 @@ class Consumer:
         self._gather_until = monotonic() + self._gather_seconds if gathers else 0.0
         return records
 
-    def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Say that everything before these offsets has had its effect. Raises BusUnavailable, Rebalancing."""
-        offsets = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in positions.items()}
+    def commit(self, positions: Mapping[tuple[str, int], int], notes: Mapping[tuple[str, int], str] = NO_NOTES) -> None:
+        """Say that everything before these offsets has had its effect. Raises BusUnavailable, Rebalancing.
+
+        A partition's note stands beside its offset until the next commit (`noted_of`). Within `on_revoked` it returns
+        at once: they are committed before the group shares its partitions out.
+        """
+        offsets = {
+            TopicPartition(*place): OffsetAndMetadata(offset, notes.get(place, ""), -1)
+            for place, offset in positions.items()
+        }
+        if self._giving_away is not None:
+            self._giving_away |= offsets
+            return
         with _as_unavailable("the offset can't be committed"):
             try:
-                self._kafka.commit(offsets, timeout_ms=10_000)
+                self._kafka.commit(offsets, timeout_ms=ANSWER_MS)
             except RebalanceInProgressError as error:
                 raise Rebalancing("the group shares its partitions out; commit again after it") from error
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Read on from this offset."""
-        with _as_unavailable(f"{topic}/{partition} can't be read from {offset}"):
+        """Read on from this offset. Raises BusUnavailable where the partition is not ours, perhaps since a moment."""
+        try:
             self._kafka.seek(TopicPartition(topic, partition), offset)
+        except ValueError as error:
+            raise BusUnavailable(f"{topic}/{partition} can't be read from {offset}: {error}") from error
 
     def committed(self, topic: str, partition: int) -> int | None:
         """Return the group's committed offset, None when there is none. Raises BusUnavailable."""
         with _as_unavailable(f"the committed offset of {topic}/{partition} can't be read"):
-            offset = self._kafka.committed(TopicPartition(topic, partition))
+            offset = self._kafka.committed(TopicPartition(topic, partition), timeout_ms=ANSWER_MS)
         return None if offset is None else int(offset)
 
     def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
         """Return the committed offsets of those partitions that have one, by one request. Raises BusUnavailable."""
+        return {number: offset for number, (offset, _) in self.noted_of(topic, partitions).items()}
+
+    def noted_of(self, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, str]]:
+        """Return the same, each with the note beside it. Raises BusUnavailable."""
         places = [TopicPartition(topic, number) for number in partitions]
         with _as_unavailable(f"the committed offsets of {topic} can't be read"):
-            found = self._kafka._coordinator.fetch_committed_offsets(places)  # noqa: SLF001 - `committed` asks for one only
-        return {place.partition: int(entry.offset) for place, entry in found.items() if entry.offset >= 0}
+            asked = self._kafka._coordinator.fetch_committed_offsets  # noqa: SLF001 - `committed` asks for one only
+            found = asked(places, timeout_ms=ANSWER_MS)
+        known = {place.partition: entry for place, entry in found.items() if entry.offset >= 0}
+        return {number: (int(entry.offset), entry.metadata or "") for number, entry in known.items()}
 
     def position(self, topic: str, partition: int) -> int | None:
         """Return where it reads on: what lies before was returned or is not wanted. None while that is not known."""
@@ -150,7 +181,7 @@ class Consumer:
         """Return the offset that the next record of the partition will have. Raises BusUnavailable."""
         place = TopicPartition(topic, partition)
         with _as_unavailable(f"the end of {topic}/{partition} can't be read"):
-            return int(self._kafka.end_offsets([place])[place])
+            return int(self._kafka.end_offsets([place], timeout_ms=ANSWER_MS)[place])
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Return the offset of the first record of a moment or later, the end where there is none.
@@ -159,7 +190,7 @@ class Consumer:
         """
         place = TopicPartition(topic, partition)
         with _as_unavailable(f"{topic}/{partition} can't be looked up by time"):
-            found = self._kafka.offsets_for_times({place: max(0, timestamp_ms)}).get(place)
+            found = self._kafka.offsets_for_times({place: max(0, timestamp_ms)}, timeout_ms=ANSWER_MS).get(place)
         return self.end_offset(topic, partition) if found is None else int(found.offset)
 
     def lag(self) -> dict[str, int]:
@@ -193,19 +224,40 @@ class Consumer:
 
         Where it has every partition there is nobody to give to: then it is still waited for, and comes back at once.
         """
-        if hands_over and self._group is not None and self.others():
-            # kafka-python says goodbye for members without a name only; the broker takes it from any (KIP-345).
-            self._kafka._coordinator.is_dynamic_member = lambda: True  # noqa: SLF001 - there is no public way
-        self._kafka.close(autocommit=False)
+        with suppress(BusUnavailable):  # who can't be told of our end sees it by the end of our session
+            if hands_over and self._group is not None and self.others():
+                # kafka-python says goodbye for members without a name only; the broker takes it from any (KIP-345).
+                self._kafka._coordinator.is_dynamic_member = lambda: True  # noqa: SLF001 - there is no public way
+        with suppress(KafkaError):
+            self._kafka.close(autocommit=False)
 
     def others(self) -> frozenset[int]:
-        """Return the numbers of partitions that this one does not read now."""
+        """Return the numbers of partitions that this one does not read now. Raises BusUnavailable."""
         topics = self._kafka.subscription() or ()
         every = {TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)}
         return frozenset(place.partition for place in every - self._kafka.assignment())
 
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has that is read; 0 while that is not known. Raises BusUnavailable."""
+        return len(self._partitions_of(topic))
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id that the broker gave the topic when it was made (KIP-516), asked for now.
+
+        A topic that is deleted and made anew has another one. Brokers before Kafka 2.8 have none: an empty text. Raises
+        BusUnavailable.
+        """
+        cluster = self._kafka._cluster  # noqa: SLF001 - only the administrator's client tells it, by one connection more
+        with _as_unavailable(f"the topic {topic} can't be looked up"):
+            self._kafka._net.run(self._kafka._manager.wait_for, cluster.request_update(), ANSWER_MS)  # noqa: SLF001
+        if not self._partitions_of(topic):
+            raise BusUnavailable(f"topic {topic} does not exist")
+        found = cluster.topic_id(topic)
+        return str(found) if found is not None and found.int else ""
+
     def _partitions_of(self, topic: str) -> Collection[int]:
-        return self._kafka.partitions_for_topic(topic) or ()
+        with _as_unavailable(f"the partitions of {topic} can't be looked up"):
+            return self._kafka.partitions_for_topic(topic) or ()
 
     def _tell_lag(self) -> None:
         self._tell_lag_at = monotonic() + TELL_LAG_SECONDS
@@ -222,6 +274,27 @@ class Consumer:
         coordinator = self._kafka._coordinator  # noqa: SLF001 - it shows this nowhere else
         if coordinator._join_task is not None and not coordinator.need_rejoin():  # noqa: SLF001 - the same
             coordinator.request_rejoin()
+
+    def give_away(self, on_revoked: PartitionsChanged, places: Partitions) -> dict[Any, Any]:
+        """Tell of partitions that are taken away; return what is to be committed of them.
+
+        The client's own loop calls this, and nothing may wait in it: a commit that did so failed, and with it each
+        later rebalance of a reader that had something to commit, for ever.
+        """
+        self._giving_away = {}
+        try:
+            on_revoked(places)
+        finally:
+            offsets, self._giving_away = self._giving_away, None
+        return offsets
+
+    async def commit_given_away(self, offsets: dict[Any, Any]) -> None:
+        """Commit before the partitions go. What is not committed has its effect once more, at who gets them."""
+        coordinator = self._kafka._coordinator  # noqa: SLF001 - what its listener is to await has no public name
+        try:
+            await coordinator._commit_offsets_sync_async(offsets, timeout_ms=GIVE_AWAY_MS)  # noqa: SLF001 - the same
+        except KafkaError as error:
+            log.warning("offsets_not_committed", reason=str(error))
 
     def _assign_all(self, topics: list[str]) -> None:
         try:
@@ -248,15 +321,34 @@ def _as_unavailable(what: str) -> Iterator[None]:
         raise BusUnavailable(f"{what}: {error}") from error
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
-    def __init__(self, on_assigned: PartitionsChanged | None, on_revoked: PartitionsChanged | None) -> None:
+class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
+    def __init__(
+        self,
+        consumer: Consumer,
+        on_assigned: PartitionsChanged | None,
+        on_revoked: PartitionsChanged | None,
+        on_lost: PartitionsChanged | None,
+    ) -> None:
+        self._consumer = consumer
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
+        self._on_lost = on_lost
 
-    def on_partitions_assigned(self, assigned: Any) -> None:
+    async def on_partitions_assigned(self, assigned: Any) -> None:
         if self._on_assigned:
-            self._on_assigned([(place.topic, place.partition) for place in assigned])
+            self._on_assigned(_places(assigned))
 
-    def on_partitions_revoked(self, revoked: Any) -> None:
+    async def on_partitions_revoked(self, revoked: Any) -> None:
         if self._on_revoked:
-            self._on_revoked([(place.topic, place.partition) for place in revoked])
+            offsets = self._consumer.give_away(self._on_revoked, _places(revoked))
+            if offsets:
+                await self._consumer.commit_given_away(offsets)
+
+    async def on_partitions_lost(self, lost: Any) -> None:
+        """They are another's already: nothing of them can be committed any more."""
+        if self._on_lost:
+            self._consumer.give_away(self._on_lost, _places(lost))
+
+
+def _places(partitions: Any) -> list[tuple[str, int]]:
+    return [(place.topic, place.partition) for place in partitions]

@@ -19,10 +19,15 @@ def headers_for(event: Event, source: str) -> dict[str, str]:
 
     `ce_sequence` is the extension "sequence": it sorts as a text too, and is there where somebody counts.
     """
+    return attributes_of(event, event_type(event), source)
+
+
+def attributes_of(event: Event, kind: str, source: str) -> dict[str, str]:
+    """Return the same of an event whose type is known and whose body may be missing."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": event.event_id,
-        "ce_type": event_type(event),
+        "ce_type": kind,
         "ce_source": f"ringmaster/{source}",
         "ce_time": _time_text(event.time.seconds, event.time.nanos),
         "ce_tenant": event.tenant_id,

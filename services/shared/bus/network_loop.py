@@ -84,6 +84,9 @@ class NetworkLoop(NetworkSelector):  # type: ignore[misc]  # kafka-python ships 
 
     # -- waiting for sockets -----------------------------------------------------------------------------------------
 
+    def _wait_read(self, fileobj: Any, timeout_at: float | None = None) -> None:
+        super()._wait_read(fileobj, timeout_at or getattr(fileobj, "handshake_ends", None))
+
     def _wait_write(self, fileobj: Any, timeout_at: float | None = None) -> None:
         if _is_writable(fileobj):
             self._add_ready_task(self._current)

@@ -90,3 +90,6 @@ class Reader(Protocol):
 
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions read now."""
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has that is read; 0 while that is not known."""

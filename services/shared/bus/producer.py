@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from services.shared.bus.connecting import connected
+from services.shared.bus.containing import contain
 from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.ports import Outgoing
 from services.shared.bus.record_batch import BatchReceipt, Row, append_batches, encoded_key
@@ -72,6 +73,7 @@ class Producer:
             request_timeout_ms=10_000,
             max_block_ms=int(SEND_SECONDS * 1000),
         )
+        contain(self._kafka)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._room = Event()

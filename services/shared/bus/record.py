@@ -1,4 +1,8 @@
 from dataclasses import dataclass, field
+from typing import Final
+
+LARGEST_VALUE: Final = 1_000_000
+"""Bytes of a value that every broker takes: its limit of 1 MiB counts key, headers and the batch around them too."""
 
 
 @dataclass(frozen=True, slots=True)

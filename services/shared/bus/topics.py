@@ -10,6 +10,7 @@ DOCUMENT_REPLIES = "ringmaster.document.replies"
 CLIPS = "ringmaster.clips"
 DELIVERIES = "ringmaster.deliveries"
 DELIVERIES_RETRY = "ringmaster.deliveries.retry"
+DELIVERIES_OVERFLOW = "ringmaster.deliveries.overflow"
 DELIVERIES_DEAD = "ringmaster.deliveries.dead"
 DEAD_LETTERS = "ringmaster.dead"
 

@@ -25,6 +25,9 @@ except ImportError:  # no wheel for this platform: slower, the same answers
 _UNDEFINED = "_undef_"
 """How FreeSWITCH writes an empty value in plain events (switch_event_serialize); JSON has an empty string."""
 
+_KEPT_LETTERS = 256
+"""Longest encoded value that is remembered with its meaning."""
+
 _ARRAY_MARK = "ARRAY::"
 _ARRAY_SEPARATOR = "|:"
 
@@ -153,7 +156,7 @@ class PlainEvent(Event):
                 continue
             value = text[start + length : text.find("\n", start + length)]
             if "%" in value or value == _UNDEFINED:
-                value = _percent_decoded(value)
+                value = _decoded(value)
             values.append(value)
         return values
 
@@ -243,13 +246,20 @@ def _plain_text(value: bytes) -> str:
     if not value.isascii():  # not from FreeSWITCH; the bytes are put together before they are read as UTF-8
         return unquote_to_bytes(value).decode("utf-8", "replace")
     text = value.decode()
-    return _percent_decoded(text) if "%" in text or text == _UNDEFINED else text
+    return _decoded(text) if "%" in text or text == _UNDEFINED else text
 
 
-@lru_cache(maxsize=4096)
+def _decoded(value: str) -> str:
+    """Decode one value. A long one is not kept: strangers who call with names of 60 kB would fill the memory."""
+    return _decoded_and_kept(value) if len(value) <= _KEPT_LETTERS else _percent_decoded(value)
+
+
 def _percent_decoded(value: str) -> str:
-    """Decode one value. Cached: the same numbers, addresses and names come back in every event of a call."""
     return "" if value == _UNDEFINED else unquote_to_bytes(value).decode("utf-8", "replace")
+
+
+_decoded_and_kept = lru_cache(maxsize=4096)(_percent_decoded)
+"""The same numbers, addresses and names come back in every event of a call."""
 
 
 @lru_cache(maxsize=1024)

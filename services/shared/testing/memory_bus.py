@@ -1,14 +1,18 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import gevent
 from gevent.event import Event
 
+from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Outgoing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import partition_of
 
 PARTITIONS = 4
+NO_NOTES: Final[Mapping[tuple[str, int], str]] = MappingProxyType({})
 MAX_POLL_RECORDS = 100
 Partitions = Collection[tuple[str, int]]
 
@@ -54,6 +58,9 @@ class MemoryBus:
         self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.begins: dict[tuple[str, int], int] = defaultdict(int)
         self.offsets: dict[tuple[str, str, int], int] = {}
+        self.notes: dict[tuple[str, str, int], str] = {}
+        self.topic_ids: dict[str, str] = {}
+        """None has one, as with a broker before Kafka 2.8, until a test gives it one."""
         self.generations: dict[str, int] = defaultdict(int)
         self.changed = Event()
 
@@ -179,13 +186,16 @@ class MemoryConsumer:
             found.extend(record for record in batch if self._wanted in record.value)
         return found
 
-    def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def commit(self, positions: Mapping[tuple[str, int], int], notes: Mapping[tuple[str, int], str] = NO_NOTES) -> None:
         """Keep the group's offsets."""
         for (topic, partition), offset in positions.items():
             self._bus.offsets[self._group or "", topic, partition] = offset
+            self._bus.notes[self._group or "", topic, partition] = notes.get((topic, partition), "")
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read on from this offset."""
+        if (topic, partition) not in self._positions:
+            raise BusUnavailable(f"{topic}/{partition} is not read here")
         self._positions[topic, partition] = offset
 
     def committed(self, topic: str, partition: int) -> int | None:
@@ -196,8 +206,21 @@ class MemoryConsumer:
 
     def committed_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
         """Return the group's committed offsets."""
+        return {number: offset for number, (offset, _) in self.noted_of(topic, partitions).items()}
+
+    def noted_of(self, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, str]]:
+        """Return the same with their notes."""
+        notes = self._bus.notes
         found = {number: self.committed(topic, number) for number in partitions}
-        return {number: offset for number, offset in found.items() if offset is not None}
+        return {
+            number: (offset, notes.get((self._group or "", topic, number), ""))
+            for number, offset in found.items()
+            if offset is not None
+        }
+
+    def topic_id(self, topic: str) -> str:
+        """Return the topic's id, empty where it has none."""
+        return self._bus.topic_ids.get(topic, "")
 
     def position(self, topic: str, partition: int) -> int | None:
         """Return where it reads on; None of a partition that it does not read."""
@@ -215,6 +238,10 @@ class MemoryConsumer:
     def assignment(self) -> list[tuple[str, int]]:
         """Return the partitions read now."""
         return list(self._places)
+
+    def partitions(self, topic: str) -> int:  # noqa: ARG002 - the port's signature
+        """Return how many partitions each topic has."""
+        return self._bus.partitions
 
     def generation(self) -> int:
         """Return the generation."""

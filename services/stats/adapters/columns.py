@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -20,7 +20,7 @@ from services.stats.domain.facts.tables import OF_CALLS, TABLES
 from services.stats.domain.reports.sql import Statement
 
 _T = TypeVar("_T")
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables: a file of another version is thrown away and filled again."""
 MEMORY: Final = "128MB"  # with it a million rows are exported in 290 MB of the whole process; with 256 MB, 360
 THREADS: Final = 2
@@ -52,6 +52,10 @@ class Columns:
         self._open: OrderedDict[str, duckdb.DuckDBPyConnection] = OrderedDict()
         self._lock = Lock()
         folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.v*.duckdb*"):
+            # Nobody reads what another version left, and no erasure would reach it.
+            if f".v{VERSION}.duckdb" not in path.name:
+                path.unlink()
         self.exports = folder / "exports"
         shutil.rmtree(self.exports, ignore_errors=True)
         self.exports.mkdir()
@@ -71,12 +75,18 @@ class Columns:
         )
         return int(row[0]) if row else 0
 
-    def clear(self, tenant_id: str) -> None:
-        """Empty a tenant's tables."""
+    def generation(self, tenant_id: str) -> str:
+        """Return which generation of the documents the tables are of, as `clear` was told."""
+        row = self._cursor(tenant_id).execute("select generation from filled").fetchone()
+        return str(row[0]) if row else ""
+
+    def clear(self, tenant_id: str, generation: str) -> None:
+        """Empty a tenant's tables for another generation of its documents."""
         cursor = self._cursor(tenant_id)
         cursor.execute("begin")
-        for table in (*TABLES, "mirrored"):
+        for table in (*TABLES, "mirrored", "filled"):
             cursor.execute(f"delete from {table}")
+        cursor.execute("insert into filled values (?)", [generation])
         cursor.execute("commit")
 
     def put(self, tenant_id: str, collection: str, rows: dict[str, list[dict[str, Any]]], revision: int) -> None:
@@ -139,17 +149,19 @@ class Columns:
         path = self._folder / f"{_file_name(tenant_id)}.v{VERSION}.duckdb"
         try:
             database = duckdb.connect(str(path), config={"memory_limit": MEMORY, "threads": THREADS})
-        except duckdb.IOException as error:
-            if "lock" in str(error):
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.IOException) and "lock" in str(error):
                 raise
-            # A file that can't be read is only a mirror: it is filled again.
-            path.unlink(missing_ok=True)
+            # A file that can't be read, or whose journal can't, is only a mirror: it is filled again.
+            for name in (path, path.with_name(f"{path.name}.wal")):
+                name.unlink(missing_ok=True)
             database = duckdb.connect(str(path), config={"memory_limit": MEMORY, "threads": THREADS})
         for table, columns in TABLES.items():
             more = {"event_id": "VARCHAR"} if table == "happenings" else {}
             fields = ", ".join(f"{name} {kind}" for name, kind in {**columns, **more}.items())
             database.execute(f"create table if not exists {table} ({fields})")
         database.execute("create table if not exists mirrored (collection varchar primary key, revision bigint)")
+        database.execute("create table if not exists filled (generation varchar)")
         database.execute(f"set allowed_directories = ['{self.exports}{os.sep}']")
         database.execute(f"set temp_directory = '{self.exports}{os.sep}spill'")
         database.execute("set enable_external_access = false")
@@ -208,9 +220,3 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, 
     shape = orjson.dumps([{**TABLES[table], **more}]).decode()
     text = f"insert into {table} by name select unnest(from_json(?, '{shape}'), recursive := true)"
     cursor.execute(text, [orjson.dumps(rows).decode()])
-
-
-def chunks(take: Callable[[], list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
-    """Return chunks until one is empty."""
-    while rows := take():
-        yield rows

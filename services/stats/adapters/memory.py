@@ -1,5 +1,6 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 from services.stats.domain.call_log import OUTBOUND
 from services.stats.domain.facts.forgetting import without_person
@@ -29,6 +30,7 @@ class MemoryStore:
         self.facts: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.own: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._marks: dict[tuple[str, str], int] = {}
+        self._generations: dict[str, str] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._offsets: dict[int, int] = {}
 
@@ -48,6 +50,10 @@ class MemoryStore:
         """Return up to which revision everything is written."""
         return self._marks.get((tenant_id, mark_of(collection)), 0)
 
+    def generation(self, tenant_id: str) -> str:
+        """Return which generation of documents it is."""
+        return self._generations.get(tenant_id, "")
+
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a higher revision."""
         calls = self.calls.values() if collection == CALLS else ()
@@ -59,10 +65,11 @@ class MemoryStore:
         """Set fields of an own document."""
         self.own.setdefault((kind, tenant_id, key), {"tenant_id": tenant_id, "key": key}).update(fields)
 
-    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
+    def kept(self, kind: str, tenant_id: str, keys: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Return the own documents of a kind."""
-        found = [dict(each) for (name, owner, _), each in self.own.items() if (name, owner) == (kind, tenant_id)]
-        return sorted(found, key=lambda each: -each.get("at_ms", 0))[:500]
+        own = {key: each for (name, owner, key), each in self.own.items() if (name, owner) == (kind, tenant_id)}
+        found = [dict(each) for key, each in own.items() if keys is None or key in keys]
+        return sorted(found, key=lambda each: -each.get("at_ms", 0))[: 500 if keys is None else None]
 
     def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
         """Delete what can be rebuilt."""
@@ -78,6 +85,7 @@ class MemoryStore:
             if is_kept(key[1], each, legs_since if key[0] == LEGS else since)
         }
         self._marks = {key: each for key, each in self._marks.items() if tenant_id not in (None, key[0])}
+        self._generations = {key: each for key, each in self._generations.items() if tenant_id not in (None, key)}
         self._tenants = {key: each for key, each in self._tenants.items() if tenant_id not in (None, key[1])}
         self._offsets = {}
 
@@ -93,6 +101,7 @@ class MemoryStore:
         if REVISION in fields:
             place = (document["tenant_id"], mark_of(collection))
             self._marks[place] = max(self._marks.get(place, 0), fields[REVISION])
+            self._generations.setdefault(document["tenant_id"], uuid4().hex)
 
     def naming(self, tenant_id: str, numbers: Sequence[str], collections: Sequence[str]) -> list[Named]:
         """Return documents that name a person."""

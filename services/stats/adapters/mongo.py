@@ -1,6 +1,7 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
@@ -27,6 +28,8 @@ from services.stats.store import (
 STATES = "stats_states"
 PARTITIONS = "stats_partitions"
 MARKS = "stats_marks"
+GENERATION = "generation"
+"""The field of a tenant's marks that is new whenever they are: what was made of former documents is made anew."""
 COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS, LEGS)
 Marks = dict[tuple[str, str], int]
 """Revision by tenant and field of its mark."""
@@ -84,11 +87,7 @@ class MongoStore:
         with _as_unavailable():
             for collection, updates in changes.items():
                 self._write(collection, updates)
-            wanted = [
-                UpdateOne({"_id": tenant_id}, {"$max": {name: revision}}, upsert=True)
-                for (tenant_id, name), revision in marks.items()
-            ]
-            self._write(MARKS, wanted)
+            self._write(MARKS, [_marked(*place, revision) for place, revision in marks.items()])
 
     def _write(self, collection: str, updates: list[UpdateOne]) -> None:
         for start in range(0, len(updates), WRITE_BATCH):
@@ -99,6 +98,12 @@ class MongoStore:
         with _as_unavailable():
             found = self._database[MARKS].find_one({"_id": tenant_id}) or {}
         return int(found.get(mark_of(collection), 0))
+
+    def generation(self, tenant_id: str) -> str:
+        """Return which generation of documents it is."""
+        with _as_unavailable():
+            found = self._database[MARKS].find_one({"_id": tenant_id}) or {}
+        return str(found.get(GENERATION, ""))
 
     def changed(self, tenant_id: str, collection: str, after: int) -> Iterator[dict[str, Any]]:
         """Return documents of a higher revision."""
@@ -112,11 +117,12 @@ class MongoStore:
         with _as_unavailable():
             self._database[f"stats_{kind}"].update_one({"_id": f"{tenant_id}/{key}"}, {"$set": own}, upsert=True)
 
-    def kept(self, kind: str, tenant_id: str) -> list[dict[str, Any]]:
+    def kept(self, kind: str, tenant_id: str, keys: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Return the own documents of a kind."""
+        wanted = {"tenant_id": tenant_id} if keys is None else {"_id": {"$in": [f"{tenant_id}/{key}" for key in keys]}}
         with _as_unavailable():
-            found = self._database[f"stats_{kind}"].find({"tenant_id": tenant_id}, {"_id": 0})
-            return list(found.sort("at_ms", -1).limit(MOST_KEPT))
+            found = self._database[f"stats_{kind}"].find(wanted, {"_id": 0}).sort("at_ms", -1)
+            return list(found.limit(MOST_KEPT if keys is None else 0))
 
     def forget_facts(self, tenant_id: str | None, since: Since = None, legs_since: Since = None) -> None:
         """Delete what can be rebuilt."""
@@ -154,10 +160,7 @@ class MongoStore:
         with _as_unavailable():
             for name, updates in changes.items():
                 self._write(name, updates)
-            marks = [
-                UpdateOne({"_id": tenant_id}, {"$max": {mark_of(name): revision}}, upsert=True) for name in changes
-            ]
-            self._write(MARKS, marks)
+            self._write(MARKS, [_marked(tenant_id, mark_of(name), revision) for name in changes])
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
@@ -223,6 +226,11 @@ class MongoStore:
                 .sort("started_ms", -1)
                 .limit(limit)
             )
+
+
+def _marked(tenant_id: str, name: str, revision: int) -> UpdateOne:
+    change = {"$max": {name: revision}, "$setOnInsert": {GENERATION: uuid4().hex}}
+    return UpdateOne({"_id": tenant_id}, change, upsert=True)
 
 
 def _change(key: str, fields: dict[str, Any], mark: str, marks: Marks) -> UpdateOne:

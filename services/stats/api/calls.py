@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import orjson
@@ -24,10 +25,10 @@ def call_routes(admission: Admission, store: Store) -> Blueprint:
     @api.get("/calls")
     def calls() -> Response:
         tenant_id = admission.tenant_or_all(Action.READ_CALLS)
-        limit = request.args.get("limit", 50, type=int)
-        if not 1 <= limit <= MOST_CALLS:
+        limit = request.args.get("limit", "50")
+        if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= MOST_CALLS:
             return problem(400, "bad-limit", f"limit is a number from 1 to {MOST_CALLS}")
-        return json_answer({"calls": store.newest(tenant_id, limit)})
+        return json_answer({"calls": store.newest(tenant_id, int(limit))})
 
     @api.get("/calls/<call_id>/why")
     def why(call_id: str) -> Response:

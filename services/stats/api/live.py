@@ -2,14 +2,10 @@ from flask import Blueprint, Response
 from gevent.event import Event as Flag
 
 from services.shared.access import EVERY_TENANT, Action
-from services.shared.chassis.event_stream import event_stream
-from services.shared.chassis.problems import problem
 from services.stats.api.admission import Admission
 from services.stats.api.calls import json_answer
 from services.stats.domain.board import Board
-from services.stats.feed import Feed, TooManyStreams
-
-RETRY_AFTER_SECONDS = 10
+from services.stats.feed import Feed
 
 
 def live_routes(admission: Admission, board: Board, feed: Feed, stopping: Flag) -> Blueprint:
@@ -30,12 +26,6 @@ def live_routes(admission: Admission, board: Board, feed: Feed, stopping: Flag) 
     @api.get("/stream")
     def stream() -> Response:
         tenant_id = admission.tenant(Action.READ_LIVE)
-        try:
-            frames = feed.stream(tenant_id, stopping)
-        except TooManyStreams as error:
-            answer = problem(503, "too-many-streams", f"{error}.")
-            answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-            return answer
-        return event_stream(frames)
+        return feed.streams.answer(tenant_id, feed.frames(tenant_id, stopping))
 
     return api

@@ -84,7 +84,10 @@ def asked_of_request() -> dict[str, Any]:
     """Return the question: a POST's JSON object, or a GET's parameters. Raises BadQuery."""
     asked = _from_address()
     if request.method == "POST" and request.get_data(cache=True):
-        body = request.get_json(silent=True, force=True)
+        try:
+            body = request.get_json(silent=True, force=True)
+        except RecursionError:  # brackets within brackets, by the thousand
+            body = None
         if not isinstance(body, dict):
             raise BadQuery("bad-body", "", "The body is a JSON object with the report's options.")
         asked |= body

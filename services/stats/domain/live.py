@@ -27,8 +27,9 @@ SILENT_MS: Final = 24 * 3_600_000
 # How far an event's clock may be ahead of ours before it stops moving time here.
 SKEW_MS: Final = 60_000
 MOST_CALLS: Final = 50_000
-# A call tells some tens of events; a higher number is a forgery or a fault and would cost memory.
-MOST_SEQUENCE: Final = 4_096
+# A call tells some tens of events, thousands where a queue rings all its agents for half an hour; a higher number is a
+# forgery or a fault and would cost memory: a bit for each.
+MOST_SEQUENCE: Final = 65_536
 
 
 class Outcome(IntEnum):
@@ -50,6 +51,8 @@ class TenantLive:
         self.floor_ms = 0
         self.late = 0
         self.dropped_calls = 0
+        # The newest moment of which the sums lack something: an event that came too late, a call that was let go.
+        self.lacks_ms = 0
         self.changes = 0
         self.calls: dict[str, SeenCall] = {}
         self.open_calls: dict[str, SeenCall] = {}
@@ -168,6 +171,7 @@ class TenantLive:
         if call is None:
             if time_ms <= self.floor_ms:
                 self.late += 1
+                self.lacks_ms = max(self.lacks_ms, time_ms)
                 return Outcome.LATE
             call = self._new_call(event.call_id)
         bit = 1 << event.sequence
@@ -207,7 +211,7 @@ class TenantLive:
         call = self.calls[call_id]
         self.to_stage(call_id, call, self.newest_ms, Stage.ENDED, "")
         del self.calls[call_id]
-        self.dropped_calls += 1
+        self._let_go()
 
     def _forget(self, now_ms: int) -> None:
         while self.ended and self.ended[0][0] < self.newest_ms - LATE_MS:
@@ -227,7 +231,11 @@ class TenantLive:
         for call_id in [name for name, call in self.open_calls.items() if call.since_ms < before_ms]:
             self.to_stage(call_id, self.calls[call_id], self.newest_ms, Stage.ENDED, "")
             heapq.heappush(self.ended, (self.newest_ms, call_id))
-            self.dropped_calls += 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.dropped_calls += 1
+        self.lacks_ms = max(self.lacks_ms, self.newest_ms)
 
     def _forget_ended(self) -> None:
         ended_ms, call_id = heapq.heappop(self.ended)

@@ -54,7 +54,7 @@ def profile_of(document: TenantDocument) -> Profile:
         {queue.queue_id: tuple(tier.agent_id for tier in queue.tiers) for queue in document.queues},
         {queue.queue_id: queue.service_level_seconds for queue in document.queues if queue.service_level_seconds},
         {line.number: line.label for line in document.lines},
-        {group.group_id: tuple(group.agent_ids) for group in document.groups},
+        {group.group_id: tuple(dict.fromkeys(group.agent_ids)) for group in document.groups},
         tuple(_norm(each) for each in document.kpis),
         tuple(_schedule(each) for each in document.raporty),
     )
@@ -84,7 +84,7 @@ def day_of(now_ms: int, time_zone: str) -> tuple[int, int]:
     """Return [midnight, next midnight) of the local day in ms since 1970 UTC: 23 or 25 hours where clocks change."""
     try:
         zone = ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # `Europe` is a folder
         zone = ZoneInfo("UTC")
     today = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone).date()
     return _midnight_ms(today.year, today.month, today.day, zone), _midnight_ms(

@@ -15,6 +15,8 @@ ACCURACY: Final = 0.01
 SHOWN: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
 Counts = dict[int, int]
 _LONGEST_MS: Final = 7 * 86_400_000
+_ROUNDING: Final = 1e-9
+"""A share of so many, 0.95 of 20, may come out a little above the whole number that it is."""
 _MAPPING: Final = LogarithmicMapping(ACCURACY)
 
 
@@ -39,11 +41,11 @@ def quantile_ms(counts: Mapping[int, int], share: float) -> int | None:
     whole = sum(counts.values())
     if not whole:
         return None
-    rank = share * (whole - 1)
+    rank = share * whole - _ROUNDING
     passed = 0
     for bucket in sorted(counts):
         passed += counts[bucket]
-        if passed > rank:
+        if passed >= rank:
             return round(_MAPPING.value(bucket)) if bucket else 0
     return None
 

@@ -29,6 +29,7 @@ def to_document(live: TenantLive) -> dict[str, Any]:
         "calls_by_start": list(live.calls_by_start.quarters.items()),
         "trend": list(live.waiting_trend.levels.items()),
         "completeness": live.completeness.to_document(),
+        "lacks_ms": live.lacks_ms,
     }
 
 
@@ -39,6 +40,7 @@ def from_document(document: dict[str, Any]) -> TenantLive | None:
     live = TenantLive()
     for name, value in zip(_COUNTERS, document["counters"], strict=True):
         setattr(live, name, value)
+    live.lacks_ms = document.get("lacks_ms", 0)  # a snapshot from before it was noted has none
     _read_ledger(live.total, document["total"], live.now_ms)
     for queue_id, rows in document["queues"].items():
         queue = live.queues[queue_id] = QueueLive()

@@ -56,7 +56,7 @@ def _completeness(live: TenantLive, from_ms: int, now_ms: int, trouble: str) -> 
     ]
     if trouble:
         marks.append({"kind": trouble, "node": "", "from_ms": from_ms, "until_ms": None})
-    if live.late or live.dropped_calls:
+    if live.lacks_ms >= from_ms:
         marks.append({"kind": "late_events", "node": "", "from_ms": from_ms, "until_ms": now_ms})
     return {"is_complete": not marks, "marks": marks, "late_events": live.late, "dropped_calls": live.dropped_calls}
 

@@ -4,7 +4,7 @@ import { $, chooseTenant, element, elsewhere, write } from "./dom.js";
 import { columns as drawColumns } from "./draw.js";
 import { asked, formats, groupName, prepare, read } from "./question.js";
 import { changed, fillHead, fillRows, shown, wordsOfCell } from "./tables.js";
-import { clockTime, count, language, say, writeWords } from "./words.js";
+import { clockTime, count, date, language, say, writeWords } from "./words.js";
 
 const PAGE = 100;
 const MOST_BARS = 60;
@@ -84,7 +84,7 @@ function show(answer) {
 const minute = (moment) => shown(moment, "moment").replace(/(:\d\d):00$/, "$1");
 
 function showMarks({ completeness, before, tz }) {
-  const at = (ms) => (ms ? `${new Intl.DateTimeFormat(language, { dateStyle: "short", timeZone: tz }).format(ms)} ${clockTime(ms, tz, true)}` : "…");
+  const at = (ms) => (ms ? `${date(ms, tz)} ${clockTime(ms, tz, true)}` : "…");
   const marks = [...completeness.marks, ...(before?.completeness.marks ?? [])];
   const told = marks.map((mark) => say(mark.kind, { node: mark.node, from: at(mark.from_ms), until: at(mark.until_ms) }));
   $("marks").hidden = !told.length;

@@ -126,6 +126,11 @@ export function duration(ms) {
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
+/** Return a moment's day in a time zone, day before month: 11/12 would be two days. */
+export function date(ms, timeZone) {
+  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { dateStyle: "medium", timeZone }).format(ms);
+}
+
 /** Return a moment as the clock of a time zone shows it. */
 export function clockTime(ms, timeZone, withSeconds = false) {
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone };

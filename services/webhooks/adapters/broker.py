@@ -17,6 +17,7 @@ ON_THE_WAY_MS = 10
 FOLLOWERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
+OVERFLOW = "webhooks-overflow"
 # A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
 FEED_PARTITIONS = 4
 FEED_KEEP_MS = 7 * 86_400_000

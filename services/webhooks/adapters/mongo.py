@@ -2,7 +2,6 @@ from collections.abc import Callable, Collection
 from functools import wraps
 from itertools import takewhile
 from typing import Any, ParamSpec, TypeVar
-from uuid import uuid4
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 from pymongo.errors import PyMongoError
@@ -72,8 +71,8 @@ class MongoWaitingRoom:
         wanted: Document = {"due_ms": {"$lte": now_ms}}
         if without:
             wanted["endpoint"] = {"$nin": list(without)}
-        found = self._waiting.find(wanted, {"endpoint": 1}).sort(_BY_DUE).limit(limit)
-        return [Due(one["_id"], EndpointKey(one["endpoint"])) for one in found]
+        found = self._waiting.find(wanted, {"endpoint": 1, "position": 1}).sort(_BY_DUE).limit(limit)
+        return [Due(one["_id"], EndpointKey(one["endpoint"]), int(one["position"])) for one in found]
 
     @guarded
     def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
@@ -81,13 +80,23 @@ class MongoWaitingRoom:
 
         One at a time a hundred took a tenth of a second, in which nobody else's retry began.
         """
-        names, mark = [one.name for one in chosen], uuid4().hex
-        still_due = {"_id": {"$in": names}, "due_ms": {"$lte": lease.now_ms}}
-        taken = {"claim": mark, "holder": lease.holder, "claimed_ms": "$due_ms", "due_ms": lease.until_ms}
+        of_these = {"_id": {"$in": [one.name for one in chosen]}}
+        still_due = of_these | {"due_ms": {"$lte": lease.now_ms}}
+        taken = {"claim": lease.mark, "holder": lease.holder, "claimed_ms": "$due_ms", "due_ms": lease.until_ms}
         if not self._waiting.update_many(still_due, [{"$set": taken}]).modified_count:
             return []
+        return self._under_mark(of_these, lease)
+
+    @guarded
+    def claimed(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
+        """Return what a claim has taken: whoever has taken some of it since has left another mark."""
+        of_these = {"_id": {"$in": [one.name for one in chosen]}}
+        self._waiting.update_many(of_these | {"claim": lease.mark}, {"$set": {"due_ms": lease.until_ms}})
+        return self._under_mark(of_these, lease)
+
+    def _under_mark(self, of_these: Document, lease: Lease) -> list[Delivery]:
         wanted = {"delivery": 1, "claimed_ms": 1, "position": 1}
-        found = self._waiting.find({"_id": {"$in": names}, "claim": mark}, wanted)
+        found = self._waiting.find(of_these | {"claim": lease.mark}, wanted)
         in_order = sorted(found, key=lambda one: (int(one["claimed_ms"]), int(one["position"])))
         return [Delivery.FromString(one["delivery"]) for one in in_order]
 

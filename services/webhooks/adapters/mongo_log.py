@@ -1,17 +1,18 @@
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from services.webhooks.adapters.mongo import Document, guarded
-from services.webhooks.delivery_log import LogEntry
-from services.webhooks.domain.journal import MINUTE_MS, Figures, Search
+from services.webhooks.delivery_log import LogEntry, Minute
+from services.webhooks.domain.journal import Figures, Search
 
 # A delivery's log keeps its last tries only.
 LOGGED_ATTEMPTS = 20
 DAY_SECONDS = 86_400
+DUPLICATE_KEY = 11000
 # What is told of a delivery among others; its tries are told of one alone.
 LISTED = (
     "delivery_id",
@@ -31,7 +32,7 @@ _SEARCHED = ("endpoint_id", "event_type", "state", "call_id")
 class MongoLogStore:
     """`deliveries`: one document a delivery with its last tries; `webhook_minutes`: an endpoint's figures of a minute.
 
-    Both delete themselves after `days`. A flush that is done again after half a failure counts its minute twice.
+    Both delete themselves after `days`. What is written again after half a failure is counted twice.
     """
 
     def __init__(self, database: Any, days: int) -> None:
@@ -55,10 +56,39 @@ class MongoLogStore:
 
     @guarded
     def append(self, entries: list[LogEntry]) -> None:
-        """Add tries to their deliveries' documents, and count them."""
+        """Add tries to their deliveries' documents."""
         now = datetime.now(UTC)
-        self._deliveries.bulk_write([_update(entry, now) for entry in entries], ordered=True)
-        self._minutes.bulk_write(_counted(entries, now), ordered=False)
+        begun = self._begin(entries, now)
+        changes = [_update(entry, now) for number, entry in enumerate(entries) if number not in begun]
+        if changes:
+            self._deliveries.bulk_write(changes, ordered=True)
+
+    @guarded
+    def count(self, figures: Mapping[Minute, Figures]) -> None:
+        """Add to minutes' figures."""
+        now = datetime.now(UTC)
+        self._minutes.bulk_write([_minute(*place, each, now) for place, each in figures.items()], ordered=False)
+
+    def _begin(self, entries: list[LogEntry], now: datetime) -> set[int]:
+        """Insert the documents of first tries; return the numbers of those that were not there yet.
+
+        Nearly all entries are such, and a plain insert costs a store a third of an update that may insert.
+        """
+        firsts: dict[str, int] = {}
+        for number, entry in enumerate(entries):
+            if entry.attempts <= 1:
+                firsts.setdefault(_name(entry), number)
+        numbers = list(firsts.values())
+        if not numbers:
+            return set()
+        try:
+            self._deliveries.insert_many([_document(entries[number], now) for number in numbers], ordered=False)
+        except BulkWriteError as error:
+            faults = error.details["writeErrors"]
+            if any(fault["code"] != DUPLICATE_KEY for fault in faults):
+                raise
+            return set(numbers) - {numbers[fault["index"]] for fault in faults}
+        return set(numbers)
 
     @guarded
     def find(self, tenant_id: str, search: Search, limit: int, before: tuple[int, str] | None) -> list[Document]:
@@ -119,16 +149,6 @@ def _without(texts: Document, names: Callable[[str], bool]) -> Document:
     return {name: "" if name in ("error", "answer") and names(value) else value for name, value in texts.items()}
 
 
-def _counted(entries: Iterable[LogEntry], now: datetime) -> list[UpdateOne]:
-    minutes: dict[tuple[str, str, int], Figures] = defaultdict(Figures)
-    for entry in entries:
-        minute = entry.at_ms - entry.at_ms % MINUTE_MS
-        tried = entry.attempt
-        counted = minutes[entry.tenant_id, entry.endpoint_id, minute]
-        counted.add(entry.state, tried.milliseconds if tried else None, tried.status if tried else 0)
-    return [_minute(*place, figures, now) for place, figures in minutes.items()]
-
-
 def _minute(tenant_id: str, endpoint_id: str, minute: int, figures: Figures, now: datetime) -> UpdateOne:
     counts = {"delivered": figures.delivered, "failed": figures.failed, "dead": figures.dead}
     counts |= {f"classes.{number}": count for number, count in figures.classes.items()}
@@ -143,7 +163,24 @@ def _figures(document: Document) -> Figures:
     return figures
 
 
+def _name(entry: LogEntry) -> str:
+    return f"{entry.tenant_id}/{entry.delivery_id}"
+
+
+def _document(entry: LogEntry, now: datetime) -> Document:
+    """Return the document of a delivery that was never written of."""
+    tries = {} if entry.attempt is None else {"attempts": [_tried(entry)]}
+    return {"_id": _name(entry), "created_ms": entry.at_ms} | _state(entry, now) | tries
+
+
 def _update(entry: LogEntry, now: datetime) -> UpdateOne:
+    change: Document = {"$set": _state(entry, now), "$setOnInsert": {"created_ms": entry.at_ms}}
+    if entry.attempt is not None:
+        change["$push"] = {"attempts": {"$each": [_tried(entry)], "$slice": -LOGGED_ATTEMPTS}}
+    return UpdateOne({"_id": _name(entry)}, change, upsert=True)
+
+
+def _state(entry: LogEntry, now: datetime) -> Document:
     state = {
         "tenant_id": entry.tenant_id,
         "delivery_id": entry.delivery_id,
@@ -158,18 +195,17 @@ def _update(entry: LogEntry, now: datetime) -> UpdateOne:
         "position": entry.position,
         "payload_bytes": entry.payload_bytes,
     }
-    if entry.message_id:
-        state["message_id"] = entry.message_id
-    change: Document = {"$set": state, "$setOnInsert": {"created_ms": entry.at_ms}}
-    if entry.attempt is not None:
-        tried = {
-            "number": entry.attempts,
-            "at_ms": entry.at_ms,
-            "status": entry.attempt.status,
-            "ms": entry.attempt.milliseconds,
-            "error": entry.attempt.error,
-        }
-        if entry.attempt.answer:
-            tried["answer"] = entry.attempt.answer
-        change["$push"] = {"attempts": {"$each": [tried], "$slice": -LOGGED_ATTEMPTS}}
-    return UpdateOne({"_id": f"{entry.tenant_id}/{entry.delivery_id}"}, change, upsert=True)
+    return state | ({"message_id": entry.message_id} if entry.message_id else {})
+
+
+def _tried(entry: LogEntry) -> Document:
+    attempt = entry.attempt
+    assert attempt is not None  # noqa: S101 - who calls has looked
+    tried = {
+        "number": entry.attempts,
+        "at_ms": entry.at_ms,
+        "status": attempt.status,
+        "ms": attempt.milliseconds,
+        "error": attempt.error,
+    }
+    return tried | ({"answer": attempt.answer} if attempt.answer else {})

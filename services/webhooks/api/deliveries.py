@@ -1,6 +1,6 @@
 """The delivery log: what was sent where, how each try ended, and sending it again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from services.shared.bus.errors import BusUnavailable
 from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.description import described
-from services.shared.chassis.event_stream import EVENT_STREAM, event_stream
+from services.shared.chassis.event_stream import BEAT, BEAT_SECONDS, EVENT_STREAM, StreamMetrics, Streams
 from services.shared.chassis.problems import problem
 from services.webhooks import metrics
 from services.webhooks.api.answers import json_answer, number_argument, text_argument
@@ -22,16 +22,16 @@ from services.webhooks.api.models import BODY, DELIVERIES, DELIVERY, LATEST_MS, 
 from services.webhooks.directory import Directory
 from services.webhooks.domain.journal import STATES, Figures, Search
 from services.webhooks.domain.masking import BodyPolicy, shown_payload
+from services.webhooks.domain.trouble import Troubles
 from services.webhooks.redelivery import NotKept, Redelivery
 from services.webhooks.waiting import StoreUnavailable
 
 AWAY: Final = frozenset({503})
 """The store, the broker or this process."""
 MOST_STREAMS: Final = 100
-STREAM_SECONDS: Final = 1.0
+MOST_STREAMS_OF_TENANT: Final = 50
+LOOK_SECONDS: Final = 1.0
 OVERLAP_MS: Final = 3_000
-# A browser that is away is noticed when something is written: so often at least, seconds.
-BEAT_SECONDS: Final = 15.0
 
 
 class Journal(Protocol):
@@ -50,18 +50,21 @@ class Journal(Protocol):
         """Return figures by endpoint and minute. Raises StoreUnavailable."""
 
 
-def delivery_routes(  # noqa: C901 - one function a route, and what they need
+def delivery_routes(
     admission: Admission,
     journal: Journal,
     redelivery: Redelivery,
     directory: Directory,
     policy: BodyPolicy,
     clock: Clock,
+    troubles: Troubles,
     stopping: Flag,
 ) -> Blueprint:
     """Make the routes."""
     api = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
-    following = _Following(journal, clock)
+    told = StreamMetrics(metrics.STREAMS, metrics.STREAMS_REFUSED, metrics.SLOW_READERS)
+    streams = Streams(MOST_STREAMS, MOST_STREAMS_OF_TENANT, told)
+    following = _Following(journal, clock, troubles)
 
     @api.get("")
     @described("Find deliveries, newest first.", Action.READ_CALLS, DELIVERIES, query=SEARCH | PAGED, fails=AWAY)
@@ -69,7 +72,7 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
         tenant_id = admission.tenant(Action.READ_CALLS)
         limit = number_argument("limit", 1, MOST_LISTED, 50)
         deliveries = journal.find(tenant_id, _search(), limit, _cursor())
-        answer: dict[str, Any] = {"deliveries": deliveries}
+        answer: dict[str, Any] = {"deliveries": [_explained(one, troubles) for one in deliveries]}
         if len(deliveries) == limit:
             answer["cursor"] = f"{deliveries[-1]['updated_ms']}~{deliveries[-1]['delivery_id']}"
         return json_answer(answer)
@@ -78,17 +81,15 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
     @described("Follow the log.", Action.READ_CALLS, EVENT_STREAM, query=SEARCH, fails=AWAY)
     def stream() -> Response:
         tenant_id, search = admission.tenant(Action.READ_CALLS), _search()
-        if following.count >= MOST_STREAMS:
-            answer = problem(503, "too-many-streams", "Too many browsers follow the log; it can be asked for instead.")
-            answer.headers["Retry-After"] = "10"
-            return answer
-        return event_stream(following.frames(tenant_id, search, stopping))
+        return streams.answer(tenant_id, following.frames(tenant_id, search, stopping))
 
     @api.get("/<delivery_id>")
     @described("Show a delivery with its tries.", Action.READ_CALLS, DELIVERY, fails=AWAY | {404})
     def one(delivery_id: str) -> Response:
         tenant_id = admission.tenant(Action.READ_CALLS)
-        return json_answer(_found(journal, tenant_id, delivery_id))
+        known = _found(journal, tenant_id, delivery_id)
+        tries = [_explained(each, troubles) for each in known.get("attempts", ())]
+        return json_answer(_explained(known, troubles, with_advice=True) | ({"attempts": tries} if tries else {}))
 
     @api.get("/<delivery_id>/body")
     @described("Show what was sent, masked by policy.", Action.READ_CALLS, BODY, fails=AWAY | {404, 410})
@@ -116,6 +117,13 @@ def delivery_routes(  # noqa: C901 - one function a route, and what they need
 
     answer_failures(api)
     return api
+
+
+def _explained(entry: dict[str, Any], troubles: Troubles, *, with_advice: bool = False) -> dict[str, Any]:
+    """Return an entry of the log with what it met in two languages beside the sentence that was kept."""
+    if not entry.get("error"):
+        return entry
+    return entry | {"trouble": troubles.of(entry["error"]).told(with_advice=with_advice)}
 
 
 def answer_failures(api: Blueprint) -> None:
@@ -165,26 +173,17 @@ def _cursor() -> tuple[int, str] | None:
     return min(int(moment), LATEST_MS), last
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Following:
-    """The browsers that follow the log. Every process writes it, so it is the log that is asked, second by second."""
+    """Looks for what is new. Every process writes the log, so it is the log that is asked, second by second."""
 
     journal: Journal
     clock: Clock
-    count: int = 0
+    troubles: Troubles
 
-    def frames(self, tenant_id: str, search: Search, stopping: Flag) -> Iterator[bytes]:
+    def frames(self, tenant_id: str, search: Search, stopping: Flag) -> Generator[bytes]:
         """Yield what changed, as server-sent events."""
-        self.count += 1
-        metrics.STREAMS.set(self.count)
-        try:
-            yield b"retry: 2000\n\n"
-            yield from self._changes(tenant_id, search, stopping)
-        finally:
-            self.count -= 1
-            metrics.STREAMS.set(self.count)
-
-    def _changes(self, tenant_id: str, search: Search, stopping: Flag) -> Iterator[bytes]:
+        yield b"retry: 2000\n\n"
         since, told, quiet = self.clock.now_ms(), set[tuple[str, int]](), 0.0
         while not stopping.is_set():
             # What one process writes may be a little older than what another has written already.
@@ -193,12 +192,13 @@ class _Following:
             told = {(one["delivery_id"], one["updated_ms"]) for one in found}
             since = max([since, *(one["updated_ms"] for one in found)])
             if fresh:
-                yield b"data: " + orjson.dumps({"deliveries": fresh}) + b"\n\n"
-            quiet = 0.0 if fresh else quiet + STREAM_SECONDS
+                explained = [_explained(one, self.troubles) for one in fresh]
+                yield b"data: " + orjson.dumps({"deliveries": explained}) + b"\n\n"
+            quiet = 0.0 if fresh else quiet + LOOK_SECONDS
             if quiet >= BEAT_SECONDS:
                 quiet = 0.0
-                yield b": beat\n\n"
-            gevent.sleep(STREAM_SECONDS)
+                yield BEAT
+            gevent.sleep(LOOK_SECONDS)
 
     def _found(self, tenant_id: str, search: Search) -> list[dict[str, Any]]:
         try:

@@ -1,17 +1,17 @@
 """Rules and endpoints as they stand in the tenant's document, seen and changed over the console (SPEC 7.4)."""
 
-import hashlib
 from typing import Any, Final
 from uuid import uuid4
 
 import orjson
 from flask import Blueprint, Response, request
 
-from services.shared.access import Action, Principal
+from services.shared.access import Action
 from services.shared.bus.asking import TooManyWaiting
 from services.shared.bus.errors import BusError
 from services.shared.chassis.admission import Admission, Refusal
 from services.shared.chassis.description import body_of, described
+from services.shared.chassis.idempotency import key_id
 from services.shared.chassis.problems import problem
 from services.shared.contracts.ringmaster.v1 import document_pb2 as doc
 from services.webhooks.adapters.mongo_secrets import BadKey
@@ -25,7 +25,6 @@ from services.webhooks.waiting import StoreUnavailable
 
 # The change is in force once the console has published it; whoever asked for it wants to see it here too.
 CATCH_UP_SECONDS: Final = 5.0
-MAX_KEY: Final = 255
 OF_CHANGE: Final = AWAY | {404, 409, 422}
 _STATUS: Final = {
     "bad-document": 422,
@@ -130,7 +129,7 @@ class _Clerk:
         tenant_id, principal = self._admission.tenant(action), self._admission.principal()
         is_preview = bool(asked.get("preview"))
         wish = Change(part, part_id, words, int(asked["seen_version"]), is_preview)
-        request_id = _request_id(principal)
+        request_id = key_id(principal) or f"doc-{uuid4().hex}"
         reply = self.asked(lambda: self._changes.change(tenant_id, principal, request_id, wish))
         if not is_preview and reply.is_published:
             self._directory.catch_up(CATCH_UP_SECONDS)
@@ -162,17 +161,6 @@ def _asked() -> dict[str, Any]:
         "seen_version": number_argument("seen_version", 1, 2**31 - 1, 1),
         "preview": request.args.get("preview") == "true",
     }
-
-
-def _request_id(principal: Principal) -> str:
-    """Return an id of its own, or that of the Idempotency-Key, never that of another token. Raises Refusal."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return f"doc-{uuid4().hex}"
-    if not 0 < len(key) <= MAX_KEY:
-        raise Refusal(problem(400, "bad-idempotency-key", f"An Idempotency-Key has 1 to {MAX_KEY} characters."))
-    owner = f"{principal.tenant}\0{principal.role.value}\0{principal.actor}\0{key}"
-    return "doc-" + hashlib.sha256(owner.encode(errors="replace")).hexdigest()[:40]
 
 
 def _version(reply: doc.DocumentReply) -> dict[str, Any]:

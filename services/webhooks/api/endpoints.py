@@ -27,6 +27,7 @@ from services.webhooks.api.models import (
 from services.webhooks.directory import Directory
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.journal import MINUTE_MS, Figures, merged
+from services.webhooks.domain.trouble import Troubles
 from services.webhooks.health import Health
 from services.webhooks.redelivery import Redelivery
 from services.webhooks.secret_book import NoKey, SecretBook
@@ -35,7 +36,7 @@ from services.webhooks.secret_book import NoKey, SecretBook
 POINTS: Final = 60
 
 
-def endpoint_routes(
+def endpoint_routes(  # noqa: C901 - one function a route, and what they need
     admission: Admission,
     directory: Directory,
     health: Health,
@@ -43,6 +44,7 @@ def endpoint_routes(
     redelivery: Redelivery,
     secrets: SecretBook,
     clock: Clock,
+    troubles: Troubles,
 ) -> Blueprint:
     """Make the routes. Endpoints themselves are part of the tenant's document, which the console's API changes."""
     api = Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")
@@ -58,7 +60,7 @@ def endpoint_routes(
         own: dict[str, Figures] = defaultdict(Figures)
         for (endpoint_id, _), each in figures.items():
             own[endpoint_id].merge(each)
-        shown = [_shown(one, directory, health, own[one.endpoint_id]) for one in directory.known(tenant_id)]
+        shown = [shown_of(one, own[one.endpoint_id]) for one in directory.known(tenant_id)]
         return json_answer(
             {
                 "tenant": tenant_id,
@@ -84,7 +86,7 @@ def endpoint_routes(
     def reopen(endpoint_id: str) -> Response:
         endpoint = _found(admission.tenant(Action.MANAGE_DELIVERIES), endpoint_id)
         directory.reopen(endpoint)
-        return json_answer(_shown(endpoint, directory, health, Figures()))
+        return json_answer(shown_of(endpoint, Figures()))
 
     @api.post("/<endpoint_id>/secret")
     @described("Make a new secret.", Action.CHANGE_DOCUMENT, SECRET, status=201, body=ROTATION, fails=AWAY | {404, 409})
@@ -99,6 +101,11 @@ def endpoint_routes(
         # Of a key pair the receiver needs the public half alone; the private one never leaves the platform.
         shown = {"public_key": made.public} if made.public else {"secret": made.text}
         return json_answer({**shown, "former_until_ms": int(made.others_until * 1000)}, 201)
+
+    def shown_of(endpoint: Endpoint, figures: Figures) -> dict[str, Any]:
+        met = directory.why_closed(endpoint) or health.why_failing(endpoint.key)
+        trouble = {"trouble": troubles.of(met).told(with_advice=True)} if met else {}
+        return _shown(endpoint, directory, health, figures) | trouble
 
     def _found(tenant_id: str, endpoint_id: str) -> Endpoint:
         endpoint = directory.find(tenant_id, endpoint_id)

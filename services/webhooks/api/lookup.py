@@ -6,12 +6,12 @@ from flask import Blueprint, Response, request
 
 from services.shared.chassis.problems import problem
 from services.shared.outbound.target import BadUrl
+from services.shared.phone_number import is_callable
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.connectors.engine import Engine, Failed
 from services.webhooks.adapters.connectors.sign_in import NotSignedIn
 from services.webhooks.directory import Directory
-from services.webhooks.domain.connectors.call_facts import is_callable
 
 KEY_PART = "lookup_key"
 LEAST_KEY = 16

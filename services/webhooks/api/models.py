@@ -30,6 +30,15 @@ def _or_null(schema: Schema) -> Schema:
     return schema | {"type": [schema["type"], "null"]}
 
 
+_SPOKEN: Final = mapping(None, en=TEXT, uk=TEXT)
+_TROUBLE: Final = mapping(
+    ("code", "en", "uk"),
+    code=TEXT | {"description": "One of a fixed list (services/webhooks/troubles.yaml); other for anything else."},
+    en=TEXT,
+    uk=TEXT,
+    do=_SPOKEN | {"description": "What helps."},
+) | {"description": "What the error is, for people."}
+
 # -- the delivery log -------------------------------------------------------------------------------------------------
 
 SEARCH: Final[dict[str, Schema]] = {
@@ -53,8 +62,9 @@ _LISTED: Final[dict[str, Any]] = {
     "created_ms": _MOMENT,
     "updated_ms": _MOMENT,
     "message_id": TEXT | {"description": "The webhook-id of the message of several that it travelled in."},
+    "trouble": _TROUBLE,
 }
-_ALWAYS: Final = tuple(name for name in _LISTED if name != "message_id")
+_ALWAYS: Final = tuple(name for name in _LISTED if name not in ("message_id", "trouble"))
 _TRY: Final = mapping(
     ("number", "at_ms", "status", "ms", "error"),
     number=_NUMBER,
@@ -62,6 +72,7 @@ _TRY: Final = mapping(
     status=_NUMBER | {"description": "0 where no answer came."},
     ms=_NUMBER,
     error=TEXT,
+    trouble=_TROUBLE,
     answer=TEXT | {"description": "The beginning of what a failed try was answered, personal data masked."},
 )
 DELIVERIES: Final = Model(
@@ -99,12 +110,14 @@ _ENDPOINT: Final = mapping(
     url=TEXT,
     events=_list_of(TEXT),
     state={"enum": ["open", "failing", "resting", "closed", "disabled"]},
-    reason=TEXT,
+    reason=TEXT | {"description": "Why it is closed."},
+    trouble=_TROUBLE,
     failing_since_ms=_or_null(_MOMENT),
     keeps_call_order=_FLAG,
     batch_events=_NUMBER | {"description": "How many come in one message at most; 0 = each in its own."},
     **_TOLD,
 )
+_ENDPOINT["required"].remove("trouble")
 ENDPOINT: Final = Model("Endpoint", _ENDPOINT)
 ENDPOINTS: Final = Model(
     "Endpoints",
@@ -134,6 +147,18 @@ SECRET: Final = Model(
 )
 TENANTS: Final = Model("Tenants", mapping(tenants=_list_of(TEXT), may=_list_of(TEXT)))
 
+# -- examples ---------------------------------------------------------------------------------------------------------
+
+EXAMPLES: Final = Model(
+    "Examples",
+    mapping(
+        examples=_list_of(
+            mapping(event_type=TEXT, body={"type": "object", "description": "What an endpoint without wishes gets."})
+        )
+    ),
+)
+WANTED_EXAMPLE: Final = Model("WantedExample", mapping(("event_type",), event_type=_SHORT))
+
 # -- replays ----------------------------------------------------------------------------------------------------------
 
 _REPLAY: Final = mapping(
@@ -148,9 +173,11 @@ _REPLAY: Final = mapping(
     sent=_NUMBER,
     reached_ms=_MOMENT,
     error=TEXT,
+    trouble=_TROUBLE,
     asked_ms=_MOMENT,
     failed_only=_FLAG,
 )
+_REPLAY["required"].remove("trouble")
 REPLAY: Final = Model("Replay", _REPLAY)
 REPLAYS: Final = Model("Replays", mapping(replays=_list_of(_REPLAY)))
 WANTED_REPLAY: Final = Model(

@@ -15,12 +15,15 @@ from services.webhooks.api.answers import json_answer
 from services.webhooks.api.deliveries import AWAY, answer_failures
 from services.webhooks.api.models import LATEST_MS, REPLAY, REPLAYS, WANTED_REPLAY
 from services.webhooks.directory import Directory
+from services.webhooks.domain.trouble import Troubles
 from services.webhooks.replays import Replay, ReplayStore
 
 LISTED: Final = 50
 
 
-def replay_routes(admission: Admission, store: ReplayStore, directory: Directory, clock: Clock) -> Blueprint:
+def replay_routes(
+    admission: Admission, store: ReplayStore, directory: Directory, clock: Clock, troubles: Troubles
+) -> Blueprint:
     """Make the routes."""
     api = Blueprint("replays", __name__, url_prefix="/v1/replays")
 
@@ -28,7 +31,7 @@ def replay_routes(admission: Admission, store: ReplayStore, directory: Directory
     @described("List replays, newest first.", Action.READ_CALLS, REPLAYS, fails=AWAY)
     def listed() -> Response:
         found = store.newest(admission.tenant(Action.READ_CALLS), LISTED)
-        return json_answer({"replays": [_told(one) for one in found]})
+        return json_answer({"replays": [_told(one, troubles) for one in found]})
 
     @api.post("")
     @described(
@@ -62,7 +65,7 @@ def replay_routes(admission: Admission, store: ReplayStore, directory: Directory
             failed_only=body.get("failed_only", False),
         )
         store.add(replay)
-        return json_answer(_told(replay), 202)
+        return json_answer(_told(replay, troubles), 202)
 
     answer_failures(api)
     return api
@@ -74,5 +77,6 @@ def _fault(body: dict[str, Any], now_ms: int) -> str:
     return ""
 
 
-def _told(replay: Replay) -> dict[str, Any]:
-    return {**asdict(replay), "event_types": list(replay.event_types)}
+def _told(replay: Replay, troubles: Troubles) -> dict[str, Any]:
+    trouble = {"trouble": troubles.of(replay.error).told()} if replay.error else {}
+    return {**asdict(replay), "event_types": list(replay.event_types), **trouble}

@@ -75,8 +75,7 @@ def _wanted(in_force: TenantRules, body: dict[str, Any]) -> TenantRules:
     """Return the rule that is asked about: one in force by its id, or one as it would be written. Raises BadRule."""
     if isinstance(body.get("rule"), dict):
         words = {"rule_id": "draft", **body["rule"]}
-        schedules = {rule.schedule.schedule_id: rule.schedule for rule in in_force.rules if rule.schedule is not None}
-        found: tuple[Rule, ...] = (rule_of(rule_from_words(words), in_force.time_zone, schedules),)
+        found: tuple[Rule, ...] = (rule_of(rule_from_words(words), in_force.time_zone, in_force.schedules),)
     else:
         found = tuple(rule for rule in in_force.rules if rule.rule_id == body.get("rule_id"))
     return TenantRules(in_force.tenant_id, in_force.time_zone, found)

@@ -24,8 +24,13 @@ settings:
   account: {{pattern: "[a-z0-9-]{{1,60}}", about: "the account's name"}}
 # oauth2_refresh, oauth2_client, token or basic; with `place` the token is that parameter of the address.
 sign_in: {{kind: oauth2_refresh, token_url: "https://{{{{settings.account}}}}.{name}.example/oauth/token"}}
-# What the interface allows.
+# What the interface allows, from each process of ours. 429 with Retry-After is understood by itself; here stands what
+# it says in a way of its own: this status, with one of these words at a path of the answer, means so many seconds.
 rate: {{requests: 5, seconds: 1}}
+limits:
+  - {{status: 403, at: error.code, values: [daily_limit], wait: 3600}}
+# For people's screens; left out while a value of it is not known.
+links: {{contact_url: "https://{{{{settings.account}}}}.{name}.example/contacts/{{{{known.contact_id}}}}"}}
 # Words of ours to words of theirs: {{{{call.direction | direction}}}}.
 maps:
   direction: {{inbound: in, outbound: out}}
@@ -33,7 +38,7 @@ operations:
   find_contact:
     GET: "/contacts?phone={{{{call.customer | digits}}}}"
     nothing: [204, 404]
-    keep: {{contact_id: items.0.id, contact_name: items.0.name}}
+    keep: {{contact_id: items.0.id, contact_name: items.0.name, owner_id: items.0.owner}}
   create_contact:
     unless: contact_id
     POST: /contacts
@@ -59,6 +64,11 @@ operations:
       note: "{{{{call.summary}}}}"
       user: "{{{{call.user}}}}"
     keep: {{activity_id: id}}
+  find_task:
+    only_if: call.is_lost
+    GET: "/tasks?external_id={{{{call.id}}}}"
+    nothing: [204, 404]
+    keep: {{task_id: items.0.id}}
   add_task:
     only_if: call.is_lost
     unless: task_id
@@ -68,9 +78,37 @@ operations:
       external_id: "{{{{call.id}}}}"
       contact: "{{{{known.contact_id}}}}"
       text: "Call back {{{{call.customer}}}}"
+      user: "{{{{call.user}}}}"
+    keep: {{task_id: id}}
+  # A transcript may come before its call is logged: with `must` it is tried again later.
+  find_logged:
+    GET: "/calls?external_id={{{{call.id}}}}"
+    nothing: [204, 404]
+    must: activity_id
+    keep: {{activity_id: items.0.id}}
+  add_transcript:
+    PATCH: "/calls/{{{{known.activity_id}}}}"
+    json: {{transcript: "{{{{transcript.summary}}}}"}}
+  # The text of a rule's action becomes a task.
+  find_rule_task:
+    GET: "/tasks?external_id={{{{rule.id}}}}"
+    nothing: [204, 404]
+    keep: {{task_id: items.0.id}}
+  add_rule_task:
+    unless: task_id
+    needs: [contact_id]
+    POST: /tasks
+    json:
+      external_id: "{{{{rule.id}}}}"
+      contact: "{{{{known.contact_id}}}}"
+      text: "{{{{rule.text}}}}"
+      user: "{{{{call.user}}}}"
     keep: {{task_id: id}}
 flows:
-  call.ended: [find_contact, create_contact, find_call, log_call, add_task]
+  call.ended: [find_contact, create_contact, find_call, log_call, find_task, add_task]
+  transcript.completed: [find_logged, add_transcript]
+  rule: [find_contact, create_contact, find_rule_task, add_rule_task]
+# What a lookup step gets: everything that these keep, and the links.
 screen_pop: [find_contact]
 """
 
@@ -103,6 +141,8 @@ def _new(options: argparse.Namespace) -> int:
     if not _NAME.fullmatch(options.name):
         raise BadConnector(f"{options.name!r} is no name: use small letters, digits and underscores")
     path = options.into / f"{options.name}.yaml"
+    if not options.into.is_dir():
+        raise BadConnector(f"there is no folder {options.into}: make it first, nothing was written")
     if path.exists():
         raise BadConnector(f"{path} is there already: nothing was written")
     path.write_text(TEMPLATE.format(name=options.name, title=options.name.replace("_", " ").title()), encoding="utf-8")

@@ -9,7 +9,7 @@ _OURS = frozenset(
     (
         *("connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
         *("trailer", "transfer-encoding", "upgrade", "user-agent"),
-        *("webhook-id", "webhook-signature", "webhook-timestamp"),
+        *("webhook-example", "webhook-id", "webhook-signature", "webhook-timestamp"),
     )
 )
 

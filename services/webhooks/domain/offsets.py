@@ -1,4 +1,4 @@
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 
 Place = tuple[str, int]
@@ -15,15 +15,16 @@ class Ticket:
 
 @dataclass(slots=True)
 class _Progress:
-    begun: deque[int] = field(default_factory=deque)
-    finished: set[int] = field(default_factory=set)
+    unfinished: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """In the order of the log. A plain dict looks for its first over all that were taken out before it."""
+    end: int = 0
 
 
 class ContiguousOffsets:
     """Knows up to where everything of a partition is done, when records end in any order.
 
     An offset may be committed only when every record before it had its effect: one that still waits holds all later
-    ones back.
+    ones back. What has ended is not remembered, however long the one before it waits.
     """
 
     def __init__(self) -> None:
@@ -33,19 +34,27 @@ class ContiguousOffsets:
 
     def begin(self, place: Place, offset: int) -> Ticket:
         """Note a record; offsets of a place rise."""
-        self._progress[place].begun.append(offset)
+        progress = self._progress[place]
+        progress.unfinished[offset] = None
+        progress.end = offset + 1
         return Ticket(place, self._epochs[place], offset)
 
     def finish(self, ticket: Ticket) -> None:
-        """Note that a record had its effect. A ticket from before `forget` means nothing any more."""
+        """Note that a record had its effect. A ticket from before `forget`, or used before, means nothing any more."""
         if ticket.epoch != self._epochs[ticket.place]:
             return
         progress = self._progress[ticket.place]
-        progress.finished.add(ticket.offset)
-        while progress.begun and progress.begun[0] in progress.finished:
-            done = progress.begun.popleft()
-            progress.finished.discard(done)
-            self._ready[ticket.place] = done + 1
+        unfinished = progress.unfinished
+        if ticket.offset not in unfinished:
+            return
+        is_first = next(iter(unfinished)) == ticket.offset
+        del unfinished[ticket.offset]
+        if is_first:
+            self._ready[ticket.place] = next(iter(unfinished), progress.end)
+
+    def begun_to(self, place: Place) -> int:
+        """Return the offset behind the last record that was begun, 0 where none was."""
+        return self._progress[place].end
 
     def take_ready(self) -> dict[Place, int]:
         """Return the positions that may be committed and were not returned before."""
@@ -60,4 +69,4 @@ class ContiguousOffsets:
 
     def unfinished(self) -> int:
         """How many records were begun and are not done."""
-        return sum(len(progress.begun) - len(progress.finished) for progress in self._progress.values())
+        return sum(len(progress.unfinished) for progress in self._progress.values())

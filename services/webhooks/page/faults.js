@@ -24,6 +24,8 @@ const PROBLEMS = {
   "store-unavailable": "сховище документів не відповідає; нічого не змінено.",
   "too-late": "відповідь чекала надто довго; нічого не змінено.",
   "too-many-streams": "журнал уже відкрито в надто багатьох вікнах.",
+  "no-such-event": "такої події немає.",
+  "not-a-webhook": "приклади надсилають лише на вебхуки: людина чи CRM повірила б.",
   unauthorized: "доступ завершено. Увійдіть знову.",
   unavailable: "служба зараз не може цього зробити; спробуйте ще раз.",
   "unsupported-media-type": "треба надсилати JSON.",
@@ -47,6 +49,8 @@ const SENTENCES = {
     "канал {name} не має отримувачів: адресу абонента знає лише message.requested.",
   "is missing: it names the token in the secret store.": "не вказано: це назва ключа у сховищі секретів.",
   "needs either gateway, the name of one, or smpp, a message centre.": "потрібне одне: gateway (назва шлюзу) або smpp (центр повідомлень).",
+  "is missing: a CRM takes {taken} as they are, and of other events a task with this text.":
+    "не вказано: події {taken} CRM бере самі, а з інших робить завдання з цим текстом.",
   "is for feeds and CRMs: people get messages by rules.": "це для потоків і CRM: людям пишуть правила.",
   // conditions and texts
   "The expression is empty; write a condition.": "Вираз порожній: напишіть умову.",
@@ -75,6 +79,10 @@ const SENTENCES = {
   "and oauth exclude each other: leave one of them out.": "і oauth разом не бувають: приберіть одне з них.",
   "and a template exclude each other: leave one of them out.": "і шаблон разом не бувають: приберіть одне з них.",
   'must be JSON with places like "{{{{data.line}}}}" inside its texts: {why}.': "має бути JSON з місцями на зразок «{{{{data.line}}}}» у текстах: {why}.",
+  "is longer than {most} signs: make it shorter.": "довше за {most} знаків: скоротіть.",
+  "has more than {most} places to fill: leave some out.": "має понад {most} місць для заповнення: приберіть частину.",
+  "nests deeper than {most}: make it flatter.": "вкладено глибше за {most}: зробіть простішим.",
+  "there is no {{{{{place}}}}} in an event: see the fields in docs/events.md.": "у подіях немає {{{{{place}}}}}: поля є в docs/events.md.",
   "is no header name: use letters, digits and hyphens.": "не є назвою заголовка: можна літери, цифри й дефіси.",
   "is set by the platform itself: leave it out.": "платформа ставить його сама: приберіть.",
   "is there twice: header names don't tell capitals from small letters.": "є двічі: у назвах заголовків великі й малі літери однакові.",

@@ -126,7 +126,8 @@ function actionRow(index) {
   if (targets.length) fill(to.lastChild, targets.includes(own) || !own ? targets : [own, ...targets]);
   made.append(to);
   if (kindOf(own) === "email") made.append(field("subject", "input", `actions.${index}.subject`));
-  if (wantsText(own) || editor.draft.actions[index]?.text) {
+  // A CRM makes a task of a text; without one it gets the event.
+  if (wantsText(own) || kindOf(own) === "crm" || editor.draft.actions[index]?.text) {
     const text = field("text", "textarea", `actions.${index}.text`);
     text.lastChild.rows = 2;
     made.append(text);

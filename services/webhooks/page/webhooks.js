@@ -8,12 +8,9 @@ import { clock, count, language, milliseconds, moment, percent, say, span, write
 
 const REFRESH_MS = 5000, MOST_ROWS = 400;
 const SPANS = [[60, "hour"], [360, "sixHours"], [1440, "day"]];
-// The service's own sentences, in the reader's language.
-const REASONS = {
-  "the endpoint has answered 410 before": "saidGone",
-  "the endpoint was switched off: it had failed for days": "failedForDays",
-};
 const STATES = ["delivered", "waiting", "dead"];
+// Who needs somebody comes first: the list is long, and one that fails must not be below its end.
+const URGENCY = ["closed", "failing", "resting", "open", "disabled"];
 // How a receiver verifies what it gets (https://www.standardwebhooks.com; there is a library for most languages).
 const SAMPLE = `# pip install standardwebhooks flask
 from flask import Flask, request
@@ -35,7 +32,7 @@ def events():
 const $ = (id) => document.getElementById(id);
 const address = new URL(location.href);
 let tenant = address.searchParams.get("tenant") ?? "", may = new Set(), minutes = 60;
-let rows = new Map(), cursor = "", hangUp = () => {}, shown = null, chosen = null, loads = 0;
+let rows = new Map(), cursor = "", hangUp = () => {}, shown = null, chosen = null, loads = 0, examples = new Map();
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -43,6 +40,10 @@ function element(name, className, text) {
   if (text !== undefined) made.textContent = text;
   return made;
 }
+
+/** Return what something has met, in the reader's language; the log's own sentence where it says no more. */
+const spoken = ({ trouble }, plain = "") => trouble?.[language] ?? plain;
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function button(word, act) {
   const made = element("button", "", say(word));
@@ -89,7 +90,8 @@ async function showEndpoints() {
   times($("times-chart"), view.points, span, clock, (most) => say("timesLabel", { most }));
   $("no-endpoints").hidden = view.endpoints.length > 0;
   const open = document.activeElement?.closest?.(".endpoint");
-  if (!open) $("endpoints").replaceChildren(...view.endpoints.map(endpointCard));
+  const urgent = [...view.endpoints].sort((a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state));
+  if (!open) $("endpoints").replaceChildren(...urgent.map(endpointCard));
   fillChoice($("by-endpoint"), view.endpoints.map((one) => [one.endpoint_id, one.endpoint_id]));
 }
 
@@ -98,16 +100,19 @@ function endpointCard(one) {
   card.setAttribute("data-state", one.state);
   const head = element("div", "row");
   head.append(element("b", "", one.endpoint_id), stateBadge(one.state));
-  const figures = `${percent(one.success)} · ${count(one.delivered)} / ${count(one.failed)} · ${milliseconds(one.p50_ms)}`;
+  const figures = one.success === null ? say("nothingYet") : say("figures", { success: percent(one.success), delivered: count(one.delivered), failed: count(one.failed), p50: milliseconds(one.p50_ms) });
   card.append(head, element("span", "url", one.kind === "webhook" ? one.url : say("kindLine", one)), element("span", "under", figures));
-  const why = (REASONS[one.reason] ? say(REASONS[one.reason]) : one.reason) || (one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "");
-  if (why) card.append(element("span", "why", why));
+  const since = one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "";
+  const why = [since, spoken(one, one.reason)].filter(Boolean).join(": ");
+  if (why) card.append(element("span", "why", capital(why)));
+  if (one.trouble?.do) card.append(element("span", "under", one.trouble.do[language]));
   const path = `/v1/endpoints/${encodeURIComponent(one.endpoint_id)}`;
   const acts = element("div", "row");
   if (may.has("manage_deliveries")) {
     if (one.state === "closed") acts.append(button("open", () => call(`${path}/open`, { method: "POST" }).then(showEndpoints)));
     else if (one.state !== "disabled") {
       acts.append(button("ping", () => call(`${path}/ping`, { method: "POST" }).then(() => done("pinged"))));
+      if (one.kind === "webhook") acts.append(button("example", () => openExample(one)));
       acts.append(button("replay", () => openReplay(one)));
     }
   }
@@ -198,10 +203,17 @@ function row(one) {
   const act = element("td", "act");
   act.append(button("details", () => openDetails(one.delivery_id)));
   made.append(
-    element("td", "time", moment(one.updated_ms)), state, element("td", "name", one.endpoint_id), element("td", "type", one.event_type),
-    element("td", "call", one.call_id), element("td", "number", count(one.tries)), element("td", "error", one.state === "delivered" ? "" : one.error), act,
+    element("td", "time", moment(one.updated_ms)), state, element("td", "name", one.endpoint_id), typeCell(one),
+    element("td", "call", one.call_id), element("td", "number", count(one.tries)), element("td", "error", one.state === "delivered" ? "" : spoken(one, one.error)), act,
   );
   return made;
+}
+
+/** Return the cell of an event's type; an example is called one. */
+function typeCell(one) {
+  const cell = element("td", "type", one.event_type);
+  if (one.delivery_id.startsWith("example-")) cell.append(" ", element("span", "badge", say("isExample")));
+  return cell;
 }
 
 function contact(state) {
@@ -215,9 +227,10 @@ async function openDetails(id) {
   const path = `/v1/deliveries/${encodeURIComponent(id)}`, one = await call(path);
   shown = id;
   $("details-title").textContent = one.event_type;
-  const facts = [["id", id], ["endpoint", one.endpoint_id], ["call", one.call_id], ["state", say(`state_${one.state}`)], ["error", one.state === "delivered" ? "" : one.error]];
+  const facts = [["id", id], ["endpoint", one.endpoint_id], ["call", one.call_id], ["state", say(`state_${one.state}`)], ...(one.state === "delivered" ? [] : [["error", spoken(one, one.error)], ["advice", one.trouble?.do?.[language] ?? ""]])];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) => [element("dt", "", say(name)), element("dd", "", value)]));
   $("attempts").replaceChildren(...(one.attempts ?? []).map(attempt));
+  $("tries-title").hidden = !one.attempts?.length;
   $("body").textContent = "…";
   $("body-note").textContent = "";
   $("redelivered").textContent = "";
@@ -231,7 +244,7 @@ async function openDetails(id) {
 
 function attempt(one) {
   const places = { time: moment(one.at_ms), status: one.status || say("noAnswer"), ms: count(one.ms) };
-  const made = element("li", "", `${say("tryLine", places)}${one.error ? ` · ${one.error}` : ""}`);
+  const made = element("li", "", `${say("tryLine", places)}${one.error ? ` · ${spoken(one, one.error)}` : ""}`);
   made.value = one.number;
   if (one.answer) made.append(element("small", "", one.answer));
   return made;
@@ -249,6 +262,30 @@ async function redeliver() {
   }
 }
 
+async function openExample(endpoint) {
+  chosen = endpoint;
+  $("example-sent").textContent = "";
+  examples = new Map((await call("/v1/examples")).examples.map((one) => [one.event_type, one.body]));
+  const type = $("example-type"), former = type.value;
+  type.replaceChildren(...[...examples.keys()].map((name) => new Option(name, name)));
+  type.value = examples.has(former) ? former : "call.ended";
+  showExample();
+  $("example").showModal();
+}
+
+const showExample = () => ($("example-body").textContent = JSON.stringify(examples.get($("example-type").value), null, 2));
+
+async function sendExample(event) {
+  event.preventDefault();
+  const path = `/v1/endpoints/${encodeURIComponent(chosen.endpoint_id)}/example`;
+  try {
+    const { delivery_id } = await call(path, { method: "POST", body: { event_type: $("example-type").value } });
+    $("example-sent").textContent = say("exampleSent", { id: delivery_id });
+  } catch (error) {
+    $("example-sent").textContent = say("failed", { why: error.message });
+  }
+}
+
 async function openReplay(endpoint) {
   chosen = endpoint;
   $("replayed").textContent = "";
@@ -262,7 +299,7 @@ async function openReplay(endpoint) {
 async function showReplays() {
   const { replays } = await call("/v1/replays");
   const own = replays.filter((one) => one.endpoint_id === chosen.endpoint_id).slice(0, 5);
-  const line = (one) => say("replayLine", { time: moment(one.asked_ms), state: say(`state_${one.state}`), count: count(one.sent) });
+  const line = (one) => say("replayLine", { time: moment(one.asked_ms), state: say(`state_${one.state}`), count: count(one.sent) }) + (one.error ? ` · ${spoken(one, one.error)}` : "");
   $("replays").replaceChildren(...own.map((one) => element("li", "", line(one))));
 }
 
@@ -385,6 +422,8 @@ $("clear").addEventListener("click", () => ($("filters").reset(), run(search)));
 $("more").addEventListener("click", () => run(older));
 $("redeliver").addEventListener("click", redeliver);
 $("replay-form").addEventListener("submit", replay);
+$("example-form").addEventListener("submit", sendExample);
+$("example-type").addEventListener("change", showExample);
 wireRules(call, documentChanged);
 wireEndpoints(call, documentChanged, showFirstSecret);
 $("new-endpoint").addEventListener("click", () => run(() => openEndpoint()));

@@ -13,6 +13,8 @@ const ENGLISH = {
   copy: "Copy", copied: "Copied.", copyByHand: "It is marked: copy it with your keyboard.", verifyIt: "How to verify what is signed with it",
   kindLine: "{kind} channel", waitLine: "waits > {seconds} s, {queue}",
   redeliver: "Send again", redelivered: "It is on its way again, under the same id.", details: "Details", ping: "Ping",
+  example: "Example", isExample: "example", sendExample: "Send it", exampleSent: "On its way as {id}: look below.",
+  exampleMeans: "An event that never happened, signed like any other. Its ids begin with example-, it has the header webhook-example and, where there is no template, the field example: a receiver can tell.",
   pinged: "The ping is on its way: look below.", open: "Open again", replay: "Replay", newSecret: "New secret",
   replayMeans: "Events of a time are sent once more, under the ids that they had. The receiver knows them by that.",
   since: "From", until: "Until", replayed: "It begins.", failedOnly: "Only what was given up", replayLine: "{time}: {state}, {count} sent",
@@ -21,7 +23,7 @@ const ENGLISH = {
   full: "As it was sent.", none: "Bodies are not shown here.", tryLine: "{time} · {status} · {ms} ms", noAnswer: "no answer",
   url: "Address", id: "webhook-id", failed: "That failed: {why}", triesLabel: "{delivered} delivered, {failed} failed tries",
   timesLabel: "Median and 99 of 100 answers, at most {most} ms", failingSince: "Failing since {time}",
-  saidGone: "It answered 410: never again.", failedForDays: "Switched off: it had failed for days.",
+  advice: "What helps", nothingYet: "Nothing was sent in this time.", figures: "success {success} · {delivered} delivered, {failed} failed tries · median {p50}",
   rules: "Rules", noRules: "This company’s document has no rules that are switched on.", draftRule: "Try a new rule", rehearse: "Try on the past",
   newRule: "New rule", change: "Change", newEndpoint: "New endpoint", save: "Save", check: "Check", takeOut: "Take it out",
   reallyTakeOut: "Really take it out?", takeAway: "Remove this", asJson: "As JSON", switchedOn: "Switched on",
@@ -41,7 +43,7 @@ const ENGLISH = {
   hours: "Hours back", notJson: "This is not JSON: {why}", reading: "Reading the past …",
   rehearsed: "It would have fired {fired} times in {events} events.", partly: "Read up to {time} only: it took too long.",
   firingLine: "{time} · {type} · {call}", trigger_event: "each event", trigger_window: "counts", trigger_wait: "waits", trigger_kpi: "norm",
-  state_open: "open", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
+  state_open: "receiving", state_resting: "resting", state_failing: "failing", state_closed: "closed", state_disabled: "switched off",
   state_delivered: "delivered", state_waiting: "waits", state_dead: "given up", state_running: "runs", state_done: "done", state_failed: "failed",
 };
 
@@ -58,6 +60,8 @@ const UKRAINIAN = {
   copy: "Скопіювати", copied: "Скопійовано.", copyByHand: "Його позначено: скопіюйте з клавіатури.", verifyIt: "Як перевіряти підписане ним",
   kindLine: "канал {kind}", waitLine: "чекання > {seconds} с, {queue}",
   redeliver: "Надіслати ще раз", redelivered: "Знову в дорозі, під тим самим id.", details: "Докладно", ping: "Перевірити",
+  example: "Приклад", isExample: "приклад", sendExample: "Надіслати", exampleSent: "У дорозі як {id}: дивіться нижче.",
+  exampleMeans: "Подія, якої не було, підписана як усі. Її id починаються з example-, вона має заголовок webhook-example, а де немає шаблону, ще й поле example: приймач її розпізнає.",
   pinged: "Перевірка в дорозі: дивіться нижче.", open: "Відкрити знову", replay: "Повторити", newSecret: "Новий секрет",
   replayMeans: "Події за цей час буде надіслано ще раз, під тими id, які вони мали. За ними приймач їх упізнає.",
   since: "Від", until: "До", replayed: "Починається.", failedOnly: "Лише те, що не вдалося доставити", replayLine: "{time}: {state}, надіслано {count}",
@@ -66,7 +70,7 @@ const UKRAINIAN = {
   full: "Так, як надіслано.", none: "Вміст тут не показують.", tryLine: "{time} · {status} · {ms} мс", noAnswer: "немає відповіді",
   url: "Адреса", id: "webhook-id", failed: "Не вийшло: {why}", triesLabel: "доставлено {delivered}, невдалих спроб {failed}",
   timesLabel: "Медіана і 99 зі 100 відповідей, найбільше {most} мс", failingSince: "Не приймає від {time}",
-  saidGone: "Відповів 410: більше ніколи.", failedForDays: "Вимкнено: не приймав кілька днів.",
+  advice: "Що допоможе", nothingYet: "За цей час нічого не надсилали.", figures: "успішність {success} · доставлено {delivered}, невдалих спроб {failed} · медіана {p50}",
   rules: "Правила", noRules: "У документі цієї компанії немає ввімкнених правил.", draftRule: "Спробувати нове правило", rehearse: "Спробувати на минулому",
   newRule: "Нове правило", change: "Змінити", newEndpoint: "Новий адресат", save: "Зберегти", check: "Перевірити", takeOut: "Прибрати",
   reallyTakeOut: "Справді прибрати?", takeAway: "Прибрати дію", asJson: "Як JSON", switchedOn: "Увімкнено",
@@ -86,7 +90,7 @@ const UKRAINIAN = {
   hours: "Годин назад", notJson: "Це не JSON: {why}", reading: "Читаємо минуле …",
   rehearsed: "Спрацювало б разів: {fired}, подій: {events}.", partly: "Прочитано лише до {time}: забракло часу.",
   firingLine: "{time} · {type} · {call}", trigger_event: "кожна подія", trigger_window: "рахує", trigger_wait: "чекання", trigger_kpi: "норма",
-  state_open: "відкритий", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
+  state_open: "приймає", state_resting: "відпочиває", state_failing: "не приймає", state_closed: "закритий", state_disabled: "вимкнений",
   state_delivered: "доставлено", state_waiting: "чекає", state_dead: "відкинуто", state_running: "триває", state_done: "готово", state_failed: "не вдалося",
 };
 
@@ -116,7 +120,8 @@ export function percent(ratio) {
 export const span = (ms) => `${count(ms)} ${language === "uk" ? "мс" : "ms"}`;
 export const milliseconds = (ms) => (ms === null || ms === undefined ? "–" : `≤ ${span(ms)}`);
 
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" });
+/** Day before month, and 24 hours, as on the company's other pages: 11/12 would be two days. */
+const moments = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { dateStyle: "medium", timeStyle: "medium" });
 const clocks = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 export const moment = (ms) => moments.format(ms);
 export const clock = (ms) => clocks.format(ms);

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
+import gevent
 from gevent import pywsgi
 
 Answer = tuple[int, Any]
@@ -34,8 +35,20 @@ class Fake:
     access: set[str] = field(default_factory=lambda: {"first"})
     refresh: str = "refresh-0"
     refreshed: int = 0
+    refused: int = 0
+    """How often a token was asked for with what is not good any more."""
+    refuse_token: tuple[int, str] | None = None
+    """Status and Retry-After of the sign-in while it is set."""
+    end_access_at: int = -1
+    """From the request with this number on the present tokens are not good any more."""
+    grant: str = "refresh_token"
+    pause: float = 0.0
+    """How long a sign-in takes, seconds."""
     lose: int = -1
     """The answer of the request with this number is lost, after the request has had its effect."""
+    OVER_LIMIT: ClassVar[tuple[int, Any, float]]
+    """How this interface says in a way of its own that it takes no more for now: status, document, seconds to wait."""
+    over_limit: bool = False
     refuse: tuple[int, str] | None = None
     """Status and Retry-After of every answer while it is set."""
     garbage: bytes | None = None
@@ -61,11 +74,19 @@ class Fake:
     def _serve(self, environ: dict[str, Any], start: Callable[..., object]) -> list[bytes]:
         request = _read(environ)
         status, document, extra = 200, dict[str, Any](), list[tuple[str, str]]()
-        if request.path.endswith(self.TOKEN_PATH):
+        if len(self.requests) == self.end_access_at:
+            self.access, self.end_access_at = set(), -1
+        if request.path.endswith(self.TOKEN_PATH) and self.refuse_token is not None:
+            status, extra = self.refuse_token[0], [("Retry-After", self.refuse_token[1])] * bool(self.refuse_token[1])
+        elif request.path.endswith(self.TOKEN_PATH):
+            gevent.sleep(self.pause)
             status, document = self._token(request)
         elif self.token_of(request) not in self.access:
             self.requests.append(request)
             status, document = 401, {"error": "expired_token"}
+        elif self.over_limit:
+            self.requests.append(request)
+            status, document, _ = self.OVER_LIMIT
         elif self.refuse is not None:
             self.requests.append(request)
             status, extra = self.refuse[0], [("Retry-After", self.refuse[1])]
@@ -86,8 +107,11 @@ class Fake:
 
     def _token(self, request: Request) -> Answer:
         form = request.body
-        wanted = {"client_id": "client", "client_secret": "secret", "grant_type": "refresh_token"}
-        if any(form.get(name) != value for name, value in wanted.items()) or form["refresh_token"] != self.refresh:
+        wanted = {"client_id": "client", "client_secret": "secret", "grant_type": self.grant}
+        if self.grant == "refresh_token":
+            wanted["refresh_token"] = self.refresh
+        if any(form.get(name) != value for name, value in wanted.items()):
+            self.refused += 1
             return 400, {"error": "invalid_grant"}
         self.refreshed += 1
         token = f"access-{self.refreshed}"
@@ -103,6 +127,11 @@ def need(condition: object, why: str) -> None:
     """Refuse a request as the interface would."""
     if not condition:
         raise Refused(why)
+
+
+def digits(text: str) -> str:
+    """Return the digits of a number, however it is written."""
+    return "".join(sign for sign in text if sign.isdigit())
 
 
 def _read(environ: dict[str, Any]) -> Request:

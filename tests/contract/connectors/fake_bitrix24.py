@@ -8,7 +8,7 @@ ENTITY_TYPE say whose timeline), .../tasks/tasks-task-add.html. The token is the
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.connectors.fake import Answer, Fake, Request, need
+from tests.contract.connectors.fake import Answer, Fake, Request, digits, need
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Bitrix24(Fake):
     comments: list[dict[str, Any]] = field(default_factory=list)
 
     TOKEN_PATH = "/oauth/token/"
+    OVER_LIMIT = (503, {"error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests"}, 2.0)
 
     def token_of(self, request: Request) -> str:
         return request.query.get("auth", "")
@@ -30,12 +31,18 @@ class Bitrix24(Fake):
 
     def _crm_duplicate_findbycomm(self, body: Any) -> Any:
         need(body["type"] == "PHONE" and body["entity_type"] == "CONTACT", "type")
-        found = [number + 1 for number, one in enumerate(self.people) if one["PHONE"][0]["VALUE"] in body["values"]]
+        need(0 < len(body["values"]) <= 20, "values")
+        wanted = {digits(value) for value in body["values"]}
+        found = [number + 1 for number, one in enumerate(self.people) if digits(one["PHONE"][0]["VALUE"]) in wanted]
         return {"CONTACT": found} if found else []
 
     def _crm_contact_add(self, body: Any) -> Any:
         self.people.append(body["fields"])
         return len(self.people)
+
+    def _crm_contact_get(self, body: Any) -> Any:
+        one = self.people[int(body["id"]) - 1]
+        return {"ID": str(body["id"]), "NAME": one["NAME"], "ASSIGNED_BY_ID": one.get("ASSIGNED_BY_ID", "1")}
 
     def _crm_activity_list(self, body: Any) -> Any:
         wanted = body["filter"].items()
@@ -91,6 +98,12 @@ class Bitrix24(Fake):
             )
             for one in self.activities
         ]
+
+    def know(self, written: str, owner: str) -> None:
+        self.people.append({"NAME": "Відома", "ASSIGNED_BY_ID": owner, "PHONE": [{"VALUE": written}]})
+
+    def told(self) -> list[str]:
+        return [one["TITLE"] for one in self.todo]
 
     def tasks(self) -> list[str]:
         return [one["UF_CRM_TASK"][0].removeprefix("C_") for one in self.todo]

@@ -7,7 +7,7 @@ source, link, phone; common with params text),
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.connectors.fake import Answer, Fake, Request, need
+from tests.contract.connectors.fake import Answer, Fake, Request, digits, need
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Kommo(Fake):
     todo: list[dict[str, Any]] = field(default_factory=list)
 
     TOKEN_PATH = "/oauth2/access_token"
+    OVER_LIMIT = (429, {"title": "Too Many Requests", "status": 429}, 5.0)
 
     def handle(self, request: Request) -> Answer:
         parts = request.path.removeprefix("/api/v4/").split("/")
@@ -39,7 +40,7 @@ class Kommo(Fake):
 
     def _contacts(self, request: Request) -> Answer:
         if request.method == "GET":
-            found = [one for one in self.people if request.query["query"] in self._phone(one)]
+            found = [one for one in self.people if request.query["query"] in digits(self._phone(one))]
             return self._list("contacts", found[: int(request.query["limit"])])
         [one] = request.body
         need(one["custom_fields_values"][0]["field_code"] == "PHONE", "field_code")
@@ -87,6 +88,14 @@ class Kommo(Fake):
     @property
     def comments(self) -> list[dict[str, Any]]:
         return [one for one in self.notes if one["note_type"] == "common"]
+
+    def know(self, written: str, owner: str) -> None:
+        phone = [{"field_code": "PHONE", "values": [{"value": written}]}]
+        one = {"id": 1, "name": "Відома", "responsible_user_id": int(owner), "custom_fields_values": phone}
+        self.people.append(one)
+
+    def told(self) -> list[str]:
+        return [one["text"] for one in self.todo]
 
     def tasks(self) -> list[str]:
         return [str(one["entity_id"]) for one in self.todo]

@@ -7,11 +7,12 @@ shapes here are those of public programs that use it.
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.connectors.fake import Answer, Fake, Request, need
+from tests.contract.connectors.fake import Answer, Fake, Request, digits, need
 
 
 @dataclass
 class LeadVertex(Fake):
+    OVER_LIMIT = (429, {"error": "too many requests"}, 0.0)
     orders: list[dict[str, Any]] = field(default_factory=list)
 
     def token_of(self, request: Request) -> str:
@@ -48,6 +49,12 @@ class LeadVertex(Fake):
                 talked = int(note.partition("talked ")[2].partition(" s")[0])
                 found.append((str(number + 1), link and "https" + link, talked))
         return found
+
+    def know(self, written: str, owner: str) -> None:
+        self.orders.append({"fio": "Відома", "phone": digits(written)})
+
+    def told(self) -> list[str]:
+        return [one["additional2"] for one in self.orders if one.get("status") == "7"]
 
     def tasks(self) -> list[str]:
         return [str(number + 1) for number, one in enumerate(self.orders) if one.get("status") == "7"]

@@ -15,13 +15,16 @@ class Salesforce(Fake):
     records: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     TOKEN_PATH = "/services/oauth2/token"
+    OVER_LIMIT = (403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}], 900.0)
 
     def handle(self, request: Request) -> Answer:
         path = request.path.removeprefix("/services/data/v60.0")
         if path == "/parameterizedSearch/":
             need(request.query["in"] == "PHONE", "in")
             found = [one for (kind, _), one in self.records.items() if kind == "Contact" and self._has(one, request)]
-            return 200, {"searchRecords": [{"Id": one["Id"], "Name": one["LastName"]} for one in found][:1]}
+            asked = request.query["Contact.fields"].split(",")
+            shown = [{"Name": one["LastName"], "OwnerId": "005", **one} for one in found]
+            return 200, {"searchRecords": [{name: one[name] for name in asked} for one in shown][:1]}
         need(request.method == "PATCH", "method")
         _, _, kind, name, key = path.split("/")
         need(name == "Ringmaster_Id__c", "the field is no external id")
@@ -31,6 +34,7 @@ class Salesforce(Fake):
         if kind == "Contact":
             need("LastName" in request.body, "REQUIRED_FIELD_MISSING: LastName")
         elif known is None:
+            need(0 < len(request.body["Subject"]) <= 255, "STRING_TOO_LONG: Subject")
             need(request.body["Status"] in {"Completed", "Not Started"}, "Status")
             need(request.body.get("CallType") in {None, "Inbound", "Outbound", "Internal"}, "CallType")
         one = (known or {"Id": f"00{len(self.records)}", "kind": kind}) | request.body
@@ -57,6 +61,12 @@ class Salesforce(Fake):
             )
             for one in found
         ]
+
+    def know(self, written: str, owner: str) -> None:
+        self.records["Contact", "x"] = {"Id": "003", "LastName": "Відома", "Phone": written, "OwnerId": owner}
+
+    def told(self) -> list[str]:
+        return [one["Subject"] for one in self._all("Task", None)]
 
     def tasks(self) -> list[str]:
         return [one["WhoId"] for one in self._all("Task", None)]

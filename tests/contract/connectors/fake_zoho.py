@@ -15,6 +15,7 @@ class Zoho(Fake):
     records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"Contacts": [], "Calls": [], "Tasks": []})
 
     TOKEN_PATH = "/oauth/v2/token"
+    OVER_LIMIT = (429, {"code": "TOO_MANY_REQUESTS", "status": "error"}, 60.0)
 
     def token_of(self, request: Request) -> str:
         return request.headers.get("AUTHORIZATION", "").removeprefix("Zoho-oauthtoken ")
@@ -45,6 +46,7 @@ class Zoho(Fake):
             need(one.get("Last_Name"), "MANDATORY_NOT_FOUND: Last_Name")
         if module == "Calls":
             need(one["Call_Type"] in {"Inbound", "Outbound", "Missed"}, "Call_Type")
+            need(len(one["Subject"]) <= 300, "Subject")
             need(re.fullmatch(r"\d{2,}:\d{2}", one["Call_Duration"]), "Call_Duration")
             need(
                 re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", one["Call_Start_Time"]), "Call_Start_Time"
@@ -71,6 +73,13 @@ class Zoho(Fake):
             (one["Who_Id"]["id"], one.get("Voice_Recording__s", ""), seconds(one["Call_Duration"]))
             for one in self.records["Calls"]
         ]
+
+    def know(self, written: str, owner: str) -> None:
+        one = {"id": "1", "Full_Name": "Відома", "Phone": written, "Owner": {"id": owner}}
+        self.records["Contacts"].append(one)
+
+    def told(self) -> list[str]:
+        return [one["Subject"] for one in self.records["Tasks"]]
 
     def tasks(self) -> list[str]:
         return [one["Who_Id"]["id"] for one in self.records["Tasks"]]

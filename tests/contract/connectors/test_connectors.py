@@ -1,7 +1,5 @@
 """One suite for every connector, each against a fake made from its interface's documentation (SPEC 7.5)."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,115 +8,23 @@ import orjson
 import pytest
 
 from services.shared.chassis.web import service_app
-from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
-from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
-from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.outbound.address import AddressGuard
-from services.shared.outbound.dial import Limits, Outside
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.connection import EndpointConnection
-from services.webhooks.adapters.connectors.engine import Engine, MemorySteps
-from services.webhooks.adapters.connectors.library import CONNECTORS, read_connector
-from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore, Tokens
 from services.webhooks.api.lookup import lookup_routes
 from services.webhooks.connectors.cli import run
 from services.webhooks.domain.connectors.description import BadConnector, connector_of
-from services.webhooks.domain.endpoint import Endpoint, endpoints_of
-from services.webhooks.domain.outcome import Attempt, Verdict
-from services.webhooks.domain.payload import payload_of
-from tests.contract.connectors.fake_bitrix24 import Bitrix24
-from tests.contract.connectors.fake_hubspot import HubSpot
-from tests.contract.connectors.fake_kommo import Kommo
-from tests.contract.connectors.fake_leadvertex import LeadVertex
-from tests.contract.connectors.fake_salesforce import Salesforce
-from tests.contract.connectors.fake_zoho import Zoho
-
-FAKES: dict[str, type[Any]] = {
-    "kommo": Kommo,
-    "zoho": Zoho,
-    "leadvertex": LeadVertex,
-    "hubspot": HubSpot,
-    "bitrix24": Bitrix24,
-    "salesforce": Salesforce,
-}
-SETTINGS = {
-    "kommo": {"account": "acme"},
-    "leadvertex": {"project": "acme", "lost_status": "7"},
-    "bitrix24": {"portal": "acme.bitrix24.eu"},
-    "salesforce": {"instance": "acme.my.salesforce.com"},
-}
-PATHS = {"kommo": "", "zoho": "/crm/v8", "leadvertex": "/api/admin", "hubspot": "", "bitrix24": "/rest"}
-OAUTH = {"client_id": "client", "client_secret": "secret", "refresh_token": "refresh-0"}
-NUMBER = "+380671112233"
-KNOWN = ("acme", "crm")
-OUTSIDE = Outside.with_certificates(AddressGuard.parse("127.0.0.1/32"), Limits(), None)
-LINK = "https://calls.example/recordings/{recording_id}"
-
-
-class Crm:
-    """A tenant's connection with a CRM, over processes that come and go."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.fake: Any = FAKES[name]()
-        self.store = MemoryTokenStore()
-        self.steps = MemorySteps()
-        self.secret = {"token": "first"} if name == "leadvertex" else dict(OAUTH)
-        channel = tn.Channel(channel_id="crm", secret_ref="crm")
-        channel.crm.connector = name
-        for key, value in SETTINGS.get(name, {}).items():
-            channel.crm.settings[key] = value
-        channel.crm.users["olena"] = "42"
-        document = tn.TenantDocument(tenant_id="acme", channels=[channel])
-        self.endpoint: Endpoint = endpoints_of(document)[0]
-        self.connection = EndpointConnection(OUTSIDE)
-        self.restart()
-
-    def restart(self, *, forgets: bool = False) -> None:
-        """Begin a new process; where it `forgets`, the kill came before anything of the last steps was kept."""
-        connector = read_connector(CONNECTORS / f"{self.name}.yaml")
-        path = "/services/data/v60.0" if self.name == "salesforce" else PATHS[self.name]
-        sign_in = connector.sign_in
-        if sign_in.token_url:
-            sign_in = replace(sign_in, token_url=self.fake.url + self.fake.TOKEN_PATH)
-        local = replace(connector, base=self.fake.url + path, sign_in=sign_in, requests=1000)
-        secrets = ChannelSecrets(None)
-        secrets._secrets = {"acme/crm": self.secret}
-        if forgets:
-            self.steps = MemorySteps()
-        self.engine = Engine({self.name: local}, secrets, Tokens(self.store), self.steps, LINK)
-
-    def carry(self, event: Event, kind: str = "call.ended") -> Attempt:
-        payload = payload_of(event, kind)
-        delivery = Delivery(delivery_id=f"{event.event_id}.crm", tenant_id="acme", event_type=kind, payload=payload)
-        return self.engine.carry(delivery, self.endpoint, self.connection)
-
-
-@pytest.fixture(params=FAKES)
-def crm(request: pytest.FixtureRequest) -> Iterator[Crm]:
-    crm = Crm(request.param)
-    yield crm
-    crm.connection.close()
-    crm.fake.stop()
-
-
-def ended(number: int, exit_way: str = "ANSWERED", caller: str = NUMBER, name: str = "Олена") -> Event:
-    event = Event(event_id=f"e{number}", tenant_id="acme", call_id=f"0a1b-{number}", sequence=3)
-    event.time.FromMilliseconds(1_767_607_300_000)
-    body = event.call_ended
-    body.exit = ev.CallExit.Value(f"CALL_EXIT_{exit_way}")
-    body.caller.number, body.caller.name = caller, name
-    body.line, body.queue_id, body.agent_id = "+380441000001", "sales", "olena"
-    body.started_at.FromMilliseconds(1_767_607_200_000)
-    body.wait_ms, body.talk_ms = 9_000, 75_000 if exit_way == "ANSWERED" else 0
-    if exit_way == "ANSWERED":
-        body.recording_ids.append(f"r{number}")
-    return event
-
-
-def is_delivered(attempt: Attempt) -> bool:
-    return attempt.verdict is Verdict.DELIVERED
+from services.webhooks.domain.outcome import Verdict
+from tests.contract.connectors.tenant import (
+    KNOWN,
+    NUMBER,
+    OAUTH,
+    OUTSIDE,
+    SETTINGS,
+    Crm,
+    ended,
+    is_delivered,
+    transcript,
+)
 
 
 def test_an_answered_call_of_a_new_customer_is_in_the_crm_with_its_recording(crm: Crm) -> None:
@@ -172,7 +78,11 @@ def test_a_try_goes_on_where_the_one_before_it_ended(crm: Crm) -> None:
 
 
 def test_who_hides_the_number_is_not_made_a_contact(crm: Crm) -> None:
-    assert is_delivered(crm.carry(ended(1, caller="anonymous")))
+    attempt = crm.carry(ended(1, caller="anonymous"))
+    assert (attempt.verdict, attempt.error) == (
+        Verdict.DELIVERED,
+        "nothing was done: the event has no customer's number",
+    )
     assert crm.fake.requests == []
 
 
@@ -222,13 +132,6 @@ def test_tokens_are_refreshed_and_outlive_the_process(crm: Crm) -> None:
     crm.secret["refresh_token"] = "another"
     crm.restart()
     assert is_delivered(crm.carry(ended(4)))
-
-
-def transcript(number: int) -> Event:
-    event = Event(event_id=f"t{number}", tenant_id="acme", call_id=f"0a1b-{number}")
-    body = event.transcript_completed
-    body.recording_id, body.words, body.language = f"r{number}", 320 + number, "uk"
-    return event
 
 
 def test_a_transcript_is_added_where_the_call_is(crm: Crm) -> None:
@@ -340,6 +243,18 @@ def test_half_an_answer_does_not_pass_for_nothing_found(crm: Crm, garbage: bytes
         ({"operations": {"a": {"GET": "/", "run": "x"}}}, "run is not known"),
         ({"sign_in": {"kind": "magic"}}, "sign_in.kind must be one of"),
         ({"settings": {"a": {}}}, "needs pattern and about"),
+        ({"limits": [{"status": 403}]}, "each has status and wait"),
+        ({"limits": [{"status": 403, "wait": 0}]}, "a wait above 0"),
+        ({"limits": [{"status": 403, "wait": 1, "at": "a"}]}, "at and values together"),
+        ({"limits": ["daily"]}, "each has status and wait"),
+        ({"links": {"contact_url": "https://x/{{known.contact_id | shell}}"}}, "no filter and no map shell"),
+        ({"operations": {"a": {"GET": "/{{call.custumer}}"}}}, "operations.a: there is no call.custumer"),
+        ({"operations": {"a": {"GET": "/{{settings.account}}"}}}, "operations.a: there is no settings.account"),
+        ({"operations": {"a": {"GET": "/", "needs": ["contact"]}}}, "operations.a: nothing keeps contact"),
+        ({"operations": {"a": {"GET": "/", "unless": "contact"}}}, "operations.a: nothing keeps contact"),
+        ({"operations": {"a": {"GET": "/", "only_if": "call.lost"}}}, "operations.a: there is no call.lost"),
+        ({"operations": {"a": {"POST": "/", "form": {"{{settings.x}}": "1"}}}}, "there is no settings.x"),
+        ({"links": {"contact_url": "https://x/{{known.contact_id}}"}}, "links: there is no known.contact_id"),
         ({"extra": 1}, "extra is not a part of a connector"),
     ],
 )
@@ -355,5 +270,6 @@ def test_a_new_connector_is_sound_and_never_overwrites(tmp_path: Path, capsys: p
     assert run(["check", str(tmp_path / "my_crm.yaml")]) == 0
     assert run(["new", "my_crm", "--into", str(tmp_path)]) == 1
     assert run(["new", "../evil", "--into", str(tmp_path)]) == 1
+    assert run(["new", "other", "--into", str(tmp_path / "none")]) == 1
     assert "nothing was written" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["my_crm.yaml"]

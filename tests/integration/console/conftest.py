@@ -1,9 +1,7 @@
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +12,10 @@ from typing import Any
 
 import pytest
 
-START_SECONDS = 30.0
+from services.shared.testing.document_store import document_store
+from services.shared.testing.ports import free_port
+from services.shared.testing.waiting import wait_until
+
 ROOT = Path(__file__).resolve().parents[3]
 TOKENS = {
     "admin": {"tenant": "*", "role": "admin", "actor": "root"},
@@ -22,23 +23,6 @@ TOKENS = {
     "acme-olena": {"tenant": "acme", "role": "agent", "actor": "olena"},
     "borealis-supervisor": {"tenant": "borealis", "role": "supervisor", "actor": "sam"},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_listening(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if time.monotonic() > deadline:
-            pytest.fail(f"nothing listens on {port} after {START_SECONDS:.0f} s")
-        time.sleep(0.05)
 
 
 @dataclass
@@ -55,11 +39,12 @@ class RunningConsole:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.console"], env=self.environment, cwd=ROOT, stderr=log
             )
-        deadline = time.monotonic() + START_SECONDS
-        while (answer := self.ask("GET", "/readyz"))[0] != 200:
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, f"{answer}\n{self.log.read_text()}"
-            time.sleep(0.05)
+        wait_until(self._is_ready, f"the console is ready ({self.log})")
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        return self.ask("GET", "/readyz")[0] == 200
 
     def stop(self, *, kill: bool = False) -> None:
         if self.process is not None:
@@ -92,13 +77,28 @@ class RunningConsole:
             f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback only
                 return answer.status, _read(answer.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, _read(error.read())
         except OSError:
             return 0, ""
+
+    def logged(self, method: str, path: str, body: bytes, token: str, *, key: str) -> tuple[int, Any]:
+        """Return the same once the broker has the request: the console waits two seconds for that, and for a reply."""
+        return self._until_not({0, 503}, method, path, body, token, key)
+
+    def answered(self, method: str, path: str, body: bytes, token: str, *, key: str) -> tuple[int, Any]:
+        """Return the same once the router has answered too."""
+        return self._until_not({0, 503, 202}, method, path, body, token, key)
+
+    def _until_not(self, late: set[int], method: str, path: str, body: bytes, token: str, key: str) -> tuple[int, Any]:
+        def answer() -> tuple[int, Any] | None:
+            found = self.ask(method, path, body, token, Idempotency_Key=key)
+            return None if found[0] in late else found
+
+        return wait_until(answer, f"the answer to {method} {path}")
 
 
 def _read(raw: bytes) -> Any:
@@ -115,17 +115,8 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    folder, port = tmp_path_factory.mktemp("documents"), free_port()
-    program = str(Path(sys.executable).with_name("secantusd-py"))
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - the command is our own
-    try:
-        wait_until_listening(port)
-        yield f"mongodb://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with document_store(tmp_path_factory.mktemp("documents")) as server:
+        yield server
 
 
 @pytest.fixture

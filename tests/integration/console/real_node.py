@@ -28,12 +28,13 @@ from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANT
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.testing.memory_bus import MemoryBus
-from tests.integration.console.conftest import ROOT, free_port
+from services.shared.testing.ports import free_port
+from tests.integration.console.conftest import ROOT
 from tests.integration.console.test_console_process import demo_tenant
 
 PROGRAM = os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
 SECRET = "a secret of the tests"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 MARKS = [
     pytest.mark.real_switch,
     pytest.mark.skipif(PROGRAM is None, reason="no FreeSWITCH: set FREESWITCH_BIN to its program"),

@@ -9,6 +9,7 @@ import gevent
 import pytest
 from gevent.event import Event as Flag
 
+from services.shared.bus.backlog import Backlog
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import INPUTS, REPLIES, TENANTS
@@ -38,8 +39,9 @@ def documents_on(bootstrap: str, topic: str) -> list[TenantDocument]:
     reader = Consumer(bootstrap, None, [topic], "test")
     found: list[TenantDocument] = []
     try:
-        while any(reader.end_offset(*place) for place in reader.assignment()) and (records := reader.poll(1.0)):
-            values = (record.value for record in records)
+        backlog = Backlog(reader)
+        while not backlog.is_read:
+            values = [record.value for record in backlog.poll(0.5)]
             if topic == TENANTS:
                 found += [TenantDocument.FromString(value) for value in values]
             else:
@@ -75,7 +77,7 @@ def answering_router(bootstrap: str) -> Iterator[list[Request]]:
         sender.close()
 
     router = gevent.spawn(run)
-    assert ready.wait(20)
+    assert ready.wait(60)
     try:
         yield seen
     finally:
@@ -104,13 +106,13 @@ def test_agents_ask_the_router_over_http_and_nobody_reaches_into_another_tenant(
     with answering_router(kafka_bootstrap) as seen:
         address = "/v1/tenants/acme/agents/{}/status"
         ready = b'{"status": "ready"}'
-        status, body = console.ask("PUT", address.format("olena"), ready, "acme-olena", Idempotency_Key="k1")
+        status, body = console.answered("PUT", address.format("olena"), ready, "acme-olena", key="k1")
         assert (status, body["accepted"]) == (200, True)
         again = console.ask("PUT", address.format("olena"), ready, "acme-olena", Idempotency_Key="k1")
         assert again[1]["request_id"] == body["request_id"]
         assert seen[-1].set_agent_status.status == AgentStatus.AGENT_STATUS_READY
         assert (seen[-1].actor, seen[-1].role) == ("olena", "agent")
-        refused = console.ask("PUT", address.format("nobody"), ready, "acme-supervisor")
+        refused = console.answered("PUT", address.format("nobody"), ready, "acme-supervisor", key="k2")
         assert (refused[0], refused[1]["type"]) == (404, "urn:ringmaster:problem:agent-not-found")
         count = len(seen)
         assert console.ask("PUT", address.format("taras"), ready, "acme-olena")[0] == 403
@@ -125,7 +127,7 @@ def test_agents_ask_the_router_over_http_and_nobody_reaches_into_another_tenant(
 def test_a_request_without_a_reply_is_accepted_for_later(console: RunningConsole, files: list[str]) -> None:
     assert console.command("apply", *files).returncode == 0
     console.start()
-    status, body = console.ask("POST", "/v1/tenants/acme/calls/call-1/hangup", b"", "acme-supervisor")
+    status, body = console.logged("POST", "/v1/tenants/acme/calls/call-1/hangup", b"", "acme-supervisor", key="k")
     assert (status, body["accepted"]) == (202, None)
 
 

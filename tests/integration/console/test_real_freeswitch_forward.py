@@ -19,7 +19,7 @@ from services.listener.domain.prompts import PromptLibrary
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
 from services.shared.esl.commands import Command as Wire
 from services.shared.outbound.address import AddressGuard
-from tests.integration.console.conftest import free_port
+from services.shared.testing.ports import free_port
 from tests.integration.console.real_node import MARKS, PATIENCE_SECONDS, Node, Telephone
 
 pytestmark = [*MARKS, pytest.mark.skipif(shutil.which("sipp") is None, reason="no SIPp (Debian: sip-tester)")]

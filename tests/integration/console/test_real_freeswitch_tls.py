@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.console.domain.phone_password import phone_password
+from services.shared.testing.ports import free_port
 from tests.certificates import own_certificate
-from tests.integration.console.conftest import free_port
 from tests.integration.console.real_node import MARKS, SECRET, BrowserTelephone, Node, TlsTelephone
 
 pytestmark = MARKS

@@ -11,7 +11,7 @@ from services.console.adapters.memory import MemoryErasureStore, MemoryTenantSto
 from services.console.adapters.mongo import MongoErasureStore, MongoTenantStore
 from services.console.store import Holder, StoreUnavailable, TenantStore, Version, VersionTaken
 from services.shared.chassis.documents import open_database
-from tests.integration.console.conftest import free_port
+from services.shared.testing.ports import free_port
 
 
 @pytest.fixture(params=["memory", "mongo"])

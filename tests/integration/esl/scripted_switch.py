@@ -123,7 +123,7 @@ def _listener(host: str, family: int) -> Any:
     return listener
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for a condition, letting others run; fail when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -30,7 +30,7 @@ from services.shared.esl.decoder import Event
 from services.shared.esl.errors import ConnectionLost
 from tests.integration.esl.scripted_switch import PASSWORD, Guest, ScriptedSwitch, api_response, eventually, plain_event
 
-PATIENT = Deadlines(connect=5, reply=10, send=10)
+PATIENT = Deadlines(connect=60, reply=60, send=60)
 
 
 def silent(_guest: Guest, _command: bytes) -> None:
@@ -51,7 +51,7 @@ def test_stopping_does_not_wait_for_a_switch_that_says_nothing(switch: ScriptedS
     switch.answers[b"exit"] = switch.answers[b"api"] = silent
     connection = connect(switch, [], [])
     connection.submit(commands.api("status"))
-    with gevent.Timeout(2):
+    with gevent.Timeout(20):
         connection.stop()
     eventually(lambda: connection._receive_events_greenlet.dead)
 
@@ -63,9 +63,9 @@ def test_large_commands_of_many_senders_arrive_whole_and_get_their_own_replies(s
 
     def send(number: int) -> None:
         text = "x" * (50_000 + number) + f"{number:04}"
-        answers[number] = connection.submit(commands.api("echo", text)).get(20).text
+        answers[number] = connection.submit(commands.api("echo", text)).get(60).text
 
-    gevent.joinall([gevent.spawn(send, number) for number in range(300)], timeout=30)
+    gevent.joinall([gevent.spawn(send, number) for number in range(300)], timeout=60)
     assert answers == {number: f"{len('api echo ') + 50_004 + number} {number:04}" for number in range(300)}
     connection.stop()
 

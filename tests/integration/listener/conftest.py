@@ -1,6 +1,5 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Line, TenantDocument
 from services.shared.testing.memory_bus import MemoryBus
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -30,14 +30,8 @@ NODE = "node-1"
 LINE = "+442079460001"
 DOMAIN = "acme.example"
 PASSWORD = "ClueCon"
-START_SECONDS = 20.0
-WAIT_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+START_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass

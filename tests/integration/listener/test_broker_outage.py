@@ -29,8 +29,9 @@ from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.switch_pb2 import SwitchFact
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import Line, TenantDocument
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
-from tests.integration.listener.conftest import DOMAIN, LINE, NODE, PASSWORD, SwitchProcess, free_port
+from tests.integration.listener.conftest import DOMAIN, LINE, NODE, PASSWORD, SwitchProcess
 
 log = logging.getLogger(__name__)
 OUTAGE_SECONDS = float(os.environ.get("RINGMASTER_OUTAGE_SECONDS", "15"))
@@ -81,7 +82,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     ensure_topics(broker.address, definitions())
     document = TenantDocument(tenant_id="acme", version=1, domain=DOMAIN, languages=["en"], lines=[Line(number=LINE)])
     producer = Producer(broker.address, "test")
-    producer.send(TENANTS, "acme", document.SerializeToString(), timestamp_ms=1).wait(10)
+    producer.send(TENANTS, "acme", document.SerializeToString(), timestamp_ms=1).wait(60)
     producer.close()
     yield broker
     broker.kill()

@@ -9,6 +9,7 @@ from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.answer import MAX_ANSWER_BYTES
 from services.shared.outbound.dial import Limits, Outside
 from services.shared.outbound.target import Target, target_of
+from services.shared.testing.patience import Stopwatch
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.domain.outcome import Attempt
 
@@ -92,9 +93,10 @@ def test_an_answer_that_comes_byte_by_byte_is_read(near: EndpointConnection) -> 
 
 
 def test_an_answer_that_drips_for_ever_is_cut_off(near: EndpointConnection) -> None:
+    watch = Stopwatch()
     attempt = post(near, Far(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000, pause=0.01))
     assert (attempt.status, attempt.error) == (0, "no answer in time")
-    assert attempt.milliseconds < 2000
+    assert watch.seconds() < 2
 
 
 def test_a_body_that_drips_is_not_waited_for_once_the_status_is_there() -> None:

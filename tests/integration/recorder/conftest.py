@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from pymongo.database import Database
 
 from services.shared.chassis.documents import open_database
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 from tests.integration.recorder.nursery import Nursery
 
@@ -58,18 +59,6 @@ class Objects:
         return {key: client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, and that nothing takes by chance for an outgoing connection's."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def listens(port: int) -> bool:
     """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
@@ -107,7 +96,7 @@ def object_endpoint(object_folder: Path) -> Iterator[str]:
     # Each bucket has a volume of its own, and each test a bucket: not only as many as there are free gigabytes.
     command += ["-volume.max=1000", f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = free_ports(2 * len(options) + 1)
+    ports = [free_port() for _ in range(2 * len(options) + 1)]
     for number, option in enumerate(options):
         command += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
     command += [f"-s3.port.iceberg={ports[-1]}"]
@@ -140,7 +129,7 @@ def objects(object_endpoint: str) -> Objects:
 def documents_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a document store that keeps what it acknowledged."""
     folder = tmp_path_factory.mktemp("documents")
-    (port,) = free_ports(1)
+    port = free_port()
     command = [program("secantusd-py"), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--storage-path", str(folder), "--sync-on-commit"]
     with (folder / "server.log").open("wb") as log:

@@ -12,6 +12,7 @@ from services.recorder.adapters.keeping_documents import KeepingDocuments
 from services.recorder.adapters.mongo import RecordingDocument, RecordingDocuments
 from services.recorder.adapters.rclone import CopyFailed, Remotes
 from services.recorder.copying import Copier
+from services.recorder.errors import StoreFailed
 from services.recorder.removal import Removal
 from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryStore
 from tests.unit.recorder.test_api import ONE
@@ -54,7 +55,7 @@ def test_a_copy_is_made_verified_and_not_made_again_while_another_drive_is_away(
     documents, _ = stored
     keeping = KeepingDocuments(documents.database)
     assert [remote for _, remote in keeping.copies_left()] == ["drive", "nowhere"]
-    Copier(keeping, Sounds(), remotes).copy_all()
+    Copier(keeping, Sounds(), remotes, lambda: 1).copy_all()
     assert (drive / KEY).read_bytes() == SOUND
     assert [remote for _, remote in keeping.copies_left()] == ["nowhere"]
     found = documents.find("rec-1")
@@ -88,3 +89,13 @@ def test_deleting_a_copy_that_is_not_there_is_harmless(remotes: Remotes) -> None
 def test_without_rclone_or_its_configuration_one_sentence_says_so() -> None:
     with pytest.raises(CopyFailed, match="RINGMASTER_RECORDER_RCLONE_CONFIG"):
         Remotes(None).delete("drive", KEY)
+
+
+def test_a_store_that_fails_in_the_middle_of_a_copy_is_told_as_that(drive: Path, remotes: Remotes) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"a little that waits to be sent"
+        raise StoreFailed("the store is away")
+
+    with pytest.raises(StoreFailed):
+        remotes.put("drive", KEY, pieces(), "")
+    assert not (drive / KEY).exists()

@@ -1,7 +1,7 @@
 """Searches, listeners, shares, leases and erasures on a true document store."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 
 import pytest
 
@@ -10,6 +10,8 @@ from services.recorder.adapters.listeners import Listeners, Listening, Share
 from services.recorder.adapters.measure import Waveform
 from services.recorder.adapters.mongo import RecordingDocuments
 from services.recorder.domain.finding import read_search
+from services.recorder.domain.location import location_of
+from services.recorder.domain.naming import CallNote
 from tests.unit.recorder.test_api import ONE
 
 
@@ -111,8 +113,50 @@ def test_every_missing_copy_and_open_removal_is_found_however_many_there_are(doc
     keeping = KeepingDocuments(documents.database)
     assert [row.recording_id for row, _ in keeping.copies_left()] == many
     assert [row.recording_id for row in keeping.open_removals()] == many
-    keeping.copied("many-100", "drive")
+    assert keeping.begin_copy("many-100", "drive", 5)
+    keeping.end_copy("many-100", "drive", 5, is_there=False)
+    assert keeping.begin_copy("many-100", "drive", 7)
+    keeping.end_copy("many-100", "drive", 6, is_there=True)
+    found = documents.find("many-100")
+    assert found is not None
+    assert found.copying_us == 7, "another's copy is still being made"
+    keeping.end_copy("many-100", "drive", 7, is_there=True)
+    assert not keeping.begin_copy("many-100", "drive", 9), "it is there"
     assert len(list(keeping.copies_left())) == 449
+
+
+def test_what_goes_is_no_more_copied_nor_read_and_an_erasure_finds_it_until_it_is_gone(
+    documents: RecordingDocuments,
+) -> None:
+    keeping, numbers = KeepingDocuments(documents.database), ("+380501112230",)
+    one = documents.write(replace(ONE, recording_id="going", caller=numbers[0], copies=("drive",), recorded_us=10**15))
+    documents.database["transcripts"].insert_one({"_id": "going", "tenant_id": "acme"})
+    assert documents.transcript("acme", "going")
+    assert not documents.transcript("rival", "going")
+    marked = documents.begin_removal(one, "retention", 5)
+    assert marked is not None
+    assert documents.transcript("acme", "going") is None
+    assert not keeping.begin_copy("going", "drive", 9)
+    assert [row.recording_id for row in keeping.of_person("acme", numbers, 10**18)] == ["going", "rec-0"]
+    documents.strip(marked)
+    assert [row.recording_id for row in keeping.of_person("acme", numbers, 10**18)] == ["rec-0"]
+
+
+def test_whose_call_it_is_is_noted_where_nothing_was_known_and_nothing_is_going(documents: RecordingDocuments) -> None:
+    note, place = CallNote("sales", "olena", "+380509998877", "+380441000001"), location_of("acme/call-1/bare.wav")
+    bare = documents.write(replace(ONE, recording_id="bare"))
+    for other in ("rival/call-1/bare.wav", "acme/call-2/bare.wav", "acme/call-1/none.wav"):
+        documents.note_call(location_of(other), note)
+        assert documents.find("bare") == bare
+    for told in (note, replace(note, caller="+380500000000")):
+        documents.note_call(place, told)
+        noted = documents.find("bare")
+        assert noted is not None
+        assert (noted.queue_id, noted.agent_id, noted.caller, noted.line) == astuple(note)
+    going = documents.begin_removal(documents.write(replace(ONE, recording_id="erased")), "erasure", 5)
+    assert going is not None
+    documents.note_call(location_of("acme/call-1/erased.wav"), note)
+    assert documents.find("erased") == going
 
 
 def test_an_erasure_finds_a_persons_recordings_until_it_is_answered_and_nothing_is_held(
@@ -134,3 +178,20 @@ def test_an_erasure_finds_a_persons_recordings_until_it_is_answered_and_nothing_
     assert [row["_id"] for row in keeping.watched_erasures(0)] == ["e1"]
     assert keeping.watched_erasures(10 + month_us) == []
     assert "sealed" not in str(list(documents.database["recording_erasures"].find()))
+
+
+def test_what_a_company_keeps_and_what_was_done_for_it_is_seen_by_it_alone(documents: RecordingDocuments) -> None:
+    keeping = KeepingDocuments(documents.database)
+    for tenant_id in ("acme", "rival"):
+        keeping.keep_report({"_id": tenant_id, "kind": "retention", "tenant_id": tenant_id, "started_us": 1})
+    assert [row["_id"] for row in keeping.reports("acme")] == ["acme"]
+    assert [row.recording_id for row in keeping.older_than("acme", 10**15 + 1)] == ["rec-0", "rec-1"]
+    assert [row.recording_id for row in keeping.older_than("rival", 10**18)] == ["rival-1"]
+    one, same = documents.find("rec-1"), replace(ONE, recording_id="rival-2", tenant_id="rival", call_id="call-1")
+    assert one is not None
+    documents.write(same)
+    assert [row.recording_id for row in documents.of_call("acme", "call-1")] == ["rec-1"]
+    assert documents.find_for("rival", "rec-1") is None
+    documents.begin_removal(one, "retention", 5)
+    assert documents.of_call("acme", "call-1") == []
+    assert [row.recording_id for row in keeping.older_than("acme", 10**15 + 1)] == ["rec-0"]

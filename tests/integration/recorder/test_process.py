@@ -13,11 +13,13 @@ from uuid import uuid4
 
 import pytest
 
+from services.shared.bus.backlog import Backlog
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
-from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects, free_ports
+from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
 from tests.unit.recorder.sounds import cut, sound, wav
 
 ROOT = Path(__file__).parents[3]
@@ -59,7 +61,7 @@ class Process:
 @pytest.fixture
 def recorder(tmp_path: Path, kafka_bootstrap: str, objects: Objects, documents_uri: str) -> Iterator[Process]:
     (tmp_path / "recordings").mkdir()
-    (port,) = free_ports(1)
+    port = free_port()
     process = Process(
         {
             "RINGMASTER_NODE": f"fs-{uuid4().hex[:6]}",
@@ -85,8 +87,9 @@ def announced(bootstrap: str, tenant: str) -> list[Event]:
     reader = Consumer(bootstrap, None, [CALLS], f"test-{uuid4().hex[:6]}")
     found: list[Event] = []
     try:
-        while records := reader.poll(3.0):
-            found += [Event.FromString(record.value) for record in records if record.key == tenant]
+        backlog = Backlog(reader)
+        while not backlog.is_read:
+            found += [Event.FromString(record.value) for record in backlog.poll(0.5) if record.key == tenant]
     finally:
         reader.close()
     return found

@@ -25,8 +25,10 @@ from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingMasked, RecordingStarted, RecordingStored
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.recognition_pb2 import ClipRecognised, RecogniseClip, RecognitionOutcome
+from services.shared.testing.ports import free_port
+from services.shared.testing.waiting import wait_until
 from tests.contract.speech_servers import Script, openai_server
-from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects, free_ports
+from tests.integration.recorder.conftest import ACCESS_KEY, SECRET_KEY, Objects
 from tests.integration.recorder.test_transcribe_kills import recording
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +54,7 @@ class Platform:
         event = Event(event_id=event_id, tenant_id=self.tenant_id, call_id="call-1", subject="call-1")
         event.time.FromMicroseconds(at_us)
         getattr(event, field).CopyFrom(body)
-        publish_event(self.producer, event, "recorder").wait(15)
+        publish_event(self.producer, event, "recorder").wait(60)
 
     def store(self, recording_id: str, language: str = "") -> None:
         body = recording()
@@ -82,14 +84,14 @@ class Platform:
 def platform(tmp_path: Path, kafka_bootstrap: str, objects: Objects, documents_uri: str) -> Iterator[Platform]:
     tenant_id = f"t-{uuid4().hex[:8]}"
     objects.client().create_bucket(Bucket=objects.bucket)
-    (port,) = free_ports(1)
+    port = free_port()
     tokens = {hashlib.sha256(TOKEN.encode()).hexdigest(): {"tenant": tenant_id, "role": "supervisor", "actor": "boss"}}
     (tmp_path / "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
     producer = Producer(kafka_bootstrap, f"test-{tenant_id}")
     document = tn.TenantDocument(tenant_id=tenant_id, version=1, languages=["en", "uk"])
     document.transcription.mode, document.transcription.language = tn.TRANSCRIPTION_MODE_ALL, "en"
     document.speech_rules.add(rule_id="message", phrases=["leave message"], near=["please"])
-    producer.send(TENANTS, tenant_id, document.SerializeToString(), timestamp_ms=1).wait(15)
+    producer.send(TENANTS, tenant_id, document.SerializeToString(), timestamp_ms=1).wait(60)
     with openai_server(Script(SAID.split())) as base:
         environment = {
             "RINGMASTER_NODE": f"tr-{tenant_id}",
@@ -117,11 +119,13 @@ def read(bootstrap: str, topic: str, key: str, is_enough: Any) -> list[Any]:
     reader = Consumer(bootstrap, None, [topic], f"test-{uuid4().hex[:6]}")
     kind = Input if topic == INPUTS else Event
     found: list[Any] = []
-    until = time.monotonic() + 60
+
+    def has_come() -> bool:
+        found.extend(kind.FromString(record.value) for record in reader.poll(0.5) if record.key == key)
+        return bool(is_enough(found))
+
     try:
-        while not is_enough(found):
-            assert time.monotonic() < until, f"only {found}"
-            found += [kind.FromString(record.value) for record in reader.poll(1.0) if record.key == key]
+        wait_until(has_come, f"enough of {topic}")
     finally:
         reader.close()
     return found
@@ -168,7 +172,7 @@ def test_a_clip_of_a_menu_is_answered_on_the_tenants_log(platform: Platform) -> 
         phrases=["sales", "leave message"],
         deadline_ms=int(time.time() * 1000) + 60_000,
     )
-    platform.producer.send(CLIPS, platform.tenant_id, clip.SerializeToString(), timestamp_ms=1).wait(15)
+    platform.producer.send(CLIPS, platform.tenant_id, clip.SerializeToString(), timestamp_ms=1).wait(60)
     answers: list[ClipRecognised] = []
 
     def is_answered(inputs: list[Input]) -> bool:

@@ -21,14 +21,14 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from services.shared.testing.document_store import free_port
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 from tests.unit.router.world import LINE, document
 
 pytestmark = [pytest.mark.kafka, pytest.mark.stack]
 
 ROOT = Path(__file__).resolve().parents[3]
-WAIT_SECONDS = 40.0
+WAIT_SECONDS = 60.0
 
 
 class Outside:
@@ -50,7 +50,7 @@ class Outside:
     def put(self, **body: Any) -> None:
         given = Input(tenant_id=self.tenant, **body)
         now_ms = time.time_ns() // 1_000_000
-        self.producer.send(INPUTS, self.tenant, given.SerializeToString(), timestamp_ms=now_ms).wait(10)
+        self.producer.send(INPUTS, self.tenant, given.SerializeToString(), timestamp_ms=now_ms).wait(60)
 
     def fact(self, leg_id: str, **body: Any) -> None:
         self._sequence += 1

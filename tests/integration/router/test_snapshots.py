@@ -1,5 +1,6 @@
 """One suite for both keepers of snapshots."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from services.router.adapters.snapshots import (
     Snapshots,
     SnapshotsUnavailable,
     TenantSnapshot,
+    UnreadableSnapshot,
 )
 
 
@@ -63,6 +65,30 @@ def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -
         snapshots.skip(92, 17, "KeyError: a fault of ours")
     assert snapshots.load(92).skipped == frozenset({17})
     assert snapshots.load(93).skipped == frozenset()
+
+
+def test_what_must_be_left_out_is_told_with_the_place(snapshots: Snapshots) -> None:
+    snapshots.skip(96, 3, "KeyError: a fault of ours")
+    assert snapshots.place(96) == Place(0, "", frozenset({3}))
+
+
+def test_a_tenant_who_is_too_large_for_the_document_store_is_not_kept_and_ends_nobody(mongodb_uri: str) -> None:
+    snapshots = MongoSnapshots(mongodb_uri)
+    noise = random.Random(1).randbytes(17 * 1024 * 1024)
+    with pytest.raises(SnapshotsUnavailable):
+        snapshots.save_tenants(97, [TenantSnapshot("acme", 5, noise)])
+    assert snapshots.load(97).tenants == []
+    snapshots.close()
+
+
+def test_what_is_damaged_is_told_with_the_tenant(mongodb_uri: str) -> None:
+    snapshots = MongoSnapshots(mongodb_uri)
+    row = {"_id": "98/acme", "partition": 98, "tenant_id": "acme", "next_offset": 5, "state": b"not pressed"}
+    snapshots.database["router_states"].insert_one(row)
+    with pytest.raises(UnreadableSnapshot, match="acme"):
+        snapshots.load(98)
+    snapshots.database["router_states"].delete_one({"_id": "98/acme"})
+    snapshots.close()
 
 
 def test_a_document_store_that_is_away_is_named_as_such() -> None:

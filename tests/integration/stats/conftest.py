@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,15 +17,33 @@ import pytest
 from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import TENANTS
+from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
-from services.shared.testing.document_store import document_store, free_port
+from services.shared.testing.document_store import document_store
+from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
+from tests.browser.eye import Eye
 
+__all__ = ["Eye"]  # whoever takes `eye` names it
 ROOT = Path(__file__).resolve().parents[3]
 ERASURE_SECRET = "an erasure secret of the statistics' tests"
 START_SECONDS = 60.0
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+DAY_SECONDS, CLOCK_BEGINS_SECONDS = 86_400, (10 * 60 + 30) * 60
+
+
+def midday() -> Clock:
+    """Return a platform's clock that began at the last 10:30 UTC: what a test calls today has no edge near by.
+
+    It is the middle of an hour and of a day in Kyiv and in Tokyo too, whatever the machine's own clock shows. The day
+    is the machine's, or the one before: Kafka deletes what it takes for old.
+    """
+    wall = time.time()
+    return Clock(epoch=wall - (wall - CLOCK_BEGINS_SECONDS) % DAY_SECONDS, wall0=wall)
+
+
+CLOCK = midday()
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +66,12 @@ class Floor:
     def tell(self, *events: Event) -> None:
         receipts = [publish_event(self._producer, event) for event in events]
         for receipt in receipts:
-            receipt.wait(10)
+            receipt.wait(60)
 
     def document(self, document: TenantDocument) -> None:
         document.tenant_id = self.tenant
         value = document.SerializeToString()
-        self._producer.send(TENANTS, self.tenant, value, timestamp_ms=time.time_ns() // 1_000_000).wait(10)
+        self._producer.send(TENANTS, self.tenant, value, timestamp_ms=CLOCK.now_ms()).wait(60)
 
 
 class Stats:
@@ -79,6 +96,8 @@ class Stats:
             "RINGMASTER_HTTP_PORT": str(self.port),
             "RINGMASTER_STATS_SNAPSHOT_SECONDS": "0.5",
             "RINGMASTER_STATS_FOLDER": str(folder / "report-tables"),
+            "RINGMASTER_CLOCK_EPOCH": str(CLOCK.epoch),
+            "RINGMASTER_CLOCK_WALL0": str(CLOCK.wall0),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -103,7 +122,7 @@ class Stats:
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310 - loopback only
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
                 text = answer.read()
                 return answer.status, json.loads(text) if "json" in answer.headers["Content-Type"] else text.decode()
         except urllib.error.HTTPError as error:
@@ -123,30 +142,6 @@ class Stats:
         return code
 
 
-class Eye:
-    """A headless Chromium behind a process of its own: playwright and gevent do not share one."""
-
-    def __init__(self, chromium: str, folder: Path) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("eye.py")), chromium, str(folder)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
-
-    def do(self, what: str, **arguments: object) -> Any:
-        """Let it do something; fail the test with its words when it can't."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": what, **arguments}) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline() or '{"fault": "the browser is gone"}')
-        if "fault" in answer:
-            pytest.fail(f"{what} {arguments}: {answer['fault']}")
-        return answer["is"]
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-
-
 @pytest.fixture
 def floor(kafka_bootstrap: str) -> Iterator[Floor]:
     floor = Floor(kafka_bootstrap)
@@ -162,12 +157,7 @@ def stats(kafka_bootstrap: str, mongodb_uri: str, tmp_path: Path, floor: Floor) 
 
 
 @pytest.fixture
-def eye(tmp_path: Path) -> Iterator[Eye]:
-    """A browser: CHROMIUM names its program, else one of PATH is taken."""
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
-    chromium = next((found for name in names if name and (found := shutil.which(name))), None)
-    if chromium is None:
-        pytest.skip("no Chromium: install Debian's chromium, or name the program in CHROMIUM")
-    eye = Eye(chromium, tmp_path)
-    yield eye
-    eye.close()
+def eye(browser: Eye, tmp_path: Path) -> Eye:
+    """Give a browser in which nobody has been yet."""
+    browser.begin(tmp_path)
+    return browser

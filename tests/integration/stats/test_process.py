@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from typing import Any, BinaryIO
 
 import pytest
@@ -14,8 +13,9 @@ from services.shared.bus.consumer import Consumer
 from services.shared.bus.topics import CALLS
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.person import PersonSeal
+from services.shared.testing.patience import Stopwatch
 from services.shared.testing.waiting import wait_until
-from tests.integration.stats.conftest import ERASURE_SECRET, WAIT_SECONDS, Floor, Stats
+from tests.integration.stats.conftest import CLOCK, ERASURE_SECRET, WAIT_SECONDS, Floor, Stats
 from tests.unit.stats.events import abandoned_call, answered_call
 
 PERSON, OTHER = "+380501112233", "+380509999999"
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.timeout(180)]
 
 
 def lives(floor: Floor, count: int) -> list[ev.Event]:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = CLOCK.now_ms()
     events: list[ev.Event] = []
     for number in range(count):
         at = now_ms - 30_000 - 100 * number
@@ -96,7 +96,7 @@ def clients(stats: Stats) -> set[str]:
 
 def erasure(tenant: str) -> ev.Event:
     event = ev.Event(event_id=f"asked-{tenant}", tenant_id=tenant, subject="erasure:er-1", sequence=1)
-    event.time.GetCurrentTime()
+    event.time.FromMilliseconds(CLOCK.now_ms())
     sealed = PersonSeal(ERASURE_SECRET).seal(tenant, "er-1", (PERSON, "0501112233"))
     event.person_erasure_requested.erasure_id, event.person_erasure_requested.sealed_numbers = "er-1", sealed
     return event
@@ -115,9 +115,8 @@ def answers(bootstrap: str, tenant: str) -> list[ev.Event]:
 
 
 def report(stats: Stats, name: str, more: str) -> dict[str, Any]:
-    """Return a report over today and yesterday: the calls of a test may lie on both sides of a midnight."""
-    day_ago = (time.time_ns() // 1_000_000) - 86_400_000
-    status, told = stats.ask(f"/v1/reports/{name}?from={day_ago}&limit=1000&{more}")
+    """Return a report over today."""
+    status, told = stats.ask(f"/v1/reports/{name}?period=today&limit=1000&{more}")
     assert status == 200
     return dict(told)
 
@@ -142,8 +141,8 @@ def test_a_stream_tells_a_change_within_half_a_second_of_its_acknowledgement(sta
         _read_until(stream, 0)
         for count, event in enumerate((one for one in lives(floor, 6) if one.HasField("call_started")), 1):
             floor.tell(event)
-            told = time.monotonic()
+            told = Stopwatch()
             _read_until(stream, count)
-            waits.append(time.monotonic() - told)
+            waits.append(told.seconds())
     assert sorted(waits)[len(waits) // 2] < 0.5
     wait_until(lambda: "ringmaster_stats_streams 0.0" in stats.ask("/metrics")[1], "the stream's end", WAIT_SECONDS)

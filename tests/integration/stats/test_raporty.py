@@ -21,7 +21,7 @@ from PIL import Image
 
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.shared.testing.document_store import free_port
+from services.shared.testing.ports import free_port
 from services.stats.domain.profile import Profile
 from services.stats.domain.raport import Schedule, due
 from services.stats.mailing import MAILS, Mailing, MailServer, NotSent

@@ -109,6 +109,19 @@ def test_a_snapshot_is_loaded_as_it_was_saved_and_each_tenant_keeps_its_offset(s
     assert sorted(loaded.tenants, key=lambda each: each.tenant_id) == [TenantSnapshot(tenant, 9, b"two"), second]
 
 
+def test_own_documents_are_listed_by_time_and_found_by_key_however_many_there_are(store: Store, tenant: str) -> None:
+    for number in range(503):
+        store.keep("mails", tenant, f"k{number}", {"at_ms": number, "state": "sent"})
+    store.keep("mails", f"{tenant}-b", "k0", {"at_ms": 9_999})
+    store.keep("mails", tenant, "k502", {"state": "failed"})
+    listed = store.kept("mails", tenant)
+    assert [each["key"] for each in listed] == [f"k{number}" for number in range(502, 2, -1)]
+    assert listed[0] == {"tenant_id": tenant, "key": "k502", "at_ms": 502, "state": "failed"}
+    assert [each["key"] for each in store.kept("mails", tenant, ["k1", "k0", "none"])] == ["k1", "k0"]
+    assert len(store.kept("mails", tenant, [f"k{number}" for number in range(503)])) == 503
+    assert store.kept("mails", tenant, []) == []
+
+
 def test_nothing_to_write_is_no_fault(store: Store) -> None:
     store.write({})
 
@@ -128,6 +141,18 @@ def test_legs_are_marked_by_their_own_log_and_forgotten_from_their_own_moment(st
     assert (store.mark(tenant), store.mark(tenant, "legs")) == (0, 0)
     assert list(store.changed(tenant, "callbacks", 0)) == []
     assert [each["key"] for each in store.changed(tenant, "legs", 0)] == ["1"]
+
+
+def test_documents_that_are_written_anew_are_another_generation(store: Store, tenant: str) -> None:
+    call = {(tenant, "c1"): {"facts.00001": {"k": "call_started", "t": 1}, "rev": 7}}
+    assert store.generation(tenant) == ""
+    store.write(call)
+    first = store.generation(tenant)
+    store.write(call)
+    assert store.generation(tenant) == first != ""
+    store.forget_facts(tenant)
+    store.write(call)
+    assert store.generation(tenant) not in ("", first)
 
 
 def test_what_changed_since_is_read_by_revision_and_what_was_deleted_is_gone(store: Store, tenant: str) -> None:

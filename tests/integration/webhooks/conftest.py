@@ -1,9 +1,10 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,37 +12,52 @@ from uuid import uuid4
 import pytest
 
 from services.shared.chassis.documents import open_database
-from tests.integration.webhooks.harness import LocalReceiver, Service, free_port
+from services.shared.testing.ports import free_port
+from services.shared.testing.waiting import wait_until
+from tests.integration.webhooks.harness import LocalReceiver, Service
 
-START_SECONDS = 20.0
+
+@dataclass(frozen=True, slots=True)
+class OwnStore:
+    """A document store of ours. While it stands still it takes connections and requests, and answers nothing."""
+
+    uri: str
+    process: "subprocess.Popen[bytes]"
+
+    def stand_still(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
-def store_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def store_uri(request: pytest.FixtureRequest) -> str:
     """Give a document store: the one of MONGODB_URI, or a process of our own."""
-    if os.environ.get("MONGODB_URI"):
-        yield os.environ["MONGODB_URI"]
-        return
+    given = os.environ.get("MONGODB_URI")
+    return given or str(request.getfixturevalue("own_store").uri)
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStore]:
+    """Give a document store whose process is ours."""
     port = free_port()
     program = str(Path(sys.executable).parent / "secantusd-py")
     folder = tmp_path_factory.mktemp("store")
     command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
-        _wait_for(port, process)
-        yield f"mongodb://127.0.0.1:{port}"
-        process.terminate()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            assert process.poll() is None, "the document store ended"
-            assert time.monotonic() < deadline, "the document store did not come up"
-            time.sleep(0.05)
+            wait_until(lambda: _listens(port, process), "the document store listens")
+            yield OwnStore(f"mongodb://127.0.0.1:{port}", process)
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+
+
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the document store ended"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

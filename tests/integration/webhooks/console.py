@@ -36,5 +36,8 @@ class Console:
         document |= {"webhooks": [crm, ends], "channels": [], "rules": [], **parts}
         self.tenancy.apply(document, "anna")
 
+    def schedules(self) -> list[dict[str, Any]]:
+        return list(self.document().get("schedules", ()))
+
     def document(self) -> dict[str, Any]:
         return self.tenancy.version("acme").document

@@ -2,9 +2,9 @@
 
 import base64
 import json
-import socket
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +22,34 @@ from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, W
 from services.shared.outbound.address import AddressGuard
 from services.shared.outbound.dial import Limits, Outside
 from services.shared.person import PersonSeal
+from services.shared.testing import waiting
 from services.shared.testing.memory_bus import MemoryBus
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.connectors.engine import MemorySteps
 from services.webhooks.adapters.connectors.sign_in import MemoryTokenStore
 from services.webhooks.adapters.secrets_file import SecretsFile
-from services.webhooks.bootstrap import Parts, Stores, Webhooks
-from services.webhooks.delivery_log import LogEntry
+from services.webhooks.delivery_log import LogEntry, Minute
 from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.domain.connectors.description import Connector
 from services.webhooks.domain.journal import Figures, Search
 from services.webhooks.domain.ladder import Ladder
 from services.webhooks.erasing import MemoryErasureRows
 from services.webhooks.health import MemoryFailingEndpoints
+from services.webhooks.notices import MemoryNoticeStore
+from services.webhooks.parts import Parts, Stores
 from services.webhooks.replays import MemoryReplays
 from services.webhooks.secret_book import SecretBook
+from services.webhooks.service import Webhooks
 from services.webhooks.waiting import MemoryGoneEndpoints, MemoryWaitingRoom
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
-DEADLINE_SECONDS = 15.0
 LEASE_SECONDS = 2.0
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = waiting.START_SECONDS) -> None:
     """Wait for a condition; fail when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        gevent.sleep(0.005)
+    waiting.wait_until(condition, "the condition comes true", seconds)
 
 
 class MemoryLogStore:
@@ -64,9 +57,14 @@ class MemoryLogStore:
 
     def __init__(self) -> None:
         self.entries: list[LogEntry] = []
+        self.minutes: defaultdict[Minute, Figures] = defaultdict(Figures)
 
     def append(self, entries: list[LogEntry]) -> None:
         self.entries += entries
+
+    def count(self, figures: Mapping[Minute, Figures]) -> None:
+        for minute, counted in figures.items():
+            self.minutes[minute].merge(counted)
 
     def find(self, tenant_id: str, search: Search, limit: int, before: tuple[int, str] | None) -> list[dict[str, Any]]:
         raise NotImplementedError
@@ -134,6 +132,8 @@ class Service:
         self.failing = MemoryFailingEndpoints()
         self.rules = BreakerRules(5, 50, 200)
         self.disable_after_ms = 3_600_000
+        self.queue_limit = 512
+        self.lease_seconds = LEASE_SECONDS
         self.log: Any = MemoryLogStore()
         self.replays: Any = MemoryReplays()
         self.made_secrets: Any = None
@@ -144,6 +144,7 @@ class Service:
         self.telegram_api = "http://127.0.0.1:1"
         self.library: dict[str, Connector] = {}
         self.steps, self.tokens, self.erasures = MemorySteps(), MemoryTokenStore(), MemoryErasureRows()
+        self.notices = MemoryNoticeStore()
         self.folder = folder
         self.ladder = ladder
         self.allow = allow
@@ -156,10 +157,30 @@ class Service:
     def start(self, **limits: float) -> None:
         """Start a new process on what the former one left."""
         self.supervisor = Supervisor()
+        self.webhooks = self._made("webhooks", **limits)
+        self.webhooks.start()
+
+    def start_beside(self) -> None:
+        """Start what takes retries in a process beside this one, to which no partition of first tries was given."""
+        beside, stopping = self._made("beside"), self.supervisor.stopping
+        self.supervisor.spawn_task("closed endpoints beside", beside.directory.remember_closed, stopping)
+        self.supervisor.spawn("tenants beside", beside.directory.run, stopping)
+        self.supervisor.spawn("retry scheduler beside", beside._scheduler.run, stopping)
+        self.supervisor.spawn("retries' ends beside", beside._settling.run, stopping)
+
+    def _made(self, name: str, **limits: float) -> Webhooks:
         self.secrets = SecretBook(SecretsFile(self.secrets_path), self.made_secrets)
         outside = Outside.with_certificates(AddressGuard.parse(self.allow), Limits(**limits), self.ca_file)
         stores = Stores(
-            self.room, self.gone, self.log, self.failing, self.replays, self.steps, self.tokens, self.erasures
+            self.room,
+            self.gone,
+            self.log,
+            self.failing,
+            self.replays,
+            self.steps,
+            self.tokens,
+            self.erasures,
+            self.notices,
         )
         ladder = Ladder.parse(self.ladder)
         parts = Parts(
@@ -169,7 +190,9 @@ class Service:
             outside,
             ladder,
             Clock(),
-            lease_seconds=LEASE_SECONDS,
+            name,
+            queue_limit=self.queue_limit,
+            lease_seconds=self.lease_seconds,
             breaker=self.rules,
             disable_after_ms=self.disable_after_ms,
             channel_secrets=self._channel_secrets(),
@@ -180,8 +203,7 @@ class Service:
             ca_file=str(self.ca_file) if self.ca_file else None,
             seal=PersonSeal("an erasure secret for the webhooks' tests"),
         )
-        self.webhooks = Webhooks(parts, self.supervisor)
-        self.webhooks.start()
+        return Webhooks(parts, self.supervisor)
 
     def _channel_secrets(self) -> ChannelSecrets:
         path = self.folder / "channels.json"

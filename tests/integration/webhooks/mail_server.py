@@ -1,12 +1,16 @@
-"""A true mail server in a process of its own: `mail_server.py PORT FILE REFUSALS` appends each mail to the file."""
+"""A true mail server in a process of its own: `mail_server.py PORT FILE REFUSALS` appends each mail to the file.
+
+With `CERTIFICATE starttls` or `CERTIFICATE tls` it takes mail over TLS alone, and only from acme with the password pw.
+"""
 
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 
 class Keeper:
@@ -26,11 +30,24 @@ class Keeper:
         return "250 OK"
 
 
-async def main(port: int, path: Path, refusals: int) -> None:
-    keeper = Keeper(path, refusals)
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(keeper), "127.0.0.1", port)
+def is_acme(_server: Any, _session: Any, _envelope: Any, _mechanism: str, told: LoginPassword) -> AuthResult:
+    return AuthResult(success=(told.login, told.password) == (b"acme", b"pw"), handled=False)
+
+
+async def main(port: int, path: Path, refusals: int, certificate: str = "", security: str = "") -> None:
+    keeper, tls, wishes = Keeper(path, refusals), None, dict[str, Any]()
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        wishes = {"authenticator": is_acme, "auth_required": True}
+        own = {"tls_context": tls, "require_starttls": True} if security == "starttls" else {"auth_require_tls": False}
+        wishes |= own
+    outer = tls if security == "tls" else None
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(keeper, **wishes), "127.0.0.1", port, ssl=outer
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

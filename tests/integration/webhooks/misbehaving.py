@@ -17,8 +17,8 @@ from gevent import socket, ssl
 from gevent.server import StreamServer
 from standardwebhooks import Webhook
 
+from services.shared.testing.patience import own_time
 from tests.integration.webhooks.harness import SECRET
-from tests.integration.webhooks.patience import own_time
 
 LONG_SECONDS = 120.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

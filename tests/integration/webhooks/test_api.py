@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 from services.shared.access import tokens_of
 from services.shared.bus.topics import DELIVERIES
 from services.shared.chassis.web import service_app
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import Channel, TelegramChannel, TenantDocument
 from services.webhooks.adapters.mongo_log import MongoLogStore
 from services.webhooks.adapters.mongo_replays import MongoReplays
 from services.webhooks.adapters.mongo_secrets import MongoSecrets
@@ -162,6 +163,12 @@ def test_the_log_shows_bodies_and_answers_without_personal_data(house: House, re
     wait_until(lambda: house.deliveries("state=delivered") == ["evt-acme-1.crm"])
     first, second = house.get("/v1/deliveries/evt-acme-1.crm")["attempts"]
     assert (first["status"], json.loads(first["answer"]), second["status"]) == (400, {"error": "on demand"}, 200)
+    assert first["trouble"] == {
+        "code": "answered",
+        "en": "it answered 400; only 2xx counts as taken",
+        "uk": "відповів 400; прийнятим вважається лише 2xx",
+    }
+    assert "trouble" not in second
     shown = house.get("/v1/deliveries/evt-acme-1.crm/body")
     assert shown["body"]["data"]["caller"] == {"number": "•••67", "name": "•••"}
     assert shown["body"]["data"]["event_id"] == "evt-acme-1"
@@ -246,6 +253,42 @@ def test_a_closed_endpoint_is_pinged_only_after_it_was_opened_again(house: House
     pinged = house.post("/v1/endpoints/crm/ping")
     wait_until(lambda: pinged.json["delivery_id"] in receiver.ids())
     assert house.post("/v1/endpoints/none/ping").status_code == 404
+
+
+def test_an_example_of_any_event_is_signed_logged_and_known_for_one(house: House, receiver: LocalReceiver) -> None:
+    shown = {one["event_type"]: one["body"] for one in house.get("/v1/examples", "analyst")["examples"]}
+    assert {"call.ended", "transcript.completed", "config.changed"} <= set(shown)
+    answer = house.post("/v1/endpoints/ends/example", {"event_type": "transcript.completed"})
+    assert answer.status_code == 202
+    sent = answer.json["delivery_id"]
+    wait_until(lambda: receiver.ids() == [sent])
+    [request] = receiver.requests
+    assert (request["HTTP_WEBHOOK_EXAMPLE"], request["HTTP_WEBHOOK_ID"][:8]) == ("true", "example-")
+    assert receiver.ledger.invalid == 0
+    wait_until(lambda: house.deliveries("state=delivered") == [sent])
+    body = house.get(f"/v1/deliveries/{sent}/body")["body"]
+    assert (body["example"], body["type"]) == (True, "transcript.completed")
+    assert set(body["data"]) == set(shown["transcript.completed"]["data"])
+    house.service.publish(call_started(1))
+    wait_until(lambda: len(receiver.requests) == 2)
+    assert "HTTP_WEBHOOK_EXAMPLE" not in receiver.requests[1]
+
+
+def test_an_example_that_can_not_be_sent_is_refused_and_says_why(house: House) -> None:
+    wished = {"event_type": "call.ended"}
+    assert house.post("/v1/endpoints/crm/example", wished, "analyst").status_code == 403
+    assert house.post("/v1/endpoints/none/example", wished).status_code == 404
+    assert house.post("/v1/endpoints/crm/example", {"event_type": "call.began"}).status_code == 404
+    assert house.post("/v1/endpoints/crm/example", {}).status_code == 400
+    shift = Channel(channel_id="shift", secret_ref="bot", telegram=TelegramChannel(chat_id="-100"))
+    hook = endpoint("https://crm.example/", disabled=True)
+    house.service.apply(TenantDocument(tenant_id="acme", webhooks=[hook], channels=[shift]))
+    wait_until(lambda: len(house.get("/v1/endpoints")["endpoints"]) == 2)
+    wait_until(lambda: house.get("/v1/endpoints")["endpoints"][0]["state"] == "disabled")
+    refused = [house.post(f"/v1/endpoints/{one}/example", wished) for one in ("shift", "crm")]
+    assert [one.status_code for one in refused] == [409, 409]
+    assert [one.json["type"].split(":")[-1] for one in refused] == ["not-a-webhook", "endpoint-closed"]
+    assert house.service.bus.records(DELIVERIES) == []
 
 
 def test_a_new_secret_is_shown_once_and_signs_beside_the_former_one(

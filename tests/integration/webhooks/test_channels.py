@@ -18,7 +18,15 @@ from services.shared.bus.topics import DELIVERIES, DELIVERIES_DEAD
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ABANDONED, Event
+from services.shared.outbound.address import AddressGuard
+from services.shared.outbound.dial import Limits, Outside
+from services.shared.testing.ports import free_port
+from services.webhooks.adapters.channel_secrets import ChannelSecrets
+from services.webhooks.adapters.channels.slack import Slack
+from services.webhooks.adapters.channels.telegram import Telegram
+from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.connectors.library import GATEWAYS, read_connector
+from services.webhooks.domain.endpoint import endpoints_of
 from services.webhooks.rule_runner import MOST_MESSAGES
 from tests.integration.webhooks.harness import Service, endpoint, wait_until
 
@@ -105,6 +113,7 @@ def test_a_text_for_slack_calls_nobody(service: Service, server: HttpServer) -> 
     assert path == "/services/T0/B0/x"
     assert message["text"].startswith("Втрачено: +380670000001 Їжак &lt;!channel&gt;")
     assert "<" not in message["text"]
+    assert message["mrkdwn"] is False
 
 
 def test_without_a_secret_a_message_is_given_up_with_the_reason(service: Service, server: HttpServer) -> None:
@@ -122,13 +131,11 @@ def test_without_a_secret_a_message_is_given_up_with_the_reason(service: Service
 class MailServer:
     """aiosmtpd in a process of its own."""
 
-    def __init__(self, folder: Path, refusals: int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, folder: Path, refusals: int, *tls: str) -> None:
+        self.port = free_port()
         self._path = folder / "mails.jsonl"
         program = Path(__file__).with_name("mail_server.py")
-        command = [sys.executable, str(program), str(self.port), str(self._path), str(refusals)]
+        command = [sys.executable, str(program), str(self.port), str(self._path), str(refusals), *tls]
         self._process = subprocess.Popen(command)  # noqa: S603 - our own program
         wait_until(self._listens)
 
@@ -244,6 +251,87 @@ def test_a_short_message_without_recipients_goes_to_the_customer(service: Servic
     assert server.requests[0][1]["recipients"] == ["380670000007"]
 
 
+def test_a_short_message_goes_to_a_number_as_a_gateway_takes_it_and_to_nobody_without_one(
+    service: Service, server: HttpServer
+) -> None:
+    service.library = {"turbosms": replace(read_connector(GATEWAYS / "turbosms.yaml"), base=server.url)}
+    service.channel_secrets = {"acme/sms": {"token": "secret"}}
+    server.usual = ("200 OK", b'{"response_code":0}', [])
+    service.apply(document(tn.Channel(channel_id="sms", secret_ref="sms", sms=tn.SmsChannel(gateway="turbosms"))))
+    service.start()
+    hidden = ["", "anonymous", "Restricted", "sip:12345@evil.example", "1" * 30, "+38067000\r\nX: y"]
+    for number, written in enumerate([*hidden, "(067) 000-00-07"]):
+        event = lost(number)
+        event.call_lost.caller.number = written
+        service.publish(event)
+    wait_until(lambda: len(server.requests) == 1 and len(service.log.last_states()) == 1 + len(hidden))
+    assert server.requests[0][1]["recipients"] == ["0670000007"]
+    assert set(service.log.last_states().values()) == {"delivered"}
+    nobody = "nobody was written to: the event has no number that takes messages"
+    assert [entry.error for entry in service.log.entries].count(nobody) == len(hidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "wanted"),
+    [
+        ("telegram", ("429 X", b'{"ok":false,"parameters":{"retry_after":7}}', []), (429, 7.0, "answered 429")),
+        ("telegram", ("429 X", b'{"ok":false,"parameters":{"retry_after":"7"}}', []), (429, None, "answered 429")),
+        ("telegram", ("400 X", b'{"ok":false,"parameters":{"migrate_to_chat_id":-1009}}', []), (400, None, "is -1009")),
+        ("telegram", ("400 X", b'{"ok":false,"parameters":[7]}', []), (400, None, "is the chat's id right?")),
+        ("telegram", ("403 X", b"{}", []), (403, None, "add it there again")),
+        ("telegram", ("200 X", b'{"ok":false}', []), (0, None, "answered 200")),
+        ("slack", ("429 X", b"", [("Retry-After", "7")]), (429, 7.0, "answered 429")),
+        ("slack", ("410 X", b"", []), (404, None, "is archived")),
+        ("slack", ("200 X", b"no_text", []), (0, None, "answered 200")),
+        ("slack", ("302 X", b"ok", [("Location", "http://127.0.0.1:1/")]), (302, None, "answered 302")),
+    ],
+)
+def test_what_a_channel_answers_is_understood_as_its_interface_means_it(
+    server: HttpServer, kind: str, answer: Any, wanted: tuple[int, float | None, str]
+) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="s")
+    getattr(channel, kind).SetInParent()
+    secrets = ChannelSecrets(None)
+    secrets._secrets = {"acme/s": {"token": TOKEN, "url": server.url}}
+    server.usual = answer
+    [to] = endpoints_of(tn.TenantDocument(tenant_id="acme", channels=[channel]))
+    connection = EndpointConnection(Outside.with_certificates(AddressGuard.parse("127.0.0.1/32"), Limits(), None))
+    carrier = Telegram(secrets, server.url) if kind == "telegram" else Slack(secrets)
+    attempt = carrier.carry(Delivery(payload=b'{"text":"x"}'), to, connection)
+    connection.close()
+    assert (attempt.status, attempt.retry_after) == wanted[:2]
+    assert wanted[2] in attempt.error
+
+
+@pytest.mark.parametrize("kind", ["telegram", "slack"])
+def test_a_text_that_an_event_leaves_empty_is_not_tried_for_days(
+    service: Service, server: HttpServer, kind: str
+) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="s")
+    getattr(channel, kind).SetInParent()
+    service.channel_secrets = {"acme/s": {"token": TOKEN, "url": server.url}}
+    service.telegram_api = server.url
+    service.apply(document(channel, "{caller_name}"))
+    service.start()
+    service.publish(lost(1, name=" \u2028 "))
+    wait_until(lambda: bool(service.log.last_states()))
+    assert [entry.error for entry in service.log.entries] == ["nothing was sent: the event leaves the text empty"]
+    assert server.requests == []
+
+
+def test_a_callers_name_rings_at_nobody_in_telegram_and_a_mail_address_stays(
+    service: Service, server: HttpServer
+) -> None:
+    channel = tn.Channel(channel_id="shift", secret_ref="bot", telegram=tn.TelegramChannel(chat_id="-100123"))
+    service.channel_secrets = {"acme/bot": {"token": TOKEN}}
+    service.telegram_api = server.url
+    service.apply(document(channel, "@shift: {caller_name}"))
+    service.start()
+    service.publish(lost(1, name="@boss (@boss) ivan@example.com"))
+    wait_until(lambda: len(server.requests) == 1)
+    assert server.requests[0][1]["text"] == "@shift: @\u2060boss (@\u2060boss) ivan@example.com"
+
+
 def test_a_feed_has_every_event_of_its_tenant_in_order_and_of_nobody_else(service: Service) -> None:
     feed = tn.Channel(channel_id="feed", feed=tn.FeedChannel(format=tn.FEED_FORMAT_JSON), events=["call.*"])
     raw = tn.Channel(channel_id="raw", feed=tn.FeedChannel(format=tn.FEED_FORMAT_PROTOBUF))
@@ -275,7 +363,12 @@ def test_a_rule_sends_the_event_itself_to_a_webhook_endpoint_and_a_feed(
     service.publish(*(lost(number) for number in range(10)))
     wait_until(lambda: receiver.ledger.received == 1 and len(service.bus.records("ringmaster.feed.acme")) == 1)
     assert receiver.ledger.summary()["by_type"] == {"call.lost": 1}
-    assert json.loads(service.bus.records("ringmaster.feed.acme")[0].value)["data"]["event_id"] == "lost-acme-7"
+    [record] = service.bus.records("ringmaster.feed.acme")
+    assert json.loads(record.value)["data"]["event_id"] == "lost-acme-7"
+    wanted = {"ce_id": "lost-acme-7", "ce_type": "call.lost", "ce_subject": "call-7", "ce_tenant": "acme"}
+    assert wanted.items() <= record.headers.items()
+    assert {"ce_specversion", "ce_source", "ce_time", "content-type"} <= record.headers.keys()
+    assert record.key == "call-7"
 
 
 def test_what_one_event_leads_to_is_bounded_however_many_rules_there_are(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+import gevent
 import pytest
 
 from services.shared.chassis.documents import open_database
@@ -40,6 +41,23 @@ def test_a_token_is_kept_as_it_is(stores: tuple[Steps, TokenStore]) -> None:
     tokens.save("acme.crm", b"\x00sealed")
     tokens.save("acme.crm", b"\x01sealed anew")
     assert tokens.load("acme.crm") == b"\x01sealed anew"
+
+
+def test_a_token_is_refreshed_by_one_until_its_claim_ends(stores: tuple[Steps, TokenStore]) -> None:
+    _, tokens = stores
+    tried = [gevent.spawn(tokens.claim, "acme.crm", 100.0, 130.0) for _ in range(8)]
+    gevent.joinall(tried, timeout=20)
+    assert sorted(one.value for one in tried) == [False] * 7 + [True]
+    assert tokens.load("acme.crm") is None
+    assert tokens.claim("beta.crm", 100.0, 130.0)
+    assert not tokens.claim("acme.crm", 129.9, 160.0)
+    assert tokens.claim("acme.crm", 130.0, 160.0), "who held it was killed"
+    tokens.save("acme.crm", b"sealed")
+    assert tokens.claim("acme.crm", 131.0, 161.0), "what it was held for is there"
+    assert tokens.load("acme.crm") == b"sealed"
+    assert not tokens.claim("acme.crm", 132.0, 162.0)
+    tokens.let_go("acme.crm")
+    assert tokens.claim("acme.crm", 132.0, 162.0)
 
 
 def test_a_store_that_is_away_says_so() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.shared.bus.topics import DEAD_LETTERS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_RETRY
+from services.shared.bus.topics import DEAD_LETTERS, DELIVERIES, DELIVERIES_DEAD, DELIVERIES_OVERFLOW, DELIVERIES_RETRY
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from tests.integration.webhooks.harness import (
     OTHER_SECRET,
@@ -152,6 +152,25 @@ def test_a_slow_endpoint_never_delays_another(service: Service, make_receiver: C
     wait_until(lambda: len(service.bus.records(DELIVERIES_RETRY)) > 0)
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["goes on", "killed"])
+def test_what_an_endpoint_could_not_take_at_once_comes_through_the_overflow(
+    service: Service, receiver: LocalReceiver, *, killed: bool
+) -> None:
+    service.queue_limit = 16
+    service.tenant("acme", endpoint(receiver.url))
+    service.start()
+    service.publish(*(call_started(number) for number in range(200)))
+    wait_until(lambda: receiver.ledger.received >= 20, seconds=60.0)
+    if killed:
+        service.kill()
+        service.start()
+    wait_until(lambda: receiver.ledger.summary()["distinct"] == 200, seconds=60.0)
+    overflowed = {Delivery.FromString(record.value).delivery_id for record in service.bus.records(DELIVERIES_OVERFLOW)}
+    assert overflowed <= set(receiver.ids())
+    assert len(overflowed) > 50
+    assert killed or len(receiver.ids()) == 200
+
+
 def test_both_secrets_of_a_rotation_sign(service: Service, make_receiver: Callable[..., LocalReceiver]) -> None:
     old, new = make_receiver("old", secrets=(SECRET,)), make_receiver("new", secrets=(OTHER_SECRET,))
     service.write_secrets({"acme/main": [OTHER_SECRET, SECRET]})
@@ -236,3 +255,35 @@ def test_a_restart_in_mid_run_loses_nothing_and_repeats_only_under_the_same_id(
     assert set(receiver.ids()) == expected
     if polite:
         assert len(receiver.ids()) == 1200
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("[" * 900 + '"{{type}}"' + "]" * 900, "the endpoint's template nests deeper than 32: make it flatter."),
+        ("[" + ",".join(['"{{data}}"'] * 400) + "]", "the template's places would hold more than"),
+    ],
+    ids=["deep", "long"],
+)
+def test_a_hostile_template_costs_nobody_but_its_endpoint_anything(
+    service: Service, make_receiver: Callable[..., LocalReceiver], template: str, reason: str
+) -> None:
+    """One of them ended the process for every company, the other one made a record that no broker takes."""
+    hostile, batched, good = make_receiver("hostile"), make_receiver("batched"), make_receiver("good")
+    bad = [endpoint(hostile.url, "bad", template=template), endpoint(batched.url, "many", template=template)]
+    bad[1].batch_events = 10
+    service.tenant("acme", *bad, endpoint(good.url, "good"))
+    service.tenant("beta", endpoint(good.url))
+    service.start()
+    first = call_ended(1)
+    first.call_ended.caller.name = "x" * 2_000
+    service.publish(first, call_ended(2, "beta"))
+    wait_until(lambda: good.ledger.received == 2 and len(dead(service)) == 2)
+    assert {one.delivery_id for one in dead(service)} == {"end-acme-1.bad", "end-acme-1.many"}
+    assert all(one.last_error.startswith(reason) for one in dead(service))
+    assert hostile.requests == batched.requests == []
+    wait_until(lambda: service.log.last_states().get("end-acme-1.bad") == "dead")
+    # What was put right is sent from its event.
+    service.tenant("acme", endpoint(hostile.url, "bad", template='{"what": "{{type}}"}'))
+    service.publish(call_ended(3))
+    wait_until(lambda: len(hostile.requests) == 1)

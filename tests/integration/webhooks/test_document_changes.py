@@ -62,6 +62,22 @@ def test_faults_come_by_field_and_changes_of_others_are_not_overwritten(office: 
     )
 
 
+def test_a_key_that_is_used_for_another_change_is_another_change(office: House) -> None:
+    """Of another rule, another body, or a change that is only looked at: none may be taken for done."""
+    wished = {"rule": RULE, "seen_version": 1}
+    assert put(office, "/v1/rules/each", wished, Idempotency_Key="k").json["version"] == 2
+    other = RULE | {"name": "Other"}
+    stale = put(office, "/v1/rules/each", {"rule": other, "seen_version": 1}, Idempotency_Key="k")
+    assert (stale.status_code, stale.json["title"]) == (409, "changed meanwhile")
+    assert put(office, "/v1/rules/each", {"rule": other, "seen_version": 2}, Idempotency_Key="k").json["version"] == 3
+    second = {"rule": RULE | {"rule_id": "second"}, "seen_version": 3}
+    assert put(office, "/v1/rules/second", second | {"preview": True}, Idempotency_Key="k").json["version"] == 3
+    assert put(office, "/v1/rules/second", second, Idempotency_Key="k").json["version"] == 4
+    assert put(office, "/v1/rules/second", second, Idempotency_Key="k").json["version"] == 4
+    assert office.ask("/v1/rules/second?seen_version=4", method="DELETE").json["version"] == 5
+    assert [(one["rule_id"], one["name"]) for one in office.console.document()["rules"]] == [("each", "Other")]
+
+
 def test_a_new_endpoints_secret_is_shown_once_and_signs_what_it_gets(office: House, make_receiver: Make) -> None:
     other = make_receiver("other")
     wished = {"endpoint": {"endpoint_id": "new", "url": other.url, "secret_ref": "new"}, "seen_version": 1}

@@ -22,13 +22,13 @@ from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallStarted, Event
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.shared.testing.patience import Patience, own_time
 from services.webhooks.__main__ import EXIT_DEPENDENCY
 from services.webhooks.call_order import BEHIND_MS
 from services.webhooks.retries import LEASE_SECONDS
 from tests.integration.webhooks import misbehaving
 from tests.integration.webhooks.harness import SECRET, Service, endpoint, wait_until
 from tests.integration.webhooks.misbehaving import RawReceiver
-from tests.integration.webhooks.patience import Patience, own_time
 
 # Twenty by hand; a test run of everything has no minutes for that.
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "5"))
@@ -211,7 +211,7 @@ def test_kills_among_bad_receivers_lose_nothing_and_change_no_order(
     uri = f"{store_uri.rstrip('/')}/unruly"
     sender, producer = Sender(tmp_path, kafka_bootstrap, uri), Producer(kafka_bootstrap, "test-unruly")
     document = TenantDocument(tenant_id="unruly", webhooks=cast.endpoints())
-    producer.send(TENANTS, "unruly", document.SerializeToString(), timestamp_ms=0).wait(10)
+    producer.send(TENANTS, "unruly", document.SerializeToString(), timestamp_ms=0).wait(60)
     dice = random.Random(7)
     try:
         sender.start()
@@ -219,7 +219,7 @@ def test_kills_among_bad_receivers_lose_nothing_and_change_no_order(
             events = events_of("unruly", range(number * CALLS_A_ROUND, (number + 1) * CALLS_A_ROUND))
             for event in events:
                 publish_event(producer, event)
-            producer.flush(10)
+            producer.flush(60)
             wait_for_arrivals(cast, sender, dice.randrange(1, 150))
             if number < KILLS:
                 sender.kill()

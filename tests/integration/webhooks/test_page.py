@@ -92,6 +92,33 @@ def test_a_rule_is_made_on_the_page_tried_on_the_past_and_saved(
     assert faults_beside_refusals(eye) == []
 
 
+def test_a_rule_for_a_crm_asks_for_the_text_of_a_task_and_may_keep_to_any_schedule(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    hubspot = {"channel_id": "hubspot", "secret_ref": "hubspot", "crm": {"connector": "hubspot"}}
+    rule = {"rule_id": "lost", "events": ["call.started"], "actions": [{"to": "hubspot", "text": "{line}"}]}
+    night = {"schedule_id": "never", "open": []}
+    house.console.apply(receiver.url, channels=[hubspot], rules=[rule], schedules=[*house.console.schedules(), night])
+    house.service.publish(call_started(1))
+    wait_until(lambda: bool(house.get("/v1/rules")["rules"]) and receiver.ledger.received == 1)
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector="#rules .endpoint", ms=WITHIN_MS)
+    eye.do("press", selector="#rules button", key="Enter")
+    eye.do("see", selector="#rule[open] [data-path='actions.0.text']", ms=WITHIN_MS)
+    eye.do("press", selector="#rehearse", key="Enter")
+    eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 1, подій: 1.", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#firings small") == ["hubspot: +380441000001"]
+    eye.do("choose", selector="[data-path=schedule_id]", value="never")
+    eye.do("press", selector="#rehearse", key="Enter")
+    eye.do("wait_text", selector="#rehearsed", text="Спрацювало б разів: 0, подій: 1.", ms=WITHIN_MS)
+    eye.do("fill", selector="[data-path='actions.0.text']", value="")
+    eye.do("press", selector="#rehearse", key="Enter")
+    wrong = "label:has([data-path='actions.0.text'][aria-invalid]) .fault"
+    words = "не вказано: події call.ended, transcript.completed CRM бере самі, а з інших робить завдання з цим текстом."
+    eye.do("wait_text", selector=wrong, text=words, ms=WITHIN_MS)
+    assert faults_beside_refusals(eye) == []
+
+
 def test_an_endpoint_is_made_on_the_page_and_its_secret_is_shown_once(
     eye: Eye, house: House, receiver: LocalReceiver, url: str
 ) -> None:
@@ -121,12 +148,14 @@ def test_only_what_was_given_up_is_sent_again_from_the_page(
     receiver.behave(status=500, times=-1)
     house.service.publish(call_started(1))
     wait_until(lambda: house.deliveries("state=dead") == ["evt-acme-1.crm"])
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("wait_text", selector="#rows td.error", text="відповів 500: це його власна помилка", ms=WITHIN_MS)
     receiver.behave()
     house.service.publish(call_started(2))
     wait_until(lambda: house.deliveries("state=delivered") == ["evt-acme-2.crm"])
     eye.do("open", url=f"{url}/login?token=boss&lang=uk")
     eye.do("see", selector=".endpoint", ms=WITHIN_MS)
-    eye.do("press", selector="#endpoints .endpoint:first-child button:nth-of-type(2)", key="Enter")
+    eye.do("press", selector="#endpoints .endpoint:first-child button:nth-of-type(3)", key="Enter")
     eye.do("see", selector="#replay[open]", ms=WITHIN_MS)
     eye.do("press", selector="#replay-form [name=failed]", key="Space")
     eye.do("press", selector="#replay-form button.main", key="Enter")
@@ -135,6 +164,53 @@ def test_only_what_was_given_up_is_sent_again_from_the_page(
     assert receiver.ids() == ["evt-acme-2.crm", "evt-acme-1.crm"]
     eye.do("size", width=PHONE, height=844)
     assert eye.do("width") <= PHONE
+    assert eye.do("faults") == []
+
+
+def test_a_ping_the_charts_and_the_filters_of_the_log(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    receiver.behave(status=503, times=4)
+    house.service.publish(call_started(1))
+    wait_until(lambda: sorted(house.deliveries("state=dead")) == ["evt-acme-1.crm"])
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector=".endpoint", ms=WITHIN_MS)
+    eye.do("press", selector="#endpoints .endpoint:first-child button:nth-of-type(1)", key="Enter")
+    eye.do("wait_text", selector="#changed", text="Перевірка в дорозі: дивіться нижче.", ms=WITHIN_MS)
+    eye.do("wait_text", selector="#rows tr:first-child td.type", text="endpoint.ping", ms=WITHIN_MS)
+    assert eye.do("texts", selector="#rows td.type") == ["endpoint.ping", "call.started"]
+    wait_until(lambda: house.get("/v1/endpoints")["totals"]["delivered"] == 1)
+    eye.do("open", url=f"{url}/?tenant=acme&lang=uk")
+    for bars in ("#tries-chart rect.delivered", "#tries-chart rect.failed"):
+        eye.do("see", selector=bars, ms=WITHIN_MS)
+    # A line that is level has no height, so the browser calls it hidden.
+    assert eye.do("count", selector="#times-chart path.p50[d*=H]") == 1
+    eye.do("wait_text", selector="#success", text="20%", ms=WITHIN_MS)
+    eye.do("fill", selector="#filters [name=type]", value="call.*")
+    eye.do("press", selector="#filters [name=type]", key="Enter")
+    eye.do(
+        "wait_text", selector="#rows tr:last-child td.error", text="відповів 503: це його власна помилка", ms=WITHIN_MS
+    )
+    wait_until(lambda: eye.do("texts", selector="#rows td.type") == ["call.started"])
+    assert eye.do("faults") == []
+
+
+def test_an_example_is_chosen_seen_and_sent_from_the_page(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    eye.do("see", selector=".endpoint", ms=WITHIN_MS)
+    eye.do("press", selector="#endpoints .endpoint:first-child button:nth-of-type(2)", key="Enter")
+    eye.do("see", selector="#example[open]", ms=WITHIN_MS)
+    assert '"example": true' in eye.do("texts", selector="#example-body")[0]
+    eye.do("press", selector="#example-form button.main", key="Enter")
+    wait_until(lambda: receiver.ledger.received == 1)
+    assert receiver.requests[0]["HTTP_WEBHOOK_EXAMPLE"] == "true"
+    eye.do("wait_text", selector="#rows tr:first-child .type .badge", text="приклад", ms=WITHIN_MS)
+    for scheme in ("light", "dark"):
+        eye.do("scheme", scheme=scheme)
+        eye.do("size", width=PHONE, height=844)
+        assert eye.do("width") <= PHONE
     assert eye.do("faults") == []
 
 

@@ -7,14 +7,18 @@ import pytest
 
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.testing.ports import free_port
 from services.webhooks.adapters.mongo import MongoFailingEndpoints, MongoGoneEndpoints, MongoWaitingRoom
 from services.webhooks.adapters.mongo_erasures import MongoErasureRows
 from services.webhooks.adapters.mongo_log import MongoLogStore
+from services.webhooks.adapters.mongo_notices import MongoNotices
 from services.webhooks.delivery_log import LogEntry
 from services.webhooks.domain.endpoint import EndpointKey
+from services.webhooks.domain.journal import Figures
 from services.webhooks.domain.outcome import Attempt
 from services.webhooks.erasing import MemoryErasureRows
 from services.webhooks.health import FailingEndpoints, MemoryFailingEndpoints
+from services.webhooks.notices import MemoryNoticeStore, Notice, NoticeKind, NoticeStore
 from services.webhooks.waiting import (
     End,
     Gone,
@@ -26,7 +30,6 @@ from services.webhooks.waiting import (
     StoreUnavailable,
     WaitingRoom,
 )
-from tests.integration.webhooks.harness import free_port
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -79,6 +82,20 @@ def test_what_was_claimed_and_never_settled_comes_due_again(room: WaitingRoom) -
     room.put([delivery("one", 10)])
     claim(room, 50, 1000, 10, [])
     assert names(claim(room, 1000, 2000, 10, [])) == ["one"]
+
+
+def test_what_a_claim_took_whose_answer_was_lost_is_found_by_its_mark(room: WaitingRoom) -> None:
+    room.put([delivery("second", 20), delivery("first", 10), delivery("settled", 5), delivery("rests", 500)])
+    chosen, lease = room.due(500, 10, []), Lease("webhooks-0", 50, 1000)
+    taken = room.claim(chosen, lease)
+    room.remove(taken[0])
+    again = room.claimed(chosen, replace(lease, now_ms=60, until_ms=1010))
+    assert again == taken[1:]
+    assert names(again) == ["first", "second"]
+    assert room.claimed(chosen, Lease("webhooks-0", 70, 1020)) == [], "another claim has taken nothing of it"
+    assert claim(room, 1009, 2000, 10, []) == [delivery("rests", 500)], "its lease has begun anew"
+    assert names(claim(room, 1010, 2010, 10, [], "webhooks-1")) == ["first", "second"]
+    assert room.claimed(chosen, replace(lease, now_ms=1020, until_ms=2020)) == [], "somebody else has it by then"
 
 
 def test_who_comes_back_after_a_kill_finds_due_what_it_had_taken_and_nobody_elses(room: WaitingRoom) -> None:
@@ -255,6 +272,35 @@ def test_the_beginning_of_a_failure_is_kept_until_its_end(failing: FailingEndpoi
     assert failing.all() == {crm: 5}
 
 
+@pytest.fixture(params=["memory", "mongo"])
+def notices(request: pytest.FixtureRequest) -> NoticeStore:
+    if request.param == "memory":
+        return MemoryNoticeStore()
+    found = MongoNotices(request.getfixturevalue("database"), "webhooks-0")
+    found.prepare()
+    return found
+
+
+def test_notices_that_wait_are_kept_in_their_order_until_they_went(notices: NoticeStore) -> None:
+    met = "no answer in time"
+    told = [Notice("acme", f"e{number}", NoticeKind.FAILING, 5, 100 + number, met) for number in range(3)]
+    told.append(Notice("acme", "e0", NoticeKind.RECOVERED, 5, 200))
+    for notice in told:
+        notices.put(notice)
+    notices.put(told[1])
+    assert notices.all() == told
+    notices.remove(told[1])
+    notices.remove(told[1])
+    assert notices.all() == [told[0], *told[2:]]
+
+
+def test_a_process_takes_up_its_own_notices_alone(database: dict[str, object]) -> None:
+    notice = Notice("acme", "e1", NoticeKind.GONE, 5, 100)
+    MongoNotices(database, "webhooks-0").put(notice)
+    assert MongoNotices(database, "webhooks-1").all() == []
+    assert MongoNotices(database, "webhooks-0").all() == [notice]
+
+
 def test_gone_endpoints_are_remembered_with_their_url(gone: GoneEndpoints) -> None:
     gone.mark(Gone(EndpointKey("acme.crm"), "https://old.example/", 1))
     gone.mark(Gone(EndpointKey("acme.crm"), "https://new.example/", 2))
@@ -273,6 +319,49 @@ def test_the_delivery_log_keeps_the_state_and_only_the_last_tries(database: dict
     assert (found["state"], found["tries"], found["tenant_id"]) == ("delivered", 30, "acme")
     assert [attempt["number"] for attempt in found["attempts"]] == list(range(11, 31))
     assert "payload" not in found
+
+
+def test_first_tries_and_later_ones_make_the_same_log_in_whatever_pieces_they_are_written(
+    database: dict[str, object],
+) -> None:
+    """Each piece of one entry is the oracle: there nothing can come before or with anything."""
+    tries = [
+        (1, 1, "waiting"),
+        (2, 1, "delivered"),
+        (1, 2, "waiting"),
+        (1, 1, "waiting"),
+        (3, 0, "dead"),
+        (1, 2, "dead"),
+    ]
+    entries = [
+        replace(
+            _entry(attempt, state),
+            delivery_id=f"evt-{name}.crm",
+            at_ms=at,
+            attempt=Attempt(503, 4) if attempt else None,
+        )
+        for at, (name, attempt, state) in enumerate(tries)
+    ]
+    found = []
+    for days, size in enumerate((1, 2, 3, len(entries))):
+        store = MongoLogStore({"deliveries": database[f"log_{days}"], "webhook_minutes": database["minutes"]}, 30)
+        for first in range(0, len(entries), size):
+            store.append(entries[first : first + size])
+        found.append({one["_id"]: one | {"written_at": 0} for one in database[f"log_{days}"].find()})  # type: ignore[attr-defined]
+    assert [[one["number"] for one in log.get("attempts", [])] for log in found[0].values()] == [[1, 2, 1, 2], [1], []]
+    assert found[1:] == found[:1] * 3
+
+
+def test_figures_of_a_minute_are_added_up(database: dict[str, object]) -> None:
+    store = MongoLogStore(database, days=30)
+    figures = Figures()
+    figures.add("delivered", 3, 200)
+    store.count({("acme", "crm", 0): figures, ("acme", "erp", 60_000): figures})
+    figures.add("dead", 300, 503)
+    store.count({("acme", "crm", 0): figures})
+    twice, once = store.figures("acme", 0)["crm", 0], store.figures("acme", 1)["erp", 60_000]
+    assert (twice.delivered, twice.failed, twice.dead, sum(twice.classes.values())) == (2, 1, 1, 3)
+    assert (once.delivered, once.failed, store.figures("beta", 0)) == (1, 0, {})
 
 
 def test_what_receivers_said_of_an_erased_person_is_blanked_and_nothing_else(database: dict[str, object]) -> None:

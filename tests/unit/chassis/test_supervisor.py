@@ -7,7 +7,7 @@ from services.shared.chassis.supervisor import EXIT_DIED, EXIT_STOPPED, Supervis
 
 
 def run_until_dead(supervisor: Supervisor) -> int:
-    code: int = gevent.spawn(supervisor.run).get(timeout=5)
+    code: int = gevent.spawn(supervisor.run).get(timeout=60)
     return code
 
 
@@ -20,7 +20,7 @@ def test_a_task_that_ends_is_no_death_and_one_that_fails_is() -> None:
     gevent.sleep(0)
     assert not running.ready()
     supervisor.spawn_task("broken", int, "x")
-    assert running.get(timeout=5) == EXIT_DIED
+    assert running.get(timeout=60) == EXIT_DIED
 
 
 def test_a_greenlet_that_returns_is_a_death() -> None:

@@ -1,8 +1,9 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from services.shared.access import tokens_of
 from services.shared.bus import asking, follower
 from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, INPUTS, REPLIES, TENANTS
 from services.shared.chassis.clock import Clock
+from services.shared.chassis.event_stream import EVENT_STREAM
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.request_pb2 import Reply, Request
@@ -26,7 +28,7 @@ from services.shared.person import PersonSeal
 from services.shared.testing.memory_bus import MemoryBus
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 SILENCE_SECONDS = 0.3
 """So long is waited for a router that is not there."""
 ENTRIES = {
@@ -89,14 +91,22 @@ class Office:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         data = body if isinstance(body, bytes | str) else b"" if body is None else json.dumps(body)
-        return self.client.open(path, method=method, data=data, headers=sent)
+        answer = self.client.open(path, method=method, data=data, headers=sent)
+        if answer.mimetype == EVENT_STREAM:
+            answer.close()  # as a server does; who is asked for here is the answer's head
+        return answer
 
     def requests(self) -> list[Request]:
         inputs = [Input.FromString(record.value) for record in self.bus.records(INPUTS)]
         return [entry.request for entry in inputs if entry.HasField("request")]
 
-    def answer_all(self, *, accepted: bool = True, problem: str = "") -> None:
-        """Let a router in memory answer each request with the same words; it is waited for on a busy machine too."""
+    def answer_all(
+        self, *, accepted: bool = True, problem: str = "", refused: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Let a router in memory answer each request with the same words; it is waited for on a busy machine too.
+
+        `refused` are kinds of requests and the problem of each.
+        """
         self.console.desk._reply_seconds = PATIENCE_SECONDS
         reader, sender = self.bus.consumer("router", [INPUTS]), self.bus.producer()
 
@@ -104,7 +114,9 @@ class Office:
             while not self.supervisor.stopping.is_set():
                 for record in reader.poll(0.05):
                     request = Input.FromString(record.value).request
-                    reply = Reply(request_id=request.request_id, accepted=accepted, problem=problem, detail="Because.")
+                    why = refused.get(request.WhichOneof("request") or "", problem)
+                    is_taken = accepted and not why
+                    reply = Reply(request_id=request.request_id, accepted=is_taken, problem=why, detail="Because.")
                     sender.send(REPLIES, record.key, reply.SerializeToString(), timestamp_ms=0)
 
         self.supervisor.spawn("router", run)

@@ -321,6 +321,27 @@ def test_the_same_idempotency_key_is_the_same_request_and_never_that_of_another_
     assert open_office.ask("POST", path, "root", None, Idempotency_Key="k" * 256).status_code == 400
 
 
+def test_a_key_that_is_used_for_another_request_is_another_request(open_office: Office) -> None:
+    """Of another call, another body, another company by a token of all: none may be taken for done."""
+    digits = "/v1/tenants/acme/calls/c-1/digits"
+    asked = [
+        ("/v1/tenants/acme/calls/c-1/hold", None),
+        ("/v1/tenants/acme/calls/c-2/hold", None),
+        ("/v1/tenants/borealis/calls/c-1/hold", None),
+        (digits, {"digits": "1"}),
+        (digits, {"digits": "2"}),
+    ]
+    ids = [
+        open_office.ask("POST", path, "root", body, Idempotency_Key="k").get_json()["request_id"]
+        for path, body in asked
+    ]
+    assert len(set(ids)) == len(asked)
+    assert (
+        open_office.ask("POST", digits, "root", {"digits": "2"}, Idempotency_Key="k").get_json()["request_id"]
+        == ids[-1]
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -65,9 +65,30 @@ def test_pages_hold_every_callback_once(answering: Office) -> None:
     assert found == [f"t{number:02}" for number in range(25)]
 
 
+def test_what_is_done_is_listed_from_the_last_on_whenever_it_was_due(answering: Office) -> None:
+    due = [3, 9, 1, 7, 5]
+    for number, due_ms in enumerate(due):
+        answering.console.callbacks.apply(requested(f"t{number}", due_ms=due_ms))
+        answering.console.callbacks.apply(told(f"t{number}", 1_000 + number, callback_cancelled={"reason": "no need"}))
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None and len(found) < 2 * len(due):
+        page = answering.ask("GET", f"{PATH}?state=done&limit=2&cursor={cursor}", "acme-admin").get_json()
+        found += [one["callback_id"] for one in page["callbacks"]]
+        cursor = page["cursor"]
+    assert found == ["t4", "t3", "t2", "t1", "t0"]
+
+
 @pytest.mark.parametrize("query", ["state=all", "limit=0", "limit=501"])
 def test_a_list_that_makes_no_sense_is_refused(answering: Office, query: str) -> None:
     assert answering.ask("GET", f"{PATH}?{query}", "acme-admin").status_code == 400
+
+
+def test_what_is_done_is_not_opened_by_an_event_that_is_told_again() -> None:
+    view = CallbackView()
+    for event in (requested("one"), told("one", callback_cancelled={"reason": "no need"}), requested("one")):
+        view.apply(event)
+    assert (view.open_ones("acme"), [task.state for task in view.done_ones("acme")]) == ([], ["cancelled"])
 
 
 def test_a_task_goes_through_its_states_and_repetitions_change_nothing() -> None:

@@ -147,6 +147,12 @@ def test_what_is_no_part_of_this_name_is_refused(house: House, words: str) -> No
     assert house.head().number == 1
 
 
+def test_a_sound_entry_under_the_id_of_another_one_is_refused(house: House) -> None:
+    reply = house.ask(house.rule(rule_id="other"), "lost")
+    assert (reply.accepted, reply.problem, reply.faults[0].field) == (False, "bad-document", "rule_id")
+    assert house.head().number == 1
+
+
 def test_what_another_has_changed_since_is_not_overwritten_but_other_parts_are_no_hindrance(house: House) -> None:
     assert house.ask(house.rule()).accepted
     stale = house.ask(house.rule(name="Mine"), seen=1, request_id="two")

@@ -9,7 +9,7 @@ import pytest
 
 from services.console.adapters.memory import MemoryErasureStore
 from services.console.bootstrap import Console
-from services.console.domain.list_entries import without
+from services.console.domain.list_entries import black_lists, without
 from services.console.erasures import NAMING_PERSONS
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.events import publish_event
@@ -130,6 +130,11 @@ def test_the_report_is_open_until_every_service_has_answered_and_never_holds_the
     assert answering.ask("GET", f"{PATH}/{erasure_id}", "borealis-admin").status_code == 404
     (listed,) = answering.ask("GET", PATH, "acme-admin").get_json()["erasures"]
     assert listed == report
+
+
+def test_every_list_by_which_a_company_refuses_somebody_is_a_black_list() -> None:
+    queues = [{"black_lists": ["b"], "callbacks": {"black_lists": ["c"]}}, {"callbacks": {}}, {}]
+    assert black_lists({"black_lists": ["a"], "queues": queues, "lists": [{"list_id": "d"}]}) == {"a", "b", "c"}
 
 
 def test_lists_lose_the_person_in_every_version_but_black_lists_keep_the_entry_and_say_so(

@@ -1,38 +1,56 @@
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console.domain.flow_graph import Surroundings, faults_of_flow
+from services.console.domain.flow_graph import Surroundings, faults_of_flow, restless_flows
 
 NOTHING = Surroundings(frozenset(), frozenset(), frozenset())
 NAMES = [f"s{n}" for n in range(5)]
 
 
+# The exits of each kind, and by which of them nobody acts and nothing is waited for: SPEC 2.2, written out once more.
+EXITS = {
+    "play": ["next"],
+    "menu": ["1", "timeout", "invalid"],
+    "check_list": ["listed", "not_listed"],
+    "queue": ["timeout", "no_agent"],
+    "agent": ["answered", "unavailable"],
+    "announce": ["given", "refused"],
+    "press_key": ["given", "refused"],
+    "subflow": ["next"],
+    "hangup": [],
+}
+AT_ONCE = {"play next", "check_list listed", "check_list not_listed", "queue no_agent", "agent unavailable"}
+AT_ONCE |= {"announce given", "announce refused"}
+FIELDS = {"queue": {"queue_id": "q"}, "agent": {"agent_id": "a"}, "subflow": {"flow_id": "g"}}
+
+
 @st.composite
-def flows(draw: st.DrawFn) -> dict[str, Any]:
+def flows(draw: st.DrawFn, flow_id: str = "f", kinds: tuple[str, ...] = tuple(EXITS)) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
     for name in NAMES:
-        kind = draw(st.sampled_from(["play", "menu", "check_list", "hangup", "queue"]))
-        target = st.sampled_from(NAMES)
-        exits = {
-            "play": {"next": draw(target)},
-            "menu": {"1": draw(target), "timeout": draw(target), "invalid": draw(target)},
-            "check_list": {"listed": draw(target), "not_listed": draw(target)},
-            "queue": {"timeout": draw(target), "no_agent": draw(target)},
-            "hangup": {},
-        }[kind]
-        steps.append({"step_id": name, kind: {"queue_id": "q"} if kind == "queue" else {}, "exits": exits})
-    return {"flow_id": "f", "start": "s0", "steps": steps}
+        kind = draw(st.sampled_from(kinds))
+        exits = {way: draw(st.sampled_from([*NAMES, "return"])) for way in EXITS[kind]}
+        is_consent = kind in ("announce", "press_key")
+        wish: Any = {"consent": {"mode": kind}} if is_consent else {kind: FIELDS.get(kind, {})}
+        steps.append({"step_id": name, **wish, "exits": exits})
+    return {"flow_id": flow_id, "start": "s0", "steps": steps}
 
 
-def edges(flow: dict[str, Any], *, only_restless: bool) -> set[tuple[str, str]]:
+INNER = flows("g", tuple(kind for kind in EXITS if kind != "subflow"))
+
+
+def edges(flow: dict[str, Any], *, only_restless: bool, passes_g: bool = False) -> set[tuple[str, str]]:
     found = set()
     for step in flow["steps"]:
+        kind = step["consent"]["mode"] if "consent" in step else next(kind for kind in EXITS if kind in step)
         for name, target in step["exits"].items():
-            rests = "menu" in step or ("queue" in step and name == "timeout")
-            if not (only_restless and rests):
+            is_at_once = f"{kind} {name}" in AT_ONCE or (kind == "subflow" and passes_g)
+            if is_at_once or not only_restless:
                 found.add((step["step_id"], target))
     return found
 
@@ -40,7 +58,7 @@ def edges(flow: dict[str, Any], *, only_restless: bool) -> set[tuple[str, str]]:
 def closure(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return who leads to whom over any number of steps, by Warshall's rule: not how the code finds it."""
     found = set(pairs)
-    for middle, first, last in product(NAMES, NAMES, NAMES):
+    for middle, first, last in product(NAMES, NAMES, [*NAMES, "return"]):
         if (first, middle) in found and (middle, last) in found:
             found.add((first, last))
     return found
@@ -53,11 +71,44 @@ def test_unreachable_steps_are_exactly_those_that_no_way_leads_to(flow: dict[str
     assert told == {f"flows[0].steps[{n}]" for n, name in enumerate(NAMES) if name not in reached}
 
 
-@given(flows())
-def test_circles_are_told_exactly_when_a_step_leads_to_itself_without_an_input(flow: dict[str, Any]) -> None:
-    pairs = closure(edges(flow, only_restless=True))
-    told = [fault for fault in faults_of_flow(flow, 0, NOTHING) if "circles" in fault.message]
+@given(flows(), INNER)
+def test_circles_are_told_exactly_when_a_step_leads_to_itself_without_an_input(
+    flow: dict[str, Any], inner: dict[str, Any]
+) -> None:
+    passes = ("s0", "return") in closure(edges(inner, only_restless=True))
+    around = replace(NOTHING, restless_flows=restless_flows([flow, inner]))
+    assert ("g" in around.restless_flows) == passes
+    pairs = closure(edges(flow, only_restless=True, passes_g=passes))
+    told = [fault for fault in faults_of_flow(flow, 0, around) if "circles" in fault.message]
     assert bool(told) == any((name, name) in pairs for name in NAMES)
+    assert ("f" in around.restless_flows) == (("s0", "return") in pairs)
+
+
+def test_flows_that_call_themselves_are_passed_through_whatever_is_in_them() -> None:
+    """So a circle that leads through one is told beside them."""
+    calls = [{"step_id": "s0", "subflow": {"flow_id": "f"}, "exits": {"next": "return"}}]
+    assert restless_flows([{"flow_id": "f", "start": "s0", "steps": calls}]) == {"f"}
+
+
+@pytest.mark.parametrize(
+    ("step", "missing"),
+    [
+        ({"consent": {"mode": "announce"}, "exits": {"refused": "return"}}, "given"),
+        ({"consent": {"mode": "press_key"}, "exits": {"refused": "return"}}, "given"),
+        ({"consent": {"mode": "do_not_record"}, "exits": {"refused": "return"}}, ""),
+        ({"play": {}, "exits": {}}, "next"),
+        ({"branch": {"cases": [{"condition": "true", "exit": "x"}]}, "exits": {"otherwise": "return"}}, "x"),
+    ],
+)
+def test_each_step_says_where_to_go_on(step: dict[str, Any], missing: str) -> None:
+    flow = {"flow_id": "f", "start": "s0", "steps": [{"step_id": "s0", **step}]}
+    told = [fault.path for fault in faults_of_flow(flow, 0, NOTHING) if "missing" in fault.message]
+    assert told == ([f"flows[0].steps[0].exits.{missing}"] if missing else [])
+
+
+def test_no_step_is_called_as_the_end_of_a_flow_is() -> None:
+    flow = {"flow_id": "f", "start": "return", "steps": [{"step_id": "return", "hangup": {}}]}
+    assert [fault.path for fault in faults_of_flow(flow, 0, NOTHING)] == ["flows[0].steps[0].step_id"]
 
 
 def _spoken(exits: dict[str, str], *choices: tuple[str, list[str]]) -> list[tuple[str, str]]:

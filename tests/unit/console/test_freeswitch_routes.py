@@ -14,6 +14,7 @@ from services.console.domain.registration import Registration, contact_of
 from services.console.domain.switch_xml import line_xml
 from services.console.domain.translation import to_contract
 from services.console.domain.validation import sound_document
+from services.shared.contracts.ringmaster.v1.tenant_pb2 import Line, TenantDocument
 from tests.unit.console.conftest import ROOT, Office, demo_text
 
 GUARD = "ringmaster_fallback=${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} fallback XML ringmaster)}"
@@ -163,6 +164,24 @@ def test_a_line_is_handed_over_with_a_guard_and_the_tenants_number(open_office: 
     assert ("set", "ringmaster_fallback_number=+442079460000") not in dialplan(open_office, "+380441000001")
 
 
+@pytest.mark.parametrize("proof", ["other:directory-password", "freeswitch:other", "freeswitch:", ":", "freeswitch"])
+@pytest.mark.parametrize("path", ["/freeswitch/directory", "/freeswitch/dialplan"])
+def test_the_switch_proves_both_its_name_and_its_password(open_office: Office, path: str, proof: str) -> None:
+    headers = {"Authorization": "Basic " + b64encode(proof.encode()).decode()}
+    assert (
+        open_office.client.post(path, data={"user": "olena", "domain": "acme.example"}, headers=headers).status_code
+        == 401
+    )
+
+
+def test_an_agent_reads_his_own_phones_password_only(open_office: Office) -> None:
+    phones = "/v1/tenants/acme/agents/{}/phone"
+    assert open_office.ask("GET", phones.format("olena"), "acme-olena").status_code == 200
+    assert open_office.ask("GET", phones.format("taras"), "acme-olena").status_code == 403
+    assert open_office.ask("GET", phones.format("taras"), "acme-admin").status_code == 200
+    assert open_office.ask("GET", phones.format("nobody"), "acme-admin").status_code == 404
+
+
 def test_a_number_that_is_nobodys_is_refused(open_office: Office) -> None:
     assert dialplan(open_office, "+442071000009") == [("hangup", "UNALLOCATED_NUMBER")]
 
@@ -175,6 +194,7 @@ def test_a_console_that_knows_no_lines_yet_leaves_the_call_to_the_switchs_own_fi
     assert dialplan(office, "+442071000001") == []
 
 
+TENANTS = ["acme", "borealis"]
 DIRECTORY = Directory()
 DIRECTORY.put(to_contract(sound_document(demo_text("borealis").encode()), 1))
 
@@ -198,6 +218,31 @@ def test_a_given_up_line_and_an_older_document_are_forgotten() -> None:
     assert directory.line("+380441000002") is None
     directory.remove("acme")
     assert directory.phone("olena", "acme.example") is None
+
+
+LINES = [f"+38044100000{number}" for number in range(4)]
+
+
+@given(st.data())
+def test_lines_and_domains_that_went_from_one_company_to_another_are_the_newer_ones(data: st.DataObject) -> None:
+    """Companies' documents lie in several partitions: those of two are read in any order of each other."""
+    owners = data.draw(st.lists(st.sampled_from(["acme", "borealis", ""]), min_size=4, max_size=4))
+    newest = {name: [line for line, owner in zip(LINES, owners, strict=True) if owner == name] for name in TENANTS}
+    former = {name: data.draw(st.lists(st.sampled_from(LINES), unique=True)) for name in TENANTS}
+    domains = data.draw(st.permutations(["a.example", "b.example"]))
+    order = data.draw(st.permutations([*TENANTS, *TENANTS]))
+    directory, versions = Directory(), dict.fromkeys(TENANTS, 0)
+    for name in order:
+        versions[name] += 1
+        is_newest = versions[name] == len(TENANTS)
+        lines = newest[name] if is_newest else former[name]
+        domain = domains[TENANTS.index(name)] if is_newest else data.draw(st.sampled_from(domains))
+        document = TenantDocument(tenant_id=name, version=versions[name], domain=domain)
+        document.lines.extend(Line(number=line) for line in lines)
+        document.agents.add(agent_id="one", phone="one")
+        directory.put(document)
+    assert [getattr(directory.line(line), "tenant_id", "") for line in LINES] == owners
+    assert [getattr(directory.phone("one", domain), "tenant_id", "") for domain in domains] == TENANTS
 
 
 def test_the_consoles_dialplan_says_the_same_as_the_switchs_own_file(open_office: Office) -> None:

@@ -169,6 +169,8 @@ def test_a_rollback_that_is_sent_again_after_a_lost_answer_takes_effect_once(ope
     assert (again["version"], again["is_new"]) == (3, False)
     assert tenancy.version("acme").document["name"] == "Fourth"
     assert open_office.ask("POST", path, "acme-admin", Idempotency_Key="k").get_json()["version"] == 5
+    other = open_office.ask("POST", "/v1/tenants/acme/rollback?version=2", "root", Idempotency_Key="k").get_json()
+    assert (other["version"], tenancy.version("acme").document["name"]) == (6, "Second")
     flow = "/v1/tenants/acme/flows/main/rollback?version=1"
     assert open_office.ask("POST", flow, "acme-admin", Idempotency_Key="k" * 256).status_code == 400
 

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from services.console.domain.live import Live
 from services.console.domain.own_desk import glance
 from services.shared.contracts.ringmaster.v1.event_pb2 import (
     AgentState,
@@ -12,7 +15,9 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import (
     CallAnswered,
     CallEnded,
     CallStarted,
+    CallTransferred,
     ClientVipCalled,
+    Event,
     OfferAccepted,
     OfferCreated,
     Party,
@@ -97,6 +102,38 @@ def test_a_glance_differs_exactly_where_the_desk_does(open_office: Office) -> No
     assert glance(document, "olena", live) != rings
 
 
+HAPPENS = st.tuples(
+    st.sampled_from(["answered", "to agent", "to queue"]),
+    st.sampled_from(["c-1", "c-2", "c-3"]),
+    st.sampled_from(["olena", "taras", "ivan"]),
+)
+
+
+@given(st.lists(HAPPENS, max_size=12))
+def test_a_call_is_of_who_has_it_and_who_had_it_before_has_it_no_more(story: list[tuple[str, str, str]]) -> None:
+    """Also where the caller went on by the flow, of which no event tells that the talk was over."""
+    live, owner, last = Live(), dict[str, str](), dict[str, str]()
+    for what, call_id, agent_id in story:
+        event = Event(tenant_id="acme", call_id=call_id)
+        if what == "answered":
+            event.call_answered.CopyFrom(CallAnswered(agent_id=agent_id))
+        else:
+            goal: dict[str, Any] = {"to_agent_id": agent_id} if what == "to agent" else {"to_queue_id": "sales"}
+            event.call_transferred.CopyFrom(CallTransferred(**goal))
+        live.apply(event)
+        former = owner.pop(call_id, "")
+        if last.get(former) == call_id:
+            del last[former]
+        if what != "to queue":
+            if owner.get(last.get(agent_id, "")) == agent_id:
+                del owner[last[agent_id]]
+            owner[call_id], last[agent_id] = agent_id, call_id
+        assert {one: live.agent_of("acme", one) for one in ("c-1", "c-2", "c-3")} == {
+            one: owner.get(one, "") for one in ("c-1", "c-2", "c-3")
+        }
+        assert {one: seen.call_id for one, seen in live.agents("acme").items() if seen.call_id} == last
+
+
 def test_a_desk_names_outcomes_queues_and_colleagues(open_office: Office) -> None:
     desk = open_office.ask("GET", OWN, "acme-olena").get_json()
     assert "sold" in desk["dispositions"]
@@ -110,12 +147,14 @@ def test_a_desk_names_outcomes_queues_and_colleagues(open_office: Office) -> Non
 def test_each_change_is_told_once(open_office: Office) -> None:
     answer = open_office.client.get(f"{OWN}/stream", headers={"Authorization": "Bearer acme-olena"}, buffered=False)
     frames = (frame for frame in answer.iter_encoded())
+    assert next(frames) == b"retry: 1000\n\n"
     assert json.loads(next(frames).removeprefix(b"data: "))["call"] is None
     called(open_office)
     calls: list[dict[str, Any]] = []
     while not (calls and calls[-1]["is_vip"]):
         calls.append(json.loads(next(frames).removeprefix(b"data: "))["call"] or {"is_vip": False})
     assert calls[-1]["caller"] == "+380501112233"
+    answer.close()
     open_office.supervisor.stop()
 
 
@@ -124,6 +163,20 @@ def test_a_desk_is_nobody_elses(open_office: Office, token: str, status: int) ->
     assert open_office.ask("GET", OWN, token).status_code == status
     assert open_office.ask("GET", f"{OWN}/stream", token).status_code == status
     assert open_office.ask("GET", OWN.replace("desk", "colleagues"), token).status_code == status
+
+
+def test_an_agent_controls_the_own_call_and_no_colleagues(open_office: Office) -> None:
+    live = open_office.console.live
+    for call_id, agent_id in (("c-1", "olena"), ("c-2", "taras")):
+        happened(open_office, call_id, call_answered=CallAnswered(agent_id=agent_id))
+    open_office.wait_for(lambda: live.agent_of("acme", "c-2") == "taras", "both talk")
+    calls = "/v1/tenants/acme/calls"
+    assert open_office.ask("POST", f"{calls}/c-1/hold", "acme-olena").status_code == 202
+    for path in ("c-2/hold", "c-2/hangup", "c-2/transfer", "c-9/hold"):
+        assert open_office.ask("POST", f"{calls}/{path}", "acme-olena", {}).status_code == 403
+    assert open_office.ask("PUT", f"{calls}/c-2/disposition", "acme-olena", {"disposition": "sold"}).status_code == 403
+    assert open_office.ask("POST", f"{calls}/c-2/hold", "acme-supervisor").status_code == 202
+    assert len(open_office.requests()) == 2
 
 
 def test_an_agent_that_is_not_there_has_no_desk(open_office: Office) -> None:

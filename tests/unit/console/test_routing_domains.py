@@ -77,6 +77,20 @@ def test_a_limit_is_shared_out_and_leaves_something_to_the_reception(acme: Docum
     assert complaints(made) == []
 
 
+@pytest.mark.parametrize(("most_dials", "is_fault"), [(0, False), (1, True)])
+def test_campaigns_of_two_domains_share_no_line_whose_dials_are_counted(
+    acme: Document, most_dials: int, *, is_fault: bool
+) -> None:
+    made = split(acme)
+    line, campaign = made["lines"][0], made["campaigns"][0]
+    line["most_dials"] = most_dials
+    made["campaigns"] = [
+        {**campaign, "campaign_id": f"c{number}", "line": line["number"], "queue_id": queue["queue_id"]}
+        for number, queue in enumerate([*made["queues"], made["queues"][0]])
+    ]
+    assert [each.split(":")[0] for each in complaints(made)] == (["campaigns[1].line"] if is_fault else [])
+
+
 @given(st.lists(st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=3), min_size=1, max_size=8))
 def test_parts_share_no_agent_and_can_be_parted_no_further(tiers: list[set[str]]) -> None:
     queues = [

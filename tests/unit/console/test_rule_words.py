@@ -92,6 +92,8 @@ def test_a_sound_document_becomes_its_contract(document: Document) -> None:
         (("rules", 0, "actions", 0, "text"), None, "rules[0].actions[0].text", "is missing"),
         (("rules", 0, "actions", 0, "text"), "{callr}", "rules[0].actions[0].text", "There is no {callr}"),
         (("rules", 0, "wait"), {"seconds": 5}, "rules[0]", "window and wait"),
+        (("rules", 0, "actions", 1), {"to": "crm"}, "rules[0].actions[1].text", "a task with this text"),
+        (("rules", 1, "actions", 0), {"to": "crm"}, "rules[1].actions[0].text", "call.ended, transcript.completed"),
         (("rules", 1, "actions", 0, "subject"), None, "rules[1].actions[0].subject", "is missing"),
         (("rules", 1, "wait", "queue_id"), "x", "rules[1].wait.queue_id", "no queue x"),
         (("rules", 2, "kpi", "at_most"), 5, "rules[2].kpi", "either at_least or at_most"),
@@ -123,4 +125,14 @@ def test_the_examples_of_the_documentation_are_sound(acme: Document) -> None:
     document["schedules"].append(document["schedules"][0] | {"schedule_id": "work"})
     document["webhooks"].append(acme["webhooks"][0] | {"endpoint_id": "crm-hook"})
     assert (len(document["channels"]), len(document["rules"]), len(document["webhooks"])) == (8, 3, 2)
+    assert faults_of(document) == []
+
+
+def test_a_rule_may_send_a_crm_what_its_connector_takes_and_anything_with_a_text(document: Document) -> None:
+    rule = document["rules"][0]
+    rule["actions"] = [{"to": "crm", "text": "{caller} again"}]
+    assert faults_of(document) == []
+    rule["actions"], rule["events"] = [{"to": "crm"}], ["call.ended"]
+    assert faults_of(document) == []
+    rule["events"], document["channels"][5]["events"] = ["form.answered"], ["form.answered"]
     assert faults_of(document) == []

@@ -222,6 +222,25 @@ def test_a_line_that_was_given_up_can_be_taken_by_another_tenant(
         tenancy.apply(acme, "anna")
 
 
+def test_a_line_that_is_just_being_taken_is_nobody_elses_until_its_writer_is_given_up(
+    house: House, acme: Document, borealis: Document
+) -> None:
+    """Killed between the claims and the version: for a while nobody can say whether it still comes."""
+    house.fuse.last = 3  # two lines and a domain
+    with contextlib.suppress(Killed):
+        house.process()[0].apply(acme, "anna")
+    house.fuse.last = None
+    tenancy = house.process()[0]
+    borealis["lines"][0]["number"] = "+380441000002"
+    with pytest.raises(BadDocument):
+        tenancy.apply(borealis, "bella")
+    house.now += LEASE_MS / 1000 + 1
+    assert tenancy.apply(borealis, "bella").is_new
+    with pytest.raises(BadDocument):
+        tenancy.apply(acme, "anna")
+    assert tenancy.history("acme", 1) == []
+
+
 def test_a_refused_document_changes_nothing(house: House, acme: Document) -> None:
     tenancy = house.process()[0]
     tenancy.apply(acme, "anna")

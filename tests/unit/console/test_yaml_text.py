@@ -32,6 +32,18 @@ def test_what_json_says_is_read_as_json_reads_it(document: Any) -> None:
     assert read_text(json.dumps(document, ensure_ascii=False).encode()) == document
 
 
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20))
+def test_what_json_writes_in_escapes_is_read_as_json_reads_it(text: str) -> None:
+    """A program that writes ASCII alone tells a character beyond U+FFFF by two escapes."""
+    document = {"name": text, "list": [text]}
+    assert read_text(json.dumps(document).encode()) == document
+
+
+def test_two_escapes_that_are_text_stay_text() -> None:
+    assert read_text(json.dumps({"a": "\\ud83d\\ude00 \U0001f600"}).encode()) == {"a": "\\ud83d\\ude00 \U0001f600"}
+    assert read_text(b"a: \\ud83d\\ude00") == {"a": "\\ud83d\\ude00"}
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_with_a_sentence(raw: bytes) -> None:
     assert complaint(raw) == "" or complaint(raw).endswith(".")
@@ -82,7 +94,14 @@ def laughs(depth: int) -> bytes:
         (b"a: 1\n---\nb: 2", "not YAML"),
         (b"\xff\xfe", "UTF-8"),
         (b"", "empty"),
-        (b"a: !!int x", "not a number"),
+        (b"a: !!int x", "tag"),
+        (b"a: !!float nan", "tag"),
+        (b"a: !!float .inf", "tag"),
+        (b"a: !!float 1e400", "tag"),
+        ("a: !!int \u0661".encode(), "tag"),
+        (b"a: !!int 1_000", "tag"),
+        (b"a: !!bool yes", "tag"),
+        (b"a: !!null nothing", "tag"),
     ],
 )
 def test_a_text_that_is_built_to_hurt_is_refused(raw: bytes, words: str) -> None:

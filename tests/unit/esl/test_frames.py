@@ -184,3 +184,13 @@ def percent_encoded(value: str) -> str:
 def test_the_fast_search_finds_what_the_plain_one_finds(text: bytes, needle: bytes, start: int, end: int) -> None:
     assert frames.find(text, needle) == text.find(needle)
     assert frames.find(text, needle, start, end) == text.find(needle, start, end)
+
+
+def test_long_values_are_not_remembered() -> None:
+    """Whoever calls four thousand times with another name of 60 kB would have it all kept."""
+    before = frames._decoded_and_kept.cache_info().currsize
+    for number in range(3):
+        name = f"{number}%FC" + "x" * 60_000
+        event = PlainEvent(f"\nCaller-Caller-ID-Name: {name}\n\n".encode())
+        assert len(event.get("Caller-Caller-ID-Name")) == len(event.select(["Caller-Caller-ID-Name"])[0]) == 60_002
+    assert frames._decoded_and_kept.cache_info().currsize == before

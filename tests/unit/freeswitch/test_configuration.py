@@ -8,10 +8,15 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from local.switch.dialplan import CONTEXT, FALLBACK, Dialplan
+from local.switch.dialplan import AFTER_TALK, CONTEXT, FALLBACK, Dialplan
 from services.listener.adapters.sip_route import PROFILE
 from services.listener.adapters.switch_plan import DIALPLAN_CONTEXT
-from services.listener.domain.headers import FALLBACK_EXTENSION, LINE_VARIABLE
+from services.listener.domain.headers import (
+    AFTER_TALK_EXTENSION,
+    FALLBACK_EXTENSION,
+    LEASED_VARIABLE,
+    LINE_VARIABLE,
+)
 
 CONF = Path(__file__).resolve().parents[3] / "freeswitch" / "conf"
 FILES = sorted(CONF.rglob("*.xml"))
@@ -117,9 +122,53 @@ def test_an_unclaimed_call_ends_as_in_the_simulated_switch() -> None:
     assert context.attrib["name"] == CONTEXT
     apology = context.findall("extension")[-1]
     names = [action.attrib["application"] for action in apology.iter("action")]
-    simulated = [name for name, _ in Dialplan()._fallback()]
+    simulated = [name for name, _ in Dialplan()._fallback("leg")]
     assert names == simulated
-    assert [action.attrib.get("data") for action in apology.iter("action")][-1] == Dialplan()._fallback()[-1][1]
+    assert [action.attrib.get("data") for action in apology.iter("action")][-1] == Dialplan()._fallback("leg")[-1][1]
+
+
+def test_a_leg_that_falls_back_has_no_guard_that_would_cut_what_follows() -> None:
+    """A listener may have set one in that very moment: thirty seconds later it would ring the number again."""
+    context = read("dialplan/ringmaster.xml").find("context")
+    assert context is not None
+    for extension in context.findall(f"extension/condition[@expression='^{FALLBACK}$']/.."):
+        first, second, *_ = [action.attrib.get("data") for action in extension.iter("action")]
+        assert (first, second) == ("ringmaster_fell_back=true", "ringmaster_fallback=${sched_del(${uuid})}")
+
+
+def test_who_falls_back_is_not_parked_by_what_an_earlier_talk_was_to_be_followed_by() -> None:
+    context = read("dialplan/ringmaster.xml").find("context")
+    assert context is not None
+    (actions,) = [
+        [(action.attrib["application"], action.attrib.get("data")) for action in extension.iter("action")]
+        for extension in context.findall("extension")
+        if any(action.attrib["application"] == "bridge" for action in extension.iter("action"))
+    ]
+    bridge = next(index for index, (name, _) in enumerate(actions) if name == "bridge")
+    forgotten = {
+        ("set", "hangup_after_bridge=true"),
+        ("set", "park_after_bridge=false"),
+        ("unset", "transfer_after_bridge"),
+    }
+    assert forgotten <= set(actions[:bridge])
+
+
+def test_a_customer_after_a_talk_is_parked_with_the_guard_of_a_call_that_nobody_claims() -> None:
+    context, public = read("dialplan/ringmaster.xml").find("context"), read("dialplan/public.xml")
+    assert context is not None
+    leased, alone = context.findall("extension")[:2]
+    dialled = f"^{AFTER_TALK_EXTENSION}$"
+    assert [dict(one.attrib) for one in leased.findall("condition")] == [
+        {"field": "destination_number", "expression": dialled},
+        {"field": f"${{{LEASED_VARIABLE}}}", "expression": "^true$"},
+    ]
+    assert [dict(one.attrib) for one in alone.findall("condition")] == [
+        {"field": "destination_number", "expression": dialled}
+    ]
+    guard = [one.attrib for one in public.iter("action") if "sched_api" in one.attrib.get("data", "")]
+    assert [action.attrib for action in leased.iter("action")] == [{"application": "park"}]
+    assert [action.attrib for action in alone.iter("action")] == [*guard, {"application": "park"}]
+    assert AFTER_TALK == AFTER_TALK_EXTENSION
 
 
 def test_nobody_is_encrypted_by_half_and_old_protocols_are_not_spoken() -> None:

@@ -110,6 +110,15 @@ def test_a_half_written_line_waits_for_its_rest(disk: Disk) -> None:
     assert disk.look(GRACE_SECONDS) == ["b"]
 
 
+def test_a_last_line_that_was_torn_by_a_full_disk_does_not_end_the_reading(disk: Disk) -> None:
+    disk.write(line("a") + line("b")[:30])
+    disk.look()
+    disk.rotate()
+    disk.write(line("c"))
+    disk.look()
+    assert disk.look(GRACE_SECONDS) == ["a", "c"]
+
+
 def test_what_was_not_settled_before_a_kill_is_looked_at_again(disk: Disk) -> None:
     disk.write(line("a"))
     disk.look()
@@ -195,6 +204,7 @@ def test_any_line_is_read_or_refused(text: bytes) -> None:
         b"",
         b"ringmaster1,a,,1,0,2,X,,,",
         b"ringmaster1,a,+1,x,0,2,X,,,",
+        b"ringmaster1,a,+1,9999999999999999999,0,2,X,,,",
         b"other,a,+1,1,0,2,X,,,",
         b"ringmaster1,a,+1,1,0,2,X,,,5,6",
     ],

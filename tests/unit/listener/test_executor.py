@@ -26,7 +26,7 @@ from services.listener.adapters.switch_plan import Planner
 from services.listener.domain.directory import Directory
 from services.listener.domain.execution import CommandLedger
 from services.listener.domain.facts import FactBuilder
-from services.listener.domain.legs import LegTable
+from services.listener.domain.legs import Asked, Leg, LegTable
 from services.listener.domain.prompts import PromptLibrary
 from services.shared.bus.topics import CLIPS, COMMANDS, INPUTS
 from services.shared.chassis.clock import Clock
@@ -77,6 +77,7 @@ class FakeSwitch:
         self.live: set[str] = {"leg-1"}
         self.disaster = Disaster()
         self.away = 0
+        self.away_for_jobs = 0
         self.breaks = False
 
     def submit(self, command: bytes) -> FakePending:
@@ -91,6 +92,9 @@ class FakeSwitch:
         return FakePending("+OK" if leg_id in self.live else "-ERR No such channel!\n")
 
     def bgapi(self, command: bytes, timeout: float) -> Reply:
+        if self.away_for_jobs:
+            self.away_for_jobs -= 1
+            raise NotSent("away")
         self.disaster.step()
         leg_id = command.decode().split("origination_uuid=")[1].split(",")[0].split("}")[0]
         if leg_id in self.live:
@@ -112,7 +116,8 @@ class Life:
     def __init__(self, folder: Path, bus: MemoryBus, switch: FakeSwitch, now_ms: int = NOW_MS) -> None:
         self.stopping, self.ready = Flag(), Flag()
         self.ready.set()
-        clock = Clock(wall=lambda: now_ms / 1000)
+        self.now_ms = now_ms
+        clock = Clock(wall=lambda: self.now_ms / 1000)
         self.legs, directory, facts = LegTable(), Directory(), FactBuilder(NODE)
         self.publisher = Publisher(_Bus(bus), Spool(folder / "inputs", 10**7), clock, self.stopping)
         prompts = PromptLibrary("/prompts", lambda _path: True, "flite|kal")
@@ -162,7 +167,7 @@ def results(bus: MemoryBus) -> list[pb.CommandResult]:
     return [Input.FromString(record.value).command_result for record in bus.records(INPUTS)]
 
 
-def wait_until(condition: Any, seconds: float = 5.0) -> bool:
+def wait_until(condition: Any, seconds: float = 60.0) -> bool:
     with gevent.Timeout(seconds, exception=False):
         while not condition():
             gevent.sleep(0.002)
@@ -324,6 +329,31 @@ def test_commands_of_one_leg_keep_their_order(tmp_path: Path) -> None:
     assert [text.split()[1] for text in switch.done] == ["uuid_answer", "uuid_send_dtmf", "uuid_kill"]
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"lease_leg": pb.LeaseLeg(seconds=20)},
+        {"answer_leg": pb.AnswerLeg()},
+        {"play_prompt": pb.PlayPrompt(prompts=[pb.Prompt(name="welcome")])},
+        {"hang_up_leg": pb.HangUpLeg()},
+        {"leg_id": "agent", "bridge_legs": pb.BridgeLegs(other_leg_id="leg-1")},
+        {"leg_id": "agent", "part_legs": pb.PartLegs(other_leg_id="leg-1")},
+    ],
+    ids=lambda action: list(action)[-1],
+)
+def test_a_leg_that_the_dialplan_has_taken_is_left_alone(tmp_path: Path, action: dict[str, Any]) -> None:
+    """Routers that were away claim a call late: its caller may be talking with the company's own number by then."""
+    bus, switch = MemoryBus(), FakeSwitch()
+    life = Life(tmp_path, bus, switch)
+    life.legs.add(Leg("leg-1", "acme", has_fallen_back=True))
+    send(bus, command_id="c1", **action)
+    assert wait_until(lambda: committed(bus) == 1)
+    life.end()
+    assert switch.done == []
+    (told,) = results(bus)
+    assert (told.outcome, told.cause) == (pb.COMMAND_OUTCOME_FAILED, "FELL_BACK")
+
+
 def test_a_leg_that_is_gone_fails_with_one_cause(tmp_path: Path) -> None:
     bus, switch = MemoryBus(), FakeSwitch()
     life = Life(tmp_path, bus, switch)
@@ -366,6 +396,87 @@ def test_a_listener_stops_also_while_a_command_can_not_be_sent_and_the_next_life
         ("c1", pb.COMMAND_OUTCOME_DONE),
         ("c2", pb.COMMAND_OUTCOME_DONE),
     ]
+
+
+def test_a_cancelled_phone_rings_nowhere_also_when_its_ringing_had_to_wait_for_a_session(tmp_path: Path) -> None:
+    """The hang-up is quicker back than the originate: it must find that one on its way, not a leg that is gone."""
+    bus, switch = MemoryBus(), FakeSwitch()
+    switch.away_for_jobs = 2
+    life = Life(tmp_path, bus, switch)
+    send(bus, command_id="c1", leg_id="new-leg", originate_leg=ORIGINATE)
+    send(bus, command_id="c2", leg_id="new-leg", hang_up_leg=pb.HangUpLeg(cause="LOSE_RACE"))
+    assert wait_until(lambda: committed(bus) == 2)
+    life.end()
+    assert switch.rung == ["new-leg"]
+    assert switch.done[-1] == "api uuid_kill new-leg LOSE_RACE"
+    assert {each.command_id: each.outcome for each in results(bus)}["c2"] == pb.COMMAND_OUTCOME_DONE
+
+
+def test_a_command_that_can_not_be_sent_is_given_up_at_its_deadline(tmp_path: Path) -> None:
+    bus, switch = MemoryBus(), FakeSwitch()
+    switch.away = untried = 10**9
+    life = Life(tmp_path, bus, switch)
+    send(bus, command_id="c1", deadline_ms=NOW_MS + 1000, answer_leg=pb.AnswerLeg())
+    assert wait_until(lambda: switch.away < untried)
+    life.now_ms += 1001
+    switch.away = 10**9
+    assert wait_until(lambda: committed(bus) == 1)
+    life.end()
+    assert results(bus)[0].outcome == pb.COMMAND_OUTCOME_EXPIRED
+
+
+def begun(folder: Path, **fields: Any) -> pb.Command:
+    """Let a former life have begun a command, and nothing more."""
+    command = pb.Command(command_id="c1", tenant_id="acme", call_id="leg-1", leg_id="leg-1", **fields)
+    ledger = LedgerLog(folder / "commands.log")
+    ledger.begin(command, NOW_MS)
+    ledger.close()
+    return command
+
+
+def test_what_a_former_life_had_begun_is_never_called_not_executed(tmp_path: Path) -> None:
+    bus, switch = MemoryBus(), FakeSwitch()
+    begun(tmp_path, originate_leg=ORIGINATE)
+    life = Life(tmp_path, bus, switch)
+    life.ready.clear()
+    send(bus, command_id="c1", deadline_ms=NOW_MS - 1, originate_leg=ORIGINATE)
+    assert wait_until(lambda: committed(bus) == 1)
+    life.end()
+    assert results(bus)[0].outcome == pb.COMMAND_OUTCOME_UNKNOWN
+    assert switch.rung == []
+
+
+PLAY = {"play_prompt": pb.PlayPrompt(prompts=[pb.Prompt(name="welcome")])}
+MUSIC = {"start_music": pb.StartMusic()}
+
+
+@pytest.mark.parametrize(
+    ("action", "noted", "outcome", "is_done_again"),
+    [
+        (PLAY, {}, pb.COMMAND_OUTCOME_FAILED, False),
+        (PLAY, {"c1": Asked.PLAYBACK}, pb.COMMAND_OUTCOME_UNKNOWN, False),
+        (MUSIC, {}, pb.COMMAND_OUTCOME_DONE, True),
+        (MUSIC, {"music.c1": Asked.MUSIC}, pb.COMMAND_OUTCOME_UNKNOWN, False),
+    ],
+)
+def test_a_prompt_that_was_begun_and_never_sent_leaves_nobody_in_silence(
+    tmp_path: Path,
+    action: dict[str, Any],
+    noted: dict[str, Asked],
+    outcome: "pb.CommandOutcome.ValueType",
+    *,
+    is_done_again: bool,
+) -> None:
+    """What the leg is asked for is noted before it is sent: a former life that did not note it never sent it."""
+    bus, switch = MemoryBus(), FakeSwitch()
+    begun(tmp_path, **action)
+    life = Life(tmp_path, bus, switch)
+    life.legs.add(Leg("leg-1", "acme", asked=dict(noted)))
+    send(bus, command_id="c1", **action)
+    assert wait_until(lambda: committed(bus) == 1)
+    life.end()
+    assert results(bus)[0].outcome == outcome
+    assert bool(switch.done) == is_done_again
 
 
 def test_commands_of_other_nodes_and_unreadable_ones_only_move_the_offset(tmp_path: Path) -> None:

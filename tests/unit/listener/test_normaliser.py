@@ -1,8 +1,13 @@
 """Facts of captured runs of a real FreeSWITCH; the expectations are read from the runs' step lists and SIP traces."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 
+from services.listener.adapters.leg_journal import _line
 from services.listener.domain.directory import TenantEntry
+from services.listener.domain.headers import EVENTS
 from services.listener.domain.legs import Asked
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as pb
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -13,11 +18,14 @@ CALLER_02 = "ce359679-f332-4cfc-a046-d6b2a44646eb"
 AGENT_02 = "bbbbbbbb-0000-0000-0000-01a2061f1f9e"
 
 
-def whole_call(world: World, form: str) -> list[Input]:
+def whole_call(
+    world: World, form: str, times: int = 1, then: Callable[[Event], None] = lambda _event: None
+) -> list[Input]:
     """Run 02 as if our commands had made it: the agent's leg, the prompt, two questions and the recording are ours."""
     told: list[Input] = []
     for event in captured(f"02-inbound-call.{form}"):
-        told += world.feed([_made_ours(event)])
+        told += world.feed([_made_ours(event)] * times)
+        then(event)
         if event.name == "CHANNEL_ANSWER" and event.get("Unique-ID") == CALLER_02:
             world.legs.ask(CALLER_02, "play-evt-1", Asked.PLAYBACK)
             world.legs.ask(CALLER_02, "pagd-1", Asked.DIGITS)
@@ -129,6 +137,78 @@ def test_each_legs_sequence_has_no_gap_and_every_fact_its_switch_sequence(world:
         facts = facts_of(told, leg_id)
         assert [fact.leg_sequence for fact in facts] == list(range(1, len(facts) + 1))
         assert [fact.switch_sequence for fact in facts] == sorted({fact.switch_sequence for fact in facts})
+
+
+AGAIN = {"leg_parked", "leg_held", "leg_resumed", "digit_pressed", "recording_began", "recording_finished"}
+"""Told again with the identity of the first telling, by which a router knows them; all others are told once."""
+
+
+def test_a_switch_that_says_everything_twice_tells_no_second_fact() -> None:
+    once, twice = whole_call(World(), "plain"), whole_call(World(), "plain", times=2)
+    identities = [
+        Counter((each.fact.leg_id, each.fact.switch_sequence, each.fact.WhichOneof("fact") or "") for each in told)
+        for told in (once, twice)
+    ]
+    assert set(identities[0]) == set(identities[1])
+    assert {kind for (_, _, kind), number in identities[1].items() if number > 1} <= AGAIN | {"leg_progressed"}
+
+
+def test_whatever_an_event_changes_of_a_leg_is_marked_to_be_written(world: World) -> None:
+    written: dict[str, bytes] = {}
+
+    def write(event: Event) -> None:
+        written.update({name: _line(world.legs, name) for name in world.legs.changed})
+        world.legs.changed.clear()
+        for leg_id in world.legs.live:
+            assert written[leg_id] == _line(world.legs, leg_id), event.name
+
+    whole_call(world, "plain", then=write)
+    fallen = {"Unique__ID": "a", "Call__Direction": "inbound", "Caller__Destination__Number": "1000"}
+    for event in (
+        plain("CHANNEL_CREATE", **fallen),
+        plain("CHANNEL_EXECUTE_COMPLETE", **{**fallen, "Caller__Destination__Number": "fallback"}),
+    ):
+        world.feed([event])
+        write(event)
+    world.legs.ask("a", "c1", Asked.DIGITS)
+    world.feed([plain("CHANNEL_EXECUTE_COMPLETE", Unique__ID="a", Application__UUID="probe.c1")])
+    write(event)
+
+
+def test_a_leg_whose_creation_was_missed_is_told_by_its_park_and_one_that_ended_is_not(world: World) -> None:
+    birth = {"Unique__ID": "a", "Call__Direction": "inbound", "Caller__Destination__Number": "1000"}
+    park, end = plain("CHANNEL_PARK", **birth), plain("CHANNEL_HANGUP_COMPLETE", Unique__ID="a")
+    told = world.feed([park, end, park, plain("CHANNEL_CREATE", **birth)])
+    assert kinds_of(told, "a") == ["leg_created", "leg_parked", "leg_hung_up"]
+    assert [each.fact.leg_parked.line for each in told if each.fact.HasField("leg_parked")] == ["+1000"]
+    assert world.feed([plain("CHANNEL_PARK", Unique__ID="b", Caller__Destination__Number="999")]) == []
+
+
+def test_ringing_and_early_media_are_told_apart(world: World) -> None:
+    told = world.feed(_owned(event) for event in captured("04a-agent-leg-failures.plain"))
+    said = [each.fact.leg_progressed.early_media for each in told if each.fact.HasField("leg_progressed")]
+    names = [event.name for event in captured("04a-agent-leg-failures.plain")]
+    assert said.count(True) == names.count("CHANNEL_PROGRESS_MEDIA") > 0
+    assert said.count(False) == names.count("CHANNEL_PROGRESS") > 0
+
+
+NUMBERS = (
+    *("Event__Sequence", "Event__Date__Timestamp", "Caller__Channel__Created__Time", "Caller__Channel__Answered__Time"),
+    *("Caller__Channel__Hangup__Time", "variable_record_ms", "variable_sip_term_status", "expires"),
+)
+
+
+def test_values_that_no_switch_writes_break_nothing(world: World) -> None:
+    """A fact's fields are of 32 and 64 bits; what is longer or no number counts as not told."""
+    birth = {"Unique__ID": "a", "Call__Direction": "inbound", "Caller__Destination__Number": "1000"}
+    for odd in ("9" * 19, "9" * 400, "-1", "1.5", "٣", "²", "0x10", " 1", ""):
+        numbers = dict.fromkeys(NUMBERS, odd)
+        path = "/usr/freeswitch/recordings/acme/a/r1.wav"
+        events = [plain(name, **birth, **numbers, Record__File__Path=path) for name in EVENTS]
+        phone = {"from__user": odd, "from__host": "acme.example"}
+        events.append(plain("CUSTOM", Event__Subclass="sofia::register", **phone, **numbers))
+        assert kinds_of(world.feed(events), "a")[0] == "leg_created"
+        world.legs._ended.clear()
 
 
 def test_a_masked_call_tells_no_digit(world: World) -> None:

@@ -81,7 +81,7 @@ class Life:
             self.publisher.put(Input(tenant_id="acme", timer=TimerFired(timer_id=name)))
 
     def settled(self, token: int) -> None:
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             while self.publisher.settled < token:
                 gevent.sleep(0.002)
 
@@ -112,7 +112,7 @@ def test_an_outage_in_the_middle_changes_no_order(tmp_path: Path) -> None:
     assert broker.log == names(0, 50)
     broker.is_up = True
     life.put(*names(1200, 1300))
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while len(broker.log) < 1300:
             gevent.sleep(0.002)
     life.stop()
@@ -129,7 +129,7 @@ def test_what_was_spooled_is_told_by_the_next_life_first(tmp_path: Path) -> None
     broker.is_up = True
     life = Life(broker, tmp_path)
     life.put(*names(20, 30))
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while len(broker.log) < 30:
             gevent.sleep(0.002)
     life.stop()
@@ -159,7 +159,7 @@ def test_a_full_spool_takes_no_more_and_says_so(tmp_path: Path) -> None:
     assert not life.publisher.has_room
     assert "full" in life.publisher.trouble
     broker.is_up = True
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while len(broker.log) < 40 or life.publisher.trouble:
             gevent.sleep(0.002)
     assert life.publisher.has_room
@@ -191,7 +191,7 @@ def test_a_disk_that_fills_up_while_the_spool_drains_loses_nothing(
     with monkeypatch.context() as disk:
         disk.setattr(Path, "write_text", full)
         broker.is_up = True
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             while len(broker.log) < 30 or life.publisher.trouble:
                 gevent.sleep(0.002)
         life.put(*names(30, 40))
@@ -200,3 +200,38 @@ def test_a_disk_that_fills_up_while_the_spool_drains_loses_nothing(
     assert broker.log == names(0, 40)
     assert not any(greenlet.dead for greenlet in life.greenlets)
     life.stop()
+
+
+class TrailingReceipt(FakeReceipt):
+    """Acknowledged only when it is waited for, which takes three seconds of the test's clock."""
+
+    acknowledged = False
+
+    def wait(self, timeout_seconds: float) -> None:
+        TrailingReceipt.now += min(timeout_seconds, 3.0)
+
+    now = 100.0
+
+
+def test_what_is_sent_behind_a_spool_that_was_long_to_drain_has_its_own_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a good producer is thrown away at the end of each long outage, and what it has taken is told twice."""
+    monkeypatch.setattr(publisher_module, "STALL_SECONDS", 5.0)
+    monkeypatch.setattr(publisher_module, "monotonic", lambda: TrailingReceipt.now)
+    broker = FakeBroker()
+    monkeypatch.setattr(broker, "send_many", lambda _topic, _records: TrailingReceipt(broker))
+    publisher = Publisher(broker, Spool(tmp_path, 10**7), Clock(), Flag())
+    publisher.put_all([Input(tenant_id="acme", timer=TimerFired(timer_id=name)) for name in names(0, 1200)])
+    publisher._spool_all()
+    publisher._producer = producer = broker.producer()
+    for _ in range(3):
+        publisher._drain(producer)
+    publisher.put(Input(tenant_id="acme"))
+    publisher._send_some(producer)
+    publisher._reap()
+    assert publisher._spool.is_empty
+    assert publisher._producer is producer
+    TrailingReceipt.now += 5.1
+    publisher._reap()
+    assert publisher._producer is None

@@ -40,18 +40,21 @@ def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
     return [(0, (address, port)) for address in NAMES[host]]
 
 
-def wire(**action: Any) -> list[str]:
-    command = pb.Command(command_id="c1", tenant_id="acme", call_id="call", leg_id="leg", **action)
+def wire(leg_id: str = "leg", **action: Any) -> list[str]:
+    command = pb.Command(command_id="c1", tenant_id="acme", call_id="call", leg_id=leg_id, **action)
     return [step.wire.decode().rstrip("\n") for step in planner().plan(command)]
 
 
 def test_a_lease_never_runs_out_early_and_replaces_the_former_one() -> None:
     assert wire(lease_leg=pb.LeaseLeg(seconds=10)) == [
-        "api uuid_exists leg",
+        "api uuid_setvar_multi leg ringmaster_leased=true",
         "api sched_del leg",
         "api sched_api +11 leg uuid_transfer leg fallback XML ringmaster",
     ]
-    assert wire(lease_leg=pb.LeaseLeg(seconds=0)) == ["api uuid_exists leg", "api sched_del leg"]
+    assert wire(lease_leg=pb.LeaseLeg(seconds=0)) == [
+        "api uuid_setvar_multi leg ringmaster_leased=false",
+        "api sched_del leg",
+    ]
 
 
 def test_the_tenants_prompt_goes_before_the_shared_one() -> None:
@@ -101,11 +104,47 @@ def test_an_answer_is_recorded_apart_until_silence_or_a_digit_that_the_menu_know
     assert "playback_terminators=none" in wire(record_answer=pb.RecordAnswer(most_seconds=8))[1]
 
 
-def test_after_a_bridge_each_leg_does_what_the_command_says() -> None:
-    parked = wire(bridge_legs=pb.BridgeLegs(other_leg_id="other", park_after=True))
-    assert "park_after_bridge=true" in parked[0]
-    assert "park_after_bridge=false" in parked[1]
-    assert parked[2] == "api uuid_bridge leg other"
+PARKS = "park_after_bridge=true;transfer_after_bridge=;hangup_after_bridge=false"
+ENDS = "park_after_bridge=false;transfer_after_bridge=;hangup_after_bridge=true"
+GOES_ON = "park_after_bridge=false;transfer_after_bridge=after_talk:XML:ringmaster;hangup_after_bridge=false"
+
+
+@pytest.mark.parametrize(
+    ("legs", "stay", "then"),
+    [
+        (("call", "agent"), (True, False), (GOES_ON, ENDS)),
+        (("call", "agent"), (True, True), (GOES_ON, PARKS)),
+        (("call", "agent"), (False, False), (ENDS, ENDS)),
+        (("agent", "target"), (True, True), (PARKS, PARKS)),
+        (("agent", "call"), (False, True), (ENDS, GOES_ON)),
+    ],
+)
+def test_after_a_bridge_each_leg_does_what_the_command_says_and_a_customer_who_stays_is_guarded(
+    legs: tuple[str, str], stay: tuple[bool, bool], then: tuple[str, str]
+) -> None:
+    action = pb.BridgeLegs(other_leg_id=legs[1], park_after=stay[0], park_other_after=stay[1])
+    assert wire(legs[0], bridge_legs=action) == [
+        f"api uuid_setvar_multi {legs[0]} {then[0]}",
+        f"api uuid_setvar_multi {legs[1]} {then[1]}",
+        f"api uuid_bridge {legs[0]} {legs[1]}",
+    ]
+
+
+def test_two_who_are_parted_wait_and_the_router_guards_the_customer() -> None:
+    assert wire("call", part_legs=pb.PartLegs(other_leg_id="agent")) == [
+        f"api uuid_setvar_multi call {PARKS}",
+        f"api uuid_setvar_multi agent {PARKS}",
+        "api uuid_park call",
+    ]
+
+
+def test_a_room_takes_the_guard_of_after_a_talk_from_the_customer_before_the_partner_leaves() -> None:
+    room = pb.JoinConference(conference_id="acme.call")
+    assert wire("call", join_conference=room) == ["api uuid_transfer call conference:acme.call@default inline"]
+    assert wire("agent", join_conference=room) == [
+        f"api uuid_setvar_multi call {PARKS}",
+        "api uuid_transfer agent conference:acme.call@default inline",
+    ]
 
 
 @pytest.mark.parametrize(

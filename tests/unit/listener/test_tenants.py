@@ -38,7 +38,7 @@ def lived(bus: MemoryBus, path: Path, until: dict[str, str]) -> Directory:
     following = gevent.spawn(reader.run, stopping)
     wait_until(lambda: all(directory.tenant_of_line(line) == tenant for line, tenant in until.items()), f"{until}")
     stopping.set()
-    following.get(timeout=5)
+    following.get(timeout=60)
     return directory
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_true_account_balances() -> None:
 
 
 def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
-    reached = {"talked_with": ["a"], "ended": 9.0, "recordings": [{"size": 70_000}], "hung_up_by": ""}
+    reached = {"uuid": "d-1", "talked_with": ["a"], "ended": 9.0, "recordings": [{"size": 70_000}], "hung_up_by": ""}
     truth = {
         "calls": [_call(talks=1), _call()],
         "offers": [],
@@ -47,6 +48,18 @@ def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
     truth["dials"].append(reached | {"ended": None})
     wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=3, due=DUE) if not row.balances]
     assert wrong == ["customers dialled", "customers called back", "recordings in the call log", "customers stuck"]
+
+
+def test_an_attempt_that_met_no_switch_is_told_and_not_dialled() -> None:
+    truth = {"calls": [_call(talks=1), _call()], "offers": [], "dials": []}
+    summary = SUMMARY | {"called_back": {"dialled": 1, "answered": 0, "not_ended": 0}}
+    due = replace(DUE, unreached=frozenset({"d-1"}))
+    assert all(row.balances for row in balance(truth, summary, RECEIVED, stored=1, due=due))
+    seen = {"uuid": "d-1", "talked_with": [], "ended": 9.0, "recordings": [], "hung_up_by": ""}
+    for dials, told in (([seen], DUE), ([seen], due)):
+        assert all(row.balances for row in balance(truth | {"dials": dials}, summary, RECEIVED, stored=1, due=told))
+    wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=1, due=DUE) if not row.balances]
+    assert wrong == ["customers dialled"]
 
 
 def test_a_call_that_the_platform_never_saw_is_found() -> None:

@@ -1,28 +1,15 @@
-import ast
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from deploy import capacity
 from deploy.capacity import LEGS_A_SWITCH, Load, plan
-
-BENCHES = Path(__file__).parents[3] / "bench"
-MEASURED = [
-    ("router.py", f"{capacity.ROUTER_INPUTS_A_CORE:,.0f}"),
-    ("listener.py", f"{capacity.LISTENER_FACTS_A_CORE:,.0f}"),
-    ("webhooks/__main__.py", f"{capacity.WEBHOOKS_A_CORE:,.0f}"),
-    ("stats/saturation.py", f"{capacity.STATS_EVENTS_A_CORE:,.0f}"),
-    ("latency/__main__.py", f"{capacity.OFFER_P50_MS} ms    {capacity.OFFER_P99_MS} ms"),
-    ("transcribe/__main__.py", f"{capacity.TRANSCRIBE_REAL_TIME_FACTOR} s"),
-]
+from deploy.tools.measured import MEASURED, stands
 
 
-@pytest.mark.parametrize(("bench", "figure"), MEASURED)
+@pytest.mark.parametrize(("bench", "figure"), MEASURED.items())
 def test_what_a_plan_takes_for_measured_stands_in_the_table_of_its_bench(bench: str, figure: str) -> None:
-    table = ast.get_docstring(ast.parse((BENCHES / bench).read_text(encoding="utf-8"))) or ""
-    assert figure in table
+    assert stands(bench, figure)
+    assert not stands(bench, f"{figure}1")
 
 
 def amounts(load: Load) -> dict[str, float]:

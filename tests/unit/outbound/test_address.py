@@ -63,3 +63,11 @@ def test_a_network_that_cannot_be_read_is_refused_at_start() -> None:
         AddressGuard.parse("127.0.0.1/33")
     with pytest.raises(BadNetwork):
         AddressGuard.parse("localhost")
+
+
+def test_what_is_the_platforms_own_is_reached_by_nobody_though_it_is_public_or_allowed() -> None:
+    guard = AddressGuard.parse("8.8.8.8/32,127.0.0.1/32", "8.8.8.0/24, 2001:4860::/32")
+    for address in ("8.8.8.8", "8.8.8.9", "::ffff:8.8.8.9", "64:ff9b::8.8.8.9", "2001:4860::1"):
+        assert not guard.permits(address)
+    for address in ("8.8.4.4", "127.0.0.1", "2606:4700::1"):
+        assert guard.permits(address)

@@ -5,7 +5,6 @@ import pytest
 
 from services.shared.chassis.page_routes import WORDS
 from services.shared.chassis.pages import DOOR, LANGUAGES
-from services.webhooks.waiting import FAILED_FOR_DAYS, SAID_GONE
 
 PAGES = sorted((Path(__file__).resolve().parents[3] / "services").glob("*/page"))
 EVERY = pytest.mark.parametrize("folder", PAGES, ids=lambda folder: folder.parent.name)
@@ -51,9 +50,3 @@ def test_a_page_has_nothing_inline_and_nothing_from_elsewhere(page: Path) -> Non
 def test_no_script_writes_markup(folder: Path) -> None:
     for script in folder.glob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script.read_text())
-
-
-def test_the_page_of_webhooks_knows_why_the_service_closes_an_endpoint() -> None:
-    script = next(folder for folder in PAGES if folder.parent.name == "webhooks") / "webhooks.js"
-    assert f'"{SAID_GONE}": "saidGone"' in script.read_text(encoding="utf-8")
-    assert f'"{FAILED_FOR_DAYS}": "failedForDays"' in script.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 from services.recorder.adapters.scribes import ScribeFailed
 from services.recorder.clips import MOST_BYTES, Clips
 from services.recorder.scribe import Order
+from services.shared.bus.errors import BusUnavailable
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.recognition_pb2 import RecogniseClip, RecognitionOutcome
 
@@ -93,3 +94,32 @@ def test_a_clip_that_can_be_none_is_refused(sound: bytes) -> None:
 def test_a_recogniser_that_fails_is_an_answer_too() -> None:
     answer = answers(ScriptedScribe(fails=True)).answer(clip())
     assert answer.outcome == RecognitionOutcome.RECOGNITION_OUTCOME_FAILED
+
+
+class AwayBus:
+    """A bus whose broker goes away whenever it is read; who stops is told so after three times."""
+
+    def __init__(self) -> None:
+        self.opened = self.closed = self.waits = 0
+
+    def open(self) -> Any:
+        self.opened += 1
+        return self
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def poll(self, _timeout_seconds: float) -> Any:
+        raise BusUnavailable("the broker is away")
+
+    def is_set(self) -> bool:
+        return self.waits == 3
+
+    def wait(self, _seconds: float) -> None:
+        self.waits += 1
+
+
+def test_a_broker_that_goes_away_again_and_again_leaves_no_connection_open() -> None:
+    bus: Any = AwayBus()
+    Clips(bus.open, bus.open, ScriptedScribe(), Clock()).run(bus)
+    assert bus.opened == bus.closed == 6

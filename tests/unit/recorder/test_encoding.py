@@ -179,7 +179,7 @@ def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pyte
 
     def slow(*given: Any) -> None:
         encoding.append(given)
-        goes_on.wait(10)
+        goes_on.wait(60)
         encode(*given)
 
     monkeypatch.setattr(payload, "encode", slow)
@@ -189,7 +189,7 @@ def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pyte
         node.put(wav(sound(100)), place)
     storing = node.storing()
     tries = [gevent.spawn(storing.store, place) for place in places]
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(encoding) < payload.ENCODED_AT_ONCE:
             gevent.idle()
     quick = location_of("acme/call-2/quick.wav")
@@ -198,5 +198,5 @@ def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pyte
     assert storing.store(quick) is Outcome.STORED
     assert len(encoding) == payload.ENCODED_AT_ONCE
     goes_on.set()
-    gevent.joinall(tries, timeout=10)
+    gevent.joinall(tries, timeout=60)
     assert [each.value for each in tries] == [Outcome.STORED] * 16

@@ -1,6 +1,7 @@
 """How files are found, queued, paused, put aside and cleaned up, and what an event of the switch changes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,19 +16,22 @@ from services.recorder.adapters.own_files import Notes
 from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.location import Location, location_of
+from services.recorder.domain.naming import CallNote
 from services.recorder.errors import FileChanged
-from services.recorder.node_events import NodeEvents
+from services.recorder.node_events import CallNotes, NodeEvents
 from services.recorder.scan import Scanner
 from services.recorder.settings import Settings
 from services.recorder.storing import Outcome
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingStopped
+from services.shared.contracts.ringmaster.v1.event_pb2 import Event, RecordingStarted, RecordingStopped
 from services.shared.testing.memory_bus import MemoryBus
 from tests.unit.recorder.conftest import PLACE, Node
 from tests.unit.recorder.sounds import cut, sound, wav
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 60.0
+NOW_US = 1_795_400_000_000_000
+SETTLE_SECONDS = 30.0
 
 
 def settings(root: Path, settle: float = 0.0) -> Settings:
@@ -238,6 +242,7 @@ class Heard:
         self.offered: list[Location] = []
         self.missing: list[Location] = []
         self.notes = Notes(node.root)
+        self.late: list[tuple[Location, CallNote]] = []
         self.stopping = Flag()
         events = NodeEvents(
             "fs-1",
@@ -245,7 +250,9 @@ class Heard:
             self.offered.append,
             lambda place: (node.root / place.path).exists(),
             self._note_missing,
-            self.notes.keep,
+            CallNotes(
+                self.notes.keep, lambda place, note: self.late.append((place, note)), lambda: NOW_US, SETTLE_SECONDS
+            ).take,
         )
         self.reader = gevent.spawn(events.run, self.stopping)
 
@@ -266,6 +273,14 @@ class Heard:
         event.recording_stopped.CopyFrom(
             RecordingStopped(recording_id=recording, node=node, path=path, duration_ms=duration_ms)
         )
+        publish_event(self.bus.producer(), event)
+
+    def started(self, begun_seconds_ago: float) -> None:
+        event = Event(event_id="started", tenant_id="acme", call_id="call-1")
+        event.time.FromMicroseconds(NOW_US - int(begun_seconds_ago * 1_000_000))
+        told = RecordingStarted(recording_id="rec-1", node="fs-1", path=PLACE.path)
+        told.queue_id, told.agent_id, told.caller, told.line = "sales", "olena", "+380501112233", "+380441000001"
+        event.recording_started.CopyFrom(told)
         publish_event(self.bus.producer(), event)
 
     def until_read(self) -> None:
@@ -305,3 +320,64 @@ def test_an_event_of_a_recording_that_nothing_was_written_into_misses_no_file(no
     heard.until_read()
     assert not heard.missing
     assert not heard.offered
+
+
+@pytest.mark.parametrize(("ago", "is_late"), [(0.0, False), (29.9, False), (30.0, True), (600.0, True)])
+def test_whose_call_it_is_reaches_a_recording_that_was_stored_before_that_was_told(
+    node: Node, ago: float, *, is_late: bool
+) -> None:
+    heard = Heard(node)
+    heard.started(ago)
+    heard.until_read()
+    note = CallNote("sales", "olena", "+380501112233", "+380441000001")
+    assert heard.notes.find(PLACE) == note
+    assert heard.late == ([(PLACE, note)] if is_late else [])
+
+
+def test_a_company_whose_recordings_have_piled_up_hides_nobody_elses(node: Node) -> None:
+    for tenant, count in (("big", 30), ("a-small", 1), ("small", 2)):
+        for number in range(count):
+            node.put(wav(sound(10)), location_of(f"{tenant}/call-{number}/{tenant}-{number}.wav"))
+    seen: set[str] = set()
+    behind = ""
+    for _ in range(4):
+        contents = list_folder(node.root, 10, behind)
+        assert len(contents.waiting) <= 10
+        seen |= {waiting.location.tenant_id for waiting in contents.waiting}
+        behind = contents.stopped_in
+        assert behind
+    assert seen == {"big", "a-small", "small"}
+    whole = list_folder(node.root, 100, "big")
+    assert (len(whole.waiting), whole.stopped_in) == (33, "")
+
+
+def test_a_scan_comes_to_every_company_and_forgets_no_failure_of_who_was_not_looked_at(node: Node) -> None:
+    for tenant, count in (("big", 8), ("small", 1)):
+        for number in range(count):
+            node.put(wav(sound(10)), location_of(f"{tenant}/call-{number}/{tenant}-{number}.wav"))
+    running = Running(node)
+    node.store.is_away = True
+    few = replace(settings(node.root), recorder_queue_files=5)
+    scanner = Scanner(few, node.storing(), running.dispatcher, Stillness())
+    scanner.scan()
+    running.until_idle()
+    assert {place.tenant_id for place in running.dispatcher._failures} == {"big"}
+    scanner.scan()
+    running.until_idle()
+    assert {place.tenant_id for place in running.dispatcher._failures} == {"big", "small"}
+    running.close()
+
+
+def test_a_file_that_is_left_alone_for_now_begins_its_pauses_anew() -> None:
+    tries = iter([FileChanged("1"), FileChanged("2"), None, FileChanged("3")])
+
+    def store(_place: Location) -> Outcome:
+        if (error := next(tries)) is not None:
+            raise error
+        return Outcome.UNFINISHED
+
+    dispatcher = Dispatcher(store, 10, 0.0, 0.0)
+    with capture_logs() as told:
+        for _ in range(4):
+            dispatcher._try(PLACE)
+    assert [line["attempt"] for line in told] == [1, 2, 1]

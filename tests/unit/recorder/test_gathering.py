@@ -29,7 +29,7 @@ def test_what_is_asked_while_an_answer_is_awaited_goes_together_and_each_gets_it
     asking = [gevent.spawn(gathered.ask, number) for number in range(6)]
     gevent.idle()
     distant.may_answer.set()
-    assert [each.get(timeout=5) for each in asking] == [number * 2 for number in range(6)]
+    assert [each.get(timeout=60) for each in asking] == [number * 2 for number in range(6)]
     assert [one for batch in distant.asked for one in batch] == list(range(6))
     assert len(distant.asked) < 6
     assert max(map(len, distant.asked)) <= 3

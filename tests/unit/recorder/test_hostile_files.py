@@ -4,7 +4,9 @@ import os
 
 import pytest
 
+from services.recorder.adapters.own_files import Notes
 from services.recorder.domain.location import location_of
+from services.recorder.domain.naming import CallNote
 from services.recorder.storing import Outcome
 from tests.unit.recorder.conftest import PLACE, Node
 from tests.unit.recorder.sounds import cut, sound, wav
@@ -79,6 +81,36 @@ def test_links_and_pipes_are_put_aside_and_never_followed(node: Node, tmp_path_f
     assert not node.store.objects
 
 
+def test_what_a_link_to_a_folder_leads_to_is_never_moved(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "call-1").mkdir()
+    for file in (outside / "rec-1.wav", outside / "call-1" / "rec-1.wav"):
+        file.write_bytes(wav(sound(100)))
+    (node.root / "acme").mkdir()
+    (node.root / "acme" / "call-1").symlink_to(outside)
+    (node.root / "rival").symlink_to(outside)
+    for path in ("acme/call-1/rec-1.wav", "rival/call-1/rec-1.wav"):
+        assert node.store_it(location_of(path)) is Outcome.QUARANTINED
+    assert sorted(path.name for path in outside.rglob("*.wav")) == ["rec-1.wav"] * 2
+    assert len(list((node.root / ".recorder" / "quarantine").glob("*.file"))) == 2
+    assert not (node.root / "rival").is_symlink()
+
+
+def test_a_file_that_begins_to_be_written_while_it_is_looked_at_is_left_alone(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.settle_seconds = 3600.0
+    path = node.put(b"")
+    pread = os.pread
+
+    def grown(descriptor: int, size: int, offset: int) -> bytes:
+        path.write_bytes(wav(sound(100)))
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", grown)
+    assert node.store_it() is Outcome.UNFINISHED
+
+
 def test_another_recording_under_a_known_id_is_put_aside_and_the_first_stays(node: Node) -> None:
     node.put(wav(sound(100, seed=1)))
     node.store_it()
@@ -88,11 +120,17 @@ def test_another_recording_under_a_known_id_is_put_aside_and_the_first_stays(nod
     assert node.store.objects == first
 
 
-def test_an_id_of_another_tenant_is_never_taken_over(node: Node) -> None:
+@pytest.mark.parametrize("place", ["rival/call-1/rec-1.wav", "acme/call-9/rec-1.wav"])
+def test_an_id_of_another_tenant_or_call_is_never_taken_over(node: Node, place: str) -> None:
     node.put(wav(sound(100)))
     node.store_it()
-    other = location_of("rival/call-9/rec-1.wav")
+    first = dict(node.documents.rows)
+    other = location_of(place)
+    Notes(node.root).keep(other, CallNote(caller="+380501112233"))
     node.put(wav(sound(100)), other)
+    node.encryption = "AES256"  # what lies in the store does not fit any more
     assert node.store_it(other) is Outcome.QUARANTINED
-    assert node.documents.rows["rec-1"].tenant_id == "acme"
+    assert node.documents.rows == first
+    assert len(node.store.puts) == 1
+    assert not list((node.root / ".recorder" / "notes").iterdir()), "whose call it was is not kept beside it"
     assert len(node.store.objects) == 1

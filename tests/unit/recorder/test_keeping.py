@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,9 +25,10 @@ SEAL = PersonSeal("an erasure secret for the recorder's tests")
 
 @dataclass
 class MemoryKeeping:
-    """Looks into documents in memory; the lease is always free."""
+    """Looks into documents in memory; the lease is ours or another's."""
 
     documents: MemoryDocuments
+    is_mine: bool = True
     erasures: dict[str, dict[str, Any]] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
 
@@ -50,7 +52,7 @@ class MemoryKeeping:
             if row.tenant_id == tenant_id
             and row.caller in numbers
             and row.recorded_us < before_us
-            and not row.deleted_us
+            and (not row.deleted_us or row.key)
         )
 
     def ask_erasure(self, erasure: dict[str, Any]) -> None:
@@ -75,7 +77,7 @@ class MemoryKeeping:
         self.reports.append(report)
 
     def lease(self, holder: str, now_us: int, seconds: int) -> bool:
-        return True
+        return self.is_mine
 
 
 class Companies:
@@ -110,7 +112,13 @@ class House:
         self.keeping = MemoryKeeping(self.documents)
         removal = Removal(self.store, self.documents, self.announcements, lambda: NOW_US)
         persons = Persons(SEAL, self.announcements)
-        self.keeper = Housekeeper(self.keeping, removal, Companies(), lambda: self.now_us, 1.0, "fs-1", persons=persons)
+        self.copied = 0
+        self.keeper = Housekeeper(
+            *(self.keeping, removal, Companies(), lambda: self.now_us, 0.001, "fs-1", self.copy), persons=persons
+        )
+
+    def copy(self) -> None:
+        self.copied += 1
 
     def add(self, name: str, days: float, queue: str = "", tenant: str = "acme", *, held: bool = False) -> None:
         made = replace(ONE, recording_id=name, tenant_id=tenant, key=f"{tenant}/{name}.wav", queue_id=queue)
@@ -241,6 +249,44 @@ def test_an_erasure_that_fails_anywhere_stays_open_until_it_is_whole(house: Hous
     house.keeper.keep_house()
     assert not house.left
     assert house.answers == [(1, 0, "")]
+
+
+def test_an_erasure_is_not_proved_while_any_sound_is_left_however_often_it_was_tried(house: House) -> None:
+    house.add("one", 1)
+    house.add("retained", 100)
+    house.store.is_away = True
+    house.keeper.keep_house()  # retention marks one and can't delete it
+    house.erase()
+    for _ in range(3):
+        house.keeper.keep_house()
+        house.erase()
+    assert (house.left, house.answers) == ({"one", "retained"}, [])
+    house.store.is_away = False
+    house.keeper.keep_house()
+    assert (house.left, house.answers) == (set(), [(2, 0, "")])
+    assert {actor for _, actor in house.announcements.deletions} == {"dpo"}
+
+
+def test_who_does_not_hold_the_lease_keeps_no_house(house: House) -> None:
+    house.add("old", 100)
+    house.keeping.is_mine = False
+    house.erase()
+    once = iter([False, True])
+    house.keeper.run(SimpleNamespace(wait=lambda _seconds: next(once)))
+    assert (house.left, house.answers, house.copied) == ({"old"}, [], 0)
+    house.keeping.is_mine = True
+    once = iter([False, True])
+    house.keeper.run(SimpleNamespace(wait=lambda _seconds: next(once)))
+    assert (house.left, house.answers, house.copied) == (set(), [(1, 0, "")], 1)
+
+
+def test_a_report_counts_all_and_names_some(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.recorder.keeping._MOST_NAMED", 2)
+    for number in range(5):
+        house.add(f"old-{number}", 100 + number)
+    house.keeper.keep_house()
+    (report,) = house.keeping.reports
+    assert (report["deleted_count"], len(report["deleted"])) == (5, 2)
 
 
 def test_one_recording_that_can_not_be_deleted_stops_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

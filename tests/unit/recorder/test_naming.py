@@ -56,6 +56,15 @@ def test_whatever_is_filled_in_stays_in_the_companys_folder_and_fits_every_file_
     assert len(found.encode()) <= KEY_BYTES
 
 
+@given(templates, st.sets(st.from_regex(r"[0-9a-f]{1,3}", fullmatch=True), min_size=2, max_size=5))
+def test_two_recordings_of_one_call_never_have_one_name(template: str, ids: set[str]) -> None:
+    apart = template.replace("{recording_id}", "/{recording_id}/")  # else ids of one length keep them apart, as ours do
+    note = CallNote("a1b2c3", "olena", "+380501112233", "+380441000001")
+    places = [location_of(f"acme/call-{''.join(sorted(ids))}/{each}.wav") for each in sorted(ids)]
+    keys = [object_key(place, apart, note, MIDNIGHT_US, "UTC", Form.WAV) for place in places]
+    assert len(set(keys)) == len(ids)
+
+
 @given(hostile)
 def test_a_part_is_safe_and_made_safe_only_once(text: str) -> None:
     found = safe_part(text)

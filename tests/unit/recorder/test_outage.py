@@ -13,6 +13,7 @@ from services.recorder.dispatch import Dispatcher
 from services.recorder.domain.backoff import Stillness
 from services.recorder.domain.digest import Digest, StoredObject
 from services.recorder.domain.location import Location, location_of
+from services.recorder.domain.outage import Outages
 from services.recorder.errors import StoreFailed
 from services.recorder.scan import Scanner
 from services.recorder.storing import Outcome
@@ -73,7 +74,7 @@ class Service:
 
     def stop(self) -> None:
         self._stopping.set()
-        gevent.joinall(self._workers, timeout=10)
+        gevent.joinall(self._workers, timeout=60)
 
 
 @pytest.fixture
@@ -146,3 +147,18 @@ def test_one_recording_that_is_always_refused_holds_up_its_company_for_seconds(
     refusing.refused = "none"
     service.pass_time(LONGEST_SECONDS + SCAN_SECONDS)
     assert not list(node.root.glob("*/*/*.wav"))
+
+
+def test_one_tries_at_a_time_and_those_that_were_under_way_count_as_one_failure() -> None:
+    outages = Outages(float)  # the first pause is a second, the second two
+    first, second, third = (location_of(f"acme/call-1/rec-{number}.wav") for number in range(3))
+    assert outages.failed(first, 0.0) == 1.0
+    assert outages.failed(second, 0.5) == 0.5, "it was under way when it began"
+    assert not outages.admits(second, 0.9)
+    assert outages.admits(second, 1.0)
+    assert not outages.admits(third, 5.0), "one tries now, however long it takes"
+    assert outages.failed(third, 5.0) == 0.0
+    assert outages.failed(second, 5.0) == 2.0
+    outages.left(second)
+    assert not outages.admits(third, 6.9)
+    assert outages.admits(third, 7.0)

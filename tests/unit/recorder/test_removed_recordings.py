@@ -37,6 +37,34 @@ def test_silence_is_removed_by_policy_after_it_was_told(node: Node) -> None:
     assert not node.documents.waveforms
 
 
+def store_deleted_and_again(node: Node) -> None:
+    """Store a recording, begin to delete it, and let its file come once more: it goes, and nothing is stored."""
+    content = wav(sound(400))
+    node.put(content)
+    node.store_it()
+    node.documents.begin_removal(node.documents.rows["rec-1"], "erasure", 1)
+    path = node.put(content)
+    assert node.store_it() is Outcome.STORED
+    assert not path.exists()
+    assert not node.store.objects
+
+
+def test_silence_that_is_to_go_is_copied_nowhere(node: Node) -> None:
+    node.policies.policy = Policy(remove_silent=True, copies=("drive",))
+    for name, peak in (("silent", 0), ("voice", 500)):
+        node.put(wav(sound(8000, peak=peak)), location_of(f"acme/call-1/{name}.wav"))
+        node.store_it(location_of(f"acme/call-1/{name}.wav"))
+    assert {name: row.copies for name, row in node.documents.rows.items()} == {"silent": (), "voice": ("drive",)}
+    assert [document.recording_id for document, _ in node.announcements.deletions] == ["silent"]
+
+
+def test_a_copied_recording_is_only_marked_by_who_does_not_know_the_drives(node: Node) -> None:
+    node.policies.policy = Policy(copies=("drive",))
+    store_deleted_and_again(node)
+    assert node.documents.rows["rec-1"].key, "whoever deletes the copies needs their name"
+    assert not node.announcements.deletions
+
+
 def test_a_voice_is_not_removed_as_silence(node: Node) -> None:
     node.policies.policy = Policy(remove_silent=True)
     node.put(wav(sound(8000, peak=500)))
@@ -46,15 +74,23 @@ def test_a_voice_is_not_removed_as_silence(node: Node) -> None:
 
 
 def test_a_file_whose_recording_was_deleted_meanwhile_is_not_stored_anew(node: Node) -> None:
+    store_deleted_and_again(node)
+    assert len(node.store.puts) == 1
+
+
+def test_a_late_file_of_a_recording_that_is_wholly_gone_is_not_sent_anywhere(node: Node) -> None:
     content = wav(sound(400))
     node.put(content)
     node.store_it()
-    node.documents.begin_removal(node.documents.rows["rec-1"], "erasure", 1)
+    marked = node.documents.begin_removal(node.documents.rows["rec-1"], "erasure", 1)
+    assert marked is not None
+    node.store.delete(marked.key)
+    node.documents.strip(marked)
     path = node.put(content)
     assert node.store_it() is Outcome.STORED
     assert not path.exists()
-    assert not node.store.objects
     assert len(node.store.puts) == 1
+    assert len(node.announcements.told) == 1
 
 
 class DeletedMeanwhile(MemoryDocuments):

@@ -198,7 +198,18 @@ def test_who_is_given_nothing_is_not_noted(client: FlaskClient, journal: MemoryJ
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?q=", "?q=a&limit=0", "?q=a&limit=99", "?q=a&before=x", "?q=" + "a" * 300, "?feeling=odd"]
+    "query",
+    [
+        "",
+        "?q=",
+        "?q=a&limit=0",
+        "?q=a&limit=99",
+        "?q=a&limit=00000000199",
+        "?q=a&before=x",
+        f"?q=a&before={10**30}.rec-1",
+        "?q=" + "a" * 300,
+        "?feeling=odd",
+    ],
 )
 def test_a_search_that_asks_for_nothing_is_refused(client: FlaskClient, query: str) -> None:
     assert ask(client, "/search" + query).status_code == 400

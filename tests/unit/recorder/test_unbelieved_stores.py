@@ -2,12 +2,14 @@
 
 import pytest
 
+from services.recorder.adapters.s3 import Kind
 from services.recorder.domain.digest import StoredObject
 from services.recorder.domain.policy import Policy
+from services.recorder.domain.progress import Step
 from services.recorder.errors import StoreFailed, StoreLied
 from services.recorder.storing import Outcome
-from tests.unit.recorder.conftest import Node
-from tests.unit.recorder.fakes import MemoryStore
+from tests.unit.recorder.conftest import PLACE, Node
+from tests.unit.recorder.fakes import Killed, MemoryStore, killed_after
 from tests.unit.recorder.sounds import sound, wav
 
 
@@ -84,11 +86,26 @@ def test_a_store_that_does_not_encrypt_is_not_believed(node: Node) -> None:
     assert node.documents.rows["rec-1"].encryption == "AES256"
 
 
-def test_a_companys_own_key_goes_before_the_platforms(node: Node) -> None:
-    node.encryption = "aws:kms"
+def test_what_was_sent_before_encryption_was_asked_for_is_sent_anew(node: Node) -> None:
+    node.put(wav(sound(400)))
+    with pytest.raises(Killed):
+        node.storing(killed_after(Step.UPLOAD)).store(PLACE)
+    node.encryption = "AES256"
+    assert node.store_it() is Outcome.STORED
+    assert [kind.encryption for kind in node.store.kinds.values()] == ["AES256"]
+
+
+@pytest.mark.parametrize("platforms", ["", "AES256", "aws:kms"])
+def test_a_companys_own_key_goes_before_the_platforms(node: Node, platforms: str) -> None:
+    node.encryption = platforms
     node.policies.policy = Policy(kms_key_id="alias/acme")
     node.put(wav(sound(400)))
     node.store_it()
     (kind,) = node.store.kinds.values()
     assert (kind.encryption, kind.kms_key_id) == ("aws:kms", "alias/acme")
     assert kind.arguments()["SSEKMSKeyId"] == "alias/acme"
+    assert node.documents.rows["rec-1"].encryption == "aws:kms"
+
+
+def test_a_key_of_the_key_service_is_named_to_the_key_service_alone() -> None:
+    assert "SSEKMSKeyId" not in Kind("audio/wav", "AES256", "voice").arguments()

@@ -1,6 +1,8 @@
 """A tenant of a reception and routing domains, whose logs are fed by hand; the listener between them is played here."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from services.router.domain.decide import Outputs, decide
@@ -76,10 +78,17 @@ class Split:
         for note in out.notes:
             self.told.append(Input(passed_on=note.told))
             self._on_their_way.append((note.domain, self.told[-1]))
-        self._bring()
+        self.bring()
         return out
 
-    def _bring(self) -> None:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let notes wait until `bring`."""
+        self._is_bringing = True
+        yield
+        self._is_bringing = False
+
+    def bring(self) -> None:
         """Bring notes to their logs, in the order in which they were told."""
         if self._is_bringing:
             return
@@ -196,6 +205,10 @@ class Split:
 
     def last(self, action: str, call_id: str) -> Command:
         return self._ordered(action, call_id)[1]
+
+    def state_of(self, call_id: str) -> str:
+        """Return the log that has a call."""
+        return next(domain for domain, state in self.states.items() if call_id in state.calls)
 
     def bodies(self, call_id: str) -> list[str]:
         return [event.WhichOneof("body") or "" for event in self.events if event.call_id == call_id]

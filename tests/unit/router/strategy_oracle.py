@@ -5,6 +5,7 @@ Nothing of the router's domain is imported here. Where the specification leaves 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -36,10 +37,10 @@ class Seen:
     def idle_from(self) -> int:
         return self.call_ended_ms or self.ready_ms
 
-    def occupancy(self, now_ms: int) -> int:
+    def occupancy(self, now_ms: int) -> Fraction:
         idle_ms = self.idle_ms + (now_ms - self.since_ms if self.state == ev.AGENT_STATE_IDLE else 0)
         whole = self.handle_ms + idle_ms
-        return 100 * self.handle_ms // whole if whole else 0
+        return Fraction(self.handle_ms, whole) if whole else Fraction(0)
 
 
 @dataclass
@@ -124,6 +125,12 @@ def _next_after(agents: list[Seen], last: Seen | None) -> set[str]:
     return {min(behind or agents, key=_place).agent_id}
 
 
+def _least_occupied(view: View, _call_id: str, agents: list[Seen]) -> set[str]:
+    """Return who has worked least, and whoever has worked no more than that by a tenth of a percent."""
+    lowest = min(agent.occupancy(view.now_ms) for agent in agents)
+    return {agent.agent_id for agent in agents if agent.occupancy(view.now_ms) < lowest + Fraction(1, 1000)}
+
+
 def _by_calls(view: View, call_id: str, agents: list[Seen]) -> set[str]:
     return _least(agents, lambda agent: agent.calls)
 
@@ -138,7 +145,7 @@ RULES: dict[str, Rule] = {
     "sequential": lambda _v, _c, agents: _least(agents, lambda agent: (agent.position, agent.offered_ms)),
     "fewest_calls": _by_calls,
     "least_talk_time": lambda _v, _c, agents: _least(agents, lambda agent: agent.talk_ms),
-    "least_occupied": lambda view, _c, agents: _least(agents, lambda agent: agent.occupancy(view.now_ms)),
+    "least_occupied": _least_occupied,
     "random": lambda _v, _c, agents: {agent.agent_id for agent in agents},
     "ring_progressively": lambda _v, _c, agents: _least(agents, lambda agent: agent.position),
     "best_skill": lambda view, _c, agents: _least(

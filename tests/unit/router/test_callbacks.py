@@ -15,6 +15,7 @@ from tests.unit.router.flow_log import played
 from tests.unit.router.world import LINE, START_MS, TENANT, Log, document
 
 CALLER = "+380501112233"
+OTHER = "+380441000002"
 ALL_DAYS = [1, 2, 3, 4, 5, 6, 7]
 ALL_LOSSES = [tn.LOST_CALL_ABANDONED, tn.LOST_CALL_SHORT_ABANDONED, tn.LOST_CALL_TIMEOUT, tn.LOST_CALL_NO_AGENT]
 
@@ -157,8 +158,29 @@ def test_the_customer_is_rung_first_where_the_policy_says_so_and_the_agent_is_ke
     call_id = customer_answers(log)
     agent_leg = agent_takes(log).leg_id
     log.fact(call_id, leg_bridged=sw.LegBridged(other_leg_id=agent_leg))
+    offered = log.events("offer_created")[-1].offer_created
+    assert [(one.agent_id, one.level) for one in offered.candidates] == [("olena", 1)]
+    assert (offered.strategy, dict(offered.filtered_total)) == ("longest_idle", {"offline": 1, "talking": 1})
     assert kinds(log)[-1] == "callback_succeeded"
     assert log.bodies(call_id).count("queue_joined") == log.bodies(call_id).count("queue_left") == 1
+
+
+def test_a_callback_for_which_an_agent_rings_is_not_turned_round_by_a_new_document() -> None:
+    log = lost_with_nobody_free()
+    log.ready("olena")
+    before = len(rung(log))
+    made = calling_back(order=tn.CALLBACK_ORDER_CUSTOMER_FIRST)
+    made.version, made.queues[0].strategy = 2, tn.STRATEGY_RING_ALL
+    log.feed(Input(tenant_id=TENANT, document=made))
+    log.ready("taras")
+    assert dials(log) == []
+    agent_takes(log)
+    call_id = customer_answers(log)
+    assert log.last_command("bridge_legs", call_id).bridge_legs.other_leg_id == rung(log)[-1].leg_id
+    assert [command.originate_leg.phone for command in rung(log)[before - 1 :]] == [
+        "phone-olena@acme.example",
+        "phone-taras@acme.example",
+    ]
 
 
 def test_a_customer_who_does_not_answer_is_tried_again_after_the_gap_and_no_oftener_than_allowed() -> None:
@@ -207,6 +229,63 @@ def test_a_customer_who_gets_through_by_himself_is_not_called_back() -> None:
     assert cancelled.callback_cancelled.reason == "got_through"
     log.wait(90_000)
     assert dials(log) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "queue_id", "is_withdrawn"), [(OTHER, "sales", True), (LINE, "other", True), (OTHER, "other", False)]
+)
+def test_a_talk_withdraws_the_task_of_its_queue_and_those_of_its_line(
+    line: str, queue_id: str, *, is_withdrawn: bool
+) -> None:
+    made = calling_back()
+    made.queues.add(queue_id="other", strategy=tn.STRATEGY_LONGEST_IDLE, ring_timeout_seconds=15)
+    made.queues[1].tiers.add(agent_id="taras", level=1, position=1)
+    made.lines.add(number=OTHER, flow="other")
+    made.flows.add(flow_id="other", start="wait").steps.add(step_id="wait", queue=tn.QueueStep(queue_id=queue_id))
+    menu = next(step for step in made.flows[0].steps if step.step_id == "ask")
+    menu.exits["9"] = "elsewhere"
+    made.flows[0].steps.add(step_id="elsewhere", queue=tn.QueueStep(queue_id="other"))
+    log = Log(made)
+    asked = rq.AskCallback(number=CALLER, queue_id="sales", line=LINE, due_ms=START_MS + 3_600_000)
+    assert log.request("asked", ask_callback=asked).accepted
+    log.ready("taras")
+    log.arrive("c9", CALLER, line)
+    if line == LINE:
+        log.press("c9", "9")
+    log.talk("c9")
+    assert [event.callback_cancelled.reason for event in log.events("callback_cancelled")] == (
+        ["got_through"] if is_withdrawn else []
+    )
+
+
+@pytest.mark.parametrize("limit", ["calls", "money"])
+def test_nobody_is_called_back_while_the_company_may_make_no_call_and_then_somebody_is(limit: str) -> None:
+    made = calling_back()
+    if limit == "calls":
+        made.limits.concurrent_calls = 1
+    else:
+        made.limits.outbound_spend_per_day = 0.5
+        made.limits.tariffs.add(prefix="+4", price_per_minute=1.0)
+        made.limits.tariffs.add(prefix="+380", price_per_minute=1.0)
+    log = Log(made)
+    asked = rq.AskCallback(number=CALLER, queue_id="sales", line=LINE, due_ms=START_MS + 120_000)
+    assert log.request("asked", ask_callback=asked).accepted
+    log.arrive("c0", "+380509998877")
+    log.press("c0", "2")
+    abroad = log.last_command("originate_leg", "c0").leg_id
+    log.fact(abroad, "c0", leg_answered=sw.LegAnswered())
+    log.fact("c0", leg_bridged=sw.LegBridged(other_leg_id=abroad))
+    log.ready("olena")
+    log.wait(180)
+    assert [dial.call_id for dial in dials(log)] == ["c0"]
+    log.hangs_up("c0")
+    log.hangs_up(abroad)
+    if limit == "money":
+        log.wait(85_600 - 181)
+        assert not rung(log)  # it is a second to midnight in Kyiv
+    log.wait(31)
+    agent_takes(log)
+    assert [dial.originate_leg.number for dial in dials(log)][1:] == [CALLER]
 
 
 def test_nobody_is_called_back_who_is_on_the_line() -> None:
@@ -303,7 +382,12 @@ def test_a_dial_of_which_nothing_is_told_ends() -> None:
     log = lost_with_nobody_free(ring_timeout_seconds=20)
     log.ready("olena")
     agent_takes(log)
-    log.wait(120)
+    call_id = dials(log)[-1].leg_id
+    log.wait(34)
+    assert call_id not in [command.leg_id for command in log.commands("hang_up_leg")]
+    log.wait(2)
+    assert call_id in [command.leg_id for command in log.commands("hang_up_leg")]
+    log.wait(90)
     assert kinds(log)[-1] == "callback_failed"
 
 

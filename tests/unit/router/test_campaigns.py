@@ -13,6 +13,8 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from tests.unit.router.test_callbacks import agent_takes, calling_back, customer_answers, dials, rung
 from tests.unit.router.world import LINE, TENANT, Log
 
+SUMMER = "+380503000000"
+
 
 def numbers(count: int) -> list[str]:
     return [f"+38050200{place:04}" for place in range(count)]
@@ -97,6 +99,25 @@ def test_campaigns_that_share_a_line_dial_no_more_than_it_may_together() -> None
     log.wait(40)
     live = [dial for dial in dials(log) if dial.leg_id in log.state.legs]
     assert (len(dials(log)), len(live)) == (3, 2)
+
+
+def test_a_campaign_that_waits_for_its_line_goes_on_as_soon_as_another_one_leaves_it() -> None:
+    made = document(tn.PACING_PROGRESSIVE)
+    made.lines[0].most_dials = 2
+    made.campaigns.add(campaign_id="summer", queue_id="sales", pacing=tn.PACING_PROGRESSIVE, line=LINE)
+    log = Log(made)
+    log.fact("", switch_connected=sw.SwitchConnected())
+    log.ready("olena", "taras", "ivan")
+    add(log, numbers(2))
+    log.request("add-summer", add_contacts=rq.AddContacts(campaign_id="summer", contacts=[rq.Contact(number=SUMMER)]))
+    run(log)
+    log.wait(0.1)
+    log.request("run-summer", run_campaign=rq.RunCampaign(campaign_id="summer", running=True))
+    log.wait(0.1)
+    assert len(dials(log)) == 2
+    log.hangs_up(dials(log)[0].leg_id, "NO_ANSWER")
+    log.wait(0.1)
+    assert [dial.originate_leg.number for dial in dials(log)][2:] == [SUMMER]
 
 
 def test_a_second_attempt_counts_among_those_who_are_dialled() -> None:

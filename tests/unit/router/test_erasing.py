@@ -37,6 +37,7 @@ def _known_person() -> Log:
     made.queues[0].sticky.agent_seconds = 10
     made.queues[0].resume_seconds = 600
     made.queues[0].callbacks.after.append(tn.LOST_CALL_ABANDONED)
+    made.queues[0].callbacks.first_after_seconds = 60  # nobody is forgotten who is being called back
     made.limits.allowed_prefixes.append("+380")
     made.campaigns.add(campaign_id="autumn", queue_id="sales", line=LINE)
     log = Log(made)

@@ -29,6 +29,14 @@ def test_a_prompt_that_the_document_gives_a_text_for_is_spoken() -> None:
     assert log.last_command("play_prompt").play_prompt.prompts[0].text == "Good day"
 
 
+@pytest.mark.parametrize(("completed", "why"), [(True, "played"), (False, "the prompt could not be played")])
+def test_the_trace_says_whether_a_prompt_was_heard(why: str, *, completed: bool) -> None:
+    log = log_of(told("hear", "news"))
+    log.arrive("c1")
+    played(log, completed=completed)
+    assert [event.flow_step_left.why for event in log.events("flow_step_left")][:1] == [why]
+
+
 def collecting(variable: str = "account") -> Log:
     return log_of(
         step(

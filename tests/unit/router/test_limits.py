@@ -123,6 +123,20 @@ def test_the_longest_prefix_prices_a_call_and_each_minute_that_begins_counts() -
     assert log.state.metered == {}
 
 
+def test_a_transfer_to_a_number_costs_as_a_forward_does() -> None:
+    log = _priced(outbound_spend_per_day=10)
+    log.ready("olena")
+    log.queue("c1")
+    log.talk("c1")
+    assert log.request("t1", transfer_call=rq.TransferCall(call_id="c1", number="+442071000001")).accepted
+    leg_id = log.last_command("originate_leg", "c1").leg_id
+    log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
+    log.wait(MINUTE - 1)
+    log.hangs_up("c1")
+    log.hangs_up(leg_id)
+    assert log.state.spent[1] == 250
+
+
 def test_nothing_is_dialled_once_the_day_s_money_is_spent_and_the_moment_is_told_once() -> None:
     log = _priced(outbound_spend_per_day=0.5)
     _forward(log, "c1", MINUTE + 1)
@@ -145,10 +159,13 @@ def test_calls_that_go_on_count_before_they_end() -> None:
     leg_id = log.last_command("originate_leg", "c1").leg_id
     log.fact(leg_id, "c1", leg_answered=sw.LegAnswered())
     log.fact("c1", leg_bridged=sw.LegBridged(other_leg_id=leg_id))
-    log.wait(MINUTE + 1)
+    log.wait(MINUTE - 1)
+    _forward(log, "unanswered", 0)
+    assert [command.call_id for command in log.commands("originate_leg")] == ["c1", "unanswered"]
+    log.wait(2)
     log.arrive("c2")
     log.press("c2", "2")
-    assert [command.call_id for command in log.commands("originate_leg")] == ["c1"]
+    assert [command.call_id for command in log.commands("originate_leg")] == ["c1", "unanswered"]
 
 
 def test_a_leg_that_nobody_answers_costs_nothing() -> None:

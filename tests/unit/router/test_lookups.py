@@ -20,7 +20,7 @@ from services.shared.outbound.connection import Answer
 from services.shared.outbound.dial import Outside
 from services.shared.testing.memory_bus import MemoryBus
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 Handler = Callable[[bytes], bytes]
 
 

@@ -367,6 +367,7 @@ class Routing(RuleBasedStateMachine):
             "gone": state.legs,
             "callback": state.callbacks,
             "callback_end": state.callbacks,
+            "switch": state.heard,
         }
         for timer_id in state.timers:
             kind, _, subject = timer_id.partition(":")

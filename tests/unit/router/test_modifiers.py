@@ -111,6 +111,23 @@ def test_who_calls_back_soon_has_the_place_that_was_given_up() -> None:
     assert _served(log, "olena", 2) == ["back", "other"]
 
 
+def test_who_gave_up_after_an_overflow_has_the_place_in_the_first_queue_too_and_uses_it_once() -> None:
+    made = _two_queues(tn.Overflow(queue_id="second", after_seconds=30))
+    made.queues[0].resume_seconds = 60
+    made.queues[1].resume_seconds = 300
+    log = _start(made, "olena", "ivan")
+    log.queue("c1")
+    entered = log.state.calls["c1"].entered_ms
+    log.wait(40)
+    assert log.state.calls["c1"].queue_id == "second"
+    log.hangs_up("c1")
+    log.wait(5)
+    log.queue("again")
+    joined = log.events("queue_joined")[-1].queue_joined
+    assert (joined.queue_id, joined.resumed, joined.entered_ms) == ("sales", True, entered)
+    assert not any(memory.abandoned for memory in log.state.queues.values())
+
+
 def test_who_calls_back_too_late_or_without_a_number_waits_anew() -> None:
     log = _start(tenant(resume_seconds=60))
     log.queue("gone", "+380501111111")
@@ -154,6 +171,28 @@ def test_a_step_of_the_flow_can_require_more_than_the_queue() -> None:
     log = Log(made)
     log.ready("olena", "taras")
     log.queue("c1")
+    assert _rung(log) == ["taras"]
+
+
+def test_what_a_step_and_its_queue_require_of_one_skill_must_both_be_met_in_every_ring() -> None:
+    made = _skilled(olena={"en": 30}, taras={"en": 90})
+    made.queues[0].required_skills.add(skill="en", min_proficiency=80)
+    made.queues[0].rings.add(after_seconds=10).required_skills.add(skill="en", min_proficiency=10)
+    wait = next(step for step in made.flows[0].steps if step.step_id == "wait")
+    wait.queue.required_skills.add(skill="en", min_proficiency=20)
+    log = Log(made)
+    log.ready("olena")
+    log.queue("c1")
+    assert _rung(log) == []
+    log.wait(11)
+    assert _rung(log) == ["olena"]
+    wait.queue.required_skills[0].min_proficiency = 40
+    log = Log(made)
+    log.ready("olena")
+    log.queue("c1")
+    log.wait(60)
+    assert _rung(log) == []
+    log.ready("taras")
     assert _rung(log) == ["taras"]
 
 
@@ -244,6 +283,48 @@ def test_nobody_overflows_to_a_queue_that_nobody_serves() -> None:
     assert log.state.calls["c1"].queue_id == "sales"
 
 
+@pytest.mark.parametrize("overflow", [{"after_seconds": 30}, {"waiting": 1}])
+def test_nobody_overflows_to_a_queue_in_which_the_caller_may_not_wait(overflow: dict[str, int]) -> None:
+    made = _two_queues(tn.Overflow(queue_id="second", **overflow))
+    made.queues[1].black_lists.append("vip")
+    log = _start(made, "olena", "ivan")
+    log.queue("c1", VIP)
+    log.queue("c2", VIP)
+    log.wait(60)
+    assert [call.queue_id for call in log.state.calls.values()] == ["sales", "sales"]
+
+
+def test_each_queue_adds_the_points_of_its_own_lists_and_tells_of_a_list_once() -> None:
+    made = _two_queues(tn.Overflow(queue_id="second", after_seconds=30))
+    made.lists.add(list_id="gold", numbers=[VIP])
+    made.queues[0].list_priorities.extend([tn.ListPriority(list_id="vip", priority=5)])
+    second = [tn.ListPriority(list_id="vip", priority=1), tn.ListPriority(list_id="gold", priority=3)]
+    made.queues[1].list_priorities.extend(second)
+    next(step for step in made.flows[0].steps if step.step_id == "wait").queue.priority = 10
+    log = _start(made, "olena", "ivan")
+    log.queue("c1", VIP)
+    log.wait(31)
+    assert [event.queue_joined.priority for event in log.events("queue_joined")] == [15, 14]
+    back = rq.MoveWaitingCall(call_id="c1", queue_id="sales")
+    log.request("back", move_waiting_call=back)
+    assert log.events("queue_joined")[-1].queue_joined.priority == 15
+    assert [event.client_vip_called.list_id for event in log.events("client_vip_called")] == ["vip", "gold"]
+
+
+def test_who_overflows_is_asked_for_by_the_rings_of_the_new_queue_from_the_first_on() -> None:
+    made = _two_queues(tn.Overflow(queue_id="second", after_seconds=30))
+    made.queues[1].required_skills.add(skill="en", min_proficiency=80)
+    made.queues[1].rings.add(after_seconds=10)
+    log = _start(made, "olena")
+    log.ready("ivan")
+    log.queue("c1")
+    log.wait(31)
+    assert log.state.calls["c1"].queue_id == "second"
+    assert _rung(log) == []
+    log.wait(10)
+    assert _rung(log) == ["ivan"]
+
+
 def test_a_waiting_caller_leaves_by_a_key_that_queue_and_step_know() -> None:
     made = tenant(exit_keys="19")
     wait = next(step for step in made.flows[0].steps if step.step_id == "wait")
@@ -327,6 +408,8 @@ def test_a_caller_on_a_black_list_of_the_tenant_is_turned_away_unanswered() -> N
     log = _start(made)
     log.arrive("c1", VIP)
     assert [command.WhichOneof("action") for command in log.commands(call_id="c1")] == ["hang_up_leg"]
+    [told] = log.events("client_blacklisted")
+    assert (told.call_id, told.client_blacklisted.list_id, told.client_blacklisted.caller.number) == ("c1", "vip", VIP)
     log.hangs_up("c1", "CALL_REJECTED")
     assert log.events("call_ended")[0].call_ended.exit == ev.CALL_EXIT_BLACKLISTED
 
@@ -384,6 +467,30 @@ def test_the_estimated_wait_is_that_of_the_published_formula() -> None:
     waits = [event.queue_joined.estimated_wait_ms for event in log.events("queue_joined")[3:]]
     # 50 s a call: two are free for the first two, the next two wait for them.
     assert waits == [0, 0, 50_000 * 1 / 2, 50_000 * 2 / 2]
+
+
+def test_the_estimated_wait_forgets_what_was_handled_an_hour_ago() -> None:
+    log = Log(tenant())
+    log.wait(-log.now_ms % 300_000 / 1000)  # whole slices of five minutes from here
+    log.ready("olena")
+    log.queue("c1")
+    leg_id = log.talk("c1").leg_id
+    log.wait(30)
+    log.hangs_up(leg_id)
+    log.hangs_up("c1")
+    log.wait(60)
+    _away(log, "olena")
+
+    def estimate(number: int) -> int:
+        log.queue(f"w{number}")
+        log.hangs_up(f"w{number}")
+        return log.events("queue_joined")[-1].queue_joined.estimated_wait_ms
+
+    assert estimate(1) == 40_000
+    log.wait(3_600 - 60 - 30 - 1)
+    assert estimate(2) == 40_000
+    log.wait(2)
+    assert estimate(3) == 90_000
 
 
 def test_the_error_of_the_estimate_is_told_with_the_answer() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from services.router.domain.errors import IllegalTransition, UnsupportedStrategy
@@ -8,7 +10,7 @@ from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from tests.unit.router.world import Log, document
+from tests.unit.router.world import START_MS, TENANT, Log, document
 
 
 @pytest.fixture
@@ -165,6 +167,18 @@ def test_an_agent_is_not_out_of_reach_for_ever_when_a_leg_never_ends(log: Log) -
     assert log.state.legs == {}
 
 
+def test_the_last_order_to_end_a_leg_is_good_for_as_long_as_its_listener_may_be_away(log: Log) -> None:
+    log.is_switch_there = False
+    log.ready("olena")
+    log.queue("c1")
+    log.wait(15 + 60)
+    orders = [each for each in log.commands("hang_up_leg") if each.leg_id == log.last_command("originate_leg").leg_id]
+    ordered_ms = [START_MS + 10 + (15 + 10 * number) * 1_000 for number in range(6)]
+    lasts = [order.deadline_ms - at_ms for order, at_ms in zip(orders, ordered_ms, strict=True)]
+    assert lasts == [60_000] * 5 + [3_600_000]
+    assert log.state.agents["olena"].leg_id == ""
+
+
 def test_ring_all_rings_the_whole_level_and_the_losers_missed_nothing() -> None:
     log = Log(document(strategy=tn.STRATEGY_RING_ALL))
     log.ready("olena", "taras", "ivan")
@@ -181,6 +195,86 @@ def test_ring_all_rings_the_whole_level_and_the_losers_missed_nothing() -> None:
     assert log.last_command("hang_up_leg").leg_id == first.leg_id
     assert log.events("offer_missed") == []
     assert log.state.agents["olena"].misses_in_row == 0
+
+
+def test_ring_all_rings_also_who_becomes_ready_while_the_level_rings_but_no_higher_level() -> None:
+    made = document(strategy=tn.STRATEGY_RING_ALL)
+    made.queues[0].level_seconds = 60
+    log = Log(made)
+    log.ready("olena")
+    log.queue("c1")
+    log.rings("c1")
+    log.ready("ivan")
+    assert _rung(log) == ["olena"]
+    log.ready("taras")
+    assert _rung(log) == ["olena", "taras"]
+    log.hangs_up(log.rings("c1").leg_id, "USER_BUSY")
+    log.wait(8)
+    log.request("away", set_agent_status=rq.SetAgentStatus(agent_id="taras", status=rq.AGENT_STATUS_AWAY))
+    log.ready("taras")
+    assert _rung(log) == ["olena", "taras"]  # has refused this caller
+    log.wait(14)
+    assert _rung(log)[:3] == ["olena", "taras", "taras"]  # olena has missed it, everybody was tried
+
+
+def test_who_becomes_ready_takes_a_caller_for_whom_nobody_rings_before_it_rings_along() -> None:
+    made = document(strategy=tn.STRATEGY_RING_ALL)
+    log = Log(made)
+    log.ready("olena")
+    log.queue("c1")
+    log.queue("c2")
+    log.ready("taras")
+    assert [event.call_id for event in log.events("offer_created")] == ["c1", "c2"]
+    log.ready("ivan")
+    assert len(log.events("offer_created")) == 2
+
+
+def test_who_becomes_ready_rings_along_for_a_caller_behind_one_who_waits_for_a_last_agent() -> None:
+    made = document(strategy=tn.STRATEGY_RING_ALL)
+    made.queues[0].sticky.agent_seconds = 60
+    made.queues[0].tiers[2].level = 1
+    log = Log(made)
+    log.ready("olena")
+    log.talk_over("before")
+    log.queue("again")
+    log.ready("taras")
+    log.queue("other", "+380509999999")
+    log.ready("ivan")
+    assert [(event.call_id, event.offer_created.agent_id) for event in log.events("offer_created")] == [
+        ("before", "olena"),
+        ("again", "olena"),
+        ("other", "taras"),
+        ("other", "ivan"),
+    ]
+
+
+def test_ring_along_reaches_a_caller_of_whose_skills_the_queue_of_a_new_document_has_not_heard() -> None:
+    made = document()
+    made.agents[0].skills["en"] = made.agents[1].skills["en"] = 90
+    wait = next(step for step in made.flows[0].steps if step.step_id == "wait")
+    wait.queue.required_skills.add(skill="en", min_proficiency=80)
+    log = Log(made)
+    log.ready("olena")
+    log.queue("c1")
+    wait.queue.ClearField("required_skills")
+    made.version, made.queues[0].strategy = 2, tn.STRATEGY_RING_ALL
+    log.feed(Input(tenant_id=TENANT, document=made))
+    log.ready("taras")
+    assert _rung(log) == ["olena", "taras"]
+
+
+def test_ring_all_rings_who_becomes_able_when_the_skills_are_relaxed() -> None:
+    made = document(strategy=tn.STRATEGY_RING_ALL)
+    made.agents[0].skills["en"] = 90
+    queue = made.queues[0]
+    queue.required_skills.add(skill="en", min_proficiency=80)
+    queue.rings.add(after_seconds=5)
+    log = Log(made)
+    log.ready("olena", "taras", "ivan")
+    log.queue("c1")
+    assert _rung(log) == ["olena"]
+    log.wait(5)
+    assert _rung(log) == ["olena", "taras"]
 
 
 def test_round_robin_goes_on_after_the_agent_last_offered_and_wraps() -> None:
@@ -340,3 +434,21 @@ def test_the_states_of_agents_have_the_contracts_numbers() -> None:
     assert {state.name: state.value for state in AgentState} == {
         name.removeprefix("AGENT_STATE_"): number for name, number in ev.AgentState.items() if number
     }
+
+
+def test_a_phone_that_went_to_another_switch_stays_reachable_when_the_first_forgets_it() -> None:
+    """Its registration there is refreshed without a word: nobody would tell again that it can be rung."""
+    log = Log(document())
+    address = "phone-olena@acme.example"
+    log.ready("olena")
+
+    def at(node: str, **body: Any) -> list[str | None]:
+        out = log.feed(Input(tenant_id=TENANT, fact=sw.SwitchFact(node=node, core_uuid=node, **body)))
+        return [event.WhichOneof("body") for event in out.events]
+
+    at("fs1", phone_registered=sw.PhoneRegistered(address=address))
+    at("fs2", phone_registered=sw.PhoneRegistered(address=address))
+    assert at("fs1", phone_unregistered=sw.PhoneUnregistered(address=address, expired=True)) == []
+    assert log.state.agents["olena"].is_reachable
+    assert "agent_unregistered" in at("fs2", phone_unregistered=sw.PhoneUnregistered(address=address))
+    assert not log.state.agents["olena"].is_reachable

@@ -10,8 +10,9 @@ from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, PersonForgotten
-from tests.unit.router.split_world import NORTH, SOUTH, Split, document
+from tests.unit.router.split_world import LINE, NORTH, SOUTH, Split, document
 
 
 @pytest.fixture
@@ -145,8 +146,6 @@ def test_requests_find_the_log_of_their_agent_or_call(split: Split) -> None:
     split.talk("c1")
     assert split.request("h1", hold_call=rq.HoldCall(call_id="c1", held=True)).accepted
     assert split.commands[-1][0] == SOUTH
-    elsewhere = rq.TransferCall(call_id="c1", agent_id="olena")
-    assert split.request("t1", transfer_call=elsewhere).problem == "in-another-domain"
     split.hangs_up("c1")
     split.wait(1)
     assert split.request("d1", set_disposition=rq.SetDisposition(call_id="c1")).problem == "unknown-disposition"
@@ -220,6 +219,71 @@ def test_a_document_that_makes_a_tenant_whole_again_brings_everybody_home(split:
     split.hangs_up("c1")
     assert split.are_events_counted()
     assert not split.state(NORTH).documents.keys() - {2}
+
+
+def test_a_campaign_that_runs_goes_with_its_queue_and_the_next_customer_has_the_turn_there() -> None:
+    def made(version: int, **domains: list[str]) -> tn.TenantDocument:
+        document_ = document(version, **domains)
+        document_.limits.allowed_prefixes.append("+380")
+        document_.campaigns.add(campaign_id="spring", queue_id="sales", line=LINE, pacing=tn.PACING_PREVIEW)
+        return document_
+
+    split = Split(made(1))
+    contacts = [rq.Contact(number=f"+38050300000{place}") for place in range(3)]
+    split.request("add", add_contacts=rq.AddContacts(campaign_id="spring", contacts=contacts))
+    split.request("run", run_campaign=rq.RunCampaign(campaign_id="spring", running=True))
+    assert len(split.state().campaigns["spring"].active) == 1
+    split.apply(made(2, north=["sales"]))
+    assert not split.state().campaigns
+    assert not split.state().callbacks
+    run = split.state(NORTH).campaigns["spring"]
+    assert (run.is_running, run.open, len(run.waiting)) == (True, 2, 1)
+    assert [split.state(NORTH).callbacks[task].number for task in run.active] == [contacts[1].number]
+    assert split.request("pause", run_campaign=rq.RunCampaign(campaign_id="spring", running=False)).accepted
+    assert not run.is_running
+    assert split.are_events_counted()
+
+
+def test_a_customer_whose_campaign_went_to_another_queue_elsewhere_is_called_as_it_says() -> None:
+    def made(version: int, queue_id: str) -> tn.TenantDocument:
+        document_ = document(version, north=["sales"], south=["repairs"])
+        document_.limits.allowed_prefixes.append("+380")
+        document_.campaigns.add(campaign_id="spring", queue_id=queue_id, line=LINE, pacing=tn.PACING_PROGRESSIVE)
+        return document_
+
+    split = Split(made(1, "sales"))
+    split.fact("", switch_connected=sw.SwitchConnected())
+    contacts = [rq.Contact(number="+380503000000")]
+    split.request("add", add_contacts=rq.AddContacts(campaign_id="spring", contacts=contacts))
+    split.request("run", run_campaign=rq.RunCampaign(campaign_id="spring", running=True))
+    split.apply(made(2, "repairs"))
+    assert (list(split.state(NORTH).campaigns), list(split.state(SOUTH).campaigns)) == ([], ["spring"])
+    split.ready("olena")
+    split.wait(1)
+    [(domain, dial)] = [one for one in split.commands if one[1].originate_leg.number]
+    assert (domain, dial.originate_leg.number) == (NORTH, "+380503000000")
+
+
+def test_a_campaign_counts_its_tasks_where_they_are_though_they_went_without_it_and_it_comes_after_them() -> None:
+    def made(version: int, queue_id: str, **domains: list[str]) -> tn.TenantDocument:
+        document_ = document(version, **domains)
+        document_.limits.allowed_prefixes.append("+380")
+        document_.campaigns.add(campaign_id="spring", queue_id=queue_id, line=LINE, pacing=tn.PACING_PREVIEW)
+        return document_
+
+    split = Split(made(1, "sales", north=["sales", "office"], south=["repairs"]))
+    contacts = [rq.Contact(number=f"+38050300000{place}") for place in range(3)]
+    split.request("add", add_contacts=rq.AddContacts(campaign_id="spring", contacts=contacts))
+    split.request("run", run_campaign=rq.RunCampaign(campaign_id="spring", running=True))
+    split.apply(made(2, "office", north=["office"], south=["sales", "repairs"]))
+    run = split.state(NORTH).campaigns["spring"]
+    [task] = split.state(NORTH).callbacks.values()
+    assert (run.open, run.active, task.number) == (1, [task.callback_id], contacts[1].number)
+    assert [one.number for one in split.state(SOUTH).callbacks.values()] == [contacts[0].number]
+    split.apply(made(3, "repairs", north=["office"], south=["sales", "repairs"]))
+    run = split.state(SOUTH).campaigns["spring"]
+    assert run.open == len(split.state(SOUTH).callbacks) == 2
+    assert split.are_events_counted()
 
 
 def test_a_callback_is_made_where_its_queue_is_and_found_by_its_id(split: Split) -> None:

@@ -6,18 +6,27 @@ from dataclasses import dataclass
 
 import gevent
 import grimp
+import orjson
 import pytest
 
 from services.router import partition as partition_module
 from services.router import standby as standby_module
-from services.router.adapters.bus import GROUP
-from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot, SnapshotsUnavailable
+from services.router.adapters.bus import GROUP, Follower
+from services.router.adapters.snapshots import (
+    MemorySnapshots,
+    PartitionSnapshot,
+    SnapshotsUnavailable,
+    TenantSnapshot,
+)
 from services.router.core_identity import SHARED, core_identity
 from services.router.domain.decide import Outputs, decide
+from services.router.domain.snapshot import to_snapshot
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Position
 from services.router.shell import Session
 from services.router.standby import Standby
+from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.record import Record
 from services.shared.bus.topics import COMMANDS, INPUTS
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
@@ -33,7 +42,7 @@ from tests.unit.router.test_shell import (
     _story,
     _without_repeats,
 )
-from tests.unit.router.world import Log, document
+from tests.unit.router.world import TENANT, Log, document
 
 
 class _Snapshots(MemorySnapshots):
@@ -65,7 +74,7 @@ def _offset_of(standby: Standby) -> int:
 
 @dataclass(frozen=True)
 class _Scene:
-    bus: TestBus
+    bus: "_AwayBus"
     snapshots: _Snapshots
     standby: Standby
     inputs: int
@@ -83,7 +92,7 @@ class _Scene:
 @contextmanager
 def _copied(committed: int | None = None) -> Iterator[_Scene]:
     """Let a copy follow the story, of which so many inputs are committed; all of them where nothing is said."""
-    log, bus, snapshots = _story(), TestBus(), _Snapshots()
+    log, bus, snapshots = _story(), _AwayBus(), _Snapshots()
     _put_all(bus, log)
     bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs) if committed is None else committed
     standby = _following(bus, snapshots)
@@ -190,6 +199,97 @@ def test_a_copy_on_which_the_core_fails_is_built_again_without_that_input(monkey
         assert _offset_of(scene.standby) < scene.inputs
         scene.snapshots.skip(0, 9, "a fault of ours")
         scene.wait_for_copy(scene.inputs)
+
+
+def test_a_copy_that_knows_what_its_router_left_out_is_not_gone_on_from() -> None:
+    """The router failed on it, the copy did not: what was too large to send, or memory that was too small there."""
+    with _copied(committed=9) as scene:
+        scene.wait_for_copy(9)
+        scene.snapshots.skip(0, 8, "too large")
+        assert not scene.takes_over()
+
+
+def test_what_a_newer_version_has_begun_to_write_is_not_followed_and_ends_nobody() -> None:
+    bus, snapshots = TestBus(), _Snapshots()
+    snapshots.save_place(0, 3, core_identity())
+    snapshots.save_tenants(0, [TenantSnapshot(TENANT, 4, b'{"format": 999}')])
+    standby = _following(bus, snapshots)
+    wait_until(lambda: snapshots.loads > 2, "a few tries")
+    assert _offset_of(standby) == -1
+    standby.follow(frozenset({0}))  # would raise what ended the greenlet
+    standby.close()
+
+
+def test_a_copy_passes_over_what_its_router_refused() -> None:
+    with _copied() as scene:
+        scene.bus.memory.producer().send(INPUTS, TENANT, b"\xff\xff\xff", timestamp_ms=1)
+        scene.bus.memory.offsets[GROUP, INPUTS, 0] = scene.inputs + 1
+        scene.wait_for_copy(scene.inputs + 1)
+        assert scene.snapshots.loads == 1, "the copy is the first one"
+
+
+def test_states_without_a_place_are_not_followed() -> None:
+    bus, snapshots = TestBus(), _Snapshots()
+    snapshots.save_tenants(0, [TenantSnapshot(TENANT, 4, orjson.dumps(to_snapshot(TenantState(TENANT))))])
+    standby = _following(bus, snapshots)
+    wait_until(lambda: snapshots.loads > 2, "a few tries")
+    assert _offset_of(standby) == -1
+    standby.close()
+
+
+def test_so_many_records_wait_for_their_commit_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standby_module, "MOST_WAITING", 1)
+    with _copied(committed=0) as scene:
+        wait_until(lambda: bool(scene.standby._copies) and bool(scene.standby._copies[0].waiting), "the first fetch")
+        waiting = len(scene.standby._copies[0].waiting)
+        scene.bus.memory.producer().send(INPUTS, TENANT, b"x", timestamp_ms=1)
+        for _ in range(20):
+            gevent.sleep(0.001)
+        assert len(scene.standby._copies[0].waiting) == waiting
+
+
+def test_a_copy_is_begun_anew_when_the_broker_was_away_in_between() -> None:
+    """What waited for its commit would come once more, and be decided twice."""
+    with _copied(committed=5) as scene:
+        scene.wait_for_copy(5)
+        first = scene.standby._copies[0].partition
+        scene.bus.away = True
+        wait_until(lambda: not scene.standby._copies, "the outage")
+        scene.bus.away = False
+        scene.bus.memory.offsets[GROUP, INPUTS, 0] = scene.inputs
+        scene.wait_for_copy(scene.inputs)
+        assert scene.standby._copies[0].partition is not first
+
+
+def test_a_fault_of_ours_in_the_copying_ends_the_process() -> None:
+    class Broken(MemorySnapshots):
+        def load(self, partition: int) -> PartitionSnapshot:
+            raise RuntimeError("a fault of ours")
+
+    standby = _following(TestBus(), Broken())
+    greenlet = standby._greenlet
+    wait_until(lambda: greenlet is not None and greenlet.ready(), "the end of the copying")
+    with pytest.raises(RuntimeError):
+        standby.follow(frozenset({0}))
+
+
+class _AwayBus(TestBus):
+    """Its followers hear nothing while it is away."""
+
+    __test__ = False
+    away = False
+
+    def follower(self) -> Follower:
+        reader = super().follower()
+        poll = reader.poll
+
+        def asked(timeout_seconds: float) -> list[Record]:
+            if self.away:
+                raise BusUnavailable("no broker")
+            return poll(timeout_seconds)
+
+        reader.poll = asked  # type: ignore[method-assign]
+        return reader
 
 
 def _failing_at(offset: int) -> Callable[[TenantState, Position, int, Input], Outputs]:

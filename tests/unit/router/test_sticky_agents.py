@@ -1,5 +1,8 @@
 """A caller and the agent who talked with him last (SPEC 3.2)."""
 
+import pytest
+
+from services.router.domain import remembering
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from tests.unit.router.test_modifiers import VIP, _away, _offline, _rung, tenant
@@ -16,10 +19,7 @@ def _sticky(**groups: list[str]) -> Log:
 def _talked_with_taras(made: tn.TenantDocument) -> Log:
     log = Log(made)
     log.ready("taras")
-    log.queue("before")
-    log.hangs_up(log.talk("before").leg_id)
-    log.hangs_up("before")
-    log.wait(11)
+    log.talk_over("before")
     return log
 
 
@@ -32,6 +32,17 @@ def test_the_agent_who_talked_with_the_caller_last_is_asked_first() -> None:
     log.queue("again")
     assert _rung(log)[-1] == "taras"
     assert log.events("offer_created")[-1].offer_created.reserved_for == "agent:taras"
+
+
+def test_who_was_talked_with_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembering, "MOST_FAMILIAR", 2)
+    log = _sticky()
+    for call_id, number in enumerate(("+380501112233", "+380502222222", "+380501112233", "+380503333333")):
+        log.queue(f"c{call_id}", number)
+        log.hangs_up(log.talk(f"c{call_id}").leg_id)
+        log.hangs_up(f"c{call_id}")
+        log.wait(11)
+    assert list(log.state.familiar) == ["+380501112233", "+380503333333"]
 
 
 def test_the_last_agent_is_known_however_the_carrier_writes_the_number() -> None:

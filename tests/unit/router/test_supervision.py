@@ -131,6 +131,8 @@ def dialled(log: Log) -> tuple[str, str]:
 def test_an_agent_who_dials_is_rung_first_and_hears_that_the_customer_is_rung() -> None:
     log = dialling()
     assert log.last_command("originate_leg").originate_leg.phone == "phone-olena@acme.example"
+    [offer] = [event.offer_created for event in log.events("offer_created")]
+    assert (offer.strategy, [one.agent_id for one in offer.candidates]) == ("dialled", ["olena"])
     call_id, agent_leg = dialled(log)
     assert hears(log, agent_leg) == "ringing"
     command = log.last_command("originate_leg")

@@ -27,9 +27,11 @@ def talking(*ready: str) -> tuple[Log, Command]:
     second.queue_id, second.music = "second", "blues"
     del second.tiers[:]
     second.tiers.add(agent_id="ivan", level=1, position=1)
+    made.queues[0].list_priorities.add(list_id="vip", priority=7)
+    second.list_priorities.add(list_id="vip", priority=4)
     log = Log(made)
     log.ready(*(ready or ("olena", "taras")))
-    log.queue("c1")
+    log.queue("c1", "+380671112233")
     return log, log.talk("c1")
 
 
@@ -126,6 +128,7 @@ def test_a_blind_transfer_to_a_queue_lets_the_customer_wait_there_with_the_time_
     assert transferred(log).call_transferred.to_queue_id == "second"
     joined = log.events("queue_joined")[-1].queue_joined
     assert (joined.queue_id, joined.former_queue_id, joined.entered_ms) == ("second", "sales", entered)
+    assert [event.queue_joined.priority for event in log.events("queue_joined")] == [7, 4]
     parted(log, first.leg_id)
     assert hears(log, "c1") == "music:blues"
     log.hangs_up(first.leg_id)
@@ -164,6 +167,20 @@ def test_who_got_a_call_by_transfer_is_the_one_whom_the_caller_talked_with_last(
     assert log.events("offer_created")[-1].offer_created.agent_id == "taras"
 
 
+def test_who_got_a_call_by_transfer_can_hold_it_and_transfer_it_on() -> None:
+    log, agent_leg, _ = consulting()
+    ask(log, complete_consultation=rq.CompleteConsultation(call_id="c1"))
+    bridged(log)
+    log.hangs_up(agent_leg)
+    log.wait(20)
+    assert ask(log, hold_call=rq.HoldCall(call_id="c1", held=True)).accepted
+    assert ask(log, transfer_call=rq.TransferCall(call_id="c1", agent_id="olena")).accepted
+    answers(log)
+    bridged(log)
+    moves = [event.call_transferred for event in log.events("call_transferred")]
+    assert [(move.from_agent_id, move.to_agent_id) for move in moves] == [("olena", "taras"), ("taras", "olena")]
+
+
 def test_a_blind_transfer_to_a_number_goes_on_without_us() -> None:
     log, first = talking()
     assert ask(log, transfer_call=rq.TransferCall(call_id="c1", number=NUMBER)).accepted
@@ -194,7 +211,7 @@ def test_a_customer_whose_blind_transfer_fails_waits_in_the_queue_again(how: str
         log.refused(log.last_command("originate_leg", "c1"), "USER_NOT_REGISTERED")
     call = log.state.calls["c1"]
     assert call.is_waiting
-    assert call.queue_id == "sales"
+    assert (call.queue_id, call.priority) == ("sales", 7)
     assert hears(log, "c1") == "music:jazz"
     assert not log.state.transfers
     assert not log.events("call_transferred")
@@ -268,6 +285,28 @@ def test_a_cancelled_consultation_brings_the_customer_back_to_the_agent() -> Non
     assert state_of(log, "olena") is AgentState.TALKING
     assert state_of(log, "taras") is AgentState.WRAP_UP
     assert not log.events("call_transferred")
+
+
+def test_a_consultation_that_is_cancelled_while_the_agent_speaks_with_the_customer_leaves_them_together() -> None:
+    log, agent_leg, target_leg = consulting()
+    ask(log, swap_consultation=rq.SwapConsultation(call_id="c1"))
+    bridged(log)
+    assert ask(log, cancel_consultation=rq.CancelConsultation(call_id="c1")).accepted
+    assert is_let_go(log, target_leg)
+    assert log.state.calls["c1"].stage is CallStage.TALKING
+    assert not log.state.transfers
+    assert hears(log, "c1") == agent_leg
+    assert state_of(log, "olena") is AgentState.TALKING
+    log.hangs_up(target_leg)
+    log.hangs_up(agent_leg)
+    assert is_let_go(log, "c1")
+
+
+def test_who_waits_parked_hears_ringing_only_while_it_rings() -> None:
+    log, agent_leg, _ = consulting()
+    ask(log, swap_consultation=rq.SwapConsultation(call_id="c1"))
+    log.fact(agent_leg, "c1", leg_parked=sw.LegParked())  # between the two bridges
+    assert hears(log, agent_leg) == "c1"
 
 
 def test_three_speak_in_a_room_until_one_of_them_leaves() -> None:

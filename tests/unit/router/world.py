@@ -100,11 +100,17 @@ def _steps() -> list[tn.Step]:
 class Log:
     """Feeds inputs to one tenant's core and keeps everything that came out."""
 
-    def __init__(self, first: tn.TenantDocument | None = None) -> None:
+    def __init__(self, first: tn.TenantDocument | None = None, begins_at: int = 0) -> None:
         self.state = TenantState(TENANT)
         self.now_ms = START_MS
+        self.begins_at = begins_at
+        """The position of its first input: ids are derived from it."""
         self.inputs: list[tuple[int, Input]] = []
         self.outputs: list[Outputs] = []
+        self.is_switch_there = True
+        """Whether a listener answers: leases, and what its silent switch is asked."""
+        self.clock_speed = 0.0
+        """What the shell writes into timers; 0 = by a person's seconds."""
         self._sequence = 0
         if first is not None:
             self.feed(Input(tenant_id=TENANT, document=first))
@@ -113,7 +119,7 @@ class Log:
 
     def feed(self, given: Input) -> Outputs:
         self.inputs.append((self.now_ms, given))
-        out = decide(self.state, Position(0, len(self.inputs) - 1), self.now_ms, given)
+        out = decide(self.state, Position(0, self.begins_at + len(self.inputs) - 1), self.now_ms, given)
         self.outputs.append(out)
         return out
 
@@ -162,7 +168,12 @@ class Log:
         until = self.now_ms + int(seconds * 1000)
         while due := self._next_due(until):
             timer_id, self.now_ms = due[1], max(due[0], self.now_ms)
-            self.feed(Input(tenant_id=TENANT, timer=TimerFired(timer_id=timer_id, due_ms=due[0])))
+            fired = TimerFired(timer_id=timer_id, due_ms=due[0], clock_speed=self.clock_speed)
+            out = self.feed(Input(tenant_id=TENANT, timer=fired))
+            if timer_id.startswith(("switch:", "lease:")) and self.is_switch_there:
+                for asked in out.commands:
+                    if asked.HasField("lease_leg"):
+                        self.result(asked, cm.COMMAND_OUTCOME_DONE)
         self.now_ms = until
 
     def _next_due(self, until: int) -> tuple[int, str] | None:
@@ -207,6 +218,13 @@ class Log:
         self.fact(originate.leg_id, call_id, leg_answered=sw.LegAnswered())
         self.fact(call_id, leg_bridged=sw.LegBridged(other_leg_id=originate.leg_id))
         return originate
+
+    def talk_over(self, call_id: str) -> None:
+        """Let a caller come, talk with whoever is rung, and leave; the agent's wrap-up is over too."""
+        self.queue(call_id)
+        self.hangs_up(self.talk(call_id).leg_id)
+        self.hangs_up(call_id)
+        self.wait(11)
 
     def hangs_up(self, leg_id: str, cause: str = "NORMAL_CLEARING", **more: Any) -> Outputs:
         return self.fact(leg_id, leg_hung_up=sw.LegHungUp(cause=cause, **more))

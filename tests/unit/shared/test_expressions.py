@@ -117,10 +117,10 @@ ATTACKS = [
 
 @pytest.mark.parametrize("text", ATTACKS, ids=lambda text: text[:30])
 def test_an_attack_is_refused_or_gives_no_answer_in_bounded_time(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises((BadExpression, Unanswered)):
         expression(text).value(VALUES)
-    assert time.perf_counter() - began < QUICK_SECONDS
+    assert time.process_time() - began < QUICK_SECONDS
 
 
 WORST = [
@@ -136,9 +136,9 @@ def test_the_worst_that_is_taken_is_judged_in_bounded_time_and_memory(text: str)
     found = expression(text)
     values = VALUES | {"caller": "a" * 500 + "!", "vars": {"account": "9" * 500}}
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     found.value(values)
-    seconds, (_, most) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    seconds, (_, most) = time.process_time() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert seconds < QUICK_SECONDS
     assert most < 1_000_000

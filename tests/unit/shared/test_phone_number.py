@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from services.shared.phone_number import as_known, normalised
+from services.shared.phone_number import as_known, is_callable, national_digits, normalised, significant_digits
 
 KYIV = "+380441000001"
 CLIENT = "+380671112233"
@@ -61,3 +61,33 @@ def test_every_country_dials_its_numbers_in_its_own_way(region: str) -> None:
 def test_a_number_that_is_known_stays_what_it_is(written: str, line: str) -> None:
     known = as_known(written, line)
     assert as_known(known, line) == known
+
+
+@pytest.mark.parametrize(
+    ("number", "national", "significant"),
+    [
+        ("+380671112233", "0671112233", "671112233"),
+        ("+34911234567", "911234567", "911234567"),
+        ("+16502530000", "6502530000", "6502530000"),
+        ("anonymous", "", ""),
+        ("", "", ""),
+        ("+380", "", ""),
+    ],
+)
+def test_a_number_is_told_as_people_write_it_in_its_country(number: str, national: str, significant: str) -> None:
+    assert (national_digits(number), significant_digits(number)) == (national, significant)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_one"),
+    [
+        *((number, True) for number in ("+380671112233", "0671112233", "00380671112233", "(067) 111-22-33", "10501")),
+        *((number, False) for number in ("", "+", "112", "anonymous", "Restricted", "unknown", "alice55555", "1" * 18)),
+        *(
+            (number, False)
+            for number in ("sip:12345@x", "+38067\r\nX: y", "\u0661" * 9, "12345;ext=1", "+380\u202e6711")
+        ),
+    ],
+)
+def test_who_could_be_called_has_a_number_and_no_name(number: str, *, is_one: bool) -> None:
+    assert is_callable(number) is is_one

@@ -48,10 +48,10 @@ def test_what_has_no_value_is_left_empty_and_a_flag_is_a_word() -> None:
     ids=lambda text: text[:24],
 )
 def test_a_hostile_text_is_refused_in_bounded_time(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadTemplate):
         Template(text, KNOWN)
-    assert time.perf_counter() - began < 0.25
+    assert time.process_time() - began < 0.25
 
 
 def test_a_filled_text_is_cut() -> None:

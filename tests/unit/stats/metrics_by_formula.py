@@ -195,6 +195,8 @@ def of_choices(choices: list[Record]) -> dict[str, float | None]:
 
 def of_recordings(recordings: list[Record]) -> dict[str, float | None]:
     made = [r for r in recordings if r["text"] == "made"]
+    felt, turned, agents = ([r[name] for r in made if r[name] is not None] for name in ("felt", "turned", "agent_felt"))
+    bad = [score for score in felt if score <= -0.25]
     return {
         "recordings": len(recordings),
         "recordings_stored": sum(r["how"] == "kept" for r in recordings),
@@ -206,6 +208,12 @@ def of_recordings(recordings: list[Record]) -> dict[str, float | None]:
         "transcripts_failed": sum(r["text"] == "failed" for r in recordings),
         "words": sum(r["words"] for r in made),
         "confidence": share(sum(r["sure"] for r in made), len(made)),
+        "felt_talks": len(felt),
+        "customer_sentiment": fmean(felt) if felt else None,
+        "bad_talks": len(bad),
+        "bad_talks_share": share(len(bad), len(felt)),
+        "sentiment_change": fmean(turned) if turned else None,
+        "agent_sentiment": fmean(agents) if agents else None,
     }
 
 

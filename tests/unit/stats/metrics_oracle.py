@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 
 Record = dict[str, Any]
+FELT = {"felt": "customer_sentiment", "turned": "customer_sentiment_change", "agent_felt": "agent_sentiment"}
 
 
 class Oracle:
@@ -139,7 +140,7 @@ class Oracle:
             its = begin.recording_started.recording_id
             rec: Record = {"at": ms(begin), "agent": begin.recording_started.agent_id, "how": "", "bytes": 0}
             rec |= {"queue": begin.recording_started.queue_id, "sound": 0.0, "quiet": False, "text": "", "words": 0}
-            rec |= {"sure": 0.0, "language": ""}
+            rec |= {"sure": 0.0, "language": "", "felt": None, "turned": None, "agent_felt": None}
             for event in story:
                 body = getattr(event, event.WhichOneof("body") or "")
                 if getattr(body, "recording_id", "") != its:
@@ -153,10 +154,12 @@ class Oracle:
                     rec["how"] = "deleted"
                 elif event.HasField("transcript_completed"):
                     rec |= {"text": "made", "words": body.words, "sure": body.confidence, "language": body.language}
+                    rec |= {name: getattr(body, said) for name, said in FELT.items() if body.HasField(said)}
                 elif event.HasField("transcript_failed"):
                     rec["text"] = rec["text"] or "failed"
                 elif event.HasField("analysis_rule_matched"):
-                    self.matches.append({"at": ms(event), "rule": body.rule_id, "call": event.call_id})
+                    whose = {"agent": rec["agent"], "queue": rec["queue"]}
+                    self.matches.append({"at": ms(event), "rule": body.rule_id, "call": event.call_id, **whose})
             self.recordings.append(rec)
         self.calls[-1]["kept"] = bool(self.recordings) and any(
             r["how"] == "kept" for r in self.recordings[len(self.recordings) - len(started) :]
@@ -176,7 +179,8 @@ class Oracle:
         for event, following in zip(changes, [*changes[1:], None], strict=True):
             state = ev.AgentState.Name(event.agent_state_changed.state).removeprefix("AGENT_STATE_").lower()
             end = ms(following) if following else min(self.now_ms, self.until_ms)
-            self.spans.append({"agent": agent, "state": state, "from": ms(event), "until": end})
+            queue = event.agent_state_changed.queue_id
+            self.spans.append({"agent": agent, "state": state, "from": ms(event), "until": end, "queue": queue})
         for event in story:
             if event.HasField("agent_status_changed"):
                 self.words.append({"at": ms(event), "agent": agent, "reason": event.agent_status_changed.reason})
@@ -222,7 +226,7 @@ class Oracle:
                 local = datetime.fromtimestamp(at / 1000, UTC).astimezone(self.zone)
                 into = local.minute * 60_000 + local.second * 1000 + at % 1000
                 following = min(end, at - into + 3_600_000)
-                found.append({**span, "at": at, "length": (following - at) / 1000, "queue": ""})
+                found.append({**span, "at": at, "length": (following - at) / 1000})
                 at = following
         return found
 

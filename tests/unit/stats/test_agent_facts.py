@@ -2,7 +2,7 @@
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.stats.documents import add_to
-from services.stats.domain.facts.kept import AGENT_FACTS, AGENTS_TOGETHER_MS
+from services.stats.domain.facts.kept import AGENT_FACTS, AGENTS_TOGETHER_MS, CALLBACKS, MOST_FACTS, change_of
 from services.stats.domain.facts.others import rows_of
 from services.stats.store import CallFields, FactFields
 from tests.unit.stats.events import columns_here, event
@@ -34,6 +34,23 @@ def test_facts_of_one_moment_share_a_document_whatever_the_agents_are_called() -
     document = {"facts": {name.removeprefix("facts."): each for name, each in fields.items() if "facts." in name}}
     assert all("." not in name and "$" not in name for name in document["facts"])
     assert sorted(row["agent_id"] for row in rows_of(AGENT_FACTS, document)["agent_states"]) == sorted(agents)
+
+
+def test_what_decides_a_call_is_kept_whatever_the_number_of_its_fact() -> None:
+    over = event(AT_MS, MOST_FACTS + 1, "c1", call_ended=ev.CallEnded(exit=ev.CALL_EXIT_ANSWERED))
+    missed = event(AT_MS, MOST_FACTS + 1, "c1", offer_missed=ev.OfferMissed(offer_id="o1"))
+    assert change_of(over) is not None
+    assert change_of(missed) is None
+
+
+def test_a_callback_has_one_spelling_of_its_number_whatever_the_carrier_wrote() -> None:
+    told = {"queue_id": "", "number": "0671112233"}
+    facts = {
+        "00001": {"k": "callback_requested", "t": 1, "line": "+380441000001", **told},
+        "00002": {"k": "callback_attempted", "t": 2, "attempt": 1, "agent_id": "olena", **told},
+    }
+    rows = rows_of(CALLBACKS, {"callback_id": "b1", "facts": facts})
+    assert [row["client"] for table in rows.values() for row in table] == ["+380671112233"] * 2
 
 
 def test_another_time_is_another_document_and_a_late_repeat_changes_nothing() -> None:

@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
+from services.stats import reporting
 from services.stats.domain.profile import Profile
 from services.stats.export.cells import safe
 from services.stats.export.text import duration
@@ -96,6 +97,27 @@ def test_parquet_holds_types(house: House) -> None:
     path.write_bytes(taken(house, "parquet", "summary_by_day"))
     found = duckdb.execute(f"select day, offered, service_level from read_parquet('{path}')").fetchall()  # noqa: S608
     assert [(str(day), offered, level) for day, offered, level in found] == [("2026-11-23", 10, 1.0)]
+
+
+def test_parquet_holds_what_erlang_says_of_each_period_too(house: House) -> None:
+    path = house.columns.exports / "staffing.parquet"
+    path.write_bytes(taken(house, "parquet", "staffing"))
+    found = duckdb.execute(f"select * from read_parquet('{path}')").fetchall()  # noqa: S608
+    path.unlink()
+    told = house.run("staffing", **{"from": "2026-11-23", "until": "2026-11-24"})
+    shown = [[row["values"][column["id"]] for column in told["columns"]][1:] for row in told["rows"]]
+    assert [list(row[1:]) for row in found] == [pytest.approx(row, abs=1e-3) for row in shown]
+
+
+def test_a_file_that_is_refused_is_refused_before_any_of_it_is_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "WAIT_SECONDS", 0.01)
+    reports = house.parts.reports
+    with reports._slot("acme"), reports._slot("acme"):
+        path = f"/v1/reports/call_log/export?format=csv-excel&{DAY}"
+        answer = house.client().get(path, headers={"Authorization": "Bearer boss"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
 @pytest.mark.parametrize("report", ["call_log", "summary_by_hour", "working_time"])

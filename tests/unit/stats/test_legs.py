@@ -192,7 +192,7 @@ def test_what_is_no_leg_is_passed_over_and_its_offset_is_committed_all_the_same(
     told(bus, TOLD[:2])
     told(bus, [Input(tenant_id=TENANT, fact=sw.SwitchFact(leg_id="x", leg_answered=sw.LegAnswered()))] * others)
     follower = Follower(bus, store)
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while not (follower.legs.is_current and len(legs_of(store)) == 2):
             gevent.sleep(0.002)
         place = (INPUTS, partition_of(TENANT, bus.partitions))
@@ -235,14 +235,14 @@ def test_a_kill_at_any_leg_loses_none(cut: int) -> None:
     bus, store = MemoryBus(), MemoryStore()
     first = Follower(bus, store)
     told(bus, TOLD[:cut])
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(legs_of(store)) < cut:
             gevent.sleep(0.002)
     first.kill()
     told(bus, TOLD[max(0, cut - 1) :])
     bus.producer().send(INPUTS, TENANT, b"\xff\xff" + MARK, timestamp_ms=AT)
     second = Follower(bus, store)
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while not (second.legs.is_current and second.board.are_legs_whole and len(legs_of(store)) == len(TOLD)):
             gevent.sleep(0.002)
     second.kill()

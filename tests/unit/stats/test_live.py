@@ -166,6 +166,18 @@ def test_a_repeat_of_a_call_that_was_forgotten_is_not_counted_again() -> None:
     shown = view(live, NOON_MS + 60_000)
     assert shown["today"]["calls"]["started"] == 2
     assert not shown["completeness"]["is_complete"]
+    restored = from_document(to_document(live))
+    assert restored is not None
+    assert not view(restored, NOON_MS + 120_000)["completeness"]["is_complete"]
+    assert view(restored, NOON_MS + 86_400_000)["completeness"]["is_complete"]
+
+
+def test_a_call_that_told_thousands_of_offers_is_over_when_it_is() -> None:
+    life = answered_call("c", NOON_MS - 600_000, 300_000, 1_000)
+    for each in life[2:]:
+        each.sequence += 20_000
+    shown = view(fold(life))
+    assert (shown["calls"]["in_progress"], shown["today"]["calls"]["answered"]) == (0, 1)
 
 
 def test_a_late_event_within_a_quarter_of_an_hour_is_counted_in_its_own_second() -> None:

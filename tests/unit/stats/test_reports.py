@@ -17,7 +17,7 @@ from tests.unit.stats.report_house import House
 NOW_MS = 1_795_435_200_000  # 2026-11-23 12:00 UTC
 PROFILE = Profile(
     "acme", "Acme Goods", "Europe/Kyiv", {"olena": "Olena"}, {"sales": ("olena",)}, {"sales": 20},
-    groups={"first": ("olena",), "empty": ()},
+    groups={"first": ("olena",), "empty": (), "both": ("olena", "taras"), "night": ("taras",)},
 )  # fmt: skip
 DAY = {"from": "2026-11-23", "until": "2026-11-24"}
 
@@ -93,9 +93,78 @@ def test_pages_hold_every_row_once(house: House) -> None:
     assert sorted(seen) == sorted(f"c{number}" for number in range(20))
 
 
+def test_pages_hold_every_row_once_though_all_of_them_are_equal_to_the_order_asked_for(house: House) -> None:
+    seen = [
+        row["values"]["call"]
+        for offset in range(0, 21, 3)
+        for row in house.run("call_log", limit=3, offset=offset, order="-direction", **DAY)["rows"]
+    ]
+    assert sorted(seen) == sorted(f"c{number}" for number in range(20))
+
+
 def test_a_group_of_agents_counts_its_agents(house: House) -> None:
     shown = house.run("summary_by_group", metrics=["handled"], **DAY)
-    assert [(row["values"]["group"], row["values"]["handled"]) for row in shown["rows"]] == [("first", 15)]
+    found = {row["values"]["group"]: row["values"]["handled"] for row in shown["rows"]}
+    assert found == {"first": 15, "both": 15}
+
+
+def test_an_agent_of_two_groups_is_counted_once_where_groups_only_choose(house: House) -> None:
+    everybody = house.run("handle_times", groups=[], metrics=["handled"], **DAY)["totals"]["handled"]
+    assert everybody == 15
+    for groups, own in ((["first", "both"], 15), (["both"], 15), (["night"], 0), (["night", "both"], 15)):
+        asked: dict[str, Any] = {"groups": [], "metrics": ["handled"], **DAY}
+        assert house.run("handle_times", filters={"group": groups}, **asked)["totals"]["handled"] == own
+        assert house.run("handle_times", exclude={"group": groups}, **asked)["totals"]["handled"] == everybody - own
+    shown = house.run("handle_times", groups=["group"], metrics=["handled"], exclude={"group": ["both"]}, **DAY)
+    assert [row["values"]["group"] for row in shown["rows"]] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("report", "groups", "metric"),
+    [
+        ("inbound", ["rating"], "calls"),
+        ("inbound", ["rating", "hour"], "calls"),
+        ("handle_times", ["group"], "handled"),
+        ("summary", ["queue", "hour_of_day"], "offered"),
+        ("summary", ["agent", "day"], "offered"),
+    ],
+)
+def test_every_cell_leads_to_as_many_rows_as_it_counts_by_either_way_of_asking(
+    house: House, report: str, groups: list[str], metric: str
+) -> None:
+    rows = house.run(report, groups=groups, metrics=[metric], **DAY)["rows"]
+    assert rows
+    for row in rows:
+        asked: dict[str, Any] = {"groups": groups, "metrics": [metric], "metric": metric, "cell": row["cell"], **DAY}
+        assert house.run(f"{report}/drill", **asked)["row_total"] == row["values"][metric]
+        cells = [("cell", f"{name}:{'' if key is None else key}") for name, key in row["cell"].items()]
+        query = [("groups", ",".join(groups)), ("metrics", metric), *cells, *DAY.items()]
+        got = house.client().get(
+            f"/v1/reports/{report}/drill", query_string=query, headers={"Authorization": "Bearer boss"}
+        )
+        assert got.get_json()["row_total"] == row["values"][metric]
+
+
+def test_what_is_not_known_is_neither_chosen_nor_left_out_by_a_value(house: House) -> None:
+    asked: dict[str, Any] = {"groups": [], "metrics": ["calls"], **DAY}
+    assert house.run("inbound", exclude={"rating": [5]}, **asked)["totals"]["calls"] == 20
+    assert house.run("inbound", filters={"rating": [5]}, **asked)["totals"]["calls"] == 0
+    assert house.run("inbound", exclude={"queue": ["sales"]}, **asked)["totals"]["calls"] == 0
+    assert house.run("inbound", exclude={"queue": ["night"]}, **asked)["totals"]["calls"] == 20
+
+
+@pytest.mark.parametrize("key", ["1_000", "\u0661", " 5 ", "1e3", "nan", "x"])
+def test_a_number_that_the_tables_would_not_read_is_a_number_or_refused(house: House, key: str) -> None:
+    query = [("groups", "rating"), ("metrics", "calls"), ("cell", f"rating:{key}"), *DAY.items()]
+    got = house.client().get("/v1/reports/inbound/drill", query_string=query, headers={"Authorization": "Bearer boss"})
+    assert got.status_code == (400 if key in ("nan", "x") else 200)
+
+
+def test_a_queue_has_no_occupancy_for_who_is_idle_serves_none(house: House) -> None:
+    asked: dict[str, Any] = {"metrics": ["occupancy", "idle_time"], **DAY}
+    assert house.run("agent_hours", groups=[], **asked)["totals"] == {"occupancy": 0.0, "idle_time": 7200.0}
+    (row,) = house.run("agent_hours", groups=["queue"], **asked)["rows"]
+    assert row["values"] == {"queue": "", "occupancy": None, "idle_time": 7200.0}
 
 
 def test_an_agent_who_is_still_idle_has_been_so_until_now(house: House) -> None:
@@ -168,7 +237,7 @@ def test_a_bad_question_is_told_what_is_wrong_with_it(
 
 
 def test_a_body_that_is_no_object_is_refused(house: House) -> None:
-    for body in (b"[]", b"{", b"\xff"):
+    for body in (b"[]", b"{", b"\xff", b"[" * 100_000):
         answer = house.client().post("/v1/reports/summary", data=body, headers={"Authorization": "Bearer boss"})
         assert answer.status_code == 400
 
@@ -188,6 +257,24 @@ def test_a_gap_of_a_switch_marks_the_period_it_touches(house: House) -> None:
     assert {"kind": "switch_gap", "node": "fs-2", "from_ms": NOW_MS - 50_000, "until_ms": NOW_MS - 40_000} in marks
     before = house.run("summary", **{"from": "2026-11-20", "until": "2026-11-21"})
     assert before["completeness"] == {"is_complete": True, "marks": []}
+
+
+def test_a_switch_that_is_away_marks_what_is_asked_until_it_is_back() -> None:
+    house = House(NOW_MS, PROFILE)
+    hour: dict[str, Any] = {"from": NOW_MS - 3_600_000, "until": NOW_MS}
+    away = {"kind": "switch_away", "node": "fs-3", "from_ms": NOW_MS - 60_000, "until_ms": None}
+    house.tell([_of_switch(NOW_MS - 60_000, 2, switch_disconnected=ev.SwitchDisconnectedEvent(node="fs-3"))])
+    assert house.run("summary", **hour)["completeness"]["marks"] == [away]
+    assert house.run("summary", **{"from": "2026-11-20", "until": "2026-11-21"})["completeness"]["is_complete"]
+    house.tell([_of_switch(NOW_MS - 60_000, 3, switch_connected=ev.SwitchConnectedEvent(node="fs-3"))])
+    assert house.run("summary", **hour)["completeness"]["is_complete"]
+    house.columns.close()
+
+
+def _of_switch(time_ms: int, sequence: int, **body: Any) -> ev.Event:
+    told = event(time_ms, sequence, **body)
+    told.subject, told.event_id = "switch:fs-3", f"switch/{sequence}"
+    return told
 
 
 def _gap(from_ms: int, until_ms: int) -> ev.Event:
@@ -235,6 +322,18 @@ def test_staffing_says_what_so_many_agents_would_have_done(house: House) -> None
     assert 0.9 < values["in_time_c"] <= values["in_time_a"] <= 1
     answer = house.client().get("/v1/reports/staffing?groups=queue", headers={"Authorization": "Bearer boss"})
     assert answer.status_code == 400
+
+
+def test_documents_that_were_written_anew_are_read_anew_though_their_revisions_are_the_same() -> None:
+    house = House(NOW_MS, PROFILE)
+    told = answered_call("c1", NOW_MS - 600_000, 3_000, 60_000)
+    house.tell(told)
+    assert house.run("inbound", **DAY)["totals"]["dur"] == 60
+    house.store.forget_facts(None)
+    house._offset = 0
+    house.tell(answered_call("c1", NOW_MS - 600_000, 3_000, 90_000))
+    assert house.run("inbound", **DAY)["totals"]["dur"] == 90
+    house.columns.close()
 
 
 def test_who_does_not_wait_for_the_tables_leaves_their_filling_undisturbed(house: House) -> None:

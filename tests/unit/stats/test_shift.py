@@ -1,5 +1,7 @@
 """Agents' time beside an oracle that looks at every second."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,17 @@ def oracle(told: list[tuple[int, str]], from_ms: int, until_ms: int) -> tuple[in
     return handled, idle, logged_in
 
 
+def by_stretches(told: list[tuple[int, str]], from_ms: int, until_ms: int) -> tuple[int, int, int]:
+    """Count the same by the stretches between two changes."""
+    handled = idle = logged_in = 0
+    for (since, state), (end, _) in pairwise([*told, (until_ms, "")]):
+        lasted = max(0, min(end, until_ms) - max(since, from_ms))
+        handled += lasted * (state in ("talking", "holding", "wrap_up"))
+        idle += lasted * (state == "idle")
+        logged_in += lasted * (state != "offline")
+    return handled, idle, logged_in
+
+
 def sums(worked: Worked) -> tuple[int, int, int]:
     return worked.handled_ms, worked.idle_ms, worked.logged_in_ms
 
@@ -36,6 +49,28 @@ def test_time_worked_is_the_oracles_in_the_window_and_over_the_day(drawn: list[t
     for each in (shift, Shift.from_rows(shift.to_rows())):
         assert sums(each.recent(now_ms)) == oracle(told, max(0, now_ms - WIDEST_MS), now_ms)
         assert sums(each.of_day(*DAY, now_ms)) == oracle(told, 0, now_ms)
+
+
+DAYS = ((0, 2 * QUARTER_MS), (2 * QUARTER_MS, 4 * QUARTER_MS))
+# On and beside the edges of quarters, days and the window, where a mistake of one would be.
+moments = st.builds(lambda hundred, by: max(0, 100 * hundred + by), st.integers(0, 40), st.sampled_from([-1, 0, 1]))
+
+
+@given(st.lists(st.tuples(moments, st.sampled_from(["offline", "idle", "talking", "holding", "away"])), max_size=8))
+def test_whoever_asks_between_two_changes_is_told_the_same_as_who_asks_once(drawn: list[tuple[int, str]]) -> None:
+    told: list[tuple[int, str]] = []
+    shift = Shift()
+    for second, state in sorted(drawn, key=lambda each: each[0]):
+        shift.note(second * 1000, state)
+        told.append((second * 1000, state))
+        now_ms = second * 1000
+        assert sums(shift.recent(now_ms)) == by_stretches(told, max(0, now_ms - WIDEST_MS), now_ms)
+        for from_ms, until_ms in DAYS:
+            assert sums(shift.of_day(from_ms, until_ms, now_ms)) == by_stretches(told, from_ms, min(until_ms, now_ms))
+    for now_ms in range(max((at_ms for at_ms, _ in told), default=0), 5_000_000, 300_000):
+        assert sums(shift.recent(now_ms)) == by_stretches(told, max(0, now_ms - WIDEST_MS), now_ms)
+        for from_ms, until_ms in DAYS:
+            assert sums(shift.of_day(from_ms, until_ms, now_ms)) == by_stretches(told, from_ms, min(until_ms, now_ms))
 
 
 def test_occupancy_leaves_out_what_is_neither_handled_nor_idle() -> None:

@@ -57,6 +57,18 @@ def test_a_day_is_the_sum_of_its_quarters_also_after_more_came() -> None:
     assert [quarter for quarter, _ in book.quarters()] == list(range(4, 10))
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.sampled_from([0, 1, QUARTER_MS - 1])), max_size=20))
+def test_a_sum_that_is_asked_for_between_two_counts_is_that_of_its_quarters(steps: list[tuple[int, int, int]]) -> None:
+    book, happened = QuarterBook(), list[int]()
+    for quarter, other, within in steps:
+        first, end = min(quarter, other), max(quarter, other)
+        for asked in ((2, 4), (first, end)):
+            inside = [at_ms for at_ms in happened if asked[0] * QUARTER_MS <= at_ms < asked[1] * QUARTER_MS]
+            assert book.total(asked[0] * QUARTER_MS, asked[1] * QUARTER_MS).answered == len(inside)
+            happened.append(quarter * QUARTER_MS + within)
+            book.add(happened[-1], Tally(answered=1))
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 1000)), max_size=300))
 def test_the_longest_wait_is_that_of_the_first_who_still_waits(steps: list[tuple[bool, int, int]]) -> None:
     line, waiting = WaitingLine(), dict[str, int]()

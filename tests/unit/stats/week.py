@@ -20,6 +20,8 @@ CAUSES = (
     "NETWORK_OUT_OF_ORDER",
     "RECOVERY_ON_TIMER_EXPIRE",
 )
+SCORES = (-1.0, None, -0.26, -0.25, -0.24, 0.0, None, 0.5)
+"""How talks sound: at the bound of a bad one, neither good nor bad, and without any feeling."""
 HOUR = 3_600_000
 
 
@@ -220,6 +222,10 @@ class Week:
         if dice.random() < 0.7:
             text = ev.TranscriptCompleted(language="uk", engine="small", words=dice.randrange(500), **its)
             text.confidence = dice.random()
+            for place, side in enumerate(("customer_sentiment", "customer_sentiment_change", "agent_sentiment")):
+                score = SCORES[(text.words + 3 * place) % len(SCORES)]
+                if score is not None:
+                    setattr(text, side, score)
             self._tell_beside(at + 90_000, call_id, transcript_completed=text)
             for _ in range(dice.randrange(3)):
                 match = ev.AnalysisRuleMatched(rule_id=dice.choice(("swearing", "greeting")), speaker="agent", **its)
@@ -256,6 +262,8 @@ class Week:
             body = ev.AgentStateChanged(
                 agent_id=agent, state=following, former_state=state, former_ms=at - since if since else 0
             )
+            if following in _SERVING:
+                body.queue_id = QUEUES[at % 3]
             self._tell(at, f"agent:{agent}", agent_state_changed=body)
             if state == ev.AGENT_STATE_WRAP_UP:
                 ended = ev.AgentWrapupEnded(agent_id=agent, queue_id=dice.choice(QUEUES), duration_ms=at - since)
@@ -310,6 +318,12 @@ _CALL_EXITS: dict[int, int] = {
     ev.QUEUE_EXIT_CALLBACK: ev.CALL_EXIT_CALLBACK,
     ev.QUEUE_EXIT_EXIT_KEY: ev.CALL_EXIT_FLOW_ENDED,
 }
+_SERVING = (
+    ev.AGENT_STATE_RINGING,
+    ev.AGENT_STATE_TALKING,
+    ev.AGENT_STATE_HOLDING,
+    ev.AGENT_STATE_WRAP_UP,
+)
 _STATES = (
     ev.AGENT_STATE_OFFLINE,
     ev.AGENT_STATE_IDLE,

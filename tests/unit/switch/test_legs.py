@@ -202,13 +202,15 @@ def test_a_hold_plays_music_to_the_other_leg_and_ends_with_it(switch: Switch, ta
     assert caller.bridge is not None
 
 
-def test_a_hold_that_ends_before_its_music_began_plays_none(switch: Switch, tape: Tape) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_a_hold_that_ends_before_its_music_began_plays_none(switch: Switch, tape: Tape, seconds: float) -> None:
     caller = answered(switch)
     agent = switch.find(agent_leg(switch))
     assert agent is not None
     run(switch, f"uuid_bridge {caller.uuid} {agent.uuid}")
     switch.scheduler.advance(1)
     run(switch, f"uuid_hold {agent.uuid}")
+    switch.scheduler.advance(seconds)
     run(switch, f"uuid_hold off {agent.uuid}")
     switch.scheduler.advance(2)
     assert tape.count("PLAYBACK_START") == 0

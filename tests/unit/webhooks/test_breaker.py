@@ -94,3 +94,36 @@ class Endpoint(RuleBasedStateMachine):
 
 
 TestEndpoint = Endpoint.TestCase
+
+
+def test_while_one_delivery_finds_out_nothing_else_is_taken_for_the_endpoint() -> None:
+    breaker = Breaker(BreakerRules(1, 1_000, 8_000))
+    breaker.fail(0, 0.5)
+    assert breaker.holds(500)
+    assert not breaker.holds(2_000)
+    assert breaker.admits(2_000)
+    assert breaker.holds(2_000)
+    breaker.succeed()
+    assert not breaker.holds(2_000)
+
+
+def test_a_success_begins_the_rests_anew_and_they_double_until_the_longest() -> None:
+    breaker = Breaker(BreakerRules(1, 1_000, 1_000_000))
+    for _ in range(2):
+        now_ms, rests = 0, []
+        for _ in range(6):
+            assert breaker.fail(now_ms, 0.5)
+            rests.append(breaker.until_ms - now_ms)
+            now_ms = breaker.until_ms
+            assert breaker.admits(now_ms)
+        assert rests == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
+        breaker.succeed()
+
+
+def test_what_a_receiver_asks_for_is_the_rest_and_a_probe_that_fails_after_it_opens_again() -> None:
+    breaker = Breaker(BreakerRules(5, 10_000, 80_000))
+    assert breaker.fail(0, 0.5, asked_ms=300)
+    assert breaker.until_ms == 300
+    assert breaker.admits(300)
+    assert breaker.fail(300, 0.5), "one failure of five, and yet it rests: it was asked whether it is back"
+    assert not breaker.admits(301)

@@ -1,7 +1,19 @@
 """The log rests where the store is slow, and asks of it what it can take in its time."""
 
+from collections.abc import Mapping
+
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.webhooks.delivery_log import BATCH, FLUSH_SECONDS, LONGEST_REST_SECONDS, REST, DeliveryLog, LogEntry
+from services.webhooks.delivery_log import (
+    BATCH,
+    FLUSH_SECONDS,
+    LONGEST_REST_SECONDS,
+    REST,
+    DeliveryLog,
+    LogEntry,
+    Minute,
+)
+from services.webhooks.domain.journal import Figures
+from services.webhooks.domain.outcome import Attempt
 from services.webhooks.waiting import StoreUnavailable
 from tests.integration.webhooks.harness import MemoryLogStore
 
@@ -38,3 +50,28 @@ def test_what_the_store_could_not_take_in_its_time_is_given_to_it_in_smaller_pie
         looks += 1
     assert looks <= 20
     assert [one.delivery_id for one in store.entries] == [f"d{number}" for number in range(1_000)]
+
+
+def test_figures_are_kept_while_the_store_does_not_take_them_and_count_once() -> None:
+    class Away(MemoryLogStore):
+        is_away = True
+
+        def count(self, figures: Mapping[Minute, Figures]) -> None:
+            if self.is_away:
+                raise StoreUnavailable("away")
+            super().count(figures)
+
+    store = Away()
+    delivery_log = DeliveryLog(store)
+    for number in range(3):
+        delivery_log.write(waiting(number), Attempt(200, 3), "delivered", 60_001)
+        assert delivery_log.flush()
+        assert not delivery_log.count()
+    store.is_away = False
+    delivery_log.write(waiting(3), Attempt(500, 3), "waiting", 119_999)
+    assert delivery_log.flush()
+    assert delivery_log.count()
+    assert delivery_log.count()
+    (counted,) = store.minutes.items()
+    assert counted[0] == ("acme", "crm", 60_000)
+    assert (counted[1].delivered, counted[1].failed) == (3, 1)

@@ -29,10 +29,16 @@ AGAIN: dict[str, object] = {
     "window": {"count": 2, "seconds": 3600, "per": "caller"},
     "actions": [{"to": "shift", "text": "{caller} знову"}],
 }
+SCHEDULES = [
+    tn.Schedule(schedule_id=name, open=[tn.OpenHours(days=[1], until=until, **{"from": since})])
+    for name, since, until in (("work", "09:00", "18:00"), ("night", "00:00", "06:00"))
+]
 
 
 def rules(*words: dict[str, object]) -> TenantRules:
-    return rules_of(tn.TenantDocument(tenant_id="acme", rules=[rule_from_words(one) for one in words]))
+    document = tn.TenantDocument(tenant_id="acme", time_zone="Europe/Kyiv", schedules=SCHEDULES)
+    document.rules.extend(rule_from_words(one) for one in words)
+    return rules_of(document)
 
 
 def dry_run(bus: MemoryBus) -> DryRun:
@@ -133,6 +139,16 @@ def test_a_rule_in_force_and_a_draft_are_rehearsed(client: FlaskClient) -> None:
     }
     answer = client.post("/v1/rules/dry-run", json={"rule": draft, "hours": 3}).json
     assert [one["rule_id"] for one in answer["firings"]] == ["draft", "draft"]
+
+
+def test_a_draft_may_keep_to_a_schedule_that_no_rule_has_used_yet(client: FlaskClient) -> None:
+    """The page offers every schedule of the document; NOW_MS is Monday noon in Kyiv."""
+    for schedule, fired in (("work", 2), ("night", 0)):
+        draft = {"events": ["call.started"], "schedule_id": schedule, "actions": [{"to": "x", "text": "{caller}"}]}
+        answer: Any = client.post("/v1/rules/dry-run", json={"rule": draft}).json
+        assert answer["fired"] == fired
+    draft["schedule_id"] = "none"
+    assert client.post("/v1/rules/dry-run", json={"rule": draft}).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ PAGE = (SERVICES / "webhooks" / "page" / "faults.js").read_text(encoding="utf-8"
 SAYING = [
     *(SERVICES / "console" / "domain" / f"{name}.py" for name in ("rule_words", "webhook_wishes", "url", "shape")),
     *(SERVICES / "console" / name for name in ("changing.py",)),
-    *(SERVICES / "shared" / name for name in ("expressions.py", "templates.py")),
+    *(SERVICES / "shared" / name for name in ("expressions.py", "templates.py", "payload_templates.py")),
 ]
 MAKERS = {"sentence", "BadExpression", "BadTemplate", "_counted"}
 REFUSING = [

@@ -3,7 +3,7 @@ from gevent.event import Event as Flag
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.domain.endpoint import key_of
-from services.webhooks.handing_over import BATCH, Gathering
+from services.webhooks.handing_over import BATCH, MOST_BYTES, MOST_GATHERED, MOST_OF_ONE, Gathering
 
 
 class Writes:
@@ -15,7 +15,7 @@ class Writes:
         self.answer = True
 
     def __call__(self, *deliveries: Delivery) -> bool:
-        self.may_write.wait(10)
+        self.may_write.wait(60)
         self.calls.append(len(deliveries))
         return self.answer
 
@@ -62,3 +62,33 @@ def test_who_waits_for_deliveries_ends_when_the_service_stops() -> None:
     stopping.set()
     gevent.idle()
     assert writer.dead
+
+
+def test_no_endpoint_has_more_than_its_share_of_what_is_gathered() -> None:
+    gathering = Gathering(Writes(), Flag())
+    for _ in range(MOST_OF_ONE):
+        assert gathering.has_room_for(key_of("acme", "slow"))
+        gathering.add(delivery("slow"), lambda: None)
+    assert not gathering.has_room_for(key_of("acme", "slow"))
+    assert gathering.has_room_for(key_of("acme", "quick"))
+    for number in range(MOST_GATHERED - MOST_OF_ONE):
+        gathering.add(delivery(f"e{number}"), lambda: None)
+    assert not gathering.has_room_for(key_of("acme", "quick"))
+
+
+def test_what_is_gathered_has_no_more_bytes_than_may_wait() -> None:
+    writes = Writes()
+    writes.may_write.set()
+    gathering, large = Gathering(writes, Flag()), delivery("large")
+    large.payload = b"x" * (MOST_BYTES // 2)
+    gathering.add(large, lambda: None)
+    assert gathering.has_room_for(key_of("acme", "quick"))
+    gathering.add(large, lambda: None)
+    assert not gathering.has_room_for(key_of("acme", "quick"))
+    bringing = gevent.spawn(gathering.add, delivery("quick"), lambda: None)
+    gevent.idle()
+    assert not bringing.ready()
+    gathering.flush()
+    bringing.join(10)
+    assert bringing.successful()
+    assert gathering.has_room_for(key_of("acme", "large"))

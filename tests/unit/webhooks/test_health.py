@@ -17,7 +17,7 @@ class World:
         rules = BreakerRules(failures=2, first_rest_ms=1_000, longest_rest_ms=1_000)
         self.health = Health(MemoryFailingEndpoints(), self._tell, clock, 5 * 86_400_000, rules)
 
-    def _tell(self, endpoint: Endpoint, kind: NoticeKind, since_ms: int) -> None:
+    def _tell(self, endpoint: Endpoint, kind: NoticeKind, since_ms: int, _why: str) -> None:
         assert endpoint is CRM
         self.told.append((kind.value, since_ms))
 

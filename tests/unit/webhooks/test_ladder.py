@@ -59,6 +59,18 @@ def test_retry_after_as_a_date_is_read() -> None:
     assert retry_after_seconds(header, now.timestamp() + 500) == 0
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2020 00:00:00 +99999999999999999999",
+        "Mon, 99 Jan 2020 00:00:00 GMT",
+    ],
+)
+def test_a_date_that_can_not_be_is_no_retry_after(header: str) -> None:
+    assert retry_after_seconds(header, 0) is None
+
+
 @given(st.text())
 def test_no_retry_after_header_can_break_anything(header: str) -> None:
     seconds = retry_after_seconds(header, 0)

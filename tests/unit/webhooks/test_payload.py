@@ -1,8 +1,10 @@
 import json
 
+import pytest
+
 from services.shared.bus.events import event_type
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, CallExit, Event, Party
-from services.webhooks.domain.payload import ENVELOPE, payload_of
+from services.webhooks.domain.payload import ENVELOPE, MOST_BYTES, PayloadForm, Unwritable, payload_of, written
 
 
 def ended() -> Event:
@@ -39,3 +41,22 @@ def test_every_type_of_event_has_a_payload() -> None:
         event = Event(event_id="e", tenant_id="acme")
         getattr(event, field.name).SetInParent()
         assert json.loads(payload_of(event, event_type(event)))["type"] == field.name.replace("_", ".", 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (PayloadForm(template="[" * 900 + "1" + "]" * 900), "the endpoint's template nests deeper than"),
+        (PayloadForm(template="[" + ",".join(['"{{data}}"'] * 450) + "]"), "the template's places would hold more"),
+        (PayloadForm(), f"more than the {MOST_BYTES} that are sent"),
+        (PayloadForm(is_protobuf=True), f"more than the {MOST_BYTES} that are sent"),
+    ],
+)
+def test_what_can_not_be_written_is_nothing_and_the_reason(form: PayloadForm, words: str) -> None:
+    event = ended()
+    event.call_ended.caller.name = "x" * (MOST_BYTES + 1)
+    with pytest.raises(Unwritable, match=words):
+        payload_of(event, "call.ended", form)
+    payload, error = written(lambda: payload_of(event, "call.ended", form))
+    assert payload == b""
+    assert words in error

@@ -1,5 +1,6 @@
 """What rules find in a log (SPEC 7.4)."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.webhooks.domain.rules.messages import message_of
-from services.webhooks.domain.rules.rule import BadRule, rules_of
-from services.webhooks.domain.rules.watch import TenantWatch
+from services.webhooks.domain.rules.rule import BadRule, Rule, rules_of
+from services.webhooks.domain.rules.watch import Firing, TenantWatch
+from services.webhooks.rule_runner import cause_of
 
 NOON_MS = 1_767_607_200_000
 """2026-01-05 10:00 UTC, a Monday: noon in Kyiv."""
@@ -81,7 +83,18 @@ def test_a_rule_that_repeats_fires_at_each_further_call() -> None:
 def test_clients_are_counted_apart_and_hidden_numbers_not_at_all() -> None:
     log = Log(repeated())
     assert not any(log.started(moment, f"+38067111223{moment}") for moment in range(9))
-    assert not any(log.started(moment, "") for moment in range(9))
+    for withheld in (
+        "",
+        "anonymous",
+        "Anonymous",
+        "Restricted",
+        "unavailable",
+        "+",
+        "-1",
+        "sip:anonymous@anonymous.invalid",
+    ):
+        assert not any(log.started(moment, withheld) for moment in range(9)), withheld
+    assert log.told == []
 
 
 def test_a_call_at_the_windows_very_edge_is_outside() -> None:
@@ -143,6 +156,47 @@ def test_a_schedule_decides() -> None:
     assert [len(log.missed(moment, "olena")) for moment in (0, 1_799, 1_800)] == [1, 1, 0]
 
 
+def at(moment: str) -> float:
+    """Return a moment in UTC as seconds from NOON_MS."""
+    return datetime.fromisoformat(moment + "+00:00").timestamp() - NOON_MS / 1000
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "fires"),
+    [
+        # Kyiv goes from UTC+2 to UTC+3 in the night to Sunday the 29th of March 2026, and back on the 25th of October.
+        ("", "2026-03-27 06:30", False),  # 8:30
+        ("", "2026-03-30 06:30", True),  # 9:30
+        ("", "2026-03-30 15:30", False),  # 18:30
+        ("", "2026-10-23 14:59", True),  # 17:59
+        ("", "2026-10-26 14:59", True),  # 16:59
+        ("", "2026-10-26 15:59", True),  # 17:59
+        ("", "2026-10-26 16:00", False),  # 18:00
+        # The schedule's own zone goes before the tenant's; Madrid changes on the same days.
+        ("Europe/Madrid", "2026-03-30 06:30", False),  # 8:30
+        ("Europe/Madrid", "2026-03-30 07:30", True),  # 9:30
+        ("Europe/Madrid", "2026-10-26 16:30", True),  # 17:30
+        ("Asia/Kathmandu", "2026-03-30 03:16", True),  # 9:01, at UTC+5:45
+        ("Asia/Kathmandu", "2026-03-30 03:14", False),  # 8:59
+    ],
+)
+def test_a_schedule_goes_by_the_clock_on_the_wall(zone: str, moment: str, *, fires: bool) -> None:
+    hours = tn.OpenHours(days=[1, 2, 3, 4, 5], until="18:00", **{"from": "09:00"})
+    schedule = tn.Schedule(schedule_id="work", time_zone=zone, open=[hours])
+    log = Log(tn.Rule(rule_id="r", events=["offer.missed"], schedule_id="work"), schedules=(schedule,))
+    assert bool(log.missed(at(moment), "olena")) is fires
+
+
+def test_the_hour_that_comes_twice_is_open_twice_and_the_one_that_never_comes_hurts_nobody() -> None:
+    hours = tn.OpenHours(days=[7], until="04:00", **{"from": "03:00"})
+    schedule = tn.Schedule(schedule_id="night", open=[hours])
+    log = Log(tn.Rule(rule_id="r", events=["offer.missed"], schedule_id="night"), schedules=(schedule,))
+    autumn = [f"2026-10-2{5 if hour < 24 else 6} 0{hour % 24}:30" for hour in (0, 1, 2)]
+    assert [len(log.missed(at(moment), "olena")) for moment in autumn] == [1, 1, 0]
+    spring = ["2026-03-29 00:30", "2026-03-29 01:30"]  # 2:30 and, an hour later, 4:30
+    assert [len(log.missed(at(moment), "olena")) for moment in spring] == [0, 0]
+
+
 def test_a_long_wait_is_told_while_the_caller_waits_and_once() -> None:
     log = Log(tn.Rule(rule_id="long", wait=tn.RuleWait(seconds=60)))
     log.joined(0, "c1")
@@ -151,7 +205,7 @@ def test_a_long_wait_is_told_while_the_caller_waits_and_once() -> None:
     [event] = log.watch.due(NOON_MS + 60_000)
     assert (event.call_id, event.kpi_violated.subject, event.kpi_violated.norm) == ("c1", "queue:sales", 60.0)
     [facts] = log.take(event)
-    assert (facts["queue"], facts["type"]) == ("sales", "kpi.violated")
+    assert (facts["queue"], facts["type"], facts["waited"]) == ("sales", "kpi.violated", 60)
     assert log.take(event) == []
     assert log.watch.due(NOON_MS + 60_000) == []
     log.left(80, "c1", "answered", 80_000)
@@ -229,3 +283,13 @@ def test_what_an_agent_writes_by_mail_goes_to_the_address_of_the_event() -> None
     (fired,) = log.take(log.event(0, "call1", message_requested=asked))
     message = message_of(log.watch.rules.rules[0].actions[0], fired)
     assert (message["customer_email"], message["subject"]) == ("ivan@example.com", "From olena")
+
+
+def test_no_two_actions_of_an_events_rules_make_one_delivery() -> None:
+    """The first action of the rule `a1` and the eleventh of `a`, and so on."""
+    event = Event(event_id="e", tenant_id="acme")
+    ids = ["a", "a1", "a10", "a-1", "a_1", "a1-0"]
+    rules = [Rule(rule_id, (), None, None, "UTC", ()) for rule_id in ids]
+    causes = [cause_of(Firing(rule, event, {}), number) for rule in rules for number in range(20)]
+    assert len(set(causes)) == len(causes)
+    assert causes[:2] == ["e.a0", "e.a1"]

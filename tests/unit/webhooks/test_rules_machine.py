@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from gevent.event import Event as Flag
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,13 +14,19 @@ from services.shared.bus.topics import CALLS, DELIVERIES
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
-from services.shared.contracts.ringmaster.v1.event_pb2 import Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import (
+    QUEUE_EXIT_ABANDONED,
+    QUEUE_EXIT_ANSWERED,
+    Event,
+    QueueExit,
+)
 from services.shared.testing.memory_bus import MemoryBus, MemoryReceipt
-from services.webhooks import follower
+from services.webhooks import follower, rule_runner
 from services.webhooks.domain.endpoint import Endpoint, endpoints_of
 from services.webhooks.domain.rules.rule import TenantRules, rules_of
 from services.webhooks.follower import Follower
 from services.webhooks.history import History
+from services.webhooks.listening import in_turns
 from services.webhooks.rule_runner import RuleRunner
 
 BEGIN_MS = 1_767_607_200_000
@@ -95,9 +102,14 @@ def document(tenant_id: str, count: int, seconds: int, *, repeats: bool) -> tn.T
 class Rules(RuleBasedStateMachine):
     """Tenants share a partition; the platform's clock runs as events say."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.patched = pytest.MonkeyPatch()
+
     @initialize()
     def begin(self) -> None:
-        follower.POLL_SECONDS = 0.0
+        self.patched.setattr(follower, "POLL_SECONDS", 0.0)
+        self.patched.setattr(rule_runner, "COSTLY_SECONDS", 60.0)
         self.now_ms = BEGIN_MS
         self.bus = MemoryBus(partitions=1)
         self.book = Book()
@@ -115,14 +127,15 @@ class Rules(RuleBasedStateMachine):
         directory: Any = self.book
         self.runner = RuleRunner(self.sender, directory, history, clock)
         self.reader = self.bus.consumer(GROUP, [CALLS])
-        self.follower = Follower(directory, clock, [self.runner])
+        self.listening = in_turns([self.runner])
+        self.follower = Follower(directory, clock, self.listening)
 
     def step(self) -> None:
         """Look at the log once, and let the rules take what was there."""
-        [listening] = self.follower.listening
+        [listening] = self.listening
         self.follower.hear(self.reader, Flag())
         while not listening.turns.empty():
-            listening.take(listening.turns.get_nowait(), Flag())
+            listening.take(listening.next(), Flag())
 
     def publish(self, event: Event, at_ms: int) -> None:
         event.time.FromMilliseconds(at_ms)
@@ -220,8 +233,13 @@ class Rules(RuleBasedStateMachine):
         assert found <= wanted, found - wanted
 
     def teardown(self) -> None:
-        if not hasattr(self, "bus"):
-            return
+        try:
+            if hasattr(self, "bus"):
+                self.judge()
+        finally:
+            self.patched.undo()
+
+    def judge(self) -> None:
         self.now_ms += HOUR_MS
         self.drain()
         self.step()
@@ -300,3 +318,52 @@ def test_rules_that_change_before_a_long_silence_know_who_waits() -> None:
     log.change_rules(tenant_id="acme", count=2, seconds=60, repeats=False)
     log.several_calls_come_too_late()
     log.teardown()
+
+
+def _left(number: int, exit_way: QueueExit.ValueType) -> Event:
+    event = Event(event_id=f"left-{number}", tenant_id="acme", call_id=f"q{number}")
+    event.queue_left.queue_id, event.queue_left.exit = "sales", exit_way
+    event.queue_left.within_service_level = exit_way == QUEUE_EXIT_ANSWERED
+    return event
+
+
+def _missed(number: int, agent_id: str) -> Event:
+    event = Event(event_id=f"missed-{number}", tenant_id="acme", call_id=f"m{number}")
+    event.offer_missed.agent_id = agent_id
+    return event
+
+
+def test_norms_and_agents_windows_find_the_same_however_often_the_process_is_killed() -> None:
+    """Eight callers are answered, four give up, eight are answered; Olena misses a call every minute."""
+    kpi = tn.RuleKpi(measure=tn.RULE_MEASURE_SERVICE_LEVEL, at_least=80, seconds=1_200, least_visits=5)
+    window = tn.RuleWindow(count=5, seconds=900, per=tn.RULE_KEY_AGENT)
+    to = [tn.RuleAction(to="crm")]
+    wish = document("acme", 3, 600, repeats=False)
+    del wish.rules[:]
+    wish.rules.append(tn.Rule(rule_id="level", kpi=kpi, actions=to))
+    wish.rules.append(tn.Rule(rule_id="misses", events=["offer.missed"], window=window, actions=to))
+    exits = [QUEUE_EXIT_ANSWERED] * 8 + [QUEUE_EXIT_ABANDONED] * 4 + [QUEUE_EXIT_ANSWERED] * 8
+
+    def played(killed_after: range) -> tuple[list[str], list[str]]:
+        log = Rules()
+        log.begin()
+        log.book.apply(wish)
+        for number, exit_way in enumerate(exits):
+            log.now_ms += 60_000
+            log.publish(_left(number, exit_way), log.now_ms)
+            log.publish(_missed(number, "olena" if number != 10 else "taras"), log.now_ms)
+            log.drain()
+            if number in killed_after:
+                log.follower.commit()
+                log.start()
+        log.step()
+        log.drain()
+        log.patched.undo()
+        norms = [one.event_id for one in log.log() if one.WhichOneof("body") in ("kpi_violated", "kpi_recovered")]
+        return norms, list(dict.fromkeys(one.delivery_id for one in log.deliveries()))
+
+    norms, told = played(range(0))
+    assert norms == ["violated-level-left-10", "recovered-level-left-19"]
+    assert told == ["missed-4.misses0.crm", "violated-level-left-10.level0.crm"]
+    for kills in (range(20), range(9, 12), range(3, 20, 4)):
+        assert played(kills) == (norms, told), kills

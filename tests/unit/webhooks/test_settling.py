@@ -64,12 +64,12 @@ def test_where_an_order_is_kept_the_write_is_waited_for(room: HeavyRoom) -> None
     gevent.sleep(0.01)
     assert not first.ready()
     room.may_end.set()
-    assert first.get(timeout=5) is True
+    assert first.get(timeout=60) is True
     room.may_end.clear()
     second = gevent.spawn(settling.written, waiting(1), End.PUT_OFF)
     gevent.sleep(0.01)
     stopping.set()
-    assert second.get(timeout=5) is False
+    assert second.get(timeout=60) is False
     room.may_end.set()
     writer.join(5)
     assert room.size() == 999

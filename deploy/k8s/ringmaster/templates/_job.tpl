@@ -1,11 +1,11 @@
-{{/* A Job of the command line. Takes a dict: root, name, arguments, env, tenants (a ConfigMap's name), files. */}}
+{{/* A Job of the command line. Takes a dict: root, name, arguments, env, tenants (ConfigMaps' names), files. */}}
 {{- define "ringmaster.jobSpec" -}}
 backoffLimit: 8
 activeDeadlineSeconds: 1800
 template:
   metadata:
     labels:
-      {{- include "ringmaster.labels" (list .root "jobs") | nindent 6 }}
+      {{- include "ringmaster.podLabels" (list .root "jobs") | nindent 6 }}
   spec:
     {{- include "ringmaster.jobPod" . | nindent 4 }}
 {{- end }}
@@ -47,19 +47,28 @@ volumes:
   {{- include "ringmaster.kafka.volume" $root | trim | nindent 2 }}
   {{- with .tenants }}
   - name: tenants
-    configMap: {name: {{ . }}}
+    projected:
+      sources:
+        {{- range . }}
+        - configMap: {name: {{ . }}}
+        {{- end }}
   {{- end }}
   {{- with .files }}
   {{- include "ringmaster.filesVolume" (list $root . "may be missing") | nindent 2 }}
   {{- end }}
 {{- end }}
 
-{{/* The documents by file name; a tenant's place in the values has to be its own id. */}}
+{{/*
+The documents by file name, those whose id's hash begins with a digit: one ConfigMap of all would be too large for a cluster
+(1 MiB) from some 180 companies on. A tenant's place in the values has to be its own id. Takes (list root digit).
+*/}}
 {{- define "ringmaster.tenantFiles" -}}
-{{- range $id, $document := .Values.tenants }}
+{{- range $id, $document := (index . 0).Values.tenants }}
 {{- if ne $id $document.tenant_id }}{{ fail (printf "tenants.%s.tenant_id is %s: a document stands under its own id" $id $document.tenant_id) }}{{ end }}
+{{- if eq (sha256sum $id | trunc 1) (index $ 1) }}
 {{ $id }}.yaml: |
   {{- toYaml $document | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 

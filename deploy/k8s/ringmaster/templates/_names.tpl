@@ -9,6 +9,12 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* Labels of pods: none that another version changes, for a pod whose template changes is replaced. Takes the same. */}}
+{{- define "ringmaster.podLabels" -}}
+{{ include "ringmaster.selector" . }}
+app.kubernetes.io/part-of: ringmaster
+{{- end }}
+
 {{- define "ringmaster.labels" -}}
 {{ include "ringmaster.selector" . }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
@@ -23,6 +29,19 @@ name: {{ include "ringmaster.name" (index . 0) }}-{{ index . 2 }}
 namespace: {{ (index . 0).Release.Namespace }}
 labels:
   {{- include "ringmaster.labels" (list (index . 0) (index . 1)) | nindent 2 }}
+{{- end }}
+
+{{/* Peers of a policy: this release's own pods, and on the node's network the switch's by the node's address. */}}
+{{- define "ringmaster.reaching" -}}
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/name: ringmaster
+      app.kubernetes.io/instance: {{ .Release.Name }}
+{{- if .Values.freeswitch.hostNetwork }}
+{{- range .Values.networkPolicy.nodes.cidrs }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Takes (list root service). */}}
@@ -42,7 +61,6 @@ labels:
 {{- if eq .Values.secrets.from "existing" }}{{ .Values.secrets.name }}{{ else }}{{ include "ringmaster.name" . }}-secrets{{ end }}
 {{- end }}
 
-{{/* Labels that a rule of the NetworkPolicies selects by. */}}
 {{- define "ringmaster.pullSecrets" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:

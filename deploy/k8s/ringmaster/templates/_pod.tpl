@@ -17,6 +17,14 @@ privileged: false
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* What a namespace that enforces `restricted` asks of containers whose images and users are not ours. */}}
+{{- define "ringmaster.othersSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+runAsNonRoot: true
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{/* Alive is who answers; ready is who says so. Takes the port's name. */}}
 {{- define "ringmaster.probes" -}}
 startupProbe:
@@ -35,7 +43,10 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Takes (list root component). */}}
+{{/*
+Takes (list root component), and a third where an upgrade begins the new pod before it ends the old one: new ones are
+counted among themselves, else they may all come to lie on the node that the old ones leave first.
+*/}}
 {{- define "ringmaster.spread" -}}
 {{- if (index . 0).Values.spread }}
 topologySpreadConstraints:
@@ -46,6 +57,9 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "ringmaster.selector" $ | nindent 8 }}
+    {{- if gt (len $) 2 }}
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
   {{- end }}
 affinity:
   podAntiAffinity:
@@ -75,8 +89,20 @@ affinity:
 {{- end }}
 
 {{/*
+On a node that is lost a pod of a Deployment is replaced elsewhere after so long; one of a StatefulSet never, until a
+person says that the node is gone (runbooks/node.md): nobody else can know that its name is free.
+*/}}
+{{- define "ringmaster.elsewhere" -}}
+tolerations:
+  {{- range list "not-ready" "unreachable" }}
+  - {key: node.kubernetes.io/{{ . }}, operator: Exists, effect: NoExecute, tolerationSeconds: {{ $.Values.lostNodeSeconds }}}
+  {{- end }}
+{{- end }}
+
+{{/*
 One service of one container. Takes a dict: root, name, kind, replicas (nil: somebody else counts), port, files (of the
-secret), env (YAML of what only this one needs), scratch (a folder that it may fill and lose).
+secret), env (YAML of what only this one needs), scratch (a folder that it may fill and lose), isOne (two at a time would
+be wrong).
 */}}
 {{- define "ringmaster.service" -}}
 {{- $root := .root }}{{ $name := .name }}{{ $own := index $root.Values $name }}
@@ -84,6 +110,10 @@ apiVersion: apps/v1
 kind: {{ .kind }}
 metadata:
   {{- include "ringmaster.metadata" (list $root $name $name) | nindent 2 }}
+  {{- if .isOne }}
+  annotations:
+    kube-score/ignore: deployment-replicas,deployment-strategy # there may be one only, at any moment
+  {{- end }}
 spec:
   {{- if not (kindIs "invalid" .replicas) }}
   replicas: {{ .replicas }}
@@ -91,6 +121,8 @@ spec:
   {{- if eq .kind "StatefulSet" }}
   serviceName: {{ include "ringmaster.name" $root }}-{{ $name }}
   podManagementPolicy: Parallel
+  {{- else if .isOne }}
+  strategy: {type: Recreate}
   {{- else }}
   strategy:
     type: RollingUpdate
@@ -103,7 +135,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "ringmaster.labels" (list $root $name) | nindent 8 }}
+        {{- include "ringmaster.podLabels" (list $root $name) | nindent 8 }}
       {{- with $root.Values.podAnnotations }}
       annotations:
         {{- toYaml . | nindent 8 }}
@@ -117,7 +149,10 @@ spec:
         {{- include "ringmaster.podSecurity" $root | nindent 8 }}
       # Five seconds until nobody sends requests here any more, ten to end what is begun (services/shared/chassis).
       terminationGracePeriodSeconds: 30
-      {{- include "ringmaster.spread" (list $root $name) | nindent 6 }}
+      {{- include "ringmaster.spread" (ternary (list $root $name) (list $root $name "surges") (eq .kind "StatefulSet")) | nindent 6 }}
+      {{- if eq .kind "Deployment" }}
+      {{- include "ringmaster.elsewhere" $root | nindent 6 }}
+      {{- end }}
       containers:
         - name: {{ $name }}
           image: {{ include "ringmaster.image" (list $root $name) }}
@@ -168,13 +203,14 @@ metadata:
     ringmaster.io/metrics: "true"
 spec:
   type: ClusterIP
-  {{- if eq .kind "StatefulSet" }}
+  {{- $isHeadless := or (eq .kind "StatefulSet") (hasKey . "isOne") }}
+  {{- if $isHeadless }}
   clusterIP: None
   {{- end }}
   selector:
     {{- include "ringmaster.selector" (list $root $name) | nindent 4 }}
   ports:
-    - {name: http, port: {{ ternary .port 80 (eq .kind "StatefulSet") }}, targetPort: http, protocol: TCP}
+    - {name: http, port: {{ ternary .port 80 $isHeadless }}, targetPort: http, protocol: TCP}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

@@ -4,6 +4,7 @@ from typing import Any
 
 from services.recorder.domain.analytics import measures as talk
 from services.recorder.domain.analytics import rules
+from services.recorder.domain.analytics.gist import gist_of
 from services.recorder.domain.analytics.scoring import Values, score
 from services.recorder.domain.analytics.sentiment import talk as feeling
 from services.recorder.domain.transcript.transcript import Transcript
@@ -14,7 +15,7 @@ class Analyst:
     """Reads transcripts by their tenants' rules. It keeps nothing between two of them."""
 
     def analyse(self, transcript: Transcript, tenant: TenantDocument) -> dict[str, Any]:
-        """Return {measures, matches, scores, sentiment} for a transcript's document."""
+        """Return {measures, matches, scores, sentiment, gist} for a transcript's document."""
         measured = talk.measure(transcript)
         said = rules.said_in(transcript)
         sentiment = feeling.sentiment_of(transcript)
@@ -28,6 +29,7 @@ class Analyst:
             "matches": [rules.to_document(match) for match in sorted(matches, key=lambda m: (m.at_ms, m.rule_id))],
             "scores": [score(card, Values(measured, sentiment), matched, in_force) for card in cards],
             "sentiment": feeling.to_document(sentiment),
+            "gist": gist_of(transcript) if tenant.transcription.gist else "",
         }
 
     def terms(self, transcript: Transcript) -> list[str]:

@@ -61,14 +61,19 @@ def may_be_offered(turn: Turn, call: Call) -> bool:
 
 
 def is_customer_first(turn: Turn, call: Call) -> bool:
-    """Whether this call rings its customer before an agent: by the queue's policy, or the campaign's pacing."""
-    if not call.is_absent:
+    """Whether this call rings its customer before an agent: by the queue's policy, or the campaign's pacing.
+
+    One for whom an agent's phone rings already goes on as it began, whatever a document says by now: when the customer
+    answers, every agent who is kept free is rung.
+    """
+    if not call.is_absent or call.offers:
         return False
     configuration, task = turn.state.configuration, turn.state.callbacks[call.callback_id]
     campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
     if campaign is None:
         return policy_for(turn, call).is_customer_first
-    return campaign.pacing == tn.PACING_PROGRESSIVE and not turn.state.campaigns[task.campaign_id].is_slow
+    run = turn.state.campaigns.get(task.campaign_id)  # elsewhere, when a document gave the campaign another queue
+    return campaign.pacing == tn.PACING_PROGRESSIVE and not (run is not None and run.is_slow)
 
 
 def policy_for(turn: Turn, call: Call) -> Policy:
@@ -215,8 +220,10 @@ def _is_held_back(turn: Turn, task: Callback) -> bool:
     """Whether a task's campaign is paused, or it or its line dials as many customers as may be."""
     configuration, run = turn.state.configuration, turn.state.campaigns.get(task.campaign_id)
     campaign = configuration.campaigns.get(task.campaign_id) if configuration else None
-    if run is None or campaign is None:
+    if campaign is None:
         return False
+    if run is None:  # the campaign has gone to another log, and its task was just being called when it went
+        return pacing.is_line_full_of_left(turn, campaign.line, task.callback_id)
     return not run.is_running or pacing.is_full(turn, run, campaign, task.callback_id)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from services.router.domain.callbacks import opening, pacing, planning
 from services.router.domain.callbacks.opening import Wish
-from services.router.domain.callbacks.task import CampaignRun
+from services.router.domain.callbacks.task import Callback, CampaignRun
 from services.router.domain.splitting import telling
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
@@ -49,7 +49,7 @@ def add_contacts(turn: Turn, request: rq.Request) -> Answer:
     waiting = sum(len(run.waiting) for run in turn.state.campaigns.values())
     if waiting + len(asked.contacts) > MOST_CONTACTS:
         return "too-many-contacts", f"{waiting} customers wait already; {MOST_CONTACTS} may."
-    run = turn.state.campaigns.setdefault(asked.campaign_id, CampaignRun(asked.campaign_id))
+    run = _run_of(turn, asked.campaign_id)
     known = {number for number, _ in run.waiting}
     for contact in asked.contacts:
         number = normalised(contact.number, campaign.line)
@@ -69,7 +69,7 @@ def run_campaign(turn: Turn, request: rq.Request) -> Answer:
         return _no_campaign(asked.campaign_id)
     if not _is_here(turn, campaign):
         return _ON_ITS_WAY
-    run = turn.state.campaigns.setdefault(asked.campaign_id, CampaignRun(asked.campaign_id))
+    run = _run_of(turn, asked.campaign_id)
     if run.is_running == asked.running:
         return _ACCEPTED
     run.is_running = asked.running
@@ -129,10 +129,10 @@ def forget_run(turn: Turn, campaign_id: str) -> None:
 
 def join_run(turn: Turn, came: CampaignRun) -> CampaignRun:
     """Take a campaign, or more of its customers, from elsewhere; what is known of it here already is added to."""
-    run = turn.state.campaigns.setdefault(came.campaign_id, CampaignRun(came.campaign_id))
+    run = _run_of(turn, came.campaign_id)
     known = {number for number, _ in run.waiting}
     run.waiting += [contact for contact in came.waiting if contact[0] not in known]
-    for name in ("open", "reached", "failed", "abandoned", "dialled", "answered"):
+    for name in ("reached", "failed", "abandoned", "dialled", "answered"):
         setattr(run, name, getattr(run, name) + getattr(came, name))
     run.is_running, run.is_slow, run.boost = run.is_running or came.is_running, came.is_slow, came.boost
     campaign = _campaign(turn, run.campaign_id)
@@ -140,6 +140,21 @@ def join_run(turn: Turn, came: CampaignRun) -> CampaignRun:
         _keep_pace(turn, run, campaign)
         turn.campaigns.append((run.campaign_id, "", planning.RESTS))
     return run
+
+
+def task_came(turn: Turn, task: Callback) -> None:
+    """Count a task that came from elsewhere, where its campaign is here."""
+    run = turn.state.campaigns.get(task.campaign_id)
+    if run is not None:
+        run.open += 1
+
+
+def task_went(turn: Turn, task: Callback) -> None:
+    """Count a task no more that goes elsewhere without its campaign, whose customers have another queue by now."""
+    run = turn.state.campaigns.get(task.campaign_id)
+    if run is not None:
+        run.open -= 1
+        turn.campaigns.append((task.campaign_id, task.callback_id, planning.RESTS))
 
 
 def forget(turn: Turn, numbers: Collection[str]) -> int:
@@ -156,6 +171,15 @@ def forget(turn: Turn, numbers: Collection[str]) -> int:
         if campaign is not None:
             _feed(turn, run, campaign)
     return struck
+
+
+def _run_of(turn: Turn, campaign_id: str) -> CampaignRun:
+    """Return a campaign; one that is new here counts those of its tasks that are here before it."""
+    run = turn.state.campaigns.get(campaign_id)
+    if run is None:
+        open_ = sum(task.campaign_id == campaign_id for task in turn.state.callbacks.values())
+        run = turn.state.campaigns[campaign_id] = CampaignRun(campaign_id, open=open_)
+    return run
 
 
 def _keep_pace(turn: Turn, run: CampaignRun, campaign: tn.Campaign) -> None:

@@ -91,9 +91,23 @@ def is_full(turn: Turn, run: CampaignRun, campaign: tn.Campaign, but: str = "") 
 
 def is_line_full(turn: Turn, line: str, but: str = "") -> bool:
     """Whether all campaigns of a line together dial as many customers as it may."""
-    configuration = turn.state.configuration
-    most = configuration.line_dials.get(line, 0) if configuration else 0
+    most = _most_of_line(turn, line)
     return most > 0 and most <= sum(_dialling(turn, each, but) for each in of_line(turn, line))
+
+
+def is_line_full_of_left(turn: Turn, line: str, but: str) -> bool:
+    """Whether as many customers as a line may dial are dialled for what its campaigns left here when they went."""
+    most = _most_of_line(turn, line)
+    if not most:
+        return False
+    left = (task for task in turn.state.callbacks.values() if task.campaign_id and task.callback_id != but)
+    return most <= sum(task.line == line and planning.is_dialling(turn, task) for task in left)
+
+
+def _most_of_line(turn: Turn, line: str) -> int:
+    """Return how many customers a line may dial at once; 0 = as many as there are."""
+    configuration = turn.state.configuration
+    return configuration.line_dials.get(line, 0) if configuration else 0
 
 
 def of_line(turn: Turn, line: str) -> list[CampaignRun]:

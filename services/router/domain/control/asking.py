@@ -11,6 +11,8 @@ _HEARD = frozenset({CallStage.TALKING, CallStage.TRANSFERRING})
 NO_CALL: Answer = ("call-not-found", "There is no such call.")
 ON_ITS_WAY: Answer = ("call-on-its-way", "The call is on its way to another routing domain; try again in a moment.")
 NOT_TALKING: Answer = ("not-talking", "Nobody talks on this call.")
+ANSWERED_LATER: Answer = ("answered-later", "")
+"""No reply yet: an agent of another log was asked for, and what comes of that is the reply."""
 
 
 def is_on_its_way(call: Call | EndedCall) -> bool:

@@ -4,7 +4,7 @@ Two rules settle every case. Whoever is still there is brought together: the cus
 gone, the customer with the target when the agent is gone. And a customer who would be alone waits in the queue again.
 """
 
-from services.router.domain import agents, calls, offers, recording, remembering, talking, waiting
+from services.router.domain import agents, calls, offers, queueing, recording, remembering, talking, waiting
 from services.router.domain.control import letting_go
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Call, Leg, Transfer, TransferPhase
@@ -183,7 +183,8 @@ def into_queue(turn: Turn, call: Call, queue: tn.Queue) -> None:
     calls.to_stage(call, CallStage.WAITING)
     calls.lease(turn, call)
     turn.command(call, call.call_id).start_music.stream = queue.music
-    waiting.join(turn, call, queue, call.priority, waiting.Entry(call.entered_ms, call.entered_order, former))
+    priority = queueing.priority_in(turn, call, queue) if former else call.priority
+    waiting.join(turn, call, queue, priority, waiting.Entry(call.entered_ms, call.entered_order, former))
     turn.deserted.append(queue.queue_id)
 
 

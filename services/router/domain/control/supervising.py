@@ -5,7 +5,7 @@ and ends with its agent's leg.
 """
 
 from services.router.domain import agents, calls, offers
-from services.router.domain.control import handover
+from services.router.domain.control import handover, lending
 from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer, heard_call, talking_call
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, Leg, LegRole, Transfer
@@ -30,6 +30,12 @@ def supervise_call(turn: Turn, request: rq.Request) -> Answer:
         return NOT_TALKING
     if ask.mode not in _MODES:
         return "unknown-mode", "The mode must be listen, whisper or barge."
+    if lending.is_elsewhere(turn, ask.agent_id):
+        return lending.ask(turn, call, request)
+    return _supervise(turn, call, ask)
+
+
+def _supervise(turn: Turn, call: Call, ask: rq.SuperviseCall) -> Answer:
     agent = turn.state.agents.get(ask.agent_id)
     if agent is None or agent.is_removed:
         return "agent-not-found", f"There is no agent {ask.agent_id}."

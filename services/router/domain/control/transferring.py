@@ -3,17 +3,11 @@
 import re
 from dataclasses import replace
 
-from services.router.domain import calls, matching, offers, outbound, talking, waiting
-from services.router.domain.control import handover, letting_go
-from services.router.domain.control.asking import (
-    ACCEPTED,
-    NOT_TALKING,
-    Answer,
-    talking_call,
-)
+from services.router.domain import calls, offers, outbound, talking, waiting
+from services.router.domain.control import handover, lending, letting_go
+from services.router.domain.control.asking import ACCEPTED, NOT_TALKING, Answer, talking_call
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.model import Agent, Call, Leg, LegRole, Transfer, TransferPhase
-from services.router.domain.ordering import ANYONE
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -35,6 +29,8 @@ def transfer_call(turn: Turn, request: rq.Request) -> Answer:
     kind = ask.WhichOneof("target")
     if kind == "queue_id":
         return _to_queue(turn, call, ask.queue_id, request.actor)
+    if kind == "agent_id" and lending.is_elsewhere(turn, ask.agent_id):
+        return lending.ask(turn, call, request)
     refusal = _refusal(turn, call, ask)
     if refusal is not None:
         return refusal
@@ -51,8 +47,10 @@ def start_consultation(turn: Turn, request: rq.Request) -> Answer:
     call = talking_call(turn, ask.call_id)
     if call is None:
         return NOT_TALKING
+    if lending.is_queue_elsewhere(turn, ask.queue_id) or lending.is_elsewhere(turn, ask.agent_id):
+        return lending.ask(turn, call, request)
     if ask.WhichOneof("target") == "queue_id":
-        found = _free_of_queue(turn, call, ask.queue_id)
+        found = lending.free_of_queue(turn, replace(call), ask.queue_id)
         if isinstance(found, tuple):
             return found
         ask = rq.StartConsultation(call_id=ask.call_id, agent_id=found.agent_id)
@@ -63,30 +61,6 @@ def start_consultation(turn: Turn, request: rq.Request) -> Answer:
     talking.held(turn, call)
     _ring(turn, call, ask, request.actor).is_attended = True
     return ACCEPTED
-
-
-def _free_of_queue(turn: Turn, call: Call, queue_id: str) -> Agent | Answer:
-    """Return whom a queue would ask now for somebody who needs what this customer needs, whatever the waiting time.
-
-    Who waits in that queue is not passed over: an agent would not be free.
-    """
-    index = turn.state.indexes.get(queue_id)
-    if index is None and not waiting.is_here(turn.state, queue_id):
-        return "in-another-domain", f"Queue {queue_id} is in another routing domain; transfer the call to it instead."
-    if index is None:
-        return "queue-not-found", f"There is no queue {queue_id}."
-    plan = index.plan
-    asking = replace(
-        call, queue_id=queue_id, ring=len(plan.rings) - 1, max_level=max(plan.levels, default=0), reserved_for=ANYONE
-    )
-    asking.refused, asking.last_refused = {}, {}
-    chosen = matching.choose(turn.state, index, asking)
-    if not chosen:
-        return "nobody-free", f"Nobody of queue {queue_id} is free now."
-    agent_id = chosen[0][2]
-    place = plan.places[agent_id]
-    turn.state.queues[queue_id].last_offered[str(place.level)] = [place.position, agent_id]
-    return turn.state.agents[agent_id]
 
 
 def swap_consultation(turn: Turn, request: rq.Request) -> Answer:
@@ -159,10 +133,7 @@ def _refusal(turn: Turn, call: Call, ask: rq.TransferCall | rq.StartConsultation
             return None
         refused.tell(turn.call_event(call))
         return "number-not-allowed", "This number may not be dialled."
-    agent, configuration = turn.state.agents.get(ask.agent_id), turn.state.configuration
-    if agent is None and configuration is not None and ask.agent_id in configuration.agents:
-        sentence = f"Agent {ask.agent_id} is in another routing domain; transfer the call to one of its queues instead."
-        return "in-another-domain", sentence
+    agent = turn.state.agents.get(ask.agent_id)
     if agent is None or agent.is_removed:
         return "agent-not-found", f"There is no agent {ask.agent_id}."
     if agent.state is not AgentState.IDLE:

@@ -70,13 +70,13 @@ def _is_stray(state: TenantState, call: Call) -> bool:
 def follow_document(turn: Turn) -> None:
     """Send on the callbacks and campaigns of queues that a new document has put elsewhere, and find who else is to."""
     find(turn.state)
-    for task in list(turn.state.callbacks.values()):
-        if not _is_at_home(turn, task.queue_id) and not planning.is_dialling(turn, task):
-            send_task(turn, task)
-    for run in list(turn.state.campaigns.values()):
+    for run in list(turn.state.campaigns.values()):  # before their tasks, which are counted where they come
         wanted = _campaign_queue(turn, run)
         if wanted and not _is_at_home(turn, wanted):
             _send_campaign(turn, run, wanted)
+    for task in list(turn.state.callbacks.values()):
+        if not _is_at_home(turn, task.queue_id) and not planning.is_dialling(turn, task):
+            send_task(turn, task)
 
 
 def send(turn: Turn) -> None:
@@ -88,7 +88,7 @@ def send(turn: Turn) -> None:
             state.strays.discard(call_id)
         elif call.stage is CallStage.WAITING and not call.offers:
             leaving.over(turn, call, _home_of(turn, call.queue_id), leaving.WAIT)
-    _send_agents(turn, [agent_id for agent_id in sorted(state.leavers) if _is_free(state, agent_id)])
+    _send_agents(turn, [agent_id for agent_id in sorted(state.leavers) if is_free(state, agent_id)])
 
 
 # -- agents
@@ -101,7 +101,8 @@ def send_new(turn: Turn, agent_id: str, domain: str) -> None:
     turn.state.agents_at[agent_id] = domain
 
 
-def _is_free(state: TenantState, agent_id: str) -> bool:
+def is_free(state: TenantState, agent_id: str) -> bool:
+    """Whether an agent is here and nothing keeps it."""
     agent = state.agents.get(agent_id)
     if agent is None:
         state.leavers.discard(agent_id)
@@ -117,7 +118,7 @@ def _send_agents(turn: Turn, leaving_now: Sequence[str]) -> None:
     of_home: dict[str, list[bytes]] = {}
     for agent_id in leaving_now:
         home = configuration.way_to(configuration.domain_of_agent.get(agent_id, ""))
-        of_home.setdefault(home, []).append(_packed_agent(turn, agent_id))
+        of_home.setdefault(home, []).append(packed_agent(turn, agent_id))
         if not state.domain:
             state.agents_at[agent_id] = home
     for home, records in of_home.items():
@@ -125,11 +126,12 @@ def _send_agents(turn: Turn, leaving_now: Sequence[str]) -> None:
             turn.pass_on(home).agents.records.extend(records[start : start + MOST_TOGETHER])
 
 
-def _packed_agent(turn: Turn, agent_id: str) -> bytes:
+def packed_agent(turn: Turn, agent_id: str) -> bytes:
+    """Take an agent out of this log, and return its record for another one."""
     state = turn.state
     agent = state.agents.pop(agent_id)
     state.leavers.discard(agent_id)
-    state.idle.discard(agent_id)
+    agents.went(turn, agent)
     sequence = state.sequences.pop(f"agent:{agent_id}", 0)
     rests_until = state.timers.get(f"reach:{agent_id}", 0)
     turn.cancel_timer("reach", agent_id)
@@ -138,22 +140,26 @@ def _packed_agent(turn: Turn, agent_id: str) -> bytes:
 
 def take_agents(turn: Turn, told: ip.PassedOn) -> None:
     """Take agents who have come; the reception sends those on who are not its own."""
-    state, configuration = turn.state, turn.state.configuration
     for packed in told.agents.records:
-        record = orjson.loads(packed)
-        agent = built(Agent, record["agent"])
-        agent.state = AgentState(agent.state)
-        state.agents[agent.agent_id] = agent
-        state.agents_at.pop(agent.agent_id, None)
-        if record["sequence"]:
-            state.sequences[f"agent:{agent.agent_id}"] = record["sequence"]
-        if record["rests_until"]:
-            turn.set_timer("reach", agent.agent_id, max(1, record["rests_until"] - turn.now_ms))
-        agents.came(turn, agent)
-        if configuration is None or agent.agent_id not in configuration.agents:
-            agents.remove(turn, agent)
-        elif configuration.domain_of_agent.get(agent.agent_id, "") != state.domain:
-            state.leavers.add(agent.agent_id)
+        take_agent(turn, packed)
+
+
+def take_agent(turn: Turn, packed: bytes) -> None:
+    """Take an agent who has come, for as long as something is to be done here; then it goes where it belongs."""
+    state, configuration, record = turn.state, turn.state.configuration, orjson.loads(packed)
+    agent = built(Agent, record["agent"])
+    agent.state = AgentState(agent.state)
+    state.agents[agent.agent_id] = agent
+    state.agents_at.pop(agent.agent_id, None)
+    if record["sequence"]:
+        state.sequences[f"agent:{agent.agent_id}"] = record["sequence"]
+    if record["rests_until"]:
+        turn.set_timer("reach", agent.agent_id, max(1, record["rests_until"] - turn.now_ms))
+    agents.came(turn, agent)
+    if configuration is None or agent.agent_id not in configuration.agents:
+        agents.remove(turn, agent)
+    elif configuration.domain_of_agent.get(agent.agent_id, "") != state.domain:
+        state.leavers.add(agent.agent_id)
 
 
 def agent_gone(turn: Turn, told: ip.PassedOn) -> None:
@@ -180,6 +186,7 @@ def send_task(turn: Turn, task: Callback) -> None:
     state, home = turn.state, _home_of(turn, task.queue_id)
     planning.let_go(turn, task)
     planning.forget(turn, task)
+    campaign.task_went(turn, task)
     sequence = state.sequences.pop(f"callback:{task.callback_id}", 0)
     turn.pass_on(home).callbacks.records.append(orjson.dumps({"task": task, "sequence": sequence}))
     if not state.domain:
@@ -205,6 +212,7 @@ def take_task(turn: Turn, task: Callback, sequence: int) -> None:
         turn.state.sequences[f"callback:{task.callback_id}"] = sequence
     known = opening.find(turn, task.number, task.queue_id)
     opening.put(turn, task)
+    campaign.task_came(turn, task)
     if known is not None:
         planning.cancel(turn, task, "merged")
     elif not task.call_id:
@@ -212,11 +220,8 @@ def take_task(turn: Turn, task: Callback, sequence: int) -> None:
 
 
 def _send_campaign(turn: Turn, run: CampaignRun, queue_id: str) -> None:
-    state, home = turn.state, _home_of(turn, queue_id)
-    waits = run.waiting
-    # What is under way here is counted nowhere any more.
-    run.active, run.waiting = [], waits[:MOST_CONTACTS]
-    run.open = sum(task.campaign_id == run.campaign_id and not task.call_id for task in state.callbacks.values())
+    home, waits = _home_of(turn, queue_id), run.waiting
+    run.active, run.open, run.waiting = [], 0, waits[:MOST_CONTACTS]  # its tasks come after it, and count there
     telling.pass_campaign(turn, home, run)
     for start in range(MOST_CONTACTS, len(waits), MOST_CONTACTS):
         more = CampaignRun(run.campaign_id, waiting=waits[start : start + MOST_CONTACTS])

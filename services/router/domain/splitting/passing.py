@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from services.router.domain import erasing, versions
+from services.router.domain import erasing, requests, versions
 from services.router.domain.callbacks import opening
 from services.router.domain.callbacks.opening import Wish
+from services.router.domain.control import lending
 from services.router.domain.lifecycle import CallStage
 from services.router.domain.model import Away, Gone
 from services.router.domain.splitting import leaving, moving
@@ -48,6 +49,13 @@ def _callback_wished(turn: Turn, told: PassedOn) -> None:
     opening.wished(turn, Wish(wish.queue_id, wish.number, wish.reason, wish.line, wish.name, wish.due_ms))
 
 
+def _agent_lent(turn: Turn, told: PassedOn) -> None:
+    if told.agent_lent.for_domain == turn.state.domain:
+        requests.take_lent(turn, told.agent_lent)
+    else:
+        lending.bring(turn, told.agent_lent)
+
+
 _TAKE: dict[str, Callable[[Turn, PassedOn], None]] = {
     "agents": moving.take_agents,
     "callbacks": moving.take_tasks,
@@ -57,4 +65,6 @@ _TAKE: dict[str, Callable[[Turn, PassedOn], None]] = {
     "agent_gone": moving.agent_gone,
     "document_over": lambda turn, told: versions.over(turn, told.document_over.version),
     "person_forgotten": lambda turn, told: erasing.forgotten_there(turn, told.from_domain, told.person_forgotten),
+    "agent_wanted": lambda turn, told: lending.wanted(turn, told.agent_wanted),
+    "agent_lent": _agent_lent,
 }

@@ -23,10 +23,18 @@ def domain_of(state: TenantState, given: Input) -> str:
         case "request":
             return _of_request(state, given.request)
         case "fact":
-            return _of_phone(state, given)
+            return state.agents_at.get(_agent_of(state, given), "")
         case "clip_recognised":
             return _of_call(state, given.clip_recognised.call_id)
     return ""
+
+
+def has_left(state: TenantState, given: Input) -> bool:
+    """Whether an input that was sent on to a domain is for an agent who has left it meanwhile."""
+    agent_id = _agent_of(state, given)
+    configuration = state.configuration
+    is_known = configuration is not None and agent_id in configuration.agents
+    return bool(state.domain) and is_known and agent_id not in state.agents
 
 
 def send_on(turn: Turn, domain: str, given: Input) -> None:
@@ -76,13 +84,16 @@ def _of_callback(state: TenantState, callback_id: str) -> str:
     return state.callbacks_at.get(callback_id) or (domain if between and domain in state.domains else "")
 
 
-def _of_phone(state: TenantState, given: Input) -> str:
+def _agent_of(state: TenantState, given: Input) -> str:
+    """Return the agent by whom an input finds its log; empty for one that goes by something else."""
+    asked: str = given.request.WhichOneof("request") or ""
+    if asked in _BY_AGENT:
+        return str(getattr(given.request, asked).agent_id)
     fact, configuration = given.fact, state.configuration
     kind = fact.WhichOneof("fact") or ""
     if configuration is None or kind not in ("phone_registered", "phone_unregistered"):
         return ""
-    agent_id = configuration.agent_of_address.get(getattr(fact, kind).address, "")
-    return state.agents_at.get(agent_id, "")
+    return configuration.agent_of_address.get(getattr(fact, kind).address, "")
 
 
 def _of_call(state: TenantState, call_id: str) -> str:

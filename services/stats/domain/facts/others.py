@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from services.shared.phone_number import as_known
 from services.stats.domain.facts.kept import CALLBACKS, HAPPENINGS
 from services.stats.domain.facts.rows import Fact, Row, Rows
 
@@ -53,11 +54,12 @@ def _callback(callback_id: str, facts: dict[str, Fact]) -> Rows:
     last = over[-1] if over else {}
     tried = {fact["attempt"]: fact for fact in story if fact["k"] == "callback_attempted"}
     first = asked or (story[0] if story else {})
+    line = asked.get("line", "")
     row: Row = {
         "callback_id": callback_id,
         "queue_id": first.get("queue_id", ""),
-        "client": first.get("number", ""),
-        "line": asked.get("line", ""),
+        "client": as_known(first.get("number", ""), line),
+        "line": line,
         "reason": asked.get("reason", ""),
         "keeps_place": asked.get("keeps_place", False),
         "at_ms": first.get("t", 0),
@@ -67,16 +69,16 @@ def _callback(callback_id: str, facts: dict[str, Fact]) -> Rows:
         "agent_id": last.get("agent_id", ""),
         "attempts": len(tried),
     }
-    return {"callbacks": [row], "attempts": [_attempt(callback_id, fact, story) for fact in tried.values()]}
+    return {"callbacks": [row], "attempts": [_attempt(callback_id, line, fact, story) for fact in tried.values()]}
 
 
-def _attempt(callback_id: str, tried: Fact, story: list[Fact]) -> Row:
+def _attempt(callback_id: str, line: str, tried: Fact, story: list[Fact]) -> Row:
     results = (fact for fact in story if fact["k"] in _LOST[:2] and fact["attempt"] == tried["attempt"])
     result = next(results, {})
     return {
         "callback_id": callback_id,
         "queue_id": tried["queue_id"],
-        "client": tried["number"],
+        "client": as_known(tried["number"], line),
         "agent_id": tried["agent_id"],
         "attempt": tried["attempt"],
         "at_ms": tried["t"],

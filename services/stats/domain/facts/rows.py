@@ -10,6 +10,7 @@ Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 # What ends a talk with an agent, beside the end of the call.
 _ENDS_TALK: Final = frozenset({"call_transferred", "queue_joined", "call_answered", "flow_step_entered", "call_ended"})
+_WHOSE: Final = ("queue_id", "agent_id")
 _OUTCOMES: Final = {
     "offer_accepted": "accepted",
     "offer_rejected": "rejected",
@@ -32,7 +33,9 @@ def rows_of_call(call_id: str, facts: dict[str, Fact]) -> Rows:
     found["steps"], found["choices"] = list(_steps(story)), list(_choices(story))
     found["transfers"] = list(_transfers(story))
     found["recordings"] = list(_recordings(story + beside))
-    found["matches"] = [_match(fact) for fact in story + beside if fact["k"] == "analysis_rule_matched"]
+    spoke = {row["recording_id"]: {name: row.get(name, "") for name in _WHOSE} for row in found["recordings"]}
+    matched = [fact for fact in story + beside if fact["k"] == "analysis_rule_matched"]
+    found["matches"] = [{**_match(fact), **spoke.get(fact["recording_id"], {})} for fact in matched]
     found["ratings"] = list(_ratings(story, call))
     call["recorded"] = any(row["outcome"] == "stored" for row in found["recordings"])
     call["rating"] = next((row["score"] for row in found["ratings"] if row["field"] == "rating"), None)
@@ -241,6 +244,8 @@ def _rec_failed(row: Row, fact: Fact) -> None:
 
 def _transcribed(row: Row, fact: Fact) -> None:
     row.update({name: fact[name] for name in ("language", "engine", "words", "confidence")}, transcript="completed")
+    for name in ("customer_sentiment", "customer_sentiment_change", "agent_sentiment"):
+        row[name] = fact.get(name)
 
 
 def _untranscribed(row: Row, _fact: Fact) -> None:

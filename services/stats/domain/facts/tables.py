@@ -42,7 +42,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         f"{_CALL} recording_id queue_id agent_id outcome reason language engine transcript",
         "started_ms at_ms duration_ms size_bytes words pauses masks",
         "silent repaired",
-        "confidence",
+        "confidence customer_sentiment customer_sentiment_change agent_sentiment",
     ),
     "matches": _columns(f"{_CALL} recording_id queue_id agent_id rule_id speaker", "started_ms at_ms offset_ms"),
     "ratings": _columns(f"{_CALL} queue_id agent_id form_id field answer", "started_ms at_ms", "", "score"),

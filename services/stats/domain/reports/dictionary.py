@@ -49,7 +49,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What people read: a formula over measures. `unit` is count, ratio, seconds, number, bytes or moment."""
+    """What people read: a formula over measures. `unit` is count, ratio, seconds, number, bytes or moment.
+
+    `not_by` are dimensions by which it has no value: what it is divided by is not told apart by them.
+    """
 
     id: str
     formula: Formula
@@ -57,6 +60,7 @@ class Metric:
     names: Names
     about: str
     examples: list[dict[str, float]]
+    not_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,8 @@ def _source(name: str, raw: dict[str, Any]) -> Source:
 
 
 def _metric(name: str, raw: dict[str, Any]) -> Metric:
-    return Metric(name, Formula(raw["formula"]), raw["unit"], _names(raw), raw["about"], raw.get("examples", []))
+    examples, not_by = raw.get("examples", []), tuple(raw.get("not_by", ()))
+    return Metric(name, Formula(raw["formula"]), raw["unit"], _names(raw), raw["about"], examples, not_by)
 
 
 def _times(raw: dict[str, Any]) -> dict[str, Dimension]:

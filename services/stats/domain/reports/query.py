@@ -160,11 +160,14 @@ def cell_of(dictionary: Dictionary, query: Query, asked: Mapping[str, Any]) -> d
     cell = asked.get("cell", {})
     if not isinstance(cell, Mapping):
         raise BadQuery("bad-cell", "cell", "The cell is an object of groups and their keys, as a row tells it.")
+    found: dict[str, Any] = {}
     for name, value in cell.items():
         if name not in query.groups:
             raise BadQuery("bad-cell", f"cell.{_shown(name)}", f"The report is not grouped by {_shown(name)}.")
-        _check_value(dictionary, str(name), value, "cell")
-    return dict(cell)
+        # A row of which the group is not known has it as null, and so has the address of its cell, where it is empty.
+        is_unknown = value is None or (value == "" and dictionary.dimensions[name].kind != "text")
+        found[str(name)] = None if is_unknown else _check_value(dictionary, str(name), value, "cell")
+    return found
 
 
 def _period(asked: Mapping[str, Any], zone: ZoneInfo, now_ms: int) -> tuple[int, int]:
@@ -315,7 +318,10 @@ def _check_sources(dictionary: Dictionary, query: Query) -> None:
             if not dictionary.has(source, dictionary.dimensions[name]):
                 what = dictionary.sources[source].names["en"].lower()
                 raise BadQuery("bad-groups", name, f"{what}: these can't be grouped or filtered by {name}.")
-    units = {dictionary.dimensions[each].id for each in query.groups if dictionary.dimensions[each].kind == "time"}
+    # Time of agents is cut by whatever it is filtered by, too.
+    is_cut = any(dictionary.sources[each].is_interval for each in sources_of(dictionary, query))
+    cutting = (*query.groups, *query.filters, *query.exclude) if is_cut else query.groups
+    units = {each for each in cutting if dictionary.dimensions[each].kind == "time"}
     step = min((calendar.CLOCK_MS.get(unit, calendar.DAY_MS) for unit in units), default=calendar.DAY_MS)
     if (query.until_ms - query.from_ms) / step > MOST_PARTS:
         raise BadQuery(

@@ -9,6 +9,21 @@ from services.stats.domain.reports.dictionary import Dictionary, Source
 from services.stats.domain.reports.query import Query, sources_of
 from services.stats.domain.tally import DEFAULT_THRESHOLD_SECONDS
 
+_BEFORE_MS: Final = 2 * calendar.DAY_MS
+"""No state in which an agent serves a queue lasts so long."""
+_TELLS_APART: Final = (
+    "call_id",
+    "offer_id",
+    "recording_id",
+    "leg_id",
+    "callback_id",
+    "attempt",
+    "agent_id",
+    "subject",
+    "sequence",
+    "field",
+)
+"""Columns that tell rows of one moment apart, in the tables that have them."""
 _FILTER: Final = re.compile(r"filter \(where (.*)\)(?: / 1000\.0|, 0\) / 1000\.0|, 0\))?$")
 
 
@@ -95,9 +110,10 @@ class Compiler:
     ) -> Statement:
         chosen = [f"{self._dictionary.dimensions[name].column} as {_quoted(name)}" for name in columns]
         total = ", count(*) over () as row_total" if limit is not None else ""
-        paged = f" limit {limit} offset {offset}" if limit is not None else ""
+        paged = f"{_settled(source, order)} limit {limit} offset {offset}" if limit is not None else order
         conditions = " and ".join([*self._conditions(source), *where]) or "true"
-        text = f"select {', '.join(chosen)}{total} from {self._from(source)} where {conditions}{order}{paged}"
+        table = self._from(source, columns)
+        text = f"select {', '.join(chosen)}{total} from {table} where {conditions}{paged}"
         return Statement(text, self._values, [*columns, *(["row_total"] if limit is not None else [])])
 
     def _joined(self) -> str:
@@ -140,7 +156,11 @@ class Compiler:
 
     def _formulas(self) -> list[str]:
         metrics = (self._dictionary.metrics[each] for each in self._query.metrics)
-        return [f"{metric.formula.sql()} as {_quoted('m_' + metric.id)}" for metric in metrics]
+        used = set(self._used())
+        return [
+            f"{'null::double' if used & set(each.not_by) else each.formula.sql()} as {_quoted('m_' + each.id)}"
+            for each in metrics
+        ]
 
     def _order(self) -> str:
         names = []
@@ -162,22 +182,31 @@ class Compiler:
         found = [] if source.is_interval else [f"{source.time} >= {query.from_ms} and {source.time} < {query.until_ms}"]
         if source.where:
             found.append(f"({source.where})")
-        for name, values in query.filters.items():
-            found.append(f"{self._group(source, name)} in ({', '.join(map(self._bind, values))})")
-        for name, values in query.exclude.items():
-            found.append(f"{self._group(source, name)} not in ({', '.join(map(self._bind, values))})")
+        for word, chosen in (("in", query.filters), ("not in", query.exclude)):
+            found += [self._chosen(source, name, word, values) for name, values in chosen.items()]
         return found
 
-    def _from(self, source: Source) -> str:
-        table = self._table(source)
-        used = (*self._query.groups, *self._query.filters, *self._query.exclude)
-        if any(self._dictionary.dimensions[name].via for name in used):
+    def _chosen(self, source: Source, name: str, word: str, values: list[Any]) -> str:
+        """Return the condition that a row is among those with some values of a dimension, or is not.
+
+        An agent of two groups is in a report twice where it is grouped by them, and once where they only choose rows.
+        """
+        bound = ", ".join(map(self._bind, values))
+        dimension = self._dictionary.dimensions[name]
+        if not dimension.via or name in self._query.groups:
+            chosen = f"{self._group(source, name)} {word} ({bound})"
+            # Of what is not known nobody can say that it is one of these: it is not left out with them.
+            return chosen if word == "in" else f"coalesce({chosen}, true)"
+        members = f"select member_id from {self._groups()} where group_id in ({bound})"
+        return f"coalesce({dimension.column}, '') {word} ({members})"
+
+    def _from(self, source: Source, columns: tuple[str, ...] = ()) -> str:
+        table = self._intervals(source, {*self._used(), *columns}) if source.is_interval else self._table(source)
+        if any(self._dictionary.dimensions[name].via for name in self._query.groups):
             table = f"(select t.*, g.group_id from {table} t join {self._groups()} g on t.agent_id = g.member_id)"
         return table
 
     def _table(self, source: Source) -> str:
-        if source.is_interval:
-            return self._intervals(source)
         if source.table == "firsts":
             return self._firsts()
         if source.table == "visits":
@@ -195,11 +224,12 @@ class Compiler:
             f"else queue_id not in ({known}) end)"
         )
 
-    def _intervals(self, source: Source) -> str:
+    def _intervals(self, source: Source, used: set[str]) -> str:
         """Return the source's intervals, the open one of each agent until now, cut into the parts of the period."""
         query = self._query
         end = min(query.until_ms, query.now_ms)
-        whole = f"select * from {source.table} union all by name {self._still_open(source, end)}"
+        told = self._with_own_queue(source) if "queue" in used else f"select * from {source.table}"
+        whole = f"{told} union all by name {self._still_open(source, end)}"
         unit = self._finest()
         parts = (
             calendar.edges(unit, query.zone, query.from_ms, query.until_ms)
@@ -212,6 +242,15 @@ class Compiler:
             f"least(i.until_ms, b.high) - greatest(i.from_ms, b.low) as overlap_ms from "
             f"(select * from ({whole}) where from_ms < {query.until_ms} and until_ms > {query.from_ms}) i "
             f"join (values {values}) b(low, high) on i.from_ms < b.high and i.until_ms > b.low)"
+        )
+
+    def _with_own_queue(self, source: Source) -> str:
+        """Return intervals with the queue that was served in them: each change tells the one after it."""
+        query = self._query
+        return (
+            f"select * replace (coalesce(lag(queue_id) over (partition by agent_id order by sequence), '') "
+            f"as queue_id) from {source.table} "
+            f"where until_ms > {query.from_ms - _BEFORE_MS} and from_ms < {query.until_ms}"
         )
 
     def _still_open(self, source: Source, end: int) -> str:
@@ -279,6 +318,13 @@ class Compiler:
         name = f"v{len(self._values)}"
         self._values[name] = value
         return f"${name}"
+
+
+def _settled(source: Source, order: str) -> str:
+    """Return an order in which no two rows stand equal, so that pages neither share a row nor leave one out."""
+    time = "part_from_ms" if source.is_interval else source.time
+    ties = ", ".join([time, *(name for name in _TELLS_APART if name in source.columns)])
+    return f"{order}, {ties}" if order else f" order by {ties}"
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ import orjson
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.domain.endpoint import Endpoint
-from services.webhooks.domain.outcome import Attempt
+from services.webhooks.domain.outcome import HTTP_OK, Attempt
 
 
 class Carrier(Protocol):
@@ -28,7 +28,15 @@ class Carriers:
         carrier = self.by_kind.get(endpoint.kind)
         if carrier is None:
             return Attempt(0, 0, f"nothing here can send to a channel of the kind {endpoint.kind or 'unknown'}")
+        if endpoint.is_spoken and not _says_something(delivery):
+            # No service takes an empty message: it would be tried for days.
+            return Attempt(HTTP_OK, 0, "nothing was sent: the event leaves the text empty")
         return carrier.carry(delivery, endpoint, connection)
+
+
+def _says_something(delivery: Delivery) -> bool:
+    message = read_message(delivery)
+    return bool(f"{message['text']}{message['subject']}".strip())
 
 
 def read_message(delivery: Delivery) -> dict[str, Any]:

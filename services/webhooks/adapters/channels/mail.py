@@ -2,6 +2,7 @@
 
 import hashlib
 import smtplib
+import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,6 +73,8 @@ class Mail:
             error = f"the mail server refuses with {int(refusal.smtp_code)}"
         except smtplib.SMTPRecipientsRefused:
             error = "the mail server refuses every recipient"
+        except ssl.SSLError:
+            error = "the certificate or the TLS handshake was refused"
         except (smtplib.SMTPException, OSError, ValueError) as failure:
             error = f"the mail server can't be talked to: {type(failure).__name__}"
         return Attempt(0 if error else SMTP_OK, int((time.monotonic() - began) * 1000), error)
@@ -79,7 +82,7 @@ class Mail:
     def _send(self, wish: tn.EmailChannel, endpoint: Endpoint, mail: EmailMessage, recipients: list[str]) -> None:
         is_tls = wish.security == tn.MAIL_SECURITY_TLS
         port = wish.port or _PORTS.get(wish.security, _SUBMISSION)
-        connection = dial(Target(is_tls, wish.host, port, wish.host, ""), self.outside)
+        connection, client = dial(Target(is_tls, wish.host, port, wish.host, ""), self.outside), None
         try:
             client = _Client(connection, wish.host, self.outside.limits.total_seconds)
             if wish.security in (tn.MAIL_SECURITY_STARTTLS, tn.MAIL_SECURITY_UNSPECIFIED):
@@ -91,6 +94,8 @@ class Mail:
             client.send_message(mail, wish.sender, recipients)
             client.quit()
         finally:
+            if client is not None:
+                client.close()  # what STARTTLS has made of the connection is the client's alone
             connection.close()
 
 

@@ -25,7 +25,7 @@ class Slack:
     """Posts to an incoming webhook, whose address is the secret.
 
     Slack reads three signs as its own (https://docs.slack.dev/messaging/formatting-message-text): they are escaped, so
-    no caller's name calls a whole channel.
+    no caller's name calls a whole channel. All else is plain, as in Telegram: a name of stars is no heading.
     """
 
     secrets: ChannelSecrets
@@ -35,7 +35,8 @@ class Slack:
         url = self.secrets.text(endpoint.tenant_id, endpoint.secret_ref, "url")
         if not url:
             return Attempt(0, 0, "the secret store has no address of Slack for this channel")
-        message = {"text": escaped(read_message(delivery)["text"]), "unfurl_links": False, "unfurl_media": False}
+        text = escaped(read_message(delivery)["text"])
+        message = {"text": text, "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
         try:
             answer = post_json(connection, url, message)
         except BadUrl as error:

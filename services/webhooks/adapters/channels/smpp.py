@@ -1,7 +1,8 @@
 """Short messages straight to a short message centre: SMPP 3.4, by python-smpplib."""
 
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ MOST_BYTES: Final = 65_536
 """A PDU's length is what the far side says: more than this nobody sends to who only submits."""
 MOST_UNASKED: Final = 100
 """So much of its own a centre may say before it answers."""
+MOST_PARTS: Final = 255
+"""Of one message: a part's number is a byte (3GPP TS 23.040, 9.2.3.24.1)."""
 BUSY_SECONDS: Final = 10.0
 _BUSY: Final = (consts.SMPP_ESME_RTHROTTLED, consts.SMPP_ESME_RMSGQFUL)
 _PORTS: Final = {False: 2775, True: 3550}
@@ -157,9 +160,33 @@ class Smpp:
 
 def parts_of(text: str) -> list[dict[str, Any]]:
     """Return what each short message of a text holds: its bytes, their coding and whether it is one of several."""
-    wanted = consts.SMPP_ENCODING_DEFAULT if _BASIC.issuperset(text) else consts.SMPP_ENCODING_ISO10646
-    parts, coding, kind = gsm.make_parts(text, wanted)
-    return [{"short_message": part, "data_coding": coding, "esm_class": kind} for part in parts]
+    if _BASIC.issuperset(text):
+        parts, coding, kind = gsm.make_parts(text, consts.SMPP_ENCODING_DEFAULT)
+        return [{"short_message": part, "data_coding": coding, "esm_class": kind} for part in parts]
+    wide = consts.SMPP_ENCODING_ISO10646
+    if len(whole := text.encode("utf-16-be")) <= consts.UCS2_LENGTH:
+        return [{"short_message": whole, "data_coding": wide, "esm_class": consts.SMPP_MSGTYPE_DEFAULT}]
+    # The library cuts between any two bytes of sixteen bits, also within one sign: some phones show two broken ones.
+    pieces = list(_pieces_of(text, consts.UCS2_PART_SIZE))
+    if len(pieces) > MOST_PARTS:
+        raise MessageTooLong
+    head = bytes((5, 0, 3, secrets.randbelow(256), len(pieces)))
+    return [
+        {"short_message": head + bytes((number,)) + piece, "data_coding": wide, "esm_class": consts.SMPP_GSMFEAT_UDHI}
+        for number, piece in enumerate(pieces, 1)
+    ]
+
+
+def _pieces_of(text: str, most: int) -> Iterator[bytes]:
+    """Cut a text into pieces of at most so many bytes of UTF-16, never within a sign."""
+    piece = b""
+    for sign in text:
+        encoded = sign.encode("utf-16-be")
+        if len(piece) + len(encoded) > most:
+            yield piece
+            piece = b""
+        piece += encoded
+    yield piece
 
 
 def _bind(session: _Session, secret: Mapping[str, str]) -> None:

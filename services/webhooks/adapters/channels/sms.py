@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.phone_number import is_callable
 from services.webhooks.adapters.channels.carrier import read_message
 from services.webhooks.adapters.channels.smpp import Smpp
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.adapters.connectors.engine import Engine
-from services.webhooks.domain.connectors.call_facts import is_callable
 from services.webhooks.domain.endpoint import Endpoint
 from services.webhooks.domain.outcome import HTTP_OK, Attempt
 
@@ -24,7 +24,9 @@ class Sms:
         recipients = list(wish.recipients) if wish else []
         customer = str(message["customer"])
         if not recipients and is_callable(customer):
-            recipients = [customer]
+            recipients = ["+" * customer.startswith("+") + "".join(filter(str.isdigit, customer))]
+        if not recipients:
+            return Attempt(HTTP_OK, 0, "nobody was written to: the event has no number that takes messages")
         sender, text = wish.sender if wish else "", str(message["text"])
         messages = [{"id": delivery.delivery_id, "to": to, "text": text, "sender": sender} for to in recipients]
         if wish is not None and wish.HasField("smpp"):

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.outbound.target import BadUrl
@@ -52,6 +52,9 @@ class Telegram:
         if answer.status == 200 and document.get("ok") is True:  # noqa: PLR2004 - HTTP's own
             return attempt_of(answer, "")
         asked = document.get("parameters")
-        seconds = asked.get("retry_after") if isinstance(asked, dict) else None
+        told: dict[str, Any] = asked if isinstance(asked, dict) else {}
+        seconds, moved = told.get("retry_after"), told.get("migrate_to_chat_id")
         why = answer.error or _HINTS.get(answer.status) or f"the bot API answered {answer.status}"
+        if isinstance(moved, int):
+            why = f"the group has become a supergroup: its chat_id is {moved} now"
         return attempt_of(answer, why, float(seconds) if isinstance(seconds, int) and seconds >= 0 else None)

@@ -3,7 +3,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -12,21 +12,26 @@ import orjson
 import structlog
 
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
+from services.shared.event_facts import one_line
 from services.shared.outbound.connection import Answer
 from services.shared.outbound.target import BadUrl, target_of
+from services.shared.phone_number import is_callable
 from services.webhooks.adapters.channel_secrets import ChannelSecrets
 from services.webhooks.adapters.channels.http import attempt_of
 from services.webhooks.adapters.connection import EndpointConnection
-from services.webhooks.adapters.connectors.sign_in import NotSignedIn, Tokens
-from services.webhooks.domain.connectors.call_facts import facts_for, is_callable
-from services.webhooks.domain.connectors.description import Connector, Operation
-from services.webhooks.domain.connectors.filling import filled, filled_address, found_at
+from services.webhooks.adapters.connectors.sign_in import NotSignedIn, Tokens, is_refreshed
+from services.webhooks.domain.connectors.call_facts import facts_for
+from services.webhooks.domain.connectors.description import RULE_FLOW, Connector, Limit, Operation
+from services.webhooks.domain.connectors.filling import PLACE, filled, filled_address, found_at
 from services.webhooks.domain.endpoint import Endpoint
-from services.webhooks.domain.outcome import HTTP_OK, HTTP_REDIRECT, Attempt
+from services.webhooks.domain.outcome import HTTP_OK, HTTP_REDIRECT, HTTP_TOO_MANY, HTTP_UNAUTHORIZED, Attempt
 from services.webhooks.waiting import StoreUnavailable
 
 KEEP_BYTES: Final = 64 * 1024
-HTTP_UNAUTHORIZED: Final = 401
+HIDDEN: Final = "is_hidden"
+"""Known of a call: its number was hidden, so that nothing of it is in the CRM."""
+OWNER: Final = "owner_id"
+"""The CRM's user who has a contact, where a connector keeps it."""
 RESPONSIBLE: Final = "responsible"
 """The setting that says which of the CRM's users stands in for agents who have none there."""
 Values = dict[str, Any]
@@ -106,18 +111,38 @@ class Engine:
             crm = endpoint.channel.crm if endpoint.channel else None
             connector = self._connector(crm.connector if crm else "")
             facts = facts_for(payload, dict(crm.users) if crm else {}, self.recording_link)
+            facts["rule"]["id"] = delivery.delivery_id
             session = self._session(connector, endpoint, facts, connection)
-            # Who hides the number is nobody that a CRM could know; what has no customer in it goes by the call's id.
-            if is_callable(facts["call"]["customer"]) or delivery.event_type != "call.ended":
-                key = f"{endpoint.key}/{delivery.delivery_id}"
-                call_id = facts["call"]["id"] if connector.remember else ""
-                call_key = f"{endpoint.key}/call/{call_id}" if call_id else ""
-                self._run(session, connector.flows.get(delivery.event_type, ()), key, call_key)
+            note = self._bring(session, delivery)
         except Failed as failure:
             return failure.attempt
-        except (BadUrl, orjson.JSONDecodeError, NotSignedIn) as error:
+        except NotSignedIn as error:
+            return Attempt(error.status, _elapsed_ms(began), str(error), error.retry_after)
+        except (BadUrl, orjson.JSONDecodeError) as error:
             return Attempt(0, _elapsed_ms(began), str(error))
-        return Attempt(HTTP_OK, _elapsed_ms(began))
+        return Attempt(HTTP_OK, _elapsed_ms(began), note)
+
+    def _bring(self, session: _Session, delivery: Delivery) -> str:
+        """Do what an event asks for, or a rule's text; return why nothing was to be done, where that is so.
+
+        Who hides the number is nobody that a CRM could know.
+        """
+        call, connector = session.values["call"], session.connector
+        kind = RULE_FLOW if session.values["rule"]["text"] else delivery.event_type
+        call_key = f"{session.endpoint.key}/call/{call['id']}" if call["id"] else ""
+        if not is_callable(call["customer"]) and kind in (RULE_FLOW, "call.ended"):
+            if kind == "call.ended" and call_key:
+                self._save(call_key, {HIDDEN: True})
+            return "nothing was done: the event has no customer's number"
+        if kind not in connector.flows:
+            return f"nothing was done: {connector.title}'s connector has no flow for {kind}"
+        # What has no customer in it goes by the call's id: of a hidden call nothing was logged that it could go to.
+        known = self._load(call_key)
+        if known.get(HIDDEN):
+            return "nothing was done: the call has no customer's number"
+        key = f"{session.endpoint.key}/{delivery.delivery_id}"
+        self._run(session, connector.flows[kind], key, call_key if connector.remember else "")
+        return ""
 
     def send(
         self, name: str, endpoint: Endpoint, message: Mapping[str, str], connection: EndpointConnection
@@ -133,15 +158,17 @@ class Engine:
             self._run(session, connector.flows["message"], "")
         except Failed as failure:
             return failure.attempt
-        except (BadUrl, NotSignedIn) as error:
+        except NotSignedIn as error:
+            return Attempt(error.status, 0, str(error), error.retry_after)
+        except BadUrl as error:
             return Attempt(0, 0, str(error))
         self._save(key, {"sent": message["to"]})
         return None
 
     def look_up(self, endpoint: Endpoint, number: str, connection: EndpointConnection) -> dict[str, Any]:
-        """Return what the CRM knows of a number: contact_id, contact_name, contact_url as far as it has them.
+        """Return what the CRM knows of a number: contact_id, contact_name, contact_url, agent as far as it has them.
 
-        Raises Failed, NotSignedIn, BadUrl.
+        `agent` is ours whom the CRM has as the contact's owner. Raises Failed, NotSignedIn, BadUrl.
         """
         crm = endpoint.channel.crm if endpoint.channel else None
         connector = self._connector(crm.connector if crm else "")
@@ -149,7 +176,11 @@ class Engine:
         session = self._session(connector, endpoint, facts_for(payload, {}, ""), connection)
         self._run(session, connector.screen_pop, "")
         known: dict[str, Any] = session.values["known"]
-        return known
+        if known:
+            agents = {user: agent for agent, user in (crm.users.items() if crm else ())}
+            owner = agents.get(str(known.get(OWNER, "")), "")
+            known |= _links_of(session) | ({"agent": owner} if owner else {})
+        return {name: one_line(value) if isinstance(value, str) else value for name, value in known.items()}
 
     def _connector(self, name: str) -> Connector:
         connector = self.library.get(name)
@@ -189,8 +220,7 @@ class Engine:
         document, wish = _read(answer, session.connector), operation.is_one_of
         refused = bool(wish) and found_at(wish["at"], document) not in wish["values"]
         if not HTTP_OK <= answer.status < HTTP_REDIRECT or refused:
-            why = answer.error or f"{session.connector.title} answered {answer.status} to {operation.name}"
-            raise Failed(attempt_of(answer, why))
+            raise Failed(_refusal(answer, document, operation, session.connector))
         if operation.pick:
             document = _picked(operation, document, session)
         found = {name: found_at(path, document) for name, path in operation.keep.items()}
@@ -205,7 +235,7 @@ class Engine:
         token_url = filled_address(connector.sign_in.token_url, session.values, connector.maps)
         token = self.tokens.access(endpoint.key, connector.sign_in, token_url, secret, session.connection)
         answer = self._send(operation, session, token)
-        if answer.status == HTTP_UNAUTHORIZED and "refresh_token" in secret:
+        if answer.status == HTTP_UNAUTHORIZED and is_refreshed(connector.sign_in, secret):
             self.tokens.forget(endpoint.key, token)
             token = self.tokens.access(endpoint.key, connector.sign_in, token_url, secret, session.connection)
             answer = self._send(operation, session, token)
@@ -246,6 +276,30 @@ class Engine:
                 self.steps.save(key, known)
         except StoreUnavailable as error:
             log.warning("steps_not_kept", reason=str(error))
+
+
+def _refusal(answer: Answer, document: Any, operation: Operation, connector: Connector) -> Attempt:
+    """Return a failed try; what an interface says in its own way of too many requests counts as 429 with its wait."""
+    limit = next((one for one in connector.limits if _is_said(one, answer, document)), None)
+    why = answer.error or f"{connector.title} answered {answer.status} to {operation.name}"
+    if limit is None:
+        return attempt_of(answer, why)
+    attempt = attempt_of(answer, f"{connector.title} takes no more requests for a while")
+    return replace(attempt, status=HTTP_TOO_MANY, retry_after=max(limit.wait, attempt.retry_after or 0.0))
+
+
+def _is_said(limit: Limit, answer: Answer, document: Any) -> bool:
+    return answer.status == limit.status and (not limit.at or found_at(limit.at, document) in limit.values)
+
+
+def _links_of(session: _Session) -> dict[str, str]:
+    """Return the addresses whose every place has a value."""
+    values, maps = session.values, session.connector.maps
+    return {
+        name: filled_address(address, values, maps)
+        for name, address in session.connector.links.items()
+        if all(found_at(path, values) not in (None, "") for path, _ in PLACE.findall(address))
+    }
 
 
 def _basic(secret: Mapping[str, str]) -> str:

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from pymongo.errors import DuplicateKeyError
+
 from services.webhooks.adapters.mongo import guarded
 
 KEEP_SECONDS = 30 * 86_400
@@ -40,9 +42,26 @@ class MongoTokenStore:
     def load(self, key: str) -> bytes | None:
         """Return what is kept."""
         found = self._tokens.find_one({"_id": key})
-        return bytes(found["sealed"]) if found else None
+        return bytes(found["sealed"]) if found and "sealed" in found else None
 
     @guarded
     def save(self, key: str, sealed: bytes) -> None:
-        """Keep it."""
-        self._tokens.update_one({"_id": key}, {"$set": {"sealed": sealed}}, upsert=True)
+        """Keep it, and end the claim."""
+        self._tokens.update_one(
+            {"_id": key}, {"$set": {"sealed": sealed}, "$unset": {"claimed_until": ""}}, upsert=True
+        )
+
+    @guarded
+    def claim(self, key: str, now: float, until: float) -> bool:
+        """Claim it, unless another's claim is in force: then its document is not free, and can't be made anew."""
+        free = {"_id": key, "$or": [{"claimed_until": {"$exists": False}}, {"claimed_until": {"$lte": now}}]}
+        try:
+            self._tokens.update_one(free, {"$set": {"claimed_until": until}}, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @guarded
+    def let_go(self, key: str) -> None:
+        """End a claim."""
+        self._tokens.update_one({"_id": key}, {"$unset": {"claimed_until": ""}})

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.webhooks.domain.connectors.filling import BadPlace, Maps, check_places
+from services.webhooks.domain.connectors.names import unknown_names
 
 SIGN_INS: Final = ("oauth2_refresh", "oauth2_client", "token", "basic")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _TOP: Final = frozenset(
     ("connector", "title", "documentation", "base", "settings", "sign_in", "rate", "maps", "operations", "flows")
-) | {"screen_pop", "remember"}
+) | {"screen_pop", "remember", "limits", "links"}
+RULE_FLOW: Final = "rule"
+"""What is done for a rule's action that has a text, whatever its event is."""
 _SETTING: Final = {"pattern", "about"}
 
 
@@ -59,10 +62,25 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How an interface says "no more for now" where it says it in a way of its own.
+
+    An answer of this `status` whose document has one of `values` `at` a path (no path: any) asks for `wait` seconds,
+    or for what its Retry-After says where that is longer.
+    """
+
+    status: int
+    wait: float
+    at: str = ""
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """One CRM or gateway. `requests` in `seconds` are what its interface allows.
 
-    `remember`: what one event of a call has found is known to the call's later events too.
+    `remember`: what one event of a call has found is known to the call's later events too. `links` are addresses for
+    people, made of settings and of what is known.
     """
 
     name: str
@@ -78,6 +96,8 @@ class Connector:
     flows: Mapping[str, tuple[str, ...]]
     screen_pop: tuple[str, ...]
     remember: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def connector_of(document: Any) -> Connector:
@@ -99,11 +119,14 @@ def connector_of(document: Any) -> Connector:
     for step in {step for steps in (*flows.values(), pop) for step in steps}:
         if step not in operations:
             raise BadConnector(f"{name}: there is no operation {step}")
+    settings, links = _mapping(document, "settings", name), _links(document, name, maps)
+    for fault in unknown_names(operations, settings, links):
+        raise BadConnector(f"{name}.{fault}")
     rate = _mapping(document, "rate", name)
     requests, seconds = rate.get("requests", 5), rate.get("seconds", 1)
     if not isinstance(requests, int) or requests < 1 or not isinstance(seconds, int | float) or seconds <= 0:
         raise BadConnector(f"{name}.rate needs requests from 1 on and seconds above 0")
-    for key, wish in _mapping(document, "settings", name).items():
+    for key, wish in settings.items():
         if not isinstance(wish, dict) or not set(wish) >= _SETTING:
             raise BadConnector(f"{name}.settings.{key} needs pattern and about")
     return Connector(
@@ -111,7 +134,7 @@ def connector_of(document: Any) -> Connector:
         _text(document, "title", name),
         tuple(document.get("documentation", ())),
         _text(document, "base", name),
-        _mapping(document, "settings", name),
+        settings,
         _sign_in(document, name),
         requests,
         float(seconds),
@@ -120,6 +143,8 @@ def connector_of(document: Any) -> Connector:
         flows,
         pop,
         tuple(document.get("remember", ())),
+        tuple(_limit(one, name) for one in document.get("limits", ())),
+        links,
     )
 
 
@@ -154,6 +179,26 @@ def _operation(key: str, one: Any, connector: str, maps: Maps) -> Operation:
         one.get("is_one_of", {}),
         one.get("pick", {}),
     )
+
+
+def _limit(one: Any, connector: str) -> Limit:
+    try:
+        limit = Limit(**one | {"values": tuple(one.get("values", ()))})
+    except (TypeError, AttributeError) as error:
+        raise BadConnector(f"{connector}.limits: each has status and wait, and may have at with values") from error
+    is_sound = isinstance(limit.status, int) and isinstance(limit.wait, int | float) and limit.wait > 0
+    if not is_sound or bool(limit.at) != bool(limit.values):
+        raise BadConnector(f"{connector}.limits needs a status, a wait above 0, and at and values together or neither")
+    return limit
+
+
+def _links(document: dict[str, Any], connector: str, maps: Maps) -> dict[str, str]:
+    links = _mapping(document, "links", connector)
+    try:
+        check_places(links, maps)
+    except BadPlace as error:
+        raise BadConnector(f"{connector}.links: {error}") from error
+    return links
 
 
 def _sign_in(document: dict[str, Any], name: str) -> SignIn:

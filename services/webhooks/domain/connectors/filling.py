@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import orjson
 
+from services.shared.phone_number import national_digits, significant_digits
+
 PLACE: Final = re.compile(
     r"\{\{\s*([a-z_][a-z0-9_]*(?:\.[A-Za-z0-9_]+)*)\s*(?:\|\s*([a-z][a-z0-9_]*)\s*)?\}\}", re.ASCII
 )
@@ -32,6 +34,8 @@ def _length(value: Any) -> str:
 FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "digits": lambda value: "".join(sign for sign in str(value or "") if sign.isascii() and sign.isdigit()),
     "last10": lambda value: "".join(sign for sign in str(value or "") if sign.isascii() and sign.isdigit())[-10:],
+    "national": lambda value: national_digits(str(value or "")),
+    "significant": lambda value: significant_digits(str(value or "")),
     "iso": lambda value: _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ"),
     "iso_offset": lambda value: _moment(value).strftime("%Y-%m-%dT%H:%M:%S+00:00"),
     "day": lambda value: _moment(value).strftime("%Y-%m-%d"),
@@ -39,7 +43,8 @@ FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "unix": lambda value: int(value or 0) // 1000,
     "seconds": lambda value: int(value or 0) // 1000,
     "minutes_seconds": _length,
-    "number": lambda value: int(value) if str(value or "").isascii() and str(value).isdigit() else None,
+    "number": lambda value: int(value) if re.fullmatch("[0-9]{1,18}", str(value or "")) else None,
+    "short": lambda value: str(value or "")[:200],
     "upper": lambda value: str(value or "").upper(),
 }
 """Of moments and lengths in milliseconds, and of texts. All times are UTC."""

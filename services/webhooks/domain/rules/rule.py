@@ -1,6 +1,6 @@
 """A tenant's rules as its document tells them, compiled once (SPEC 7.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.event_facts import NAMES, PLACES
 from services.shared.expressions import BadExpression, Expression, Unanswered
 from services.shared.opening_hours import schedule_exit
+from services.shared.phone_number import is_callable
 from services.shared.templates import BadTemplate, Template
 
 LATE_MS: Final = 3_600_000
@@ -71,8 +72,13 @@ class Rule:
             return False
 
     def key_of(self, facts: dict[str, Any]) -> str:
-        """Return what its window counts this event under, empty for an event that it does not count."""
+        """Return what its window counts this event under, empty for an event that it does not count.
+
+        Callers who withhold their number are nobody: carriers write one word for all of them.
+        """
         per = self.window.per if self.window is not None else tn.RULE_KEY_TENANT
+        if per == tn.RULE_KEY_CALLER and not is_callable(facts["caller"]):
+            return ""
         return str(facts[_KEYS[per]]) if per in _KEYS else "*"
 
 
@@ -83,6 +89,8 @@ class TenantRules:
     tenant_id: str
     time_zone: str = "UTC"
     rules: tuple[Rule, ...] = ()
+    schedules: Mapping[str, tn.Schedule] = field(default_factory=dict, compare=False)
+    """All of the document's, for a rule that is tried before it is in force."""
     source: bytes = field(default=b"", repr=False)
     """What they were made of: equal sources make equal rules."""
 
@@ -103,7 +111,7 @@ def rules_of(document: tn.TenantDocument) -> TenantRules:
     source = source_of(document)
     schedules = {schedule.schedule_id: schedule for schedule in document.schedules}
     compiled = tuple(rule_of(rule, document.time_zone, schedules) for rule in rules)
-    return TenantRules(document.tenant_id, document.time_zone, compiled, source)
+    return TenantRules(document.tenant_id, document.time_zone, compiled, schedules, source)
 
 
 def source_of(document: tn.TenantDocument) -> bytes:
@@ -112,12 +120,12 @@ def source_of(document: tn.TenantDocument) -> bytes:
         tenant_id=document.tenant_id,
         time_zone=document.time_zone,
         rules=[rule for rule in document.rules if not rule.disabled],
-        schedules=document.schedules if document.rules else [],
+        schedules=document.schedules,
     )
     return part.SerializeToString(deterministic=True)
 
 
-def rule_of(rule: tn.Rule, time_zone: str, schedules: dict[str, tn.Schedule]) -> Rule:
+def rule_of(rule: tn.Rule, time_zone: str, schedules: Mapping[str, tn.Schedule]) -> Rule:
     """Compile one rule. Raises BadRule."""
     if rule.schedule_id and rule.schedule_id not in schedules:
         raise BadRule(f"{rule.rule_id}: there is no schedule {rule.schedule_id}.")

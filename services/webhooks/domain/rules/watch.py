@@ -96,8 +96,12 @@ class TenantWatch:
     def _try(
         self, rule: Rule, event: Event, at_ms: int, facts: dict[str, Any], *, is_late: bool
     ) -> tuple[Firing | None, list[Event]]:
-        kind = facts["type"]
-        if not rule.wants(kind, facts) or not rule.holds(facts, at_ms):
+        if not rule.wants(facts["type"], facts):
+            return None, []
+        if rule.wait is not None:
+            # kpi.violated names it as its value: how long somebody waits, who waits still.
+            facts = facts | {"waited": int(facts["event"].get("value", 0))}
+        if not rule.holds(facts, at_ms):
             return None, []
         if rule.window is None:
             return Firing(rule, event, facts), []

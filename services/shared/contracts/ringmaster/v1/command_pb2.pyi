@@ -138,7 +138,9 @@ class Command(_message.Message):
     fence_partition: _builtins.int
     """Partition of ringmaster.inputs whose router sent it."""
     fence_generation: _builtins.int
-    """Consumer-group generation of that router: a listener refuses one lower than the highest it has seen."""
+    """Consumer-group generation of that router behind the epoch of its log: a listener refuses one lower than the highest
+    it has seen.
+    """
     domain: _builtins.str
     """Routing domain of the tenant whose router sent it: its result goes into that one's log; empty = the tenant's own."""
     @_builtins.property

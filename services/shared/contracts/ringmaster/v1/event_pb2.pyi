@@ -286,7 +286,9 @@ class Event(_message.Message):
     subject: _builtins.str
     """The call for call facts; agent:…, queue:…, switch:… for the others: the sequence counts within it."""
     caused_by: _builtins.str
-    """Input that caused it, <partition>:<offset> of ringmaster.inputs; empty from other services."""
+    """Input that caused it, <partition>:<position> of ringmaster.inputs, where a position is the log's epoch and eleven
+    digits of offset, the offset alone in epoch 0; empty from other services.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -2160,6 +2162,7 @@ class TranscriptCompleted(_message.Message):
     CUSTOMER_SENTIMENT_CHANGE_FIELD_NUMBER: _builtins.int
     AGENT_SENTIMENT_FIELD_NUMBER: _builtins.int
     SENTIMENT_METHOD_FIELD_NUMBER: _builtins.int
+    GIST_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     """The recording."""
     language: _builtins.str
@@ -2186,6 +2189,8 @@ class TranscriptCompleted(_message.Message):
     """How the agent's words sounded, -1 to 1."""
     sentiment_method: _builtins.str
     """How all of these were found: lexicon/1; empty = they were not looked for."""
+    gist: _builtins.str
+    """A few of the talk's own sentences, each with who says it; empty = not asked for, or nothing to tell."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___TalkScore]:
         """What the tenant's score cards say of the talk."""
@@ -2207,10 +2212,11 @@ class TranscriptCompleted(_message.Message):
         customer_sentiment_change: _builtins.float | None = ...,
         agent_sentiment: _builtins.float | None = ...,
         sentiment_method: _builtins.str = ...,
+        gist: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment", "_customer_sentiment", b"_customer_sentiment", "_customer_sentiment_at_end", b"_customer_sentiment_at_end", "_customer_sentiment_change", b"_customer_sentiment_change", "agent_sentiment", b"agent_sentiment", "customer_sentiment", b"customer_sentiment", "customer_sentiment_at_end", b"customer_sentiment_at_end", "customer_sentiment_change", b"customer_sentiment_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment", "_customer_sentiment", b"_customer_sentiment", "_customer_sentiment_at_end", b"_customer_sentiment_at_end", "_customer_sentiment_change", b"_customer_sentiment_change", "agent_id", b"agent_id", "agent_sentiment", b"agent_sentiment", "confidence", b"confidence", "customer_sentiment", b"customer_sentiment", "customer_sentiment_at_end", b"customer_sentiment_at_end", "customer_sentiment_change", b"customer_sentiment_change", "engine", b"engine", "language", b"language", "queue_id", b"queue_id", "recording_id", b"recording_id", "redactions", b"redactions", "scores", b"scores", "sentiment_method", b"sentiment_method", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment", "_customer_sentiment", b"_customer_sentiment", "_customer_sentiment_at_end", b"_customer_sentiment_at_end", "_customer_sentiment_change", b"_customer_sentiment_change", "agent_id", b"agent_id", "agent_sentiment", b"agent_sentiment", "confidence", b"confidence", "customer_sentiment", b"customer_sentiment", "customer_sentiment_at_end", b"customer_sentiment_at_end", "customer_sentiment_change", b"customer_sentiment_change", "engine", b"engine", "gist", b"gist", "language", b"language", "queue_id", b"queue_id", "recording_id", b"recording_id", "redactions", b"redactions", "scores", b"scores", "sentiment_method", b"sentiment_method", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agent_sentiment: _TypeAlias = _typing.Literal["agent_sentiment"]  # noqa: Y015
     _WhichOneofArgType__agent_sentiment: _TypeAlias = _typing.Literal["_agent_sentiment", b"_agent_sentiment"]  # noqa: Y015

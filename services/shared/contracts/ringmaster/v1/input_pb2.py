@@ -29,35 +29,43 @@ from services.shared.contracts.ringmaster.v1 import switch_pb2 as ringmaster_dot
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as ringmaster_dot_v1_dot_tenant__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ringmaster/v1/input.proto\x12\rringmaster.v1\x1a\x1bringmaster/v1/command.proto\x1a\x1fringmaster/v1/recognition.proto\x1a\x1bringmaster/v1/request.proto\x1a\x1aringmaster/v1/switch.proto\x1a\x1aringmaster/v1/tenant.proto\"\xc4\x03\n\x05Input\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12)\n\x04\x66\x61\x63t\x18\n \x01(\x0b\x32\x19.ringmaster.v1.SwitchFactH\x00\x12\x36\n\x0e\x63ommand_result\x18\x0b \x01(\x0b\x32\x1c.ringmaster.v1.CommandResultH\x00\x12)\n\x07request\x18\x0c \x01(\x0b\x32\x16.ringmaster.v1.RequestH\x00\x12*\n\x05timer\x18\r \x01(\x0b\x32\x19.ringmaster.v1.TimerFiredH\x00\x12\x31\n\x08\x64ocument\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.TenantDocumentH\x00\x12\x38\n\x0f\x63lip_recognised\x18\x0f \x01(\x0b\x32\x1d.ringmaster.v1.ClipRecognisedH\x00\x12:\n\x10person_forgotten\x18\x10 \x01(\x0b\x32\x1e.ringmaster.v1.PersonForgottenH\x00\x12,\n\tpassed_on\x18\x11 \x01(\x0b\x32\x17.ringmaster.v1.PassedOnH\x00\x42\x07\n\x05input\"\xa0\x04\n\x08PassedOn\x12\x13\n\x0b\x66rom_domain\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0f\n\x07ordinal\x18\x04 \x01(\r\x12%\n\x05input\x18\n \x01(\x0b\x32\x14.ringmaster.v1.InputH\x00\x12-\n\x06\x61gents\x18\x0b \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x30\n\tcallbacks\x18\x0c \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x30\n\tcampaigns\x18\r \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x38\n\x0f\x63\x61llback_wished\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.CallbackWishedH\x00\x12(\n\x04\x63\x61ll\x18\x0f \x01(\x0b\x32\x18.ringmaster.v1.CallKnownH\x00\x12.\n\nagent_gone\x18\x10 \x01(\x0b\x32\x18.ringmaster.v1.AgentGoneH\x00\x12\x34\n\rdocument_over\x18\x11 \x01(\x0b\x32\x1b.ringmaster.v1.DocumentOverH\x00\x12?\n\x10person_forgotten\x18\x12 \x01(\x0b\x32#.ringmaster.v1.PersonForgottenThereH\x00\x42\x06\n\x04told\"\x1f\n\x0cRecordsMoved\x12\x0f\n\x07records\x18\x01 \x03(\x0c\"n\n\x0e\x43\x61llbackWished\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x06 \x01(\x03\"=\n\tCallKnown\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07is_over\x18\x02 \x01(\x08\x12\x0e\n\x06number\x18\x03 \x01(\t\"/\n\tAgentGone\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\x1f\n\x0c\x44ocumentOver\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x9d\x01\n\x14PersonForgottenThere\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x41\n\x07removed\x18\x02 \x03(\x0b\x32\x30.ringmaster.v1.PersonForgottenThere.RemovedEntry\x1a.\n\x0cRemovedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"=\n\x0fPersonForgotten\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x16\n\x0esealed_numbers\x18\x1c \x01(\x0c\".\n\nTimerFired\x12\x10\n\x08timer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ringmaster/v1/input.proto\x12\rringmaster.v1\x1a\x1bringmaster/v1/command.proto\x1a\x1fringmaster/v1/recognition.proto\x1a\x1bringmaster/v1/request.proto\x1a\x1aringmaster/v1/switch.proto\x1a\x1aringmaster/v1/tenant.proto\"\xc4\x03\n\x05Input\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12)\n\x04\x66\x61\x63t\x18\n \x01(\x0b\x32\x19.ringmaster.v1.SwitchFactH\x00\x12\x36\n\x0e\x63ommand_result\x18\x0b \x01(\x0b\x32\x1c.ringmaster.v1.CommandResultH\x00\x12)\n\x07request\x18\x0c \x01(\x0b\x32\x16.ringmaster.v1.RequestH\x00\x12*\n\x05timer\x18\r \x01(\x0b\x32\x19.ringmaster.v1.TimerFiredH\x00\x12\x31\n\x08\x64ocument\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.TenantDocumentH\x00\x12\x38\n\x0f\x63lip_recognised\x18\x0f \x01(\x0b\x32\x1d.ringmaster.v1.ClipRecognisedH\x00\x12:\n\x10person_forgotten\x18\x10 \x01(\x0b\x32\x1e.ringmaster.v1.PersonForgottenH\x00\x12,\n\tpassed_on\x18\x11 \x01(\x0b\x32\x17.ringmaster.v1.PassedOnH\x00\x42\x07\n\x05input\"\x84\x05\n\x08PassedOn\x12\x13\n\x0b\x66rom_domain\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0f\n\x07ordinal\x18\x04 \x01(\r\x12%\n\x05input\x18\n \x01(\x0b\x32\x14.ringmaster.v1.InputH\x00\x12-\n\x06\x61gents\x18\x0b \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x30\n\tcallbacks\x18\x0c \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x30\n\tcampaigns\x18\r \x01(\x0b\x32\x1b.ringmaster.v1.RecordsMovedH\x00\x12\x38\n\x0f\x63\x61llback_wished\x18\x0e \x01(\x0b\x32\x1d.ringmaster.v1.CallbackWishedH\x00\x12(\n\x04\x63\x61ll\x18\x0f \x01(\x0b\x32\x18.ringmaster.v1.CallKnownH\x00\x12.\n\nagent_gone\x18\x10 \x01(\x0b\x32\x18.ringmaster.v1.AgentGoneH\x00\x12\x34\n\rdocument_over\x18\x11 \x01(\x0b\x32\x1b.ringmaster.v1.DocumentOverH\x00\x12?\n\x10person_forgotten\x18\x12 \x01(\x0b\x32#.ringmaster.v1.PersonForgottenThereH\x00\x12\x32\n\x0c\x61gent_wanted\x18\x13 \x01(\x0b\x32\x1a.ringmaster.v1.AgentWantedH\x00\x12.\n\nagent_lent\x18\x14 \x01(\x0b\x32\x18.ringmaster.v1.AgentLentH\x00\x42\x06\n\x04told\"\x1f\n\x0cRecordsMoved\x12\x0f\n\x07records\x18\x01 \x03(\x0c\"n\n\x0e\x43\x61llbackWished\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x06 \x01(\x03\"=\n\tCallKnown\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07is_over\x18\x02 \x01(\x08\x12\x0e\n\x06number\x18\x03 \x01(\t\"/\n\tAgentGone\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\xb1\x01\n\x0b\x41gentWanted\x12\x12\n\nfor_domain\x18\x01 \x01(\t\x12\'\n\x07request\x18\x02 \x01(\x0b\x32\x16.ringmaster.v1.Request\x12\x36\n\x06skills\x18\x03 \x03(\x0b\x32&.ringmaster.v1.AgentWanted.SkillsEntry\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"y\n\tAgentLent\x12\x12\n\nfor_domain\x18\x01 \x01(\t\x12\'\n\x07request\x18\x02 \x01(\x0b\x32\x16.ringmaster.v1.Request\x12\x0e\n\x06record\x18\x03 \x01(\x0c\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"\x1f\n\x0c\x44ocumentOver\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x9d\x01\n\x14PersonForgottenThere\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x41\n\x07removed\x18\x02 \x03(\x0b\x32\x30.ringmaster.v1.PersonForgottenThere.RemovedEntry\x1a.\n\x0cRemovedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"=\n\x0fPersonForgotten\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x16\n\x0esealed_numbers\x18\x1c \x01(\x0c\"C\n\nTimerFired\x12\x10\n\x08timer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64ue_ms\x18\x02 \x01(\x03\x12\x13\n\x0b\x63lock_speed\x18\x03 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringmaster.v1.input_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_AGENTWANTED_SKILLSENTRY']._loaded_options = None
+  _globals['_AGENTWANTED_SKILLSENTRY']._serialized_options = b'8\001'
   _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._loaded_options = None
   _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._serialized_options = b'8\001'
   _globals['_INPUT']._serialized_start=192
   _globals['_INPUT']._serialized_end=644
   _globals['_PASSEDON']._serialized_start=647
-  _globals['_PASSEDON']._serialized_end=1191
-  _globals['_RECORDSMOVED']._serialized_start=1193
-  _globals['_RECORDSMOVED']._serialized_end=1224
-  _globals['_CALLBACKWISHED']._serialized_start=1226
-  _globals['_CALLBACKWISHED']._serialized_end=1336
-  _globals['_CALLKNOWN']._serialized_start=1338
-  _globals['_CALLKNOWN']._serialized_end=1399
-  _globals['_AGENTGONE']._serialized_start=1401
-  _globals['_AGENTGONE']._serialized_end=1448
-  _globals['_DOCUMENTOVER']._serialized_start=1450
-  _globals['_DOCUMENTOVER']._serialized_end=1481
-  _globals['_PERSONFORGOTTENTHERE']._serialized_start=1484
-  _globals['_PERSONFORGOTTENTHERE']._serialized_end=1641
-  _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._serialized_start=1595
-  _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._serialized_end=1641
-  _globals['_PERSONFORGOTTEN']._serialized_start=1643
-  _globals['_PERSONFORGOTTEN']._serialized_end=1704
-  _globals['_TIMERFIRED']._serialized_start=1706
-  _globals['_TIMERFIRED']._serialized_end=1752
+  _globals['_PASSEDON']._serialized_end=1291
+  _globals['_RECORDSMOVED']._serialized_start=1293
+  _globals['_RECORDSMOVED']._serialized_end=1324
+  _globals['_CALLBACKWISHED']._serialized_start=1326
+  _globals['_CALLBACKWISHED']._serialized_end=1436
+  _globals['_CALLKNOWN']._serialized_start=1438
+  _globals['_CALLKNOWN']._serialized_end=1499
+  _globals['_AGENTGONE']._serialized_start=1501
+  _globals['_AGENTGONE']._serialized_end=1548
+  _globals['_AGENTWANTED']._serialized_start=1551
+  _globals['_AGENTWANTED']._serialized_end=1728
+  _globals['_AGENTWANTED_SKILLSENTRY']._serialized_start=1683
+  _globals['_AGENTWANTED_SKILLSENTRY']._serialized_end=1728
+  _globals['_AGENTLENT']._serialized_start=1730
+  _globals['_AGENTLENT']._serialized_end=1851
+  _globals['_DOCUMENTOVER']._serialized_start=1853
+  _globals['_DOCUMENTOVER']._serialized_end=1884
+  _globals['_PERSONFORGOTTENTHERE']._serialized_start=1887
+  _globals['_PERSONFORGOTTENTHERE']._serialized_end=2044
+  _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._serialized_start=1998
+  _globals['_PERSONFORGOTTENTHERE_REMOVEDENTRY']._serialized_end=2044
+  _globals['_PERSONFORGOTTEN']._serialized_start=2046
+  _globals['_PERSONFORGOTTEN']._serialized_end=2107
+  _globals['_TIMERFIRED']._serialized_start=2109
+  _globals['_TIMERFIRED']._serialized_end=2176
 # @@protoc_insertion_point(module_scope)

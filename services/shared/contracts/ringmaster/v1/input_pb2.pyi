@@ -122,6 +122,8 @@ class PassedOn(_message.Message):
     AGENT_GONE_FIELD_NUMBER: _builtins.int
     DOCUMENT_OVER_FIELD_NUMBER: _builtins.int
     PERSON_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    AGENT_WANTED_FIELD_NUMBER: _builtins.int
+    AGENT_LENT_FIELD_NUMBER: _builtins.int
     from_domain: _builtins.str
     """Routing domain of the log that tells; empty = the tenant's own."""
     partition: _builtins.int
@@ -166,6 +168,14 @@ class PassedOn(_message.Message):
     def person_forgotten(self) -> Global___PersonForgottenThere:
         """A person is forgotten there."""
 
+    @_builtins.property
+    def agent_wanted(self) -> Global___AgentWanted:
+        """An agent is wanted for a call of another log."""
+
+    @_builtins.property
+    def agent_lent(self) -> Global___AgentLent:
+        """The agent who was wanted comes, or does not."""
+
     def __init__(
         self,
         *,
@@ -182,12 +192,14 @@ class PassedOn(_message.Message):
         agent_gone: Global___AgentGone | None = ...,
         document_over: Global___DocumentOver | None = ...,
         person_forgotten: Global___PersonForgottenThere | None = ...,
+        agent_wanted: Global___AgentWanted | None = ...,
+        agent_lent: Global___AgentLent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "input", b"input", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agent_lent", b"agent_lent", "agent_wanted", b"agent_wanted", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "input", b"input", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "from_domain", b"from_domain", "input", b"input", "offset", b"offset", "ordinal", b"ordinal", "partition", b"partition", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_gone", b"agent_gone", "agent_lent", b"agent_lent", "agent_wanted", b"agent_wanted", "agents", b"agents", "call", b"call", "callback_wished", b"callback_wished", "callbacks", b"callbacks", "campaigns", b"campaigns", "document_over", b"document_over", "from_domain", b"from_domain", "input", b"input", "offset", b"offset", "ordinal", b"ordinal", "partition", b"partition", "person_forgotten", b"person_forgotten", "told", b"told"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_told: _TypeAlias = _typing.Literal["input", "agents", "callbacks", "campaigns", "callback_wished", "call", "agent_gone", "document_over", "person_forgotten"]  # noqa: Y015
+    _WhichOneofReturnType_told: _TypeAlias = _typing.Literal["input", "agents", "callbacks", "campaigns", "callback_wished", "call", "agent_gone", "document_over", "person_forgotten", "agent_wanted", "agent_lent"]  # noqa: Y015
     _WhichOneofArgType_told: _TypeAlias = _typing.Literal["told", b"told"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_told) -> _WhichOneofReturnType_told | None: ...
 
@@ -316,6 +328,100 @@ class AgentGone(_message.Message):
 Global___AgentGone: _TypeAlias = AgentGone  # noqa: Y015
 
 @_typing.final
+class AgentWanted(_message.Message):
+    """AgentWanted asks for an agent to be lent: the call stays in its log, the agent comes there (docs/adr/0044)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FOR_DOMAIN_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    for_domain: _builtins.str
+    """Routing domain of the log that has the call; empty = the tenant's own."""
+    @_builtins.property
+    def request(self) -> _request_pb2.Request:
+        """What was asked of the call; it names the agent, or the queue of which one is wanted."""
+
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Skill -> least proficiency that the call's step requires, for the choice among a queue's agents."""
+
+    def __init__(
+        self,
+        *,
+        for_domain: _builtins.str = ...,
+        request: _request_pb2.Request | None = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["for_domain", b"for_domain", "request", b"request", "skills", b"skills"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentWanted: _TypeAlias = AgentWanted  # noqa: Y015
+
+@_typing.final
+class AgentLent(_message.Message):
+    """AgentLent answers it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOR_DOMAIN_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    for_domain: _builtins.str
+    """As in AgentWanted."""
+    record: _builtins.bytes
+    """The agent's record, as JSON; empty when nobody comes."""
+    problem: _builtins.str
+    """Why nobody comes: the reply to the request."""
+    detail: _builtins.str
+    """The same, as a sentence."""
+    @_builtins.property
+    def request(self) -> _request_pb2.Request:
+        """The request, which names the agent now."""
+
+    def __init__(
+        self,
+        *,
+        for_domain: _builtins.str = ...,
+        request: _request_pb2.Request | None = ...,
+        record: _builtins.bytes = ...,
+        problem: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "for_domain", b"for_domain", "problem", b"problem", "record", b"record", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentLent: _TypeAlias = AgentLent  # noqa: Y015
+
+@_typing.final
 class DocumentOver(_message.Message):
     """DocumentOver tells that a version of the tenant's document is not needed any more."""
 
@@ -421,19 +527,25 @@ class TimerFired(_message.Message):
 
     TIMER_ID_FIELD_NUMBER: _builtins.int
     DUE_MS_FIELD_NUMBER: _builtins.int
+    CLOCK_SPEED_FIELD_NUMBER: _builtins.int
     timer_id: _builtins.str
     """The timer's id, as it was set."""
     due_ms: _builtins.int
     """When it was due, milliseconds since 1970 UTC."""
+    clock_speed: _builtins.float
+    """How many times faster than a person's the platform's clock ran for whoever fired it; 0 = no faster. What waits for
+    people and programs outside of that clock is counted by it, so that a replay anywhere counts alike.
+    """
     def __init__(
         self,
         *,
         timer_id: _builtins.str = ...,
         due_ms: _builtins.int = ...,
+        clock_speed: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_ms", b"due_ms", "timer_id", b"timer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_speed", b"clock_speed", "due_ms", b"due_ms", "timer_id", b"timer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,7 +32,7 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     STRATEGY_ROUND_ROBIN: _Strategy.ValueType  # 2
     """Next position after the agent last offered, wraps."""
     STRATEGY_RING_ALL: _Strategy.ValueType  # 3
-    """All ready agents of the level at once."""
+    """All ready agents of the level at once; who becomes ready while they ring, rings along."""
     STRATEGY_TOP_DOWN: _Strategy.ValueType  # 4
     """Position order, resuming after this caller's last refused agent."""
     STRATEGY_SEQUENTIAL: _Strategy.ValueType  # 5
@@ -48,7 +48,7 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     STRATEGY_BEST_SKILL: _Strategy.ValueType  # 10
     """Highest proficiency over the required skills."""
     STRATEGY_LEAST_OCCUPIED: _Strategy.ValueType  # 11
-    """Lowest occupancy over the window."""
+    """Lowest occupancy over the window, by tenths of a percent; among equals who has been idle longest."""
     STRATEGY_SLA_AWARE: _Strategy.ValueType  # 12
     """Across queues that share agents: the call most at risk first."""
 
@@ -62,7 +62,7 @@ STRATEGY_LONGEST_IDLE: Strategy.ValueType  # 1
 STRATEGY_ROUND_ROBIN: Strategy.ValueType  # 2
 """Next position after the agent last offered, wraps."""
 STRATEGY_RING_ALL: Strategy.ValueType  # 3
-"""All ready agents of the level at once."""
+"""All ready agents of the level at once; who becomes ready while they ring, rings along."""
 STRATEGY_TOP_DOWN: Strategy.ValueType  # 4
 """Position order, resuming after this caller's last refused agent."""
 STRATEGY_SEQUENTIAL: Strategy.ValueType  # 5
@@ -78,7 +78,7 @@ STRATEGY_RING_PROGRESSIVELY: Strategy.ValueType  # 9
 STRATEGY_BEST_SKILL: Strategy.ValueType  # 10
 """Highest proficiency over the required skills."""
 STRATEGY_LEAST_OCCUPIED: Strategy.ValueType  # 11
-"""Lowest occupancy over the window."""
+"""Lowest occupancy over the window, by tenths of a percent; among equals who has been idle longest."""
 STRATEGY_SLA_AWARE: Strategy.ValueType  # 12
 """Across queues that share agents: the call most at risk first."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
@@ -3300,7 +3300,9 @@ class RuleAction(_message.Message):
     subject: _builtins.str
     """A mail's subject, with places for what the event says: {caller}."""
     text: _builtins.str
-    """The message, with places; a webhook endpoint, a feed and a CRM get the event instead."""
+    """The message, with places; a webhook endpoint and a feed get the event instead. A CRM makes a task of it at the
+    customer, or gets the event where there is none.
+    """
     def __init__(
         self,
         *,
@@ -3471,6 +3473,7 @@ class TranscriptionPolicy(_message.Message):
     KEEPS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
+    GIST_FIELD_NUMBER: _builtins.int
     mode: Global___TranscriptionMode.ValueType
     """Which."""
     percent: _builtins.int
@@ -3481,6 +3484,10 @@ class TranscriptionPolicy(_message.Message):
     """BCP 47; empty = heard from each speaker's first words, among the tenant's languages."""
     priority: _builtins.int
     """-10 to 10: which of the tenant's own recordings are written down first."""
+    gist: _builtins.bool
+    """Whether transcript.completed tells what was said in a few of the talk's own sentences, without what policy takes out:
+    whoever hears events, webhooks and CRMs, gets them.
+    """
     @_builtins.property
     def keeps(self) -> _containers.RepeatedScalarFieldContainer[Global___PersonalData.ValueType]:
         """What a transcript keeps readable."""
@@ -3499,10 +3506,11 @@ class TranscriptionPolicy(_message.Message):
         keeps: _abc.Iterable[Global___PersonalData.ValueType] | None = ...,
         priority: _builtins.int = ...,
         queues: _abc.Iterable[Global___QueueTranscription] | None = ...,
+        gist: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keeps", b"keeps", "language", b"language", "mode", b"mode", "percent", b"percent", "priority", b"priority", "queues", b"queues", "sides", b"sides"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gist", b"gist", "keeps", b"keeps", "language", b"language", "mode", b"mode", "percent", b"percent", "priority", b"priority", "queues", b"queues", "sides", b"sides"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

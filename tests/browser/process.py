@@ -1,4 +1,7 @@
-"""A browser that does one thing a line: JSON in on stdin, JSON out on stdout, until stdin ends."""
+"""A browser that does one thing a line: JSON in on stdin, JSON out on stdout, until stdin ends.
+
+An answer bears the number of what was asked.
+"""
 
 import json
 import sys
@@ -6,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 FLAGS = [
     "--no-sandbox",
@@ -17,6 +21,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Resolved once the page has been laid out anew and painted: who looks before that sees the former layout in a new size.
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # Notes what was shown and when, once the browser is about to paint it.
 COLLECT = """() => {
   window.seen = [];
@@ -26,6 +32,8 @@ COLLECT = """() => {
 # How much of an element lies beyond its edge, pixels: what must be scrolled for.
 HIDDEN_WIDTH = "(selector) => { const it = document.querySelector(selector); return it.scrollWidth - it.clientWidth }"
 HIDDEN_HEIGHT = HIDDEN_WIDTH.replace("Width", "Height")
+# A click, a key, a page to open: what can be done at once is; this long it is tried on a machine that does much else.
+DO_MS = 100_000
 # Where a policy forbids something the browser says so here; a fault of a script too.
 FAULTS: list[str] = []
 
@@ -42,20 +50,27 @@ def watch(page: Page) -> None:
     page.on("dialog", refuse)
 
 
+def resize(page: Page, width: int, height: int) -> None:
+    """Give the page another size, and return when a person would see it so: `resize` is told before a frame only."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("([w, h]) => innerWidth === w && innerHeight === h", arg=[width, height])
+    page.evaluate(PAINTED)
+
+
 def wait_text(page: Page, selector: str, text: str, ms: int) -> bool:
     """Wait until an element shows exactly a text; the time-out's error says what it showed."""
     found = page.locator(selector)
     step_ms = 20
-    for _ in range(ms // step_ms):
+    for _ in range(1 + ms // step_ms):
         if found.inner_text(timeout=ms) == text:
             return True
         page.wait_for_timeout(step_ms)
-    raise TimeoutError(f"{selector} shows {found.inner_text()!r}, not {text!r}, after {ms} ms")
+    raise TimeoutError(f"it shows {found.inner_text()!r}")
 
 
-def serve(page: Page, folder: Path) -> None:
-    """Do what each line asks."""
-    doings: dict[str, Callable[..., Any]] = {
+def doings(page: Page, folder: Path) -> dict[str, Callable[..., Any]]:
+    """Return what can be asked of a page, by name."""
+    return {
         "open": lambda url: page.goto(url).status,  # type: ignore[union-attr]  # http always has an answer
         "address": lambda: page.url,
         "text": lambda selector: page.locator(selector).inner_text(),
@@ -63,8 +78,9 @@ def serve(page: Page, folder: Path) -> None:
         "count": lambda selector: page.locator(selector).count(),
         "attribute": lambda selector, name: page.locator(selector).get_attribute(name),
         "see": lambda selector, ms: page.wait_for_selector(selector, timeout=ms) is not None,
+        "find": lambda selector, ms: page.wait_for_selector(selector, timeout=ms, state="attached") is not None,
         "wait_text": lambda selector, text, ms: wait_text(page, selector, text, ms),
-        "size": lambda width, height: page.set_viewport_size({"width": width, "height": height}),
+        "size": lambda width, height: resize(page, width, height),
         "scheme": lambda scheme: page.emulate_media(color_scheme=scheme),
         "collect": lambda: page.evaluate(COLLECT),
         "collected": lambda: page.evaluate("window.seen"),
@@ -84,24 +100,45 @@ def serve(page: Page, folder: Path) -> None:
         "picture": lambda name: str(page.screenshot(path=folder / name, full_page=True) and folder / name),
         "faults": lambda: list(FAULTS),
     }
+
+
+def opened(browser: Browser) -> Page:
+    """Return a page of a person who was never there: no cookies, nothing kept, no faults."""
+    page = browser.new_context(locale="en-GB").new_page()
+    page.set_default_timeout(DO_MS)
+    FAULTS.clear()
+    watch(page)
+    return page
+
+
+def serve(browser: Browser) -> None:
+    """Do what each line asks; `begin` gives another person's page, and closes the former one."""
+    page, can = None, dict[str, Callable[..., Any]]()
     for line in sys.stdin:
         asked = json.loads(line)
+        what, number = asked.pop("do"), asked.pop("number")
         try:
-            answer: dict[str, Any] = {"is": doings[asked.pop("do")](**asked)}
+            if what == "begin":
+                if page is not None:
+                    page.context.close()
+                page = opened(browser)
+                can = doings(page, Path(asked["folder"]))
+                answer: dict[str, Any] = {"is": None}
+            else:
+                answer = {"is": can[what](**asked)}
+        except (TimeoutError, PlaywrightTimeoutError) as error:
+            answer = {"late": str(error)}
         except Exception as error:  # noqa: BLE001 - the process's boundary: whatever it was, the test is told
             answer = {"fault": str(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps(answer | {"number": number}) + "\n")
         sys.stdout.flush()
 
 
 def main() -> None:
     """Open a browser and serve."""
-    chromium, folder = sys.argv[1:]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
-        page = browser.new_context(locale="en-GB").new_page()
-        watch(page)
-        serve(page, Path(folder))
+        browser = playwright.chromium.launch(executable_path=sys.argv[1], headless=True, args=FLAGS)
+        serve(browser)
         browser.close()
 
 
