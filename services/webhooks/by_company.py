@@ -104,6 +104,12 @@ class Backlog:
         if not company.waiting and not company.begun:
             del self.companies[company.tenant_id]
 
+    def put_back(self, company: Company) -> None:
+        """Let what was begun of a company, and had no effect, wait again, and be news where something waits."""
+        company.put_back()
+        if company.waiting and self.has(company):
+            self.news.append(company)
+
     def forget(self) -> None:
         """Begin anew: nothing of what is under way counts any more."""
         for place in self._places:

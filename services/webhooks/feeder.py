@@ -41,6 +41,8 @@ class Feeder:
     same ce_id. Each tenant's feed is written by a greenlet of its own while it has something: for one that can't be
     written (its leader lost, its rights wrong) nobody else waits. When that lasts, its events become deliveries, with
     their tries and dead letters, and their order may suffer until it heals.
+
+    `spawn` tells of a greenlet that fails, as Supervisor.spawn_task does: a fault of ours ends the process.
     """
 
     name = "feeds"
@@ -83,17 +85,21 @@ class Feeder:
         return bool(company.waiting)
 
     def _write(self, company: Company, backlog: Backlog, stopping: Flag) -> None:
-        """Write one tenant's feed until it has all that waits."""
-        while company.waiting and backlog.has(company) and not stopping.is_set():
-            try:
-                count = self._write_some(company)
-            except (BusUnavailable, NotDelivered) as error:
-                company.put_back()
-                self._note(company.tenant_id, error)
-                stopping.wait(PAUSE_SECONDS)
-            else:
-                backlog.finish(company, count)
-        del self._writing[company]
+        """Write one tenant's feed until it has all that waits, or a fault of ours ends it: that is for its spawner."""
+        try:
+            while company.waiting and backlog.has(company) and not stopping.is_set():
+                try:
+                    count = self._write_some(company)
+                except (BusUnavailable, NotDelivered) as error:
+                    company.put_back()
+                    self._note(company.tenant_id, error)
+                    stopping.wait(PAUSE_SECONDS)
+                else:
+                    backlog.finish(company, count)
+        finally:
+            # Who is taken for writing is not begun again: the feed would be silent for good.
+            del self._writing[company]
+            backlog.put_back(company)
 
     def _write_some(self, company: Company) -> int:
         """Copy what comes next and return how many events that were, once the broker has them.

@@ -5,10 +5,12 @@ from typing import Any
 
 import gevent
 import pytest
+import structlog.testing
 from gevent.event import Event as Flag
 
 from services.shared.bus.errors import BusUnavailable, NotDelivered
 from services.shared.bus.topics import CALLS, DELIVERIES, feed_topic
+from services.shared.chassis.supervisor import EXIT_DIED, Supervisor
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -17,10 +19,11 @@ from services.shared.testing.waiting import wait_until
 from services.webhooks import feeder
 from services.webhooks.adapters.channels import feed
 from services.webhooks.adapters.channels.feed import FeedTopics
-from services.webhooks.by_company import ByCompany
+from services.webhooks.by_company import ByCompany, Company
 from services.webhooks.domain.endpoint import Endpoint, endpoints_of
 from services.webhooks.feeder import APART_SECONDS, PATIENCE, Feeder
 from services.webhooks.hearing import Turn, heard
+from services.webhooks.lanes import Spawn
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,7 @@ class Troubled(MemoryProducer):
     def __init__(self, bus: MemoryBus) -> None:
         super().__init__(bus)
         self.forbidden: set[str] = set()
+        self.broken: set[str] = set()
         self.silent: dict[str, Flag] = {}
         self.sent: list[str] = []
 
@@ -61,6 +65,8 @@ class Troubled(MemoryProducer):
         self.sent.append(topic)
         if topic in self.forbidden:
             raise BusUnavailable(f"{topic} can't be written")
+        if topic in self.broken:
+            raise TypeError("a fault of ours")
         receipt = super().send(topic, key, value, timestamp_ms=timestamp_ms, headers=headers)
         return Answer(self.silent[topic]) if topic in self.silent else receipt
 
@@ -80,14 +86,14 @@ class Feeds:
 class World:
     """A feeder, the topics that it writes, and what it had to hear."""
 
-    def __init__(self) -> None:
+    def __init__(self, spawn: Spawn | None = None) -> None:
         self.bus = MemoryBus(partitions=1)
         self.sender = Troubled(self.bus)
         self.now = 0.0
         self.feeds = Feeds()
         directory: Any = self.feeds
         self.log = MemoryBus(partitions=1)
-        feeder = Feeder(self.sender, directory, self.bus.make_feed, _spawned, lambda: self.now)
+        feeder = Feeder(self.sender, directory, self.bus.make_feed, spawn or _spawned, lambda: self.now)
         self.listening = ByCompany(feeder)
         self.stopping = Flag()
 
@@ -115,6 +121,13 @@ class World:
     def fed(self, tenant_id: str) -> list[str]:
         """Return the events in a tenant's feed."""
         return [record.headers["ce_id"] for record in self.bus.records(feed_topic(tenant_id))]
+
+    @property
+    def writing(self) -> dict[Company, Any]:
+        """Return whose feeds are written now, and by whom."""
+        part: Any = self.listening.part
+        found: dict[Company, Any] = part._writing
+        return found
 
     def deliveries(self) -> list[str]:
         return [Delivery.FromString(record.value).delivery_id for record in self.bus.records(DELIVERIES)]
@@ -213,7 +226,7 @@ def test_what_was_shared_out_anew_is_written_no_further(monkeypatch: pytest.Monk
     world.sender.silent[feed_topic("acme")].set()
     world.hear("acme-3")
     world.settled()
-    wait_until(lambda: not world.listening.part._writing, "whoever wrote has ended")  # type: ignore[attr-defined]
+    wait_until(lambda: not world.writing, "whoever wrote has ended")
     assert (world.fed("acme"), world.done) == (["acme-1", "acme-3"], 3)
 
 
@@ -227,6 +240,32 @@ def test_a_service_that_stops_gives_a_silent_feed_up_and_counts_nothing_of_it(mo
     running.join()
     assert world.listening.ended.is_set()
     assert world.done == 0
+
+
+def test_a_fault_of_ours_in_one_feed_ends_the_process_and_is_told_by_name() -> None:
+    supervisor = Supervisor()
+    world = World(supervisor.spawn_task)
+    world.sender.broken = {feed_topic("acme")}
+    running = gevent.spawn(supervisor.run)
+    with structlog.testing.capture_logs() as told:
+        world.hear("beta-1", "acme-1")
+        assert running.get(timeout=60) == EXIT_DIED
+    assert [(one["event"], one["greenlet"]) for one in told] == [("greenlet_died", "feed of acme")]
+    assert world.fed("beta") == ["beta-1"]
+    assert world.done == 1, "the next process hears what was not written again"
+
+
+def test_whoever_wrote_a_feed_is_forgotten_whatever_ended_it() -> None:
+    world = World()
+    world.sender.broken = {feed_topic("acme")}
+    world.hear("acme-1", "acme-2")
+    (writer,) = gevent.wait(list(world.writing.values()), count=1)
+    assert isinstance(writer.exception, TypeError)
+    assert world.writing == {}
+    world.sender.broken = set()
+    world.hear("acme-3")
+    world.settled()
+    assert (world.fed("acme"), world.done) == (["acme-1", "acme-2", "acme-3"], 3)
 
 
 def test_only_a_few_topics_are_made_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
