@@ -29,7 +29,7 @@ from services.router.partition import DueTimer, Partition
 from services.router.rounds import SnapshotRounds
 from services.router.standby import Standby
 from services.router.stopping import Stopping
-from services.router.taking_up import must_be_its_log, pass_over_gap, restored, take_up
+from services.router.taking_up import TakenUp, must_be_its_log, pass_over_gap, restored, take_up
 from services.shared.bus.errors import BusError, BusUnavailable, Rebalancing
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
@@ -244,10 +244,8 @@ class Session:
                 of_partition.pop(number, None)
         self._lost.clear()
         fresh = self._inputs.assigned() - self.partitions.keys()
-        for number in sorted(fresh):
-            with suppress(Rebalancing):  # what begins can't be kept just now: it is taken up with the next step
-                take_up(self._inputs, self._snapshots, number, self._clock.now_ms(), self._pace.takes_log)
-                self._load(number)
+        with suppress(Rebalancing):  # what begins can't be kept just now: it is taken up with the next step
+            self._take_up(fresh)
         self._to_ask_anew |= fresh
         return fresh
 
@@ -261,15 +259,22 @@ class Session:
                     self._asker.ask(flow.pending(state))
                 self._keep_soon(partition, [name for name, state in partition.states.items() if state.erasing])
 
-    def _load(self, number: int) -> None:
-        """Take a partition up: from our own copy of it where there is one, else from its snapshot."""
+    def _take_up(self, numbers: set[int]) -> None:
+        """Take partitions up that were given to us, or whose state an input has spoilt."""
+        if numbers:
+            now_ms, takes_log = self._clock.now_ms(), self._pace.takes_log
+            taken_up = take_up(self._inputs, self._snapshots, sorted(numbers), now_ms, takes_log)
+            for number, taken in taken_up.items():
+                self._load(number, taken)
+
+    def _load(self, number: int, taken: TakenUp) -> None:
+        """Go on from our own copy of a partition where there is one, else from its snapshot."""
         if number in self.partitions:
             self._rounds.drop(self.partitions[number])
-        name, copy = self._inputs.name(number), self._standby.take(number)
+        name, copy, committed = self._inputs.name(number), self._standby.take(number, taken.place), taken.committed
         if copy is not None and LogName(epoch_of(copy.next_offset), copy.log) != name:
             copy = None
         partition = copy or restored(self._inputs, self._snapshots, number)
-        committed = self._inputs.committed(number)
         if committed < partition.next_offset:
             must_be_its_log(self._inputs, partition)
         partition.take_over(committed, self._clock.now_ms())
@@ -308,8 +313,7 @@ class Session:
                 gevent.idle()
                 began = time.monotonic()
         self._send()
-        for number in sorted(spoilt):
-            self._load(number)
+        self._take_up(spoilt)
 
     def _decide(self, record: Record) -> bool:
         """Decide one record and note what follows; False when the partition must be built again without it."""

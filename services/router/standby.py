@@ -15,10 +15,10 @@ import structlog
 from services.router import metrics
 from services.router.adapters.bus import Follower
 from services.router.adapters.log import Log
-from services.router.adapters.snapshots import Snapshots, SnapshotsUnavailable, UnreadableSnapshot
+from services.router.adapters.snapshots import Place, Snapshots, SnapshotsUnavailable, UnreadableSnapshot
 from services.router.core_identity import core_identity
 from services.router.domain.errors import RefusedInput
-from services.router.epochs import AnotherLog, LogName, known_epoch, offset_of
+from services.router.epochs import AnotherLog, Found, LogName, known_epoch, offset_of
 from services.router.partition import Partition
 from services.shared.bus.errors import BusError
 from services.shared.bus.record import Record
@@ -75,13 +75,12 @@ class Standby:
         if numbers and self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
-    def take(self, number: int) -> Partition | None:
-        """Give a copy away, None when there is none that a router may go on from."""
+    def take(self, number: int, place: Place) -> Partition | None:
+        """Give a copy away, None when there is none that a router may go on from, whose newest snapshot is there."""
         self._wanted -= {number}
         copy = self._copies.pop(number, None)
         if copy is None:
             return None
-        place = self._snapshots.place(number)
         is_current = _is_ours(place.next_offset, place.core) and place.next_offset <= copy.partition.next_offset
         return copy.partition if is_current and copy.partition.leaves_out(place.skipped) else None
 
@@ -129,10 +128,12 @@ class Standby:
             metrics.FOLLOWED_PARTITIONS.set(0)
 
     def _begin_copies(self, reader: Log) -> None:
-        for number in sorted(self._wanted - self._copies.keys()):
-            if time.monotonic() < self._not_before.get(number, 0.0):
-                continue
-            partition = self._restored(reader, number)
+        now = time.monotonic()
+        wanted = [n for n in sorted(self._wanted - self._copies.keys()) if now >= self._not_before.get(n, 0.0)]
+        found = reader.find(wanted) if wanted else {}
+        places = self._snapshots.places(wanted) if wanted else {}
+        for number in wanted:
+            partition = self._restored(reader, number, found[number], places[number])
             if partition is None:
                 self._not_before[number] = time.monotonic() + RETRY_SECONDS  # whoever has it now will write another one
             elif number in self._wanted:
@@ -141,11 +142,10 @@ class Standby:
                 log.info("partition_followed", partition=number, snapshot=offset_of(partition.next_offset))
         metrics.FOLLOWED_PARTITIONS.set(len(self._copies))
 
-    def _restored(self, reader: Log, number: int) -> Partition | None:
+    def _restored(self, reader: Log, number: int, found: Found, place: Place) -> Partition | None:
         """Return a partition as its snapshot says, None where that is not for this core to go on from."""
         try:
-            found = reader.find(number)
-            epoch = known_epoch(found, self._snapshots.place(number))
+            epoch = known_epoch(found, place)
             snapshot = self._snapshots.load(number)
             if not _is_ours(snapshot.next_offset, snapshot.core) or (snapshot.tenants and not snapshot.next_offset):
                 return None

@@ -1,6 +1,7 @@
 """Which log a partition is that we are given, before anything of it is decided (ADR 56)."""
 
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -13,23 +14,45 @@ from services.shared.bus.topics import INPUTS
 log = structlog.get_logger()
 
 
-def take_up(reader: Log, snapshots: Snapshots, number: int, now_ms: int, takes_log: str) -> None:
-    """Find out which log a partition is, and begin it where nobody has; what begins is kept before it is used.
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """A partition whose log is known: the group's position in it, and the place of the newest snapshot."""
+
+    committed: int
+    place: Place
+
+
+def take_up(
+    reader: Log, snapshots: Snapshots, numbers: Collection[int], now_ms: int, takes_log: str
+) -> dict[int, TakenUp]:
+    """Find out which logs partitions are, and begin those that nobody has; what begins is kept before it is used.
+
+    All are asked for at once: the callers of a router that is gone wait for the answers.
 
     `takes_log` is the id of a topic to which the snapshots may be carried over though they are of another one. Raises
     AnotherLog, BusError, SnapshotsUnavailable; Rebalancing: try again.
     """
-    place, found = snapshots.place(number), reader.find(number)
-    try:
-        epoch = known_epoch(found, place)
-    except AnotherLog:
-        if not takes_log or found.topic_id != takes_log:
-            raise
-        _carry_over(reader, snapshots, number, place, found, now_ms)
-        return
-    reader.begin(number, LogName(new_epoch(now_ms, place) if epoch is None else epoch, found.topic_id))
-    if epoch is None:
-        reader.keep_name(number, found.committed or 0)
+    places, found = snapshots.places(numbers), reader.find(numbers)
+    epochs: dict[int, int | None] = {}
+    for number in numbers:
+        try:
+            epochs[number] = known_epoch(found[number], places[number])
+        except AnotherLog:
+            if not takes_log or found[number].topic_id != takes_log:
+                raise
+    for number, epoch in epochs.items():
+        new = new_epoch(now_ms, places[number])
+        reader.begin(number, LogName(new if epoch is None else epoch, found[number].topic_id))
+    if begun := [number for number, epoch in epochs.items() if epoch is None]:
+        reader.keep_names({number: found[number].committed or 0 for number in begun})
+    if others := [number for number in numbers if number not in epochs]:
+        for number in others:
+            _carry_over(reader, snapshots, number, places[number], found[number], now_ms)
+        places |= snapshots.places(others)
+    return {
+        number: TakenUp(position_of(reader.name(number).epoch, found[number].committed or 0), places[number])
+        for number in numbers
+    }
 
 
 def restored(reader: Log, snapshots: Snapshots, number: int) -> Partition:
@@ -72,7 +95,7 @@ def _carry_over(reader: Log, snapshots: Snapshots, number: int, place: Place, fo
     noted = found.note is not None and found.note.topic_id == found.topic_id
     epoch = found.note.epoch if noted and found.note is not None else new_epoch(now_ms, place)
     reader.begin(number, LogName(epoch, found.topic_id))
-    reader.keep_name(number, found.committed or 0)
+    reader.keep_names({number: found.committed or 0})
     begin = position_of(epoch, found.committed or 0)
     tenants = [replace(tenant, next_offset=begin) for tenant in snapshots.load(number).tenants]
     snapshots.save_tenants(number, tenants)

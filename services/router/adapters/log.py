@@ -22,18 +22,20 @@ class Log:
         self._names: dict[int, LogName] = {}
         self._looked_at = monotonic()
 
-    def find(self, number: int) -> Found:
-        """Ask what is known of a partition. Raises BusUnavailable."""
-        offset, note = self.reader.noted_of(INPUTS, [number]).get(number, (None, ""))
-        return Found(self.reader.topic_id(INPUTS), offset, LogName.read(note))
+    def find(self, numbers: Collection[int]) -> dict[int, Found]:
+        """Ask what is known of partitions, by two questions however many they are. Raises BusUnavailable."""
+        noted, topic_id = self.reader.noted_of(INPUTS, numbers), self.reader.topic_id(INPUTS)
+        found = {number: noted.get(number, (None, "")) for number in numbers}
+        return {number: Found(topic_id, offset, LogName.read(note)) for number, (offset, note) in found.items()}
 
     def begin(self, number: int, name: LogName) -> None:
         """Take note which log a partition is."""
         self._names[number] = name
 
-    def keep_name(self, number: int, offset: int) -> None:
-        """Have the broker keep the name with the group's offset: nobody begins it again. Raises as `commit` does."""
-        self.reader.commit({(INPUTS, number): offset}, {(INPUTS, number): str(self._names[number])})
+    def keep_names(self, offsets: Mapping[int, int]) -> None:
+        """Have the broker keep names with the group's offsets: nobody begins those again. Raises as `commit` does."""
+        places = {(INPUTS, number): offset for number, offset in offsets.items()}
+        self.reader.commit(places, {(INPUTS, number): str(self._names[number]) for number in offsets})
 
     def name(self, number: int) -> LogName:
         """Return which log a partition is; the first one where nobody has said."""

@@ -1,14 +1,14 @@
 """Snapshots of tenant states: in MongoDB, and in memory for tests. Both pass the same contract suite."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gevent
 from bson.errors import BSONError
-from pymongo.collection import Collection
+from pymongo.collection import Collection as Documents
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -62,8 +62,8 @@ class Snapshots(Protocol):
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""
 
-    def place(self, partition: int) -> Place:
-        """Return the newest snapshot's place alone; offset 0 and no core when there is none."""
+    def places(self, partitions: Collection[int]) -> dict[int, Place]:
+        """Return the places alone of the newest snapshots; offset 0 and no core where there is none."""
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep the changed tenants, but none over a newer one: who lost the partition may write before he knows it."""
@@ -88,20 +88,22 @@ class MongoSnapshots:
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
         with _as_unavailable():
-            place = self._place(partition)
+            place = self._places([partition])[partition]
             states = list(self._collection("router_states").find({"partition": partition}))
         return PartitionSnapshot(place.next_offset, [_tenant(row) for row in states], place.skipped, place.core)
 
-    def place(self, partition: int) -> Place:
-        """Return the newest snapshot's place."""
+    def places(self, partitions: Collection[int]) -> dict[int, Place]:
+        """Return the places of the newest snapshots."""
         with _as_unavailable():
-            return self._place(partition)
+            return self._places(partitions)
 
-    def _place(self, partition: int) -> Place:
-        row = self._collection("router_partitions").find_one({"_id": partition}) or {}
-        skipped = self._collection("router_skipped").find({"partition": partition})
-        left_out = frozenset(each["offset"] for each in skipped)
-        return Place(row.get("next_offset", 0), row.get("core", ""), left_out, row.get("log", ""))
+    def _places(self, partitions: Collection[int]) -> dict[int, Place]:
+        numbers = list(partitions)
+        rows = {row["_id"]: row for row in self._collection("router_partitions").find({"_id": {"$in": numbers}})}
+        left_out: dict[int, set[int]] = {number: set() for number in numbers}
+        for each in self._collection("router_skipped").find({"partition": {"$in": numbers}}):
+            left_out[each["partition"]].add(each["offset"])
+        return {number: _place(rows.get(number, {}), left_out[number]) for number in numbers}
 
     def save_tenants(self, partition: int, changed: list[TenantSnapshot]) -> None:
         """Keep tenants."""
@@ -128,7 +130,7 @@ class MongoSnapshots:
         with _as_unavailable():
             self._collection("router_skipped").replace_one({"_id": row["_id"]}, row, upsert=True)
 
-    def _collection(self, name: str) -> "Collection[dict[str, Any]]":
+    def _collection(self, name: str) -> "Documents[dict[str, Any]]":
         return self.database[name]
 
 
@@ -142,7 +144,7 @@ class MemorySnapshots:
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot."""
-        place = self.place(partition)
+        place = self._place(partition)
         return PartitionSnapshot(
             place.next_offset,
             [tenant for (number, _), tenant in self._tenants.items() if number == partition],
@@ -150,8 +152,11 @@ class MemorySnapshots:
             place.core,
         )
 
-    def place(self, partition: int) -> Place:
-        """Return the newest snapshot's place."""
+    def places(self, partitions: Collection[int]) -> dict[int, Place]:
+        """Return the places of the newest snapshots."""
+        return {number: self._place(number) for number in partitions}
+
+    def _place(self, partition: int) -> Place:
         skipped = frozenset(offset for number, offset in self._skipped if number == partition)
         return replace(self._places.get(partition, Place(0, "")), skipped=skipped)
 
@@ -164,7 +169,7 @@ class MemorySnapshots:
 
     def save_place(self, partition: int, next_offset: int, core: str = "", log: str = "") -> None:
         """Keep from where to read on."""
-        if next_offset >= self.place(partition).next_offset:
+        if next_offset >= self._place(partition).next_offset:
             self._places[partition] = Place(next_offset, core, log=log)
 
     def skip(self, partition: int, offset: int, reason: str) -> None:  # noqa: ARG002 - the port's signature
@@ -180,6 +185,10 @@ def _as_unavailable() -> Iterator[None]:
         raise SnapshotsUnavailable(sentence_of(error)) from error
     except BSONError as error:  # a document beyond MongoDB's 16 MB, which its driver does not count among its errors
         raise SnapshotsUnavailable(f"a document can't be kept: {error}") from error
+
+
+def _place(row: Mapping[str, Any], left_out: Collection[int]) -> Place:
+    return Place(row.get("next_offset", 0), row.get("core", ""), frozenset(left_out), row.get("log", ""))
 
 
 def _tenant(row: dict[str, Any]) -> TenantSnapshot:

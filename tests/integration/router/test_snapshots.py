@@ -52,11 +52,11 @@ def test_an_older_snapshot_that_comes_late_replaces_nothing(snapshots: Snapshots
 
 
 def test_the_core_that_decided_is_kept_beside_the_place(snapshots: Snapshots) -> None:
-    assert snapshots.place(95) == Place(0, "")
+    assert snapshots.places([95])[95] == Place(0, "")
     snapshots.save_place(95, 5, "one")
     snapshots.save_place(95, 9, "two")
     snapshots.save_place(95, 7, "one, late")
-    assert snapshots.place(95) == Place(9, "two")
+    assert snapshots.places([95])[95] == Place(9, "two")
     assert snapshots.load(95).core == "two"
 
 
@@ -69,7 +69,14 @@ def test_an_offset_to_leave_out_belongs_to_one_partition(snapshots: Snapshots) -
 
 def test_what_must_be_left_out_is_told_with_the_place(snapshots: Snapshots) -> None:
     snapshots.skip(96, 3, "KeyError: a fault of ours")
-    assert snapshots.place(96) == Place(0, "", frozenset({3}))
+    assert snapshots.places([96])[96] == Place(0, "", frozenset({3}))
+
+
+def test_places_are_asked_for_together(snapshots: Snapshots) -> None:
+    snapshots.save_place(97, 5, "one", "log")
+    snapshots.skip(98, 4, "KeyError: a fault of ours")
+    found = snapshots.places([97, 98, 99])
+    assert found == {97: Place(5, "one", log="log"), 98: Place(0, "", frozenset({4})), 99: Place(0, "")}
 
 
 def test_a_tenant_who_is_too_large_for_the_document_store_is_not_kept_and_ends_nobody(mongodb_uri: str) -> None:

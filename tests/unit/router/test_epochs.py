@@ -144,7 +144,7 @@ def test_a_new_log_keeps_its_epoch_before_anything_follows_from_it_and_over_a_ki
     session.hand_over()
     ids = _ids(bus)[1]
     assert list(dict.fromkeys(ids)) == _expected(log)[1]
-    assert snapshots.place(0) == Place(position_of(EPOCH, len(log.inputs)), core_identity(), log=FORMER)
+    assert snapshots.places([0])[0] == Place(position_of(EPOCH, len(log.inputs)), core_identity(), log=FORMER)
     assert bus.memory.offsets[GROUP, INPUTS, 0] == len(log.inputs)
 
 
@@ -165,7 +165,7 @@ def test_a_log_of_a_version_that_knew_no_epochs_is_decided_as_before() -> None:
     session = _session(bus, snapshots)
     _run(session)
     session.hand_over()
-    assert snapshots.place(0) == Place(len(log.inputs) + 1, core_identity(), log=FORMER)
+    assert snapshots.places([0])[0] == Place(len(log.inputs) + 1, core_identity(), log=FORMER)
     assert bus.memory.notes[GROUP, INPUTS, 0] == f"0/{FORMER}"
 
 
@@ -192,7 +192,7 @@ def test_snapshots_are_carried_over_to_another_log_where_that_is_meant() -> None
     session = _session(bus, snapshots, takes_log=LATTER)
     session.step(0)
     begin = position_of(EPOCH + 3, 0)
-    assert snapshots.place(0) == Place(begin, core_identity(), log=LATTER)
+    assert snapshots.places([0])[0] == Place(begin, core_identity(), log=LATTER)
     assert snapshots.load(0).tenants == [TenantSnapshot(TENANT, begin, kept)]
     assert session.partitions[0].capture(TENANT) == TenantSnapshot(TENANT, begin, kept)
     for time_ms, given in _story(begin).inputs[1:]:
@@ -229,7 +229,7 @@ def test_a_kill_while_snapshots_are_carried_over_changes_nothing(
     session = _session(bus, snapshots, takes_log=LATTER)
     session.step(0)
     begin = position_of(EPOCH + (5 if killed_at == "commit" else 1), 0)
-    assert snapshots.place(0) == Place(begin, core_identity(), log=LATTER)
+    assert snapshots.places([0])[0] == Place(begin, core_identity(), log=LATTER)
     assert session.partitions[0].capture(TENANT) == TenantSnapshot(TENANT, begin, kept)
 
 
@@ -335,7 +335,7 @@ def test_a_copy_follows_a_log_by_its_epoch_and_another_log_never() -> None:
 def test_a_copy_of_the_former_log_is_not_gone_on_from() -> None:
     bus, snapshots = _bus(FORMER), MemorySnapshots()
     _played(bus, snapshots)
-    end = snapshots.place(0).next_offset
+    end = snapshots.places([0])[0].next_offset
     standby = Standby(bus, snapshots)
     standby.follow(frozenset({0}))
     wait_until(lambda: 0 in standby._copies and standby._copies[0].partition.next_offset == end, "the copy")

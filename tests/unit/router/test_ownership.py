@@ -1,5 +1,6 @@
 """What a session does with partitions that come, go, and come again; and how it ends."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.shared.bus.record import Record
 from services.shared.bus.topics import CALLS, DEAD_LETTERS, INPUTS
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
-from services.shared.testing.memory_bus import MemoryBatchReceipt
+from services.shared.testing.memory_bus import MemoryBatchReceipt, MemoryBus
 from tests.unit.router.test_shell import SELDOM, TestBus, _of_two_tenants, _one_by_one, _put_all, _run, _session, _story
 from tests.unit.router.world import TENANT, Log, document
 
@@ -63,6 +64,33 @@ def test_a_partition_that_comes_again_is_taken_up_once_and_kept(how: str) -> Non
     assert snapshots.kept == kept
 
 
+@pytest.mark.parametrize(("topic_id", "commits"), [("", 0), ("0a7e", 1)])
+@pytest.mark.parametrize("number_of_partitions", [1, 4, 64])
+def test_partitions_that_come_together_are_asked_for_together(
+    number_of_partitions: int, topic_id: str, commits: int
+) -> None:
+    bus, snapshots = TestBus(MemoryBus(partitions=number_of_partitions)), MemorySnapshots()
+    bus.memory.topic_ids[INPUTS] = topic_id
+    session = _session(bus, snapshots)
+    asked: Counter[str] = Counter()
+
+    def counted(where: Any, name: str) -> None:
+        ask = getattr(where, name)
+
+        def noted(*given: Any) -> Any:
+            asked[name] += 1
+            return ask(*given)
+
+        setattr(where, name, noted)
+
+    for question in ("noted_of", "topic_id", "commit"):
+        counted(session._reader, question)
+    counted(snapshots, "places")
+    session.step(0)
+    assert len(session.partitions) == number_of_partitions
+    assert asked == Counter({"noted_of": 1, "topic_id": 1, "places": 1, "commit": commits})
+
+
 def test_what_is_taken_away_before_it_was_taken_up_is_left_alone() -> None:
     bus = TestBus()
     _put_all(bus, _story())
@@ -102,7 +130,7 @@ def test_of_what_is_lost_nothing_more_is_kept_where_its_round_is_under_way(monke
         session.step(0)
         gevent.sleep(0)
     assert snapshots.kept == 1
-    assert snapshots.place(0).next_offset == 0
+    assert snapshots.places([0])[0].next_offset == 0
 
 
 class _Watched(TestBus):
@@ -171,7 +199,7 @@ def test_who_ends_leaves_a_snapshot_of_everything() -> None:
     log, bus, snapshots = _story(), TestBus(), MemorySnapshots()
     _put_all(bus, log)
     _shell(bus, snapshots, Stops(lambda _: len(bus.sent(CALLS, Event)) == len(log.events()))).run()
-    assert snapshots.place(0).next_offset == len(log.inputs)
+    assert snapshots.places([0])[0].next_offset == len(log.inputs)
     assert [tenant.next_offset for tenant in snapshots.load(0).tenants] == [len(log.inputs)]
 
 
@@ -298,6 +326,6 @@ def test_an_input_on_which_only_the_replay_fails_was_told_by_who_decided_it(monk
     monkeypatch.setattr(partition_module, "decide", failing)
     session = _session(bus, snapshots)
     _run(session)
-    assert snapshots.place(0).skipped == {end - 1}
+    assert snapshots.places([0])[0].skipped == {end - 1}
     assert bus.memory.records(DEAD_LETTERS) == []
     assert bus.memory.offsets["router", INPUTS, 0] == end

@@ -75,7 +75,7 @@ def test_tenants_are_kept_one_after_the_other_and_the_place_when_all_are(store: 
     assert sorted(store.given[:3]) == ["a", "b", "c"]
     assert store.given[3:] == ["place 0"]
     kept = store.load(0)
-    assert (kept.next_offset, kept.core, store.place(0).log) == (4, core_identity(), "topic")
+    assert (kept.next_offset, kept.core, store.places([0])[0].log) == (4, core_identity(), "topic")
     assert sorted(one.next_offset for one in kept.tenants) == [4, 4, 9]
     assert not rounds.are_under_way
 
@@ -134,4 +134,4 @@ def test_what_is_given_up_is_kept_with_what_an_earlier_round_has_left(store: Sto
     kept = store.load(0)
     assert kept.next_offset == 9
     assert {one.tenant_id: one.next_offset for one in kept.tenants}["a"] == 9
-    assert store.place(1).next_offset == 4
+    assert store.places([1])[1].next_offset == 4

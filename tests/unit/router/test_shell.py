@@ -481,7 +481,7 @@ def test_what_could_not_be_kept_is_kept_the_next_time() -> None:
     _run(session)
     for place in (0, 0, len(bus.memory.records(INPUTS))):
         session.snapshot()
-        assert snapshots.place(0).next_offset == place
+        assert snapshots.places([0])[0].next_offset == place
     assert {one.tenant_id for one in snapshots.load(0).tenants} == {TENANT, OTHER_TENANT}
 
 
@@ -582,7 +582,7 @@ def test_a_router_that_comes_copies_what_others_decide_before_it_joins_and_not_f
     copying = Session(bus, snapshots, bus.hands.clock(), Pace(3600, 10**9, has_standby=True))
     copying._reader.others = lambda: frozenset({0})  # type: ignore[method-assign]
     copying.warm_up(Flag())
-    copy = copying._standby.take(0)
+    copy = copying._standby.take(0, snapshots.places([0])[0])
     assert copy is not None
     assert copy.next_offset == len(log.inputs)
     copying.close()
@@ -739,7 +739,7 @@ def test_what_a_router_gives_up_is_kept_as_it_is_before_another_one_has_it() -> 
     session.step(0)
     _without_its_partition(bus, session, bus.revoke)
     assert session.partitions == {}
-    assert snapshots.place(0) == Place(len(log.inputs), core_identity())
+    assert snapshots.places([0])[0] == Place(len(log.inputs), core_identity())
     assert bus.memory.offsets[GROUP, INPUTS, 0] == len(log.inputs)
     assert "late" not in _ids(bus)[2]
 

@@ -15,6 +15,7 @@ from services.router.adapters.bus import GROUP, Follower
 from services.router.adapters.snapshots import (
     MemorySnapshots,
     PartitionSnapshot,
+    Place,
     SnapshotsUnavailable,
     TenantSnapshot,
 )
@@ -305,7 +306,7 @@ def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     with _copied(committed=5) as scene:
         scene.wait_for_copy(5)
         scene.standby.follow(frozenset())
-        assert scene.standby.take(0) is None
+        assert scene.standby.take(0, Place(0, "")) is None
         scene.standby.follow(frozenset({0}))
         scene.wait_for_copy(5)
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.router import standby as standby_module
 from services.router.adapters.bus import GROUP, Follower
-from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot
+from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot, Place
 from services.router.partition import Partition
 from services.router.standby import Copy, Standby
 from services.shared.bus.record import Record
@@ -83,7 +83,7 @@ def test_a_copy_that_was_given_away_is_not_made_anew() -> None:
     bus = Noting()
     standby = _copying(bus, MemorySnapshots())
     wait_until(_is_current(standby), "the copy")
-    assert standby.take(0) is not None
+    assert standby.take(0, Place(0, "")) is not None
     wait_until(lambda: standby._greenlet is None, "the end of the following")
     assert standby._copies == {}
     assert bus.closed == 1
@@ -152,7 +152,9 @@ def test_a_copy_that_is_taken_over_while_it_decides_is_decided_by_nobody_else(mo
     copy.waiting.extend(bus.memory.records(INPUTS))
     monkeypatch.setattr(standby_module, "YIELD_SECONDS", -1.0)
     taken: list[Partition | None] = []
-    monkeypatch.setattr(gevent, "idle", lambda: taken.append(standby.take(0)) if not taken else None)
+    monkeypatch.setattr(
+        gevent, "idle", lambda: taken.append(standby.take(0, snapshots.places([0])[0])) if not taken else None
+    )
     standby._decide(0, len(log.inputs))
     assert taken[0] is not None
     assert taken[0].next_offset == 1
