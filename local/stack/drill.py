@@ -22,6 +22,7 @@ from local.stack.layout import ROOT, Layout
 from local.stack.part import Part, PartFailed, answers
 from local.stack.parts import DRILLED, SERVICES
 from local.stack.stack import Say, Stack
+from local.stack.waits import Call, Stopped, dropped, longest_waits
 from local.stack.watching import Watcher
 from local.stack.web import get, post
 
@@ -34,6 +35,7 @@ RECORDED: Final = 0.1
 TALK_SECONDS, ANSWER_SECONDS, SPARE_SECONDS = 3.0, 0.5, 2.0
 WARM_UP_SECONDS, BETWEEN_SECONDS, STOP_SECONDS, BACK_SECONDS = 15.0, 4.0, 13.0, 60.0
 RINGING_SECONDS: Final = 30
+MOST_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Stop:
     exit_code: int
     said_seconds: float
     back_seconds: float
+    asked_at: float
+    """Epoch seconds."""
 
     @property
     def is_graceful(self) -> bool:
@@ -66,12 +70,11 @@ def play(say: Say) -> int:
     shutil.rmtree(layout.folder, ignore_errors=True)
     scenario, tenants = _write(layout, calls)
     say(f"{calls:g} calls a second, real time; each of {', '.join(names)} is asked to stop in turn.")
-    stack = Stack(layout, {}, scenario, say, tenants)
+    stack, stops = Stack(layout, {}, scenario, say, tenants), list[Stop]()
     try:
         stack.start()
         stack.add(_second_router(stack))
         time.sleep(warm_up)
-        stops = []
         for name in names:
             stops.append(_stop_and_start(stack, name, say))
             time.sleep(between)
@@ -80,7 +83,7 @@ def play(say: Say) -> int:
         rows = settle(layout, say, _compared)
     finally:
         stack.stop()
-    return _report(stops, rows, calls, say)
+    return _report(stops, rows, json.loads(layout.path("truth.json").read_text(encoding="utf-8"))["calls"], calls, say)
 
 
 def _second_router(stack: Stack) -> Part:
@@ -97,7 +100,7 @@ def _stop_and_start(stack: Stack, name: str, say: Say) -> Stop:
     part = stack.part(name)
     port = int(part.environment["RINGMASTER_HTTP_PORT"])
     watcher = Watcher(port)
-    asked = time.monotonic()
+    asked, asked_at = time.monotonic(), time.time()
     part.ask_to_stop()
     while part.is_running and time.monotonic() - asked < STOP_SECONDS + 5:
         watcher.look()
@@ -116,6 +119,7 @@ def _stop_and_start(stack: Stack, name: str, say: Say) -> Stop:
         -1 if code is None else code,
         round(watcher.said_seconds, 2),
         round(time.monotonic() - stopped, 2),
+        round(asked_at, 3),
     )
     say(f"  {name:<9} stopped in {found.stop_seconds:.2f} s, back after {found.back_seconds:.2f} s")
     return found
@@ -213,21 +217,30 @@ def _number(shop: int) -> str:
     return f"+38044300000{shop}"
 
 
-def _report(stops: list[Stop], rows: list[Row], calls: float, say: Say) -> int:
-    say(f"\n{'service':<12}{'stops in':>10}{'says so for':>13}{'back after':>12}")
-    for stop in stops:
+def _report(stops: list[Stop], rows: list[Row], calls: list[Call], calls_a_second: float, say: Say) -> int:
+    asked = [Stopped(stop.service, stop.asked_at) for stop in stops]
+    waits = longest_waits(calls, asked)
+    say(f"\n{'service':<12}{'stops in':>10}{'says so for':>13}{'back after':>12}{'slowest talk':>14}")
+    for stop, wait in zip(stops, waits, strict=True):
         verdict = "ok" if stop.is_graceful else f"<-- code {stop.exit_code}"
         say(
             f"{stop.service:<12}{stop.stop_seconds:>8.2f} s{stop.said_seconds:>11.2f} s{stop.back_seconds:>10.2f} s"
-            f"  {verdict}"
+            f"{wait:>12.2f} s  {verdict}"
         )
     say("\n" + table(rows))
     holds = all(stop.is_graceful for stop in stops) and all(row.balances for row in rows)
+    lost = dropped(calls, asked)
+    for sentence in lost[:MOST_TOLD]:
+        say(f"dropped: {sentence}")
     say("\nThe drill holds." if holds else "\nThe drill does NOT hold.")
     document = {
         "holds": holds,
-        "calls_a_second": calls,
-        "stops": [asdict(stop) | {"is_graceful": stop.is_graceful} for stop in stops],
+        "calls_a_second": calls_a_second,
+        "stops": [
+            asdict(stop) | {"is_graceful": stop.is_graceful, "slowest_talk_seconds": wait}
+            for stop, wait in zip(stops, waits, strict=True)
+        ],
+        "dropped": lost,
         "rows": [{"what": row.what, "expected": row.expected, "found": row.found} for row in rows],
     }
     report = Path(os.environ.get("DRILL_REPORT", REPORT))
