@@ -74,6 +74,7 @@ class Switch:
         self.legs: dict[str, Leg] = {}
         self.conferences: dict[str, conference.Conference] = {}
         self.globals: dict[str, str] = {"hostname": hostname, "domain": "127.0.0.1", "hold_music": "local_stream://moh"}
+        self.globals |= self.dialplan.globals()
         self.observers: list[Observer] = []
         self.on_shutdown: Callable[[str], None] | None = None
         self.max_sessions = 20_000
@@ -321,6 +322,7 @@ class Switch:
         self._heartbeat.cancel()
         for observer in self.observers:
             observer.switch_crashed(lost)
+        self.globals |= self.dialplan.globals()
         self.bus.restart(self._new_identity())
         self.sessions_since_startup = self.peak_sessions = self.peak_sessions_per_second = 0
         self.started_us = self.scheduler.clock.now_us()

@@ -61,12 +61,16 @@ class Dialplan:
             ("park", ""),
         ]
 
+    def globals(self) -> dict[str, str]:
+        """Return the global variables that the switch begins with: what the guards count with, and what it was."""
+        return dict.fromkeys(("fallback_seconds", "usual_fallback_seconds"), str(self.fallback_seconds))
+
     def _after_talk(self, leg: Leg) -> Extension:
         guard = [] if leg.variables.get("ringmaster_leased") == "true" else [self._guard(leg)]
         return [*guard, ("park", "")]
 
     def _guard(self, leg: Leg) -> tuple[str, str]:
-        task = f"sched_api(+{self.fallback_seconds} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
+        task = f"sched_api(+${{fallback_seconds}} {leg.uuid} uuid_transfer {leg.uuid} {FALLBACK} XML {CONTEXT})"
         return "set", f"ringmaster_fallback=${{{task}}}"
 
     def _fallback(self, uuid: str) -> Extension:

@@ -16,6 +16,7 @@ from services.listener.adapters.gate import Gate
 from services.listener.adapters.hand_over import HandOver
 from services.listener.adapters.ledger_log import LedgerLog
 from services.listener.adapters.leg_journal import LegJournal
+from services.listener.adapters.patience import Patience
 from services.listener.adapters.publisher import Publisher
 from services.listener.adapters.pump import Pump
 from services.listener.adapters.runner import Runner
@@ -122,6 +123,9 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
     client = _client(settings, supervisor)
     switch = Switch(client)
     pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
+    patience = Patience(switch)
+    pump.on_reconciled = patience.restore
+    supervisor.before_stop(patience.lengthen)
     gate = Gate(pump.ready, stopping, clock)
     answers = Answers(settings.recordings_dir, bus, clock)
     hand_over = HandOver(legs, facts, publisher, pump.keep, gate)

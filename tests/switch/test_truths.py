@@ -452,6 +452,33 @@ def test_a_leg_that_bridges_by_itself_is_parked_after_it_by_what_was_said_for_an
         ends(commands, events, caller)
 
 
+@pytest.mark.parametrize(("seconds", "longest"), [(2, 3.0), (8, 9.0)])
+def test_how_long_a_call_waits_to_be_claimed_may_be_changed_while_the_switch_runs(
+    bench: Bench, commands: EventSocket, events: EventSocket, seconds: int, longest: float
+) -> None:
+    """What a listener that is restarted relies on (docs/adr/0058). The switch's schedule counts in whole seconds."""
+    usual = commands.api("global_getvar usual_fallback_seconds")
+    assert commands.api("global_getvar fallback_seconds") == usual
+    commands.api(f"global_setvar fallback_seconds={seconds}")
+    try:
+        caller = bench.call("4930100001")
+        parked = events.event_of(caller, "CHANNEL_PARK").first["Event-Date-Timestamp"]
+        taken = events.event_of(caller, "CHANNEL_EXECUTE", Application="answer").first["Event-Date-Timestamp"]
+        assert seconds - 1.1 <= (int(taken) - int(parked)) / 1_000_000 <= longest
+        ends(commands, events, caller)
+    finally:
+        commands.api(f"global_setvar fallback_seconds={usual}")
+
+
+def test_a_global_variable_may_be_set_by_the_schedule(commands: EventSocket) -> None:
+    commands.api("global_setvar patience=15")
+    assert commands.api("sched_api +1 tests_patience global_setvar patience=5").startswith("+OK")
+    assert commands.api("global_getvar patience") == "15"
+    commands.let_pass(3)
+    assert commands.api("global_getvar patience") == "5"
+    assert commands.api("sched_del tests_patience") == "+OK Deleted: 0\n"
+
+
 def test_recordings_go_where_their_path_says(bench: Bench, commands: EventSocket, events: EventSocket) -> None:
     caller = parked_caller(bench, events)
     path = bench.recordings / "sub" / "dir" / "x.wav"

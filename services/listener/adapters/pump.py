@@ -67,6 +67,8 @@ class Pump:
         self._look_again = Flag()
         self.records_of_ended: Callable[[Collection[str]], list[Input]] = lambda _gone: []
         """Tells what FreeSWITCH's records know of legs that ended unseen; none without records."""
+        self.on_reconciled: Callable[[], object] = lambda: None
+        """Called when it is known again what lives, before commands go on: it may not take long."""
         self.ready = Flag()
         self.trouble = "not connected with FreeSWITCH yet"
 
@@ -250,6 +252,7 @@ class Pump:
         log.info("reconciled", legs=len(self._legs.live), facts=len(difference), gap=bool(self._gap_from_us))
         self._gap_from_us, self._gap_reason, self.trouble = 0, "", ""
         self._seen_us = max(self._seen_us, now_us)
+        self.on_reconciled()
         self.ready.set()
         self._look_again.set()
 

@@ -13,6 +13,7 @@ from services.shared.chassis.heap import Heap
 EXIT_STOPPED = 0
 EXIT_DIED = 1
 STOP_SECONDS = 10.0
+LEAD_SECONDS = 2.0
 LAST_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -21,15 +22,18 @@ log = structlog.get_logger()
 class Supervisor:
     """Runs a service's greenlets. They have names; when one dies the process ends: half a service is worse than none.
 
-    `stopping` is set on SIGTERM, on SIGINT or by `stop`; each greenlet watches it and returns by itself. When all have,
-    `ended` is set, which those watch that were spawned to be last: who asks meanwhile hears that it stops. What
+    `asked` is set on SIGTERM, on SIGINT or by `stop`. Then what was given to `before_stop` is called, while everything
+    works on as ever. `stopping` is set after it; each greenlet watches it and returns by itself. When all have, `ended`
+    is set, which those watch that were spawned to be last: who asks meanwhile hears that it stops. What
     still runs STOP_SECONDS after the stop is killed, LAST_SECONDS later also the last ones.
     """
 
     def __init__(self) -> None:
+        self.asked = Event()
         self.stopping = Event()
         self.ended = Event()
         self._last: set[Any] = set()
+        self._leads: list[Callable[[], object]] = []
         self._done = Event()
         self._greenlets: dict[Any, str] = {}
         self._exit_code = EXIT_STOPPED
@@ -57,9 +61,15 @@ class Supervisor:
         greenlet.link_value(lambda ended: self._greenlets.pop(ended, None))
         return greenlet
 
+    def before_stop(self, function: Callable[[], object]) -> None:
+        """Have `function` called when the process is asked to stop, before its greenlets are; LEAD_SECONDS at most."""
+        self._leads.append(function)
+
     def stop(self) -> None:
         """Ask every greenlet to end."""
-        self.stopping.set()
+        self.asked.set()
+        if not self._leads:
+            self.stopping.set()
         self._done.set()
 
     def run(self) -> int:
@@ -68,12 +78,20 @@ class Supervisor:
             gevent.signal_handler(number, self.stop)
         self.spawn("heap", Heap().run, self.stopping)
         self._done.wait()
+        self._lead()
         self.stopping.set()
         gevent.joinall([one for one in self._greenlets if one not in self._last], timeout=STOP_SECONDS)
         self.ended.set()
         gevent.joinall(list(self._last), timeout=LAST_SECONDS)
         gevent.killall(list(self._greenlets), timeout=1.0)
         return self._exit_code
+
+    def _lead(self) -> None:
+        if not self.asked.is_set():
+            return  # a part has died: the others are in no state to prepare anything
+        leads = [gevent.spawn(function) for function in self._leads]
+        gevent.joinall(leads, timeout=LEAD_SECONDS)
+        gevent.killall(leads, block=False)
 
     def _ended(self, greenlet: Any) -> None:
         name = self._greenlets.pop(greenlet, "?")

@@ -72,7 +72,7 @@ def service_app(service: str, ready: Callable[[], tuple[bool, str]]) -> Flask:
 
 def serve(supervisor: Supervisor, app: Flask, host: str, port: int) -> pywsgi.WSGIServer:
     """Serve `app` until all else has ended; from the stop on /readyz says so. Raises OSError when the port is taken."""
-    app.extensions[_STOPPING] = supervisor.stopping
+    app.extensions[_STOPPING] = supervisor.asked
     server = pywsgi.WSGIServer((host, port), app, log=None, error_log=None)
     try:
         server.start()

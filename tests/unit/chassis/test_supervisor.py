@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -56,3 +58,37 @@ def test_one_that_does_not_end_keeps_nobody_from_ending(monkeypatch: pytest.Monk
     supervisor.spawn_last("deaf too", Event().wait)
     gevent.spawn(supervisor.stop)
     assert run_until_dead(supervisor) == EXIT_STOPPED
+
+
+def test_what_comes_before_the_stop_finds_everything_at_work() -> None:
+    supervisor, told = Supervisor(), []
+
+    def prepare() -> None:
+        gevent.sleep(0)
+        told.append(("prepared", supervisor.asked.is_set(), supervisor.stopping.is_set()))
+
+    supervisor.spawn("worker", supervisor.stopping.wait)
+    supervisor.before_stop(prepare)
+    gevent.spawn(supervisor.stop)
+    assert run_until_dead(supervisor) == EXIT_STOPPED
+    assert told == [("prepared", True, False)]
+
+
+@pytest.mark.parametrize("prepare", [Event().wait, lambda: int("x")])
+def test_what_comes_before_the_stop_keeps_nobody_from_ending(
+    prepare: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chassis, "LEAD_SECONDS", 0.01)
+    supervisor = Supervisor()
+    supervisor.spawn("worker", supervisor.stopping.wait)
+    supervisor.before_stop(prepare)
+    gevent.spawn(supervisor.stop)
+    assert run_until_dead(supervisor) == EXIT_STOPPED
+
+
+def test_who_died_prepares_nothing() -> None:
+    supervisor, told = Supervisor(), []
+    supervisor.before_stop(lambda: told.append("prepared"))
+    supervisor.spawn("over", int)
+    assert run_until_dead(supervisor) == EXIT_DIED
+    assert not told

@@ -109,7 +109,7 @@ def test_the_simulated_switch_and_the_listener_mean_the_same_extension_context_a
     }
     assert actions["export"] == f"{LINE_VARIABLE}=+$1"
     assert actions["set"].startswith(
-        "ringmaster_fallback=${sched_api(+$${fallback_seconds} ${uuid} uuid_transfer ${uuid} "
+        "ringmaster_fallback=${sched_api(+${fallback_seconds} ${uuid} uuid_transfer ${uuid} "
     )
     assert actions["set"].endswith(f" {FALLBACK} XML {CONTEXT})}}")
     defaults = re.findall(r'data="fallback_seconds=(\d+)"', (CONF / "vars.xml").read_text(encoding="utf-8"))
