@@ -40,6 +40,7 @@ def balance(
         Row("calls in", len(calls), summary["calls_in"]),
         Row("calls in = sum of exits", summary["calls_in"], sum(exits.values())),
         Row("answered", len(talked), summary["answered"]),
+        Row("ended as answered", len(talked), exits.get("answered", 0)),
         Row("calls not ended", 0, summary["calls_in"] - summary["calls_ended"]),
         Row("customers dialled", len(truth["dials"]) + len(unreached), outbound["dialled"]),
         Row("customers called back", len(called_back), outbound["answered"]),

@@ -34,7 +34,8 @@ def _left(event: Event) -> str:
 def _ended(event: Event) -> str:
     body = event.call_ended
     how = CallExit.Name(body.exit).removeprefix("CALL_EXIT_").lower()
-    return f"ends: {how}, talk {body.talk_ms / 1000:.0f} s"
+    back = ", then the switch took the caller back" if body.fell_back and body.HasField("answered_at") else ""
+    return f"ends: {how}, talk {body.talk_ms / 1000:.0f} s{back}"
 
 
 def _status(event: Event) -> str:

@@ -26,7 +26,7 @@ from local.stack.web import get, post, put
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
 from services.shared.bus.topics import CALLS, CLIPS, INPUTS
-from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ANSWERED, CALL_EXIT_FALLBACK, Event
+from services.shared.contracts.ringmaster.v1.event_pb2 import CALL_EXIT_ANSWERED, Event
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.contracts.ringmaster.v1.recognition_pb2 import RECOGNITION_OUTCOME_HEARD, RecogniseClip
 from services.shared.testing.ports import free_range
@@ -364,7 +364,8 @@ def test_a_talk_that_ends_while_no_router_is_there_leaves_nobody_in_silence(floo
     finally:
         floor.router.process.send_signal(signal.SIGCONT)
     told = floor.told(call)
-    assert [event.call_ended.exit for event in told if event.HasField("call_ended")] == [CALL_EXIT_FALLBACK]
+    [ended] = [event.call_ended for event in told if event.HasField("call_ended")]
+    assert (ended.exit, ended.fell_back) == (CALL_EXIT_ANSWERED, True)
     [kept] = [one for one in get(floor.layout.url("switch", "/truth"))["calls"] if one["uuid"] == call]
     assert [talk["agent"].partition("@")[0] for talk in kept["talks"]] == ["olena"]
 

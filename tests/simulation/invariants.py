@@ -161,6 +161,8 @@ class Invariants:
             raise Broken("every call ends in exactly one exit", f"{call_id} by {event.call_ended.exit}")
         if call_id in self.waiting:
             raise Broken("every call ends in exactly one exit", f"{call_id} ends while it waits")
+        if call_id in self.answered and event.call_ended.exit != ev.CALL_EXIT_ANSWERED:
+            raise Broken("whom an agent served was answered", f"{call_id} ends by {event.call_ended.exit}")
         self.live.discard(call_id)
         self.ended.add(call_id)
         kept = [kind for kind in _CALL_TIMERS if f"{kind}:{call_id}" in self._state.timers]

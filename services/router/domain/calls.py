@@ -136,7 +136,7 @@ def end(
     if call.is_waiting:
         waiting.leave(turn, call, ev.QUEUE_EXIT_ERROR if forced else waiting.abandon_exit(turn, call))
     stop_talk(turn, call)
-    call_exit = forced or _exit_of(call)
+    call_exit = _exit_of(call, forced)
     _release_others(turn, call)
     for kind in TIMERS:
         turn.cancel_timer(kind, call.call_id)
@@ -146,7 +146,7 @@ def end(
     planning.attempt_over(turn, call, hung_up.cause)
     opening.caller_went(turn, call)
     if call.sequence:  # nobody was told of a callback that never had its turn
-        _tell_ended(turn, call, call_exit, hung_up)
+        _tell_ended(turn, call, call_exit, hung_up, fell_back=forced == ev.CALL_EXIT_FALLBACK)
     _forget(turn, call)
 
 
@@ -187,11 +187,11 @@ def _release_others(turn: Turn, call: Call) -> None:
         letting_go.let_agent_go(turn, call)
 
 
-def _exit_of(call: Call) -> "ev.CallExit.ValueType":
-    if call.planned_exit:
-        return ev.CallExit.ValueType(call.planned_exit)
-    if call.answered_ms:
+def _exit_of(call: Call, forced: "ev.CallExit.ValueType") -> "ev.CallExit.ValueType":
+    if call.answered_ms:  # before all others: whom an agent served nobody lost, whatever befell the call afterwards
         return ev.CALL_EXIT_ANSWERED
+    if forced or call.planned_exit:
+        return forced or ev.CallExit.ValueType(call.planned_exit)
     if call.stage is CallStage.FORWARDED:
         return ev.CALL_EXIT_FORWARDED
     otherwise = ev.CALL_EXIT_NOT_REACHED if call.is_outbound else ev.CALL_EXIT_FLOW_ABANDONED
@@ -258,7 +258,9 @@ def _tell_lost(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType") -> No
     body.wait_ms = call.wait_ms
 
 
-def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung_up: sw.LegHungUp) -> None:
+def _tell_ended(
+    turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung_up: sw.LegHungUp, *, fell_back: bool
+) -> None:
     body = turn.call_event(call).call_ended
     body.exit = call_exit
     body.line = call.line
@@ -274,6 +276,7 @@ def _tell_ended(turn: Turn, call: Call, call_exit: "ev.CallExit.ValueType", hung
     body.hold_ms = call.hold_ms
     body.hangup_cause = hung_up.cause
     body.hangup_party = hung_up.party
+    body.fell_back = fell_back
     kept = call.recordings if call.answered_ms else [one for one in call.recordings if one in call.messages]
     body.recording_ids.extend(kept)  # without a talk only a message holds anything
     body.disposition = call.disposition

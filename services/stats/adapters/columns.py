@@ -20,7 +20,7 @@ from services.stats.domain.facts.tables import OF_CALLS, TABLES
 from services.stats.domain.reports.sql import Statement
 
 _T = TypeVar("_T")
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables: a file of another version is thrown away and filled again."""
 MEMORY: Final = "128MB"  # with it a million rows are exported in 290 MB of the whole process; with 256 MB, 360
 THREADS: Final = 2

@@ -1,8 +1,9 @@
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
-from services.stats.domain.call_log import OUTBOUND
+from services.stats.domain.call_log import OUTBOUND, exit_of, read
 from services.stats.domain.facts.forgetting import without_person
 from services.stats.domain.facts.kept import CALLS
 from services.stats.domain.facts.legs import LEGS
@@ -156,19 +157,20 @@ class MemoryStore:
                 "answered": sum(bool(call.get("answered")) for call in outbound),
                 "not_ended": sum(not call.get("ended") for call in outbound),
             },
-            "by_exit": {name: sum(call["exit"] == name for call in ended) for name in {call["exit"] for call in ended}},
+            "by_exit": dict(Counter(exit_of(call) for call in ended)),
             "recordings_stored": sum(len(call.get("recordings", {})) for call in every),
         }
 
     def call(self, tenant_id: str, call_id: str) -> dict[str, Any] | None:
         """Return one call with its trace."""
         call = self.calls.get((tenant_id, call_id))
-        return None if call is None else {name: value for name, value in call.items() if name not in _INNER}
+        return None if call is None else read({name: value for name, value in call.items() if name not in _INNER})
 
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls."""
         newest = sorted(self._of(tenant_id), key=lambda call: -call.get("started_ms", 0))[:limit]
-        return [{name: value for name, value in call.items() if name not in ("trace", *_INNER)} for call in newest]
+        hidden = ("trace", *_INNER)
+        return [read({name: value for name, value in call.items() if name not in hidden}) for call in newest]
 
     def _of(self, tenant_id: str | None) -> list[dict[str, Any]]:
         return [call for (owner, _), call in self.calls.items() if tenant_id in (None, owner)]

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
-from services.stats.domain.call_log import OUTBOUND
+from services.stats.domain.call_log import OUTBOUND, exit_of, read
 from services.stats.domain.facts.forgetting import CALLER, NAMING, without_person
 from services.stats.domain.facts.kept import AGENT_FACTS, CALLBACKS, CALLS, FACTS, HAPPENINGS
 from services.stats.domain.facts.legs import LEGS
@@ -190,11 +191,11 @@ class MongoStore:
         own: dict[str, Any] = {} if tenant_id is None else {"tenant_id": tenant_id}
         inbound, outbound = {**own, "direction": {"$ne": OUTBOUND}}, {**own, "direction": OUTBOUND}
         with _as_unavailable():
-            exits = list(
-                self._calls.aggregate(
-                    [{"$match": {**inbound, "ended": True}}, {"$group": {"_id": "$exit", "n": {"$sum": 1}}}]
-                )
-            )
+            told = {"exit": "$exit", "answered": {"$ifNull": ["$answered", False]}}
+            ended = [{"$match": {**inbound, "ended": True}}, {"$group": {"_id": told, "n": {"$sum": 1}}}]
+            exits: Counter[str] = Counter()
+            for row in self._calls.aggregate(ended):
+                exits[exit_of(row["_id"])] += row["n"]
             stored = self._calls.find({**own, "recordings": {"$exists": True}}, {"recordings": 1})
             return {
                 "calls_in": self._calls.count_documents({**inbound, "started": True}),
@@ -205,7 +206,7 @@ class MongoStore:
                     "answered": self._calls.count_documents({**outbound, "answered": True}),
                     "not_ended": self._calls.count_documents({**outbound, "ended": {"$ne": True}}),
                 },
-                "by_exit": {row["_id"]: row["n"] for row in exits},
+                "by_exit": dict(exits),
                 "recordings_stored": sum(len(call["recordings"]) for call in stored),
             }
 
@@ -215,17 +216,14 @@ class MongoStore:
             found: dict[str, Any] | None = self._calls.find_one(
                 {"_id": f"{tenant_id}/{call_id}"}, {"_id": 0, "facts": 0, REVISION: 0, RETAINED_FROM: 0}
             )
-            return found
+            return read(found) if found else None
 
     def newest(self, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls of a tenant, or of all."""
         own = {} if tenant_id is None else {"tenant_id": tenant_id}
         with _as_unavailable():
-            return list(
-                self._calls.find(own, {"_id": 0, "trace": 0, "facts": 0, REVISION: 0, RETAINED_FROM: 0})
-                .sort("started_ms", -1)
-                .limit(limit)
-            )
+            shown = {"_id": 0, "trace": 0, "facts": 0, REVISION: 0, RETAINED_FROM: 0}
+            return [read(call) for call in self._calls.find(own, shown).sort("started_ms", -1).limit(limit)]
 
 
 def _marked(tenant_id: str, name: str, revision: int) -> UpdateOne:

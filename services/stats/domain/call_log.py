@@ -7,6 +7,7 @@ from services.shared.contracts.ringmaster.v1.event_pb2 import CallExit, Event
 from services.shared.contracts.ringmaster.v1.switch_pb2 import DIRECTION_OUTBOUND
 from services.shared.phone_number import as_known
 from services.stats.domain import trace
+from services.stats.domain.exits import counted
 
 INBOUND = "inbound"
 OUTBOUND = "outbound"
@@ -29,6 +30,16 @@ def fields_of(event: Event) -> Fields | None:
     if record is not None:
         fields[trace.key_of(event)] = record
     return fields or None
+
+
+def read(document: Fields) -> Fields:
+    """Return a call's document as people read it."""
+    return document | {"exit": exit_of(document)} if "exit" in document else document
+
+
+def exit_of(document: Fields) -> str:
+    """Return the exit that counts; empty while the call goes on."""
+    return counted(document.get("exit", ""), is_answered=bool(document.get("answered")))
 
 
 def _started(event: Event) -> Fields:

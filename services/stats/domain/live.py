@@ -14,6 +14,7 @@ from typing import Any, Final
 from services.shared.contracts.ringmaster.v1.event_pb2 import AgentState, CallExit, Event, QueueExit
 from services.shared.contracts.ringmaster.v1.request_pb2 import AgentStatus
 from services.stats.domain.completeness import Completeness
+from services.stats.domain.exits import counted
 from services.stats.domain.profile import Profile
 from services.stats.domain.seen import MOST_NAME, Ledger, LineLive, QueueLive, SeenAgent, SeenCall, Stage
 from services.stats.domain.tally import Tally, tally_of_exit
@@ -289,7 +290,8 @@ def _ended(live: TenantLive, call_id: str, call: SeenCall, time_ms: int, body: A
     started_ms = body.started_at.ToMilliseconds() or time_ms
     if not body.callback_id:
         live.count_start(call, body.line, started_ms)
-        live.count_call(call.line, started_ms, word_of(CallExit, body.exit))
+        told = word_of(CallExit, body.exit)
+        live.count_call(call.line, started_ms, counted(told, is_answered=body.HasField("answered_at")))
     if body.HasField("answered_at"):
         talk = Tally(talks=1, talk_ms=body.talk_ms)
         live.count_exit(body.queue_id, time_ms, talk)

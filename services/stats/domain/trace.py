@@ -85,7 +85,8 @@ def _queue_left(body: ev.QueueLeft) -> str:
 
 def _ended(body: ev.CallEnded) -> str:
     name = ev.CallExit.Name(body.exit).removeprefix("CALL_EXIT_").lower()
-    return f"ended as {name}, {body.hangup_cause or 'without a cause'}"
+    back = ", taken back by the switch after the talk" if body.fell_back and body.HasField("answered_at") else ""
+    return f"ended as {name}, {body.hangup_cause or 'without a cause'}{back}"
 
 
 _TOLD: Final[dict[str, Sentence]] = {

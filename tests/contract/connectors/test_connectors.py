@@ -51,6 +51,18 @@ def test_a_lost_call_leaves_somebody_a_task(crm: Crm) -> None:
     assert len(crm.fake.tasks()) == 1
 
 
+def test_a_call_that_was_answered_leaves_no_task_whatever_befell_it_afterwards(crm: Crm) -> None:
+    """Also where an event is from before routers said so themselves."""
+    for number, exit_way in enumerate(("FALLBACK", "ERROR", "ANSWERED")):
+        event = ended(number, exit_way)
+        event.call_ended.answered_at.FromMilliseconds(1_767_607_209_000)
+        event.call_ended.fell_back = exit_way == "ANSWERED"
+        assert crm.carry(event).error == ""
+    assert crm.fake.tasks() == []
+    assert is_delivered(crm.carry(ended(3, "FALLBACK")))
+    assert len(crm.fake.tasks()) == 1
+
+
 def test_wherever_the_process_is_killed_nothing_is_there_twice(crm: Crm) -> None:
     event = ended(1, "ABANDONED")
     assert is_delivered(crm.carry(event))

@@ -16,7 +16,7 @@ from services.shared.person import PersonSeal
 from services.shared.testing.patience import Stopwatch
 from services.shared.testing.waiting import wait_until
 from tests.integration.stats.conftest import CLOCK, ERASURE_SECRET, WAIT_SECONDS, Floor, Stats
-from tests.unit.stats.events import abandoned_call, answered_call
+from tests.unit.stats.events import abandoned_call, answered_call, take_back
 
 PERSON, OTHER = "+380501112233", "+380509999999"
 pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.timeout(180)]
@@ -28,7 +28,10 @@ def lives(floor: Floor, count: int) -> list[ev.Event]:
     for number in range(count):
         at = now_ms - 30_000 - 100 * number
         call_id = f"{floor.tenant}-{number}"
-        events += answered_call(call_id, at, 3_000, 9_000) if number % 3 else abandoned_call(call_id, at, 7_000)
+        life = answered_call(call_id, at, 3_000, 9_000) if number % 3 else abandoned_call(call_id, at, 7_000)
+        if number % 3 and number % 10 < 2:  # nobody is lost whom the switch took back after the talk
+            take_back(life[-1].call_ended, is_older=number % 2 == 0)
+        events += life
     for event in events:
         event.tenant_id = floor.tenant
     return events
@@ -51,6 +54,7 @@ def test_kills_lose_nothing_and_count_nothing_twice(stats: Stats, floor: Floor) 
     assert stats.ask("/v1/summary")[1]["by_exit"] == {"answered": 40, "abandoned": 20}
     told = report(stats, "inbound", "groups=line&")
     assert told["totals"] | {"calls_in": 60, "calls_answered": 40, "calls_lost": 20} == told["totals"]
+    assert {row["values"]["exit"] for row in report(stats, "lost_calls", "")["rows"]} == {"abandoned"}
     told = report(stats, "queue_exits", "groups=queue&")
     assert told["totals"] | {"offered": 60, "answered": 40, "abandoned": 20} == told["totals"]
     assert stats.stop() == 0

@@ -92,6 +92,25 @@ def test_customers_whom_we_called_are_counted_beside_those_who_called(store: Sto
     assert found["called_back"] == {"dialled": 2, "answered": 1, "not_ended": 1}
 
 
+def test_a_call_that_was_answered_is_read_as_that_whatever_its_document_says_befell_it(
+    store: Store, tenant: str
+) -> None:
+    over = {"started": True, "ended": True, "direction": "inbound"}
+    store.write(
+        {
+            (tenant, "c1"): {**over, "answered": True, "exit": "fallback", "started_ms": 1},
+            (tenant, "c2"): {**over, "answered": True, "exit": "answered", "started_ms": 2},
+            (tenant, "c3"): {**over, "exit": "fallback", "started_ms": 3},
+            (tenant, "c4"): {"started": True, "answered": True, "direction": "inbound", "started_ms": 4},
+        }
+    )
+    assert store.summary(tenant)["by_exit"] == {"answered": 2, "fallback": 1}
+    assert [call.get("exit") for call in store.newest(tenant, 10)] == [None, "fallback", "answered", "answered"]
+    shown = store.call(tenant, "c1")
+    assert shown
+    assert shown["exit"] == "answered"
+
+
 def test_calls_of_another_tenant_are_not_seen_though_their_ids_are_equal(store: Store, tenant: str) -> None:
     store.write({(tenant, "c1"): {"started": True}, (f"{tenant}-rival", "c1"): {"started": True}})
     assert store.summary(tenant)["calls_in"] == 1

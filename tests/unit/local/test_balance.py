@@ -33,6 +33,13 @@ def test_a_true_account_balances() -> None:
     assert all(row.balances for row in balance(truth, SUMMARY, RECEIVED, stored=1, due=DUE))
 
 
+def test_a_call_that_was_served_and_is_told_as_something_else_is_found() -> None:
+    truth = {"calls": [_call(talks=1), _call()], "offers": [], "dials": []}
+    summary = SUMMARY | {"by_exit": {"fallback": 1, "abandoned": 1}}
+    wrong = [row.what for row in balance(truth, summary, RECEIVED, stored=1, due=DUE) if not row.balances]
+    assert wrong == ["ended as answered"]
+
+
 def test_customers_who_were_called_back_are_counted_for_themselves() -> None:
     reached = {"uuid": "d-1", "talked_with": ["a"], "ended": 9.0, "recordings": [{"size": 70_000}], "hung_up_by": ""}
     truth = {

@@ -262,7 +262,11 @@ def test_a_call_that_the_switch_took_back_ended_as_a_fallback(log: Log) -> None:
     log.arrive("c1")
     log.fact("c1", leg_fell_back=sw.LegFellBack(line=LINE))
     log.hangs_up("c1")
-    assert [event.call_ended.exit for event in log.events("call_ended")] == [ev.CALL_EXIT_FALLBACK]
+    [told] = [event.call_ended for event in log.events("call_ended")]
+    assert (told.exit, told.fell_back) == (ev.CALL_EXIT_FALLBACK, True)
+    log.arrive("c2")
+    log.hangs_up("c2")
+    assert not log.events("call_ended")[-1].call_ended.fell_back
 
 
 def test_a_waiting_call_that_a_restart_took_along_ended_in_error(log: Log) -> None:

@@ -161,6 +161,42 @@ def test_a_caller_whom_the_switch_does_not_give_back_after_the_talk_is_not_left_
     assert log.last_command("hang_up_leg").leg_id == "c1"
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_caller_whom_the_switch_took_back_after_the_talk_was_answered(*, is_asked: bool) -> None:
+    """Whom an agent served nobody lost, whatever befell the call afterwards; what befell it is told beside."""
+    log = with_agent(answered="rate")
+    log.ready("taras")
+    log.arrive("c1")
+    leg_id = log.talk("c1").leg_id
+    log.wait(20)
+    log.hangs_up(leg_id)
+    if is_asked:
+        log.fact("c1", leg_parked=sw.LegParked())
+        assert log.commands("collect_digits")
+    log.wait(2)
+    log.fact("c1", leg_fell_back=sw.LegFellBack())
+    told = log.events("call_ended")[-1].call_ended
+    assert (told.exit, told.fell_back, told.talk_ms) == (ev.CALL_EXIT_ANSWERED, True, 20_000)
+    assert told.agent_id == "taras"
+    assert not log.events("call_lost")
+    assert not log.state.calls
+
+
+def test_a_step_that_fails_after_the_talk_takes_no_answer_back() -> None:
+    log = log_of(
+        step("taras", {"answered": "more"}, agent=tn.AgentStep(agent_id="taras", ring_timeout_seconds=10)),
+        step("more", {"1": "return", "timeout": "return"}, menu=tn.MenuStep(prompts=["more"])),
+    )
+    log.ready("taras")
+    log.arrive("c1")
+    log.hangs_up(log.talk("c1").leg_id)
+    log.fact("c1", leg_parked=sw.LegParked())
+    log.refused(log.last_command("collect_digits", "c1"))
+    log.wait(3)
+    assert log.last_command("hang_up_leg").leg_id == "c1"
+    assert ends(log) == ev.CALL_EXIT_ANSWERED
+
+
 def test_a_caller_who_hangs_up_first_is_not_asked() -> None:
     log = with_agent(answered="rate")
     log.ready("taras")

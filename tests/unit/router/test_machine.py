@@ -17,6 +17,7 @@ from services.router.domain.state import TenantState
 from services.router.domain.strategies import STRATEGIES
 from services.router.domain.turn import Position
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
+from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
@@ -144,12 +145,14 @@ class Routing(RuleBasedStateMachine):
         self.log.fact(offer.leg_id, offer.call_id, leg_answered=sw.LegAnswered())
         self.log.fact(offer.call_id, leg_bridged=sw.LegBridged(other_leg_id=offer.leg_id))
 
-    @rule(data=st.data())
-    def a_talk_ends(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), falls_back=st.booleans())
+    def a_talk_ends(self, data: st.DataObject, *, falls_back: bool) -> None:
         talks = [call for call in self.log.state.calls.values() if call.talk_from_ms and call.other_leg_id]
         if talks:
             call = data.draw(st.sampled_from(talks))
             self.log.hangs_up(call.other_leg_id)
+            if falls_back:
+                self.log.fact(call.call_id, leg_fell_back=sw.LegFellBack())
             self.log.hangs_up(call.call_id)
 
     @rule(data=st.data(), cause=CAUSES)
@@ -387,6 +390,9 @@ class Routing(RuleBasedStateMachine):
         started = Counter(event.call_id for event in self.log.events("call_started"))
         ended = Counter(event.call_id for event in self.log.events("call_ended"))
         assert started == ended
+        served = {event.call_id for event in self.log.events("call_answered")}
+        exits = {event.call_id: event.call_ended.exit for event in self.log.events("call_ended")}
+        assert served == {call_id for call_id, call_exit in exits.items() if call_exit == ev.CALL_EXIT_ANSWERED}
         assert all(count == 1 for count in ended.values())
         created = [event.offer_created.offer_id for event in self.log.events("offer_created")]
         ends = [

@@ -5,6 +5,7 @@ import pytest
 
 from services.router.domain.lifecycle import AgentState, CallStage
 from services.router.domain.snapshot import from_snapshot, to_snapshot
+from services.router.domain.splitting import leaving
 from services.router.domain.state import TenantState
 from services.shared.contracts.ringmaster.v1 import command_pb2 as cm
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
@@ -373,4 +374,23 @@ def test_exits_are_told_once_by_a_call_that_falls_back_on_its_way(split: Split) 
     split.fact("c1", leg_fell_back=sw.LegFellBack())
     split.settle_hand_over("c1", cm.COMMAND_OUTCOME_FAILED, "FELL_BACK")
     [ended] = [event.call_ended for event in split.events if event.HasField("call_ended")]
-    assert ended.exit == ev.CALL_EXIT_FALLBACK
+    assert (ended.exit, ended.fell_back) == (ev.CALL_EXIT_FALLBACK, True)
+
+
+@pytest.mark.parametrize("befell", ["falls back", "is refused"])
+def test_a_call_that_was_answered_before_it_could_not_go_on_elsewhere_is_told_as_answered(
+    split: Split, befell: str
+) -> None:
+    split.arrive("c1", "1")
+    split.hand_over("c1")
+    split.talk("c1")
+    assert split.request("t1", transfer_call=rq.TransferCall(call_id="c1", queue_id="repairs")).accepted
+    if befell == "falls back":
+        split.fact("c1", leg_fell_back=sw.LegFellBack())
+        split.settle_hand_over("c1", cm.COMMAND_OUTCOME_FAILED, "FELL_BACK")
+    else:
+        for _ in range(leaving.MOST_TRIES):
+            split.settle_hand_over("c1", cm.COMMAND_OUTCOME_FAILED, "NORMAL_TEMPORARY_FAILURE")
+        split.hangs_up("c1")
+    [ended] = [event.call_ended for event in split.events if event.HasField("call_ended")]
+    assert (ended.exit, ended.fell_back) == (ev.CALL_EXIT_ANSWERED, befell == "falls back")

@@ -81,6 +81,21 @@ def abandoned_call(call_id: str, at_ms: int, wait_ms: int, queue_id: str = "sale
     ]
 
 
+def take_back(over: ev.CallEnded, *, is_older: bool) -> None:
+    """Let the switch take a call back after its talk: a router of before `fell_back` tells that as its exit."""
+    if is_older:
+        over.exit = ev.CALL_EXIT_FALLBACK
+    else:
+        over.fell_back = True
+
+
+def call_taken_back(call_id: str, at_ms: int, *, is_older: bool) -> list[ev.Event]:
+    """Return the life of a call that is answered after 3 s, talks for 9 s and is then taken back by the switch."""
+    life = answered_call(call_id, at_ms, 3_000, 9_000)
+    take_back(life[-1].call_ended, is_older=is_older)
+    return life
+
+
 def state(agent_id: str, time_ms: int, sequence: int, now: "ev.AgentState.ValueType") -> ev.Event:
     """Return that an agent's state changed."""
     return event(time_ms, sequence, agent_state_changed=ev.AgentStateChanged(agent_id=agent_id, state=now))

@@ -75,6 +75,7 @@ def of_calls(calls: list[Record]) -> dict[str, float | None]:
         "asr": share(len(talked), len(over)),
         "ner": share(len(talked) + len(failed), len(over)),
         "clients": len(set(known)),
+        "fell_back": sum(c["back"] for c in calls),
         "in_flow": sum(c["exit"] in ("FLOW_ABANDONED", "FLOW_ENDED") for c in calls),
         "recorded_share": share(sum(c["kept"] for c in calls), len(talked)),
         "rated_share": share(sum(c["rated"] for c in calls), len(talked)),

@@ -62,7 +62,8 @@ class Oracle:
                 "line": start.call_started.line,
                 "client": _person(start.call_started.caller.number),
                 "is_in": start.call_started.direction != 2,
-                "exit": ev.CallExit.Name(end.exit).removeprefix("CALL_EXIT_") if end else "",
+                "exit": _exit(end, is_served=answer is not None) if end else "",
+                "back": end is not None and (end.fell_back or end.exit == ev.CALL_EXIT_FALLBACK),
                 "ended": end is not None,
                 "answered": answer is not None,
                 "cause": end.hangup_cause if end else "",
@@ -270,6 +271,11 @@ def dotted(event: ev.Event) -> str:
 
 def ms(event: ev.Event) -> int:
     return event.time.ToMilliseconds()
+
+
+def _exit(end: ev.CallEnded, *, is_served: bool) -> str:
+    """Whom an agent served nobody lost, whatever the log calls the end (SPEC 8.2: A is who was answered)."""
+    return "ANSWERED" if is_served else ev.CallExit.Name(end.exit).removeprefix("CALL_EXIT_")
 
 
 def _person(written: str) -> str:

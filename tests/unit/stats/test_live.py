@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from services.stats.domain.live import LATE_MS, MOST_SEQUENCE, Outcome, TenantLi
 from services.stats.domain.profile import Profile
 from services.stats.domain.snapshot import from_document, to_document
 from services.stats.domain.view import MOST_CALLS_SHOWN, view_of
-from tests.unit.stats.events import LINE, TENANT, abandoned_call, answered_call, ended, event, state
+from tests.unit.stats.events import LINE, TENANT, abandoned_call, answered_call, call_taken_back, ended, event, state
 
 NOON_MS = 1_795_435_200_000  # 2026-11-23 12:00 UTC
 PROFILE = Profile(TENANT, thresholds={"sales": 20, "support": 20})
@@ -197,6 +198,15 @@ def test_calls_that_started_always_balance() -> None:
     counted = shown["today"]["calls"]
     assert counted["started"] == counted["answered"] + counted["abandoned"] + counted["other"] + 1
     assert shown["calls"]["in_progress"] == 1
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_whom_the_switch_took_back_after_the_talk_was_answered(*, is_older: bool) -> None:
+    """Also in a log from before routers said so themselves."""
+    shown = view(fold(call_taken_back("c", NOON_MS - 60_000, is_older=is_older)))
+    assert shown["today"]["calls"]["by_exit"] == {"answered": 1}
+    assert (shown["today"]["calls"]["answered"], shown["today"]["calls"]["other"]) == (1, 0)
+    assert shown["queue_totals"]["today"]["service_level"] == 1.0
 
 
 def test_what_the_newest_word_says_of_an_agent_counts() -> None:

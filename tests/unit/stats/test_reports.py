@@ -11,7 +11,7 @@ from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.stats.catalogue import load
 from services.stats.catalogue.__main__ import document
 from services.stats.domain.profile import Profile
-from tests.unit.stats.events import abandoned_call, answered_call, event, state
+from tests.unit.stats.events import abandoned_call, answered_call, call_taken_back, ended, event, state
 from tests.unit.stats.report_house import House
 
 NOW_MS = 1_795_435_200_000  # 2026-11-23 12:00 UTC
@@ -72,6 +72,24 @@ def test_a_summary_counts_what_happened(house: House) -> None:
     assert values["asa"] == 3.0
     assert shown["totals"]["offered"] == 20
     assert shown["tz"] == "Europe/Kyiv"
+
+
+def test_whom_a_switch_took_back_is_lost_only_without_a_talk() -> None:
+    """A log of two routers: the older one tells of a served call what befell it afterwards."""
+    house = House(NOW_MS, PROFILE)
+    house.tell(call_taken_back("older", NOW_MS - 90_000, is_older=True))
+    house.tell(call_taken_back("newer", NOW_MS - 80_000, is_older=False))
+    unserved = ended(ev.CALL_EXIT_FALLBACK, NOW_MS - 70_000, fell_back=True)
+    house.tell([event(NOW_MS - 60_000, 1, "unserved", call_ended=unserved)])
+    house.tell(answered_call("served", NOW_MS - 60_000, 3_000, 9_000))
+    assert [row["values"]["call"] for row in house.run("lost_calls", **DAY)["rows"]] == ["unserved"]
+    metrics = ["calls_in", "calls_answered", "calls_lost", "lost_rate", "fell_back"]
+    shown = house.run("inbound", groups=["exit"], metrics=metrics, **DAY)
+    found = {row["values"]["exit"]: [row["values"][each] for each in metrics] for row in shown["rows"]}
+    assert found == {"answered": [3, 3, 0, 0.0, 2], "fallback": [1, 0, 1, 1.0, 1]}
+    filtered = house.run("call_log", filters={"fell_back": ["true"]}, **DAY)
+    assert {row["values"]["call"] for row in filtered["rows"]} == {"older", "newer", "unserved"}
+    house.columns.close()
 
 
 def test_a_cell_leads_to_the_calls_behind_it(house: House) -> None:

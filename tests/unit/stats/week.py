@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
+from tests.unit.stats.events import take_back
 
 QUEUES = ("sales", "support", "night")
 AGENTS = ("olena", "taras", "iryna", "petro")
@@ -89,7 +90,8 @@ class Week:
         over: dict[str, Any] = {"line": line, "caller": party, "direction": direction}
         at = self._step(call_id, at, hangs_up=dice.random() < 0.05)
         if dice.random() < 0.12:
-            self._end(call_id, at, started, ev.CALL_EXIT_FLOW_ABANDONED, over)
+            is_back = sum(call_id.encode()) % 5 == 0
+            self._end(call_id, at, started, ev.CALL_EXIT_FALLBACK if is_back else ev.CALL_EXIT_FLOW_ABANDONED, over)
             return
         queue = dice.choice(QUEUES)
         exits = [self._wait(call_id, at, queue, over)]
@@ -250,6 +252,8 @@ class Week:
         body.started_at.FromMilliseconds(started)
         if answered:
             body.answered_at.FromMilliseconds(answered)
+            if sum(call_id.encode()) % 29 == 0:  # the switch took the caller back after the talk
+                take_back(body, is_older=sum(call_id.encode()) % 2 == 1)
         if dice.random() < 0.99:  # some calls never end: a node was lost
             self._tell(at, call_id, call_id, call_ended=body)
 

@@ -102,6 +102,8 @@ def _started(body: ev.CallStarted) -> Fields:
 
 
 def _ended(body: ev.CallEnded) -> Fields:
+    # Seldom true, and what older logs do not say: written only where it is, a document rebuilt from them is the same.
+    fell_back: Fields = {"fell_back": True} if body.fell_back else {}
     return {
         "exit": word(ev.CallExit, body.exit),
         "line": body.line,
@@ -119,6 +121,7 @@ def _ended(body: ev.CallEnded) -> Fields:
         "disposition": body.disposition,
         "callback_id": body.callback_id,
         "direction": "outbound" if body.callback_id or body.direction == DIRECTION_OUTBOUND else "inbound",
+        **fell_back,
     }
 
 

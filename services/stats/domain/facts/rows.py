@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from services.shared.phone_number import as_known
+from services.stats.domain.exits import FALLBACK, counted
 
 Fact = dict[str, Any]
 Row = dict[str, Any]
@@ -65,7 +66,7 @@ def _call(story: list[Fact], visits: list[Row], offers: list[Row], known_ms: int
         "started_ms": started_ms,
         "ended_ms": ended.get("t"),
         "answered_ms": answered_ms,
-        "exit": ended.get("exit", ""),
+        "exit": counted(ended.get("exit", ""), is_answered=answered_ms is not None),
         "queue_id": ended.get("queue_id") or (visits[-1]["queue_id"] if visits else answered.get("queue_id", "")),
         "agent_id": ended.get("agent_id") or answered.get("agent_id", ""),
         "wait_ms": ended.get("wait_ms", answered.get("wait_ms", 0)),
@@ -77,6 +78,7 @@ def _call(story: list[Fact], visits: list[Row], offers: list[Row], known_ms: int
         "disposition": ended.get("disposition", ""),
         "ended": bool(ended),
         "answered": answered_ms is not None,
+        "fell_back": ended.get("fell_back", False) or ended.get("exit") == FALLBACK,
         "offers": len(offers),
         "transfers": sum(fact["k"] == "call_transferred" for fact in story),
         "visits": len(visits),

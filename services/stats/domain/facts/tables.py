@@ -19,7 +19,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
     "calls": _columns(
         f"{_CALL} client_name flow_id node exit queue_id agent_id hangup_cause hangup_party disposition callback_id",
         "started_ms ended_ms answered_ms wait_ms talk_ms hold_ms billed_ms offers transfers visits rating",
-        "ended answered recorded",
+        "ended answered recorded fell_back",
     ),
     "visits": _columns(
         f"{_CALL} queue_id agent_id exit next_queue_id",

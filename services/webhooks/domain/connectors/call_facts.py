@@ -22,7 +22,9 @@ def facts_for(payload: Mapping[str, Any], users: Mapping[str, str], recording_li
     data: Mapping[str, Any] = payload.get("data") or {}
     rule: Mapping[str, Any] = payload.get("rule") or {}
     caller = data.get("caller") or {"number": rule.get("customer", ""), "name": rule.get("customer_name", "")}
-    exit_way = str(data.get("exit", "")).removeprefix("CALL_EXIT_")
+    told = str(data.get("exit", "")).removeprefix("CALL_EXIT_")
+    # Events from before routers said so themselves tell of a call that was answered what befell it afterwards.
+    exit_way = "ANSWERED" if data.get("answered_at") else told
     agent = one_line(str(data.get("agent_id", "")))
     recordings = [str(one) for one in data.get("recording_ids") or ()] or [str(data.get("recording_id") or "")]
     links = [recording_link.replace(RECORDING_PLACE, quote(one, safe="")) for one in recordings if one]
@@ -40,6 +42,7 @@ def facts_for(payload: Mapping[str, Any], users: Mapping[str, str], recording_li
         "agent": agent,
         "user": users.get(agent, ""),
         "exit": exit_way.lower(),
+        "fell_back": bool(data.get("fell_back")) or told == "FALLBACK",
         "is_answered": exit_way == "ANSWERED",
         "is_lost": exit_way in LOST and not outbound,
         "started_ms": started_ms,
@@ -79,6 +82,7 @@ def _is_number(value: object) -> bool:
 
 def _summary(call: Mapping[str, Any], links: Sequence[str]) -> str:
     parts = [f"{call['direction']}, {call['exit']}", f"line {call['line']}"]
+    parts += ["taken back by the switch after the talk"] if call["fell_back"] and call["is_answered"] else []
     parts += [f"queue {call['queue']}"] if call["queue"] else []
     parts += [f"agent {call['agent']}"] if call["agent"] else []
     parts += [f"waited {call['wait_ms'] // 1000} s, talked {call['talk_ms'] // 1000} s"]

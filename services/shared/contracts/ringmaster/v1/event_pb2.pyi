@@ -31,7 +31,7 @@ class _CallExitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallExit.Val
     CALL_EXIT_UNSPECIFIED: _CallExit.ValueType  # 0
     """Never sent."""
     CALL_EXIT_ANSWERED: _CallExit.ValueType  # 1
-    """The customer talked with an agent."""
+    """The customer talked with an agent, whatever befell the call afterwards."""
     CALL_EXIT_ABANDONED: _CallExit.ValueType  # 2
     """The customer gave up in a queue."""
     CALL_EXIT_SHORT_ABANDONED: _CallExit.ValueType  # 3
@@ -51,9 +51,9 @@ class _CallExitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallExit.Val
     CALL_EXIT_CALLBACK: _CallExit.ValueType  # 10
     """A callback was agreed."""
     CALL_EXIT_ERROR: _CallExit.ValueType  # 11
-    """The switch or a phone failed."""
+    """The switch or a phone failed; no agent had talked with the customer."""
     CALL_EXIT_FALLBACK: _CallExit.ValueType  # 12
-    """FreeSWITCH helped itself because nobody took the call over (SPEC 2.4)."""
+    """FreeSWITCH helped itself because nobody took the call over (SPEC 2.4); no agent had talked with the customer."""
     CALL_EXIT_NOT_REACHED: _CallExit.ValueType  # 40
     """The platform called the customer, who was not reached."""
 
@@ -63,7 +63,7 @@ class CallExit(_CallExit, metaclass=_CallExitEnumTypeWrapper):
 CALL_EXIT_UNSPECIFIED: CallExit.ValueType  # 0
 """Never sent."""
 CALL_EXIT_ANSWERED: CallExit.ValueType  # 1
-"""The customer talked with an agent."""
+"""The customer talked with an agent, whatever befell the call afterwards."""
 CALL_EXIT_ABANDONED: CallExit.ValueType  # 2
 """The customer gave up in a queue."""
 CALL_EXIT_SHORT_ABANDONED: CallExit.ValueType  # 3
@@ -83,9 +83,9 @@ CALL_EXIT_BLACKLISTED: CallExit.ValueType  # 9
 CALL_EXIT_CALLBACK: CallExit.ValueType  # 10
 """A callback was agreed."""
 CALL_EXIT_ERROR: CallExit.ValueType  # 11
-"""The switch or a phone failed."""
+"""The switch or a phone failed; no agent had talked with the customer."""
 CALL_EXIT_FALLBACK: CallExit.ValueType  # 12
-"""FreeSWITCH helped itself because nobody took the call over (SPEC 2.4)."""
+"""FreeSWITCH helped itself because nobody took the call over (SPEC 2.4); no agent had talked with the customer."""
 CALL_EXIT_NOT_REACHED: CallExit.ValueType  # 40
 """The platform called the customer, who was not reached."""
 Global___CallExit: _TypeAlias = CallExit  # noqa: Y015
@@ -932,6 +932,7 @@ class CallEnded(_message.Message):
     DISPOSITION_FIELD_NUMBER: _builtins.int
     CALLBACK_ID_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    FELL_BACK_FIELD_NUMBER: _builtins.int
     exit: Global___CallExit.ValueType
     """How it ended."""
     line: _builtins.str
@@ -956,6 +957,10 @@ class CallEnded(_message.Message):
     """The callback task that it served; empty for a customer who called."""
     direction: _switch_pb2.Direction.ValueType
     """Who called whom."""
+    fell_back: _builtins.bool
+    """FreeSWITCH took the customer back because no router was there (SPEC 2.4). After a talk the exit is answered
+    nevertheless.
+    """
     @_builtins.property
     def caller(self) -> Global___Party:
         """The customer."""
@@ -991,10 +996,11 @@ class CallEnded(_message.Message):
         disposition: _builtins.str = ...,
         callback_id: _builtins.str = ...,
         direction: _switch_pb2.Direction.ValueType = ...,
+        fell_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "caller", b"caller", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answered_at", b"answered_at", "callback_id", b"callback_id", "caller", b"caller", "direction", b"direction", "disposition", b"disposition", "exit", b"exit", "hangup_cause", b"hangup_cause", "hangup_party", b"hangup_party", "hold_ms", b"hold_ms", "line", b"line", "queue_id", b"queue_id", "recording_ids", b"recording_ids", "started_at", b"started_at", "talk_ms", b"talk_ms", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answered_at", b"answered_at", "callback_id", b"callback_id", "caller", b"caller", "direction", b"direction", "disposition", b"disposition", "exit", b"exit", "fell_back", b"fell_back", "hangup_cause", b"hangup_cause", "hangup_party", b"hangup_party", "hold_ms", b"hold_ms", "line", b"line", "queue_id", b"queue_id", "recording_ids", b"recording_ids", "started_at", b"started_at", "talk_ms", b"talk_ms", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
