@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import gevent
@@ -33,7 +34,7 @@ from tests.integration.webhooks.misbehaving import RawReceiver
 # Twenty by hand; a test run of everything has no minutes for that.
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "5"))
 CALLS_A_ROUND, EVENTS_A_CALL = 3, 4
-TRY_SECONDS = 1.0
+TRY_SECONDS, LONG_TRY_SECONDS = 1.0, 4.0
 LOOK_SECONDS = 0.25
 LADDER = "0,0.3,0.6,1,2,4,4,8,16,30,60,120,240,480"
 # Whoever takes everything in the end refuses a delivery a few times, so it waits seconds for its next rung; nothing
@@ -74,8 +75,8 @@ class Cast:
     def everybody(self) -> dict[str, RawReceiver]:
         return self.takers | self.refusing | {"gone": self.gone}
 
-    def endpoints(self) -> list[WebhookEndpoint]:
-        wishes: dict[str, Any] = {"events": ("call.*",), "timeout_ms": int(TRY_SECONDS * 1000)}
+    def endpoints(self, try_seconds: float = TRY_SECONDS) -> list[WebhookEndpoint]:
+        wishes: dict[str, Any] = {"events": ("call.*",), "timeout_ms": int(try_seconds * 1000)}
         closed = endpoint("http://127.0.0.1:1/hook", "closed", **wishes)
         return [
             endpoint(receiver.url, name, keep_call_order=name in self.ordered, **wishes)
@@ -133,7 +134,7 @@ def test_bad_receivers_fail_alone_and_good_ones_get_everything_in_their_normal_t
 ) -> None:
     calm = RawReceiver(misbehaving.good)
     service.tenant("beta", endpoint(calm.url))
-    service.tenant("acme", *cast.endpoints())
+    service.tenant("acme", *cast.endpoints(LONG_TRY_SECONDS))
     service.start()
     moments: dict[str, float] = {}
     publish_paced(service, events_of("beta", range(100, 110)), moments)
@@ -142,9 +143,11 @@ def test_bad_receivers_fail_alone_and_good_ones_get_everything_in_their_normal_t
     publish_paced(service, events_of("beta", range(200, 210)), moments)
     expected = EVENTS_A_CALL * 40
     wait_until(lambda: all(len(receiver.taken) == expected for receiver in cast.good.values()))
-    usual, crowded = lags(calm, moments)[-1], max(lags(receiver, moments)[-1] for receiver in cast.good.values())
-    # One try at a bad receiver takes a second, and each of the ten gets hundreds: who waits for one of them is later.
-    assert crowded < usual + TRY_SECONDS / 2
+    usual, crowded = lags(calm, moments), [lags(receiver, moments) for receiver in cast.good.values()]
+    # One try at a bad receiver takes seconds, each of the ten gets hundreds: who waits for one of them is later. The
+    # slowest of so many is now and then one that the machine kept waiting; half of them are not.
+    assert max(lag[-1] for lag in crowded) < usual[-1] + LONG_TRY_SECONDS / 2
+    assert max(median(lag) for lag in crowded) < median(usual) + LONG_TRY_SECONDS / 8
     wait_until(lambda: len(cast.ordered["order"].taken) == expected)
     for receiver in cast.ordered.values():
         assert_order_is_kept(receiver)
