@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from local.switch.causes import Q850, cause_from_text
 from local.switch.clock import MICROSECONDS
+from local.switch.conditions import cond
+from local.switch.expansion import expand as expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,11 +176,31 @@ def _constant(text: str) -> Callable[[Switch, str], str]:
 
 
 def expand(switch: Switch, argument: str) -> str | Pending:
-    """Run another command after expanding global variables."""
+    """Run another command with its arguments expanded: `[uuid:<uuid> ]<command> <arguments>` (mod_commands.c).
+
+    A `${name}` is a header of the leg's events (`variable_x`, `Unique-ID`), else a global variable; a `${command(…)}`
+    is what that command answers. The command's own name stays as it is.
+    """
+    leg = None
+    if argument.lower().startswith("uuid:"):
+        uuid, _, argument = argument[5:].partition(" ")
+        leg = switch.find(uuid)
+    if not argument:
+        return "-ERR No input\n"
+    event = None if leg is None else switch.data_event(leg)
+
+    def look_up(name: str) -> str:
+        header = event.header(name) if event is not None else None
+        return header or switch.globals.get(name, "")
+
+    def run(command: str, words: str) -> str:
+        result = switch.api.run(command, words)
+        return result if isinstance(result, str) else ""
+
     name, _, rest = argument.partition(" ")
-    for variable, value in switch.globals.items():
-        rest = rest.replace(f"${{{variable}}}", value)
-    return switch.api.run(name, rest)
+    if not switch.api.knows(name):
+        return "INVALID COMMAND!\n-ERR Cannot execute command\n"
+    return switch.api.run(name, expanded(rest, look_up, run).strip())
 
 
 def sched_hangup(switch: Switch, argument: str) -> str:
@@ -214,6 +236,7 @@ CORE_COMMANDS: dict[str, Callable[[Switch, str], str | Pending]] = {
     "create_uuid": lambda _switch, _argument: str(uuid4()),
     "echo": lambda _switch, argument: argument,
     "expand": expand,
+    "cond": lambda _switch, argument: cond(argument),
     "sched_api": sched_api,
     "sched_del": sched_del,
     "unsched_api": unsched_api,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from local.switch.apps import application, run_private_commands
+from local.switch.clock import MICROSECONDS
 from local.switch.encoding import header, json_text
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Member:
     hears: bool = True
     is_held: bool = False
     was_kicked: bool = False
+    is_mandatory: bool = False
 
     def flags(self, *, has_floor: bool) -> str:
         """Return the flags as `conference list` writes them."""
@@ -46,6 +48,7 @@ class Conference:
     members: dict[int, Member] = field(default_factory=dict)
     floor: int | None = None
     _last_number: int = 0
+    _mandatory: int = 0
 
     def lines(self) -> str:
         """Return the headers that every event of the room has."""
@@ -72,10 +75,11 @@ class Conference:
         )
         member.leg.emit("CUSTOM", lead, tail, full=False, origin="CUSTOM conference", subclass=SUBCLASS)
 
-    def join(self, leg: Leg) -> Member:
+    def join(self, leg: Leg, *, is_mandatory: bool = False) -> Member:
         """Add a leg."""
         self._last_number += 1
-        member = Member(self._last_number, leg, leg.now_us())
+        self._mandatory += is_mandatory
+        member = Member(self._last_number, leg, leg.now_us(), is_mandatory=is_mandatory)
         self.members[member.number] = member
         self.announce_member(member, "add-member")
         if self.floor is None:
@@ -89,9 +93,30 @@ class Conference:
         if self.floor == member.number:
             self.floor = next(iter(self.members), None)
         self.announce_member(member, "del-member")
+        self._mandatory -= member.is_mandatory
         if not self.members:
             self.announce("conference-destroy")
-            self.switch.conferences.pop(self.name, None)
+            self._forget()
+        elif member.is_mandatory and not self._mandatory:
+            # Its thread compares whole seconds: `now - left > endconference_grace_time`, which is 0.
+            left = self.switch.scheduler.clock.now_us() // MICROSECONDS
+            self.switch.scheduler.at((left + 1) * MICROSECONDS, self._end)
+
+    def _end(self) -> None:
+        """Let everybody out, as `conference_thread_run` does: hung up, or on with what follows in their dialplan."""
+        if self._mandatory:
+            return
+        self._forget()
+        for member in self.members.values():
+            member.was_kicked = True
+            if member.leg.variables.is_false("hangup_after_conference"):
+                member.leg.wake()
+            else:
+                member.leg.hangup("NORMAL_CLEARING")
+
+    def _forget(self) -> None:
+        if self.switch.conferences.get(self.name) is self:
+            del self.switch.conferences[self.name]
 
     def listing(self) -> str:
         """Return what `conference list` prints for the room."""
@@ -147,7 +172,8 @@ def _truth(value: bool) -> str:  # noqa: FBT001 - a value to be printed, not a s
 
 @application("conference")
 def conference(leg: Leg, data: str) -> Steps:
-    """Join a room (`name@profile+pin`) and stay until kicked, transferred or hung up."""
+    """Join a room (`name@profile+pin+flags{a|b}`) and stay until kicked, transferred or hung up."""
+    data, _, flags = data.partition("+flags{")
     name, _, profile = data.partition("@")
     switch = leg.switch
     leg.answer()
@@ -155,7 +181,7 @@ def conference(leg: Leg, data: str) -> Steps:
     if room is None:
         room = switch.conferences[name] = Conference(switch, name, profile.partition("+")[0] or "default")
         room.announce("conference-create")
-    member = room.join(leg)
+    member = room.join(leg, is_mandatory="mandatory_member_endconf" in flags.rstrip("}").split("|"))
     state = leg.state
     while leg.state == state and not member.was_kicked:
         yield from run_private_commands(leg)
@@ -175,12 +201,18 @@ def conference_command(switch: Switch, argument: str) -> str:
     room = switch.conferences.get(words[0])
     if room is None:
         return f"-ERR Conference {words[0]} not found\n"
-    action = words[1] if len(words) > 1 else "list"
-    if action == "list":
-        return room.listing()
-    if action == "json_list":
-        return json_text([room.as_json()])
-    return _command_members(room, action, words[2] if len(words) > 2 else "")  # noqa: PLR2004 - the third word
+    return _of_room(room, words[1:] or ["list"])
+
+
+def _of_room(room: Conference, words: list[str]) -> str:
+    match words:
+        case ["list"]:
+            return room.listing()
+        case ["json_list"]:
+            return json_text([room.as_json()])
+        case ["get", "count"]:
+            return str(len(room.members))
+    return _command_members(room, words[0], words[1] if len(words) > 1 else "")
 
 
 def _command_members(room: Conference, action: str, who: str) -> str:

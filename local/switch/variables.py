@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+_TRUE = frozenset({"true", "yes", "on", "enabled", "active", "allow", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "disabled", "inactive", "disallow", "0", "f"})
+
+
 class Variables:
     """Ordered names and values; names keep their case."""
 
@@ -71,11 +75,15 @@ class Variables:
 
     def is_true(self, name: str) -> bool:
         """Say whether the switch reads the value as true."""
+        return self._says(name, _TRUE)
+
+    def is_false(self, name: str) -> bool:
+        """Say whether the switch reads the value as false; one that is not set is neither."""
+        return self._says(name, _FALSE)
+
+    def _says(self, name: str, words: frozenset[str]) -> bool:
         line = self._lines.get(name)
-        if line is None:
-            return False
-        value = decode(line[line.index(": ") + 2 : -1])
-        return value.lower() in {"true", "yes", "on", "enabled", "active", "allow", "1", "t", "y"}
+        return line is not None and decode(line[line.index(": ") + 2 : -1]).lower() in words
 
     def block(self) -> str:
         """Return all lines as an event carries them."""

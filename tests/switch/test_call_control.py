@@ -95,6 +95,31 @@ class Talk:
         """Take every guard off a leg, the customer's first of all, and return how many there were."""
         return int(self.commands.api(f"sched_del {leg_id or self.customer}").split()[-1])
 
+    def guard_runs_out(self) -> None:
+        """Wait until a guard of the customer has fired, whatever it did."""
+        self.events.wait_for(
+            lambda event: event.name == "DEL_SCHEDULE" and event.get("Task-Group") == self.customer,
+            f"end of a guard of {self.customer}",
+        )
+
+    def falls_back(self) -> None:
+        """Wait until the switch has helped the customer by itself, and the call has ended there."""
+        gone = self.events.event_of(self.customer, "CHANNEL_HANGUP")
+        assert gone.get("Caller-Destination-Number") == "fallback"
+
+    def in_room(self) -> int:
+        """Return how many are in the customer's room."""
+        count = self.commands.api(f"conference acme.{self.customer} get count")
+        return int(count) if count.isdigit() else 0
+
+    def come_together(self) -> None:
+        """Bring all three into the customer's room."""
+        self.forget()
+        for leg_id in (self.target, self.agent, self.customer):
+            self.do(leg_id, join_conference=pb.JoinConference(conference_id=f"acme.{self.customer}"))
+        for leg_id in (self.target, self.agent, self.customer):
+            self.events.event_of(leg_id, "CUSTOM", Action="add-member")
+
     def end(self) -> None:
         for leg in (self.customer, self.agent, self.target):
             self.commands.api(f"uuid_kill {leg}")
@@ -159,11 +184,7 @@ def test_whoever_is_left_in_a_consultation_waits_parked(talk: Talk, leaving: str
 
 def test_three_come_together_in_a_room_and_two_of_them_leave_it_for_each_other(talk: Talk) -> None:
     talk.consult()
-    talk.forget()
-    for leg_id in (talk.target, talk.agent, talk.customer):
-        talk.do(leg_id, join_conference=pb.JoinConference(conference_id=f"acme.{talk.customer}"))
-    for leg_id in (talk.target, talk.agent, talk.customer):
-        talk.events.event_of(leg_id, "CUSTOM", Action="add-member")
+    talk.come_together()
     assert talk.lives(talk.customer, talk.agent, talk.target)
     talk.do(talk.agent, hang_up_leg=pb.HangUpLeg())
     talk.bridge(talk.customer, talk.target)
@@ -304,3 +325,75 @@ def test_a_customer_who_was_called_is_guarded_after_a_talk_and_talks_again(
     assert talk.guards() == 1
     talk.bridge(talk.customer, talk.target)
     assert talk.lives(talk.customer, talk.target)
+
+
+def test_a_lease_that_runs_out_while_the_customer_waits_makes_the_switch_help_itself(talk: Talk) -> None:
+    talk.forget()
+    talk.lease(1)
+    talk.falls_back()
+
+
+def test_a_lease_that_nobody_takes_off_runs_out_in_the_talk_and_does_not_cut_it(talk: Talk, bench: Bench) -> None:
+    """All routers died between the bridge and its answer. What comes after the talk is guarded as ever."""
+    talk.forget()
+    talk.lease(2)
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.guard_runs_out()
+    assert talk.lives(talk.customer, talk.agent)
+    bench.hang_up(talk.agent)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    talk.falls_back()
+
+
+def test_a_lease_that_nobody_takes_off_does_not_cut_the_customer_from_whoever_called_them(talk: Talk) -> None:
+    """The same where the customer is the other leg of the bridge."""
+    talk.forget()
+    talk.lease(2)
+    talk.bridge(talk.agent, talk.customer)
+    talk.guard_runs_out()
+    assert talk.lives(talk.customer, talk.agent)
+
+
+def test_a_lease_that_outlives_a_short_talk_helps_the_customer_after_it(talk: Talk, bench: Bench) -> None:
+    talk.lease(4)
+    talk.bridge(talk.customer, talk.agent, goes_on=True)
+    talk.forget()
+    bench.hang_up(talk.agent)
+    talk.events.event_of(talk.customer, "CHANNEL_PARK")
+    talk.falls_back()
+
+
+def test_a_lease_that_nobody_takes_off_does_not_fetch_the_customer_out_of_a_room(talk: Talk) -> None:
+    talk.consult()
+    talk.lease(3)
+    talk.come_together()
+    talk.guard_runs_out()
+    assert talk.lives(talk.customer, talk.agent, talk.target)
+    assert talk.in_room() == 3
+
+
+def test_a_customer_who_is_left_alone_in_a_room_and_to_whom_nobody_comes_falls_back(talk: Talk, bench: Bench) -> None:
+    talk.consult()
+    talk.lease(20)
+    talk.come_together()
+    talk.lease(0)
+    bench.hang_up(talk.agent)
+    assert talk.lives(talk.customer, talk.target)
+    assert talk.in_room() == 2
+    bench.hang_up(talk.target)
+    talk.falls_back()
+
+
+def test_a_customer_who_is_left_alone_in_a_room_is_kept_by_a_router_that_is_there(talk: Talk, bench: Bench) -> None:
+    talk.consult()
+    talk.come_together()
+    talk.lease(0)
+    bench.hang_up(talk.agent)
+    bench.hang_up(talk.target)
+    talk.events.event_of(talk.target, "CHANNEL_HANGUP")
+    talk.lease(20)
+    talk.do(talk.customer, start_music=pb.StartMusic(stream="moh"))
+    talk.events.event_of(talk.customer, "PLAYBACK_START")
+    talk.commands.let_pass(5)
+    assert talk.guards() == 1
+    assert talk.lives(talk.customer)

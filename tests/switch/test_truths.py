@@ -155,6 +155,26 @@ def test_a_command_that_is_scheduled_runs_and_one_that_is_deleted_does_not(
     ends(commands, events, second)
 
 
+def test_a_command_is_expanded_by_the_headers_that_a_leg_has_when_it_runs(
+    bench: Bench, commands: EventSocket, events: EventSocket
+) -> None:
+    """`bridge_to` is there on both legs while they are bridged, and at no other time (docs/adr/0057)."""
+    caller = parked_caller(bench, events)
+    agent = answered(bench, commands, events, park_after_bridge="true")
+    asked = "expand uuid:{0} echo ${{Unique-ID}} ${{variable_bridge_to}}."
+    assert commands.api(asked.format(caller)) == f"{caller} ."
+    commands.api(f"uuid_bridge {caller} {agent}")
+    events.event_of(caller, "CHANNEL_BRIDGE")
+    commands.let_pass(1)  # the event comes a moment before the variables
+    assert commands.api(asked.format(caller)) == f"{caller} {agent}."
+    assert commands.api(asked.format(agent)) == f"{agent} {caller}."
+    ends(commands, events, caller)
+    events.event_of(agent, "CHANNEL_PARK")
+    assert commands.api(asked.format(agent)) == f"{agent} ."
+    assert commands.api(asked.format(caller)) == "."
+    ends(commands, events, agent)
+
+
 def test_a_park_time_out_hangs_up_with_its_cause(bench: Bench, commands: EventSocket, events: EventSocket) -> None:
     leg = answered(bench, commands, events, park_timeout="2:USER_BUSY")
     assert events.event_of(leg, "CHANNEL_HANGUP").get("Hangup-Cause") == "USER_BUSY"

@@ -33,6 +33,18 @@ SILENCE_ENERGY = 200
 """Mean amplitude below which FreeSWITCH's `record` hears silence, of 32,767; it counts it in seconds."""
 CONFERENCE_PROFILE = "default"
 """Not with the flag mintwo: two who leave a room for each other leave it one after the other, and it would end both."""
+ENDS_ROOM = "+flags{mandatory_member_endconf}"
+"""A room ends, about a second later, when all who came with this have left: FreeSWITCH counts them (docs/adr/0057)."""
+GUARD = esl.Verbatim(
+    f"expand ${{cond('${{variable_bridge_to}}${{variable_{LEASED_VARIABLE}}}' == 'true'"
+    f" ? uuid_transfer ${{Unique-ID}} {FALLBACK_EXTENSION} XML {DIALPLAN_CONTEXT}"
+    f" : uuid_setvar ${{Unique-ID}} {LEASED_VARIABLE} false)}}"
+)
+"""What a lease does when it runs out: it helps who waits, and lets go of who talks.
+
+The switch writes `bridge_to` on both legs of a bridge for as long as it lasts. One `expand` puts the leg's headers in,
+the other runs what comes of it. Whoever talks is no longer leased: else nothing would guard them after the talk.
+"""
 _DIGITS = frozenset("0123456789*#ABCD")
 _SECOND_ORIGINATE = re.compile("(?<=:)_(?=:)")
 
@@ -138,8 +150,8 @@ def _lease(_planner: Planner, command: pb.Command) -> list[Step]:
     leased = Step(esl.set_variables(leg_id, {LEASED_VARIABLE: "true" if seconds else "false"}))
     steps = [leased, Step(esl.api("sched_del", leg_id), required=False)]
     if seconds:
-        task = f"uuid_transfer {esl_word(leg_id)} {FALLBACK_EXTENSION} XML {DIALPLAN_CONTEXT}"
-        steps.append(Step(esl.api("sched_api", f"+{seconds + EARLY_SECONDS}", leg_id, text=task)))
+        task = ("expand", f"uuid:{esl_word(leg_id)}")
+        steps.append(Step(esl.api("sched_api", f"+{seconds + EARLY_SECONDS}", leg_id, *task, text=GUARD)))
     return steps
 
 
@@ -363,11 +375,14 @@ def _conference(_planner: Planner, command: pb.Command) -> list[Step]:
     """Move the leg by a transfer: an application would run inside its bridge, and the partner would hear nothing.
 
     The customer may be that partner, who comes next: a guard that the dialplan sets in between would follow them there.
+    When all others have left, the room ends, and the customer goes where they go after a talk.
     """
-    room = safe_name(command.join_conference.conference_id)
-    joins = Step(esl.api("uuid_transfer", command.leg_id, f"conference:{room}@{CONFERENCE_PROFILE}", "inline"))
+    room = f"conference:{safe_name(command.join_conference.conference_id)}@{CONFERENCE_PROFILE}"
     if command.call_id in ("", command.leg_id):
-        return [joins]
+        leads = f"set:{LEASED_VARIABLE}=false,set:hangup_after_conference=false"
+        after = f"transfer:{AFTER_TALK_EXTENSION} XML {DIALPLAN_CONTEXT}"
+        return [Step(esl.api("uuid_transfer", command.leg_id, text=f"'{leads},{room},{after}' inline"))]
+    joins = Step(esl.api("uuid_transfer", command.leg_id, room + ENDS_ROOM, "inline"))
     return [Step(_afterwards(command.call_id, park="true"), required=False), joins]
 
 

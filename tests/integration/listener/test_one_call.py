@@ -1,9 +1,11 @@
 """One whole call through a simulated FreeSWITCH in a process of its own: our commands in, the tenant's facts out."""
 
 from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
+from services.shared.testing.waiting import wait_until
 from tests.integration.listener.conftest import Platform
 
 AGENT_LEG = "agent-leg-1"
+LEASED_SECONDS = 5
 
 
 def test_a_call_is_answered_asked_bridged_recorded_and_ended(platform: Platform) -> None:
@@ -47,3 +49,21 @@ def test_a_call_is_answered_asked_bridged_recorded_and_ended(platform: Platform)
     for each in (leg, AGENT_LEG):
         sequences = [told.fact.leg_sequence for told in platform.inputs() if told.fact.leg_id == each]
         assert sequences == list(range(1, len(sequences) + 1))
+
+
+def test_a_lease_that_no_router_takes_off_cuts_no_talk(platform: Platform) -> None:
+    """Whoever decides died between the bridge and its answer."""
+    platform.start()
+    leg = platform.call_in()
+    platform.command(command_id="c1", call_id=leg, leg_id=leg, lease_leg=pb.LeaseLeg(seconds=120))
+    platform.command(command_id="c2", call_id=leg, leg_id=leg, answer_leg=pb.AnswerLeg())
+    calls = pb.OriginateLeg(phone="anna@acme.example", ring_timeout_ms=60_000)
+    platform.command(command_id="c3", call_id=leg, leg_id=AGENT_LEG, originate_leg=calls)
+    platform.fact(AGENT_LEG, "leg_parked")
+    platform.command(command_id="c4", call_id=leg, leg_id=leg, lease_leg=pb.LeaseLeg(seconds=LEASED_SECONDS))
+    platform.command(command_id="c5", call_id=leg, leg_id=leg, bridge_legs=pb.BridgeLegs(other_leg_id=AGENT_LEG))
+    platform.fact(leg, "leg_bridged")
+    bridged = platform.switch.status()["now"]
+    wait_until(lambda: platform.switch.status()["now"] > bridged + LEASED_SECONDS + 2, "the lease's end", 60)
+    assert platform.switch.leg(leg)["partner"] == AGENT_LEG
+    assert "leg_fell_back" not in platform.kinds(leg)

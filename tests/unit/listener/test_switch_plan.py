@@ -45,11 +45,18 @@ def wire(leg_id: str = "leg", **action: Any) -> list[str]:
     return [step.wire.decode().rstrip("\n") for step in planner().plan(command)]
 
 
+GUARD = (
+    "expand ${cond('${variable_bridge_to}${variable_ringmaster_leased}' == 'true'"
+    " ? uuid_transfer ${Unique-ID} fallback XML ringmaster"
+    " : uuid_setvar ${Unique-ID} ringmaster_leased false)}"
+)
+
+
 def test_a_lease_never_runs_out_early_and_replaces_the_former_one() -> None:
     assert wire(lease_leg=pb.LeaseLeg(seconds=10)) == [
         "api uuid_setvar_multi leg ringmaster_leased=true",
         "api sched_del leg",
-        "api sched_api +11 leg uuid_transfer leg fallback XML ringmaster",
+        f"api sched_api +11 leg expand uuid:leg {GUARD}",
     ]
     assert wire(lease_leg=pb.LeaseLeg(seconds=0)) == [
         "api uuid_setvar_multi leg ringmaster_leased=false",
@@ -140,11 +147,19 @@ def test_two_who_are_parted_wait_and_the_router_guards_the_customer() -> None:
 
 def test_a_room_takes_the_guard_of_after_a_talk_from_the_customer_before_the_partner_leaves() -> None:
     room = pb.JoinConference(conference_id="acme.call")
-    assert wire("call", join_conference=room) == ["api uuid_transfer call conference:acme.call@default inline"]
     assert wire("agent", join_conference=room) == [
         f"api uuid_setvar_multi call {PARKS}",
-        "api uuid_transfer agent conference:acme.call@default inline",
+        "api uuid_transfer agent conference:acme.call@default+flags{mandatory_member_endconf} inline",
     ]
+
+
+def test_a_room_takes_a_customer_out_of_the_lease_and_lets_them_go_where_they_go_after_a_talk() -> None:
+    room = pb.JoinConference(conference_id="acme.call")
+    (joins,) = wire("call", join_conference=room)
+    assert joins == (
+        "api uuid_transfer call 'set:ringmaster_leased=false,set:hangup_after_conference=false,"
+        "conference:acme.call@default,transfer:after_talk XML ringmaster' inline"
+    )
 
 
 @pytest.mark.parametrize(
