@@ -113,7 +113,7 @@ class Floor:
         """Let these be ready, and a customer talk with one of them; returns the call."""
         self.comes(*agents)
         body = {"line": LINE, "number": "+380501110001", "patience": "fixed(600)", "talk": "fixed(600)"}
-        digits = {"digits": [{choice: 1}], "ends_first": 1.0}
+        digits = {"digits": [{choice: 1}], "ends_first": 1.0, "lingers": "fixed(600)"}
         call_id = str(post(self.layout.url("switch", "/call"), body | digits)["uuid"])
         self.hears(call_id, agents[0])
         return call_id
@@ -126,6 +126,17 @@ class Floor:
         call_id = str(post(self.layout.url("switch", "/call"), body)["uuid"])
         self.hears(call_id, agent)
         return call_id
+
+    def meet(self, call_id: str, *agents: str) -> None:
+        """Bring a customer and two who consult into one room."""
+        self.asks(call_id, "consult/join")
+        all_of_them = {call_id, *agents}
+
+        def are_together() -> bool:
+            rooms = {self.legs()[leg]["room"] for leg in all_of_them}
+            return len(rooms) == 1 and "" not in rooms
+
+        wait_until(are_together, "one room for all", SECONDS)
 
     def hangs_up(self, agent: str) -> None:
         post(self.layout.url("switch", f"/legs/{self.legs()[agent]['uuid']}"), {"does": "hang_up"})
@@ -292,10 +303,7 @@ def test_a_consultation_swaps_joins_and_hands_the_customer_over_from_one_routing
     floor.asks(call, "consult/swap")
     floor.hears("olena", call)
     assert not floor.legs()["maria"]["partner"]
-    floor.asks(call, "consult/join")
-    three = {call, "olena", "maria"}
-    wait_until(lambda: len({floor.legs()[leg]["room"] for leg in three} - {""}) == 1, "one room for three", SECONDS)
-    wait_until(lambda: all(floor.legs()[leg]["room"] for leg in three), "all three in it", SECONDS)
+    floor.meet(call, "olena", "maria")
     floor.asks(call, "consult/complete")
     floor.hears(call, "maria")
     floor.is_gone("olena")
@@ -368,6 +376,26 @@ def test_a_talk_that_ends_while_no_router_is_there_leaves_nobody_in_silence(floo
     assert (ended.exit, ended.fell_back) == (CALL_EXIT_ANSWERED, True)
     [kept] = [one for one in get(floor.layout.url("switch", "/truth"))["calls"] if one["uuid"] == call]
     assert [talk["agent"].partition("@")[0] for talk in kept["talks"]] == ["olena"]
+
+
+def test_a_room_that_empties_while_no_router_is_there_leaves_nobody_in_silence(floor: Floor) -> None:
+    call = floor.talk("olena", "maria")
+    floor.asks(call, "consult", agent_id="maria")
+    floor.hears("olena", "maria")
+    floor.meet(call, "olena", "maria")
+    assert floor.router.process is not None
+    floor.router.process.send_signal(signal.SIGSTOP)
+    try:
+        floor.hangs_up("olena")
+        floor.is_gone("olena")
+        assert floor.legs()[call]["room"] == floor.legs()["maria"]["room"] != ""
+        floor.hangs_up("maria")
+        floor.is_gone(call)
+    finally:
+        floor.router.process.send_signal(signal.SIGCONT)
+    told = floor.told(call)
+    [ended] = [event.call_ended for event in told if event.HasField("call_ended")]
+    assert (ended.exit, ended.fell_back) == (CALL_EXIT_ANSWERED, True)
 
 
 def test_a_caller_takes_a_menus_exit_by_speech_and_what_was_said_is_kept_nowhere(floor: Floor) -> None:
