@@ -42,6 +42,7 @@ from services.shared.bus.errors import BusError
 from services.shared.bus.follower import Follower
 from services.shared.bus.ports import Reader, Sender
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings
 from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
 from services.shared.bus.topics import CALLS, DOCUMENT_REQUESTS, REPLIES, TENANTS, feed_topic
@@ -84,6 +85,7 @@ class Outside:
     needed: tuple[Watch, ...] = ()
     """Without one of these no request can be answered."""
     watches: tuple[Watch, ...] = ()
+    readings: Readings = field(default_factory=Readings)
     erasures: ErasureStore = field(default_factory=MemoryErasureStore)
     seal: PersonSeal = field(default_factory=lambda: PersonSeal(""))
     kept_ms: Callable[[list[str]], dict[str, int]] = lambda _topics: {}
@@ -130,7 +132,7 @@ class Console:
 
     def ready(self) -> tuple[bool, str]:
         """Whether requests can be answered and the live view is whole."""
-        if trouble := trouble_of(*self._outside.needed):
+        if trouble := trouble_of(*self._outside.needed) or self._outside.readings.trouble:
             return False, trouble
         if not self.desk.is_listening:
             return False, "the router's replies are not read yet"
@@ -189,21 +191,23 @@ def run(settings: Settings, clock: Clock) -> int:
     database, bootstrap = open_database(settings.mongodb_uri, "console"), settings.kafka_bootstrap
     store, erasures = MongoTenantStore(database), MongoErasureStore(database)
     seal = seal_of(settings.erasure_secret)
+    readings = Readings()
     switch = _switch_access(settings)  # what is wrong with the settings is said before a dependency is asked
     outside = Outside(
         store=store,
         tokens=TokensFile(settings.api_tokens),
         sender=Producer(bootstrap, "console"),
-        replies=Consumer(bootstrap, None, [REPLIES], "console-replies", from_beginning=False),
-        calls=Consumer(bootstrap, None, [CALLS], "console-calls", gather_ms=GATHER_MS),
-        tenants=Consumer(bootstrap, None, [TENANTS], "console-tenants"),
-        document_requests=Consumer(bootstrap, None, [DOCUMENT_REQUESTS], "console-documents", from_beginning=False),
+        replies=_read(bootstrap, REPLIES, "console-replies", readings, from_beginning=False),
+        calls=_read(bootstrap, CALLS, "console-calls", readings, gather_ms=GATHER_MS),
+        tenants=_read(bootstrap, TENANTS, "console-tenants", readings),
+        document_requests=_read(bootstrap, DOCUMENT_REQUESTS, "console-documents", readings, from_beginning=False),
         clock=clock,
         switch=switch,
         prepare=lambda: prepare_all(store, erasures),
         needed=(watch_broker(bootstrap),),
         # Without documents agents work on; only applying one is refused.
         watches=(watch_documents(database),),
+        readings=readings,
         erasures=erasures,
         seal=seal,
         kept_ms=lambda topics: kept_ms(bootstrap, topics),
@@ -213,6 +217,11 @@ def run(settings: Settings, clock: Clock) -> int:
     console.start(supervisor)
     log.info("console_started", http_port=settings.http_port)
     return supervisor.run()
+
+
+def _read(bootstrap: str, topic: str, name: str, readings: Readings, **more: Any) -> Consumer:
+    """Return a reader of all of a topic. Raises BusUnavailable."""
+    return Consumer(bootstrap, None, [topic], name, tells=readings.of(topic), **more)
 
 
 def prepare_all(*stores: MongoTenantStore | MongoErasureStore) -> None:

@@ -11,6 +11,7 @@ import structlog  # noqa: E402
 from services.listener.adapters.bus import KafkaBus  # noqa: E402
 from services.listener.bootstrap import build  # noqa: E402
 from services.listener.settings import Settings  # noqa: E402
+from services.shared.bus.readings import Readings  # noqa: E402
 from services.shared.chassis.clock import Clock  # noqa: E402
 from services.shared.chassis.logs import configure_logs  # noqa: E402
 from services.shared.chassis.settings import SettingsError, read_settings  # noqa: E402
@@ -27,8 +28,9 @@ def main() -> int:
     supervisor = Supervisor()
     try:
         settings = read_settings(Settings, os.environ)
-        bus = KafkaBus(settings.kafka_bootstrap, f"listener-{settings.node}")
-        listener = build(settings, bus, supervisor, Clock.from_environment(os.environ))
+        readings = Readings()
+        bus = KafkaBus(settings.kafka_bootstrap, f"listener-{settings.node}", readings)
+        listener = build(settings, bus, supervisor, Clock.from_environment(os.environ), readings)
         serve(supervisor, service_app("listener", listener.ready), settings.http_host, settings.http_port)
     except (SettingsError, ValueError, OSError) as error:
         log.error("listener_not_started", reason=str(error))  # noqa: TRY400 - the sentence says it all

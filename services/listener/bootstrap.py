@@ -34,6 +34,7 @@ from services.listener.domain.normaliser import Normaliser
 from services.listener.domain.prompts import PromptLibrary
 from services.listener.domain.reconciliation import Reconciler
 from services.listener.settings import Settings
+from services.shared.bus.readings import Readings
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.supervisor import Supervisor
 from services.shared.esl.client import EslClient, Subscription, Target
@@ -60,6 +61,7 @@ class Listener:
     directory: Directory
     legs: LegTable
     seen_us: int
+    readings: Readings
 
     def start(self) -> None:
         """Spawn all greenlets. FreeSWITCH is asked for events once the tenants are known."""
@@ -79,7 +81,7 @@ class Listener:
         why = "the tenants are not known yet" if not self.tenants.loaded.is_set() else ""
         if not why and not self.pump.ready.is_set():
             why = f"no reconciled session with FreeSWITCH: {self.pump.trouble}"
-        why = why or self.publisher.trouble
+        why = why or self.publisher.trouble or self.readings.trouble
         return not why, why
 
     def _pump(self) -> None:
@@ -108,8 +110,10 @@ class Listener:
             metrics.ESL_QUEUE.set(self.client.stats.queued_events)
 
 
-def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) -> Listener:
-    """Build everything. Raises OSError when the spool's folder can't be used."""
+def build(
+    settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock, readings: Readings | None = None
+) -> Listener:
+    """Build everything; `readings` hears of the bus's readers. Raises OSError when the spool's folder can't be used."""
     folder, stopping = settings.spool_dir, supervisor.stopping
     folder.mkdir(parents=True, exist_ok=True)
     legs, directory, facts = LegTable(), Directory(), FactBuilder(settings.node)
@@ -137,7 +141,8 @@ def build(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock) ->
         file = RecordFile(settings.call_records, folder / "call-records.mark")
         audit = CallRecordAudit(file, Auditor(normaliser), pump.tell, pump.ready.is_set, switch)
         pump.records_of_ended = audit.of_ended
-    return Listener(supervisor, client, publisher, pump, executor, audit, tenants, directory, legs, seen_us)
+    readings = readings or Readings()
+    return Listener(supervisor, client, publisher, pump, executor, audit, tenants, directory, legs, seen_us, readings)
 
 
 def _client(settings: Settings, supervisor: Supervisor) -> EslClient:

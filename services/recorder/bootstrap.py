@@ -36,6 +36,7 @@ from services.recorder.storing import Limits, Storing
 from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings
 from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
@@ -71,8 +72,9 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     _check(settings)
     store, documents = _stores(settings)
     stillness = Stillness()
-    client = f"recorder-{settings.node}"
-    policies = PolicyReader(lambda: Consumer(settings.kafka_bootstrap, None, [TENANTS], client))
+    client, group, readings = f"recorder-{settings.node}", f"recorder.{settings.node}", Readings()
+    of_tenants, of_events = readings.of(TENANTS), readings.of(CALLS, group)
+    policies = PolicyReader(lambda: Consumer(settings.kafka_bootstrap, None, [TENANTS], client, tells=of_tenants))
     announcer = Announcer(lambda: Producer(settings.kafka_bootstrap, client))
     storing = Storing(
         settings.recordings_dir,
@@ -103,7 +105,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
     )
     node_events = NodeEvents(
         settings.node,
-        lambda: Consumer(settings.kafka_bootstrap, f"recorder.{settings.node}", [CALLS], client, gather_ms=GATHER_MS),
+        lambda: Consumer(settings.kafka_bootstrap, group, [CALLS], client, gather_ms=GATHER_MS, tells=of_events),
         dispatcher.offer,
         lambda location: _is_there(settings, location),
         storing.note_missing,
@@ -113,7 +115,7 @@ def build(settings: Settings, clock: Clock) -> Recorder:
         housekeeper.person_to_erase,
     )
     broker, database = watch_broker(settings.kafka_bootstrap), watch_documents(documents.database)
-    app = service_app("recorder", lambda: _readiness(scanner, dispatcher, broker, database))
+    app = service_app("recorder", lambda: _readiness(scanner, dispatcher, readings, broker, database))
     if settings.api_tokens is not None:
         answer_refusals(app)
         tokens, pages = _tokens(settings.api_tokens), read_pages()
@@ -192,6 +194,6 @@ def _measure_step(step: Step, seconds: float) -> None:
     metrics.STEP_SECONDS.labels(step.value).observe(seconds)
 
 
-def _readiness(scanner: Scanner, dispatcher: Dispatcher, *watches: Watch) -> tuple[bool, str]:
-    trouble = scanner.trouble or trouble_of(*watches) or dispatcher.trouble()
+def _readiness(scanner: Scanner, dispatcher: Dispatcher, readings: Readings, *watches: Watch) -> tuple[bool, str]:
+    trouble = scanner.trouble or trouble_of(*watches) or readings.trouble or dispatcher.trouble()
     return not trouble, trouble

@@ -25,6 +25,7 @@ from services.recorder.transcribing import Desk, Transcribing
 from services.shared.access import BadTokens, Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings, tell_nobody
 from services.shared.bus.topics import CALLS, CLIPS, TENANTS
 from services.shared.chassis.admission import answer_refusals
 from services.shared.chassis.clock import Clock
@@ -34,6 +35,8 @@ from services.shared.chassis.tokens import TokensFile
 from services.shared.chassis.watch import Watch, trouble_of, watch_broker, watch_documents
 from services.shared.chassis.web import serve, service_app
 
+ORDERS, MENUS = "recorder.transcribe", "recorder.clips"
+"""The groups that share recordings, and short sounds of menus."""
 GATHER_MS = 500
 """A recording may be ordered so much later."""
 MEASURE_SECONDS = 10.0
@@ -61,28 +64,31 @@ def build(settings: TranscribeSettings, clock: Clock) -> Transcriber:
     store = _store(settings)
     recordings = RecordingDocuments(settings.mongodb_uri)
     database = recordings.database
-    client = f"recorder-{settings.node}"
-    tenants = TenantDocuments(lambda: Consumer(settings.kafka_bootstrap, None, [TENANTS], client))
+    client, bootstrap, readings = f"recorder-{settings.node}", settings.kafka_bootstrap, Readings()
+    of_tenants = readings.of(TENANTS)
+    of_orders = readings.of(CALLS, ORDERS) if settings.transcribe_recordings else tell_nobody
+    of_menus = readings.of(CLIPS, MENUS) if settings.transcribe_clips else tell_nobody
+    tenants = TenantDocuments(lambda: Consumer(bootstrap, None, [TENANTS], client, tells=of_tenants))
     jobs, transcripts = Jobs(database, settings.transcribe_lease_seconds, clock.wall), Transcripts(database)
     events = TranscriptEvents(lambda: Producer(settings.kafka_bootstrap, client))
     longest_ms = int(settings.transcribe_longest_seconds * 1000)
     desk = Desk(jobs, transcripts, store, events, tenants.of, clock, longest_ms)
     worker = Transcribing(desk, _scribe(settings, settings.transcribe_engine), Analyst())
     intake = Intake(
-        lambda: Consumer(settings.kafka_bootstrap, "recorder.transcribe", [CALLS], client, gather_ms=GATHER_MS),
+        lambda: Consumer(bootstrap, ORDERS, [CALLS], client, gather_ms=GATHER_MS, tells=of_orders),
         tenants.of,
         jobs,
         transcripts,
         clock,
     )
     clips = Clips(
-        lambda: Consumer(settings.kafka_bootstrap, "recorder.clips", [CLIPS], f"{client}-clips"),
+        lambda: Consumer(bootstrap, MENUS, [CLIPS], f"{client}-clips", tells=of_menus),
         lambda: Producer(settings.kafka_bootstrap, f"{client}-clips"),
         _scribe(settings, settings.transcribe_clip_engine or settings.transcribe_engine),
         clock,
     )
     watches = (watch_broker(settings.kafka_bootstrap), watch_documents(database))
-    app = service_app("transcribe", lambda: _readiness(worker, watches))
+    app = service_app("transcribe", lambda: _readiness(worker, readings, watches))
     if settings.api_tokens is not None:
         answer_refusals(app)
         shelf = Shelf(transcripts, recordings, jobs, Listeners(database), clock.now_us)
@@ -164,6 +170,6 @@ def _check(settings: TranscribeSettings) -> None:
         raise SettingsError(faults)
 
 
-def _readiness(worker: Transcribing, watches: tuple[Watch, ...]) -> tuple[bool, str]:
-    trouble = trouble_of(*watches) or worker.trouble
+def _readiness(worker: Transcribing, readings: Readings, watches: tuple[Watch, ...]) -> tuple[bool, str]:
+    trouble = trouble_of(*watches) or readings.trouble or worker.trouble
     return not trouble, trouble

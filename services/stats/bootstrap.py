@@ -12,6 +12,7 @@ from services.shared.access import Holders
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.events import publish_event
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings
 from services.shared.bus.topics import CALLS, INPUTS, TENANTS
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.erasure_secret import seal_of
@@ -88,9 +89,10 @@ def build(
     return Parts(board, feed, writer, events, Legs(board, writer), reports, Exports(reports, columns), mirror)
 
 
-def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag) -> Flask:
-    """Return the web application."""
-    app = service_app("stats", lambda: _readiness(parts))
+def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag, readings: Readings | None = None) -> Flask:
+    """Return the web application; `readings` hears of the broker's readers."""
+    heard = readings or Readings()
+    app = service_app("stats", lambda: _readiness(parts, heard))
     admission = Admission(tokens)
     answer_refusals(app)
     app.register_blueprint(call_routes(admission, store))
@@ -118,7 +120,7 @@ def run(settings: Settings, clock: Clock) -> int:
         seal=seal,
         publish=lambda event: _published(producer, event),
     )
-    events, bootstrap = parts.events, settings.kafka_bootstrap
+    events, bootstrap, readings = parts.events, settings.kafka_bootstrap, Readings()
     calls = Consumer(
         bootstrap,
         "stats",
@@ -127,6 +129,7 @@ def run(settings: Settings, clock: Clock) -> int:
         gather_ms=GATHER_MS,
         on_assigned=lambda places: events.assigned(list(places)),
         on_revoked=lambda places: events.revoked(list(places)),
+        tells=readings.of(CALLS, "stats"),
     )
     inputs = Consumer(
         bootstrap,
@@ -137,11 +140,12 @@ def run(settings: Settings, clock: Clock) -> int:
         wanted=LEG_MARK,
         on_assigned=lambda places: parts.legs.assigned(list(places)),
         on_revoked=lambda places: parts.legs.revoked(list(places)),
+        tells=readings.of(INPUTS, "stats-legs"),
     )
-    tenants = Consumer(bootstrap, None, [TENANTS], "stats-tenants")
+    tenants = Consumer(bootstrap, None, [TENANTS], "stats-tenants", tells=readings.of(TENANTS))
     known = profiles(lambda: tenants, parts.board, parts.feed.notify)
     REGISTRY.register(LiveCollector(parts.board, clock.now_ms))
-    app = application(parts, store, tokens, supervisor.stopping)
+    app = application(parts, store, tokens, supervisor.stopping, readings)
     serve(supervisor, app, settings.http_host, settings.http_port)
     supervisor.spawn("writer", parts.writer.run, supervisor.stopping)
     norms, mailing = watchers(parts, store, clock, settings, lambda event: _published(producer, event))
@@ -178,6 +182,7 @@ def _published(producer: Producer, event: Event) -> None:
     publish_event(producer, event, "stats").wait(PUBLISH_SECONDS)
 
 
-def _readiness(parts: Parts) -> tuple[bool, str]:
+def _readiness(parts: Parts, readings: Readings) -> tuple[bool, str]:
     """Live numbers are served while the document store is away: that is a metric, not a reason to be taken out."""
-    return parts.events.is_current, "the log is not read to its end yet"
+    trouble = readings.trouble
+    return parts.events.is_current and not trouble, trouble or "the log is not read to its end yet"

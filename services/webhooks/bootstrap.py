@@ -4,6 +4,7 @@ from typing import Any, Protocol
 import structlog
 from gevent.event import Event as Flag
 
+from services.shared.bus.readings import Readings
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.documents import open_database
 from services.shared.chassis.erasure_secret import seal_of
@@ -60,8 +61,9 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
     supervisor.spawn_task(
         "indexes", _prepare, (room, log_store, steps, replays, erasures, notices), supervisor.stopping
     )
+    readings = Readings()
     parts = Parts(
-        KafkaBus(settings.kafka_bootstrap, settings.webhooks_name),
+        KafkaBus(settings.kafka_bootstrap, settings.webhooks_name, readings),
         Stores(
             room,
             MongoGoneEndpoints(database),
@@ -88,6 +90,7 @@ def build(settings: Settings, clock: Clock, supervisor: Supervisor) -> Webhooks:
             int(settings.webhook_longest_rest_seconds * 1000),
         ),
         watches=(watch_broker(settings.kafka_bootstrap), watch_documents(database)),
+        readings=readings,
         channel_secrets=ChannelSecrets(settings.channel_secrets),
         telegram_api=settings.telegram_api.rstrip("/"),
         library=library(CONNECTORS, GATEWAYS, *([settings.connectors_dir] if settings.connectors_dir else [])),

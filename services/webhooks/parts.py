@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.shared.bus.readings import Readings
 from services.shared.chassis.clock import Clock
 from services.shared.chassis.watch import Watch
 from services.shared.outbound.dial import Outside
@@ -69,6 +70,7 @@ class Parts:
     disable_after_ms: int = 5 * DAY_MS
     breaker: BreakerRules = field(default_factory=BreakerRules)
     watches: tuple[Watch, ...] = ()
+    readings: Readings = field(default_factory=Readings)
     channel_secrets: ChannelSecrets = field(default_factory=lambda: ChannelSecrets(None))
     telegram_api: str = BOT_API
     library: Mapping[str, Connector] = field(default_factory=lambda: library(CONNECTORS, GATEWAYS))

@@ -213,7 +213,7 @@ class Webhooks:
 
     def ready(self) -> tuple[bool, str]:
         """Whether endpoints are known and what deliveries wait in answers."""
-        trouble = trouble_of(*self._parts.watches)
+        trouble = trouble_of(*self._parts.watches) or self._parts.readings.trouble
         return self.directory.is_current and not trouble, trouble or "the tenants' documents are not read yet"
 
     def add_routes(self, app: Flask) -> None:

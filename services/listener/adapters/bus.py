@@ -5,6 +5,7 @@ from typing import Protocol
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings
 
 GATHER_MS = 2
 """A caller waits for it: but commands that travel together cost less, so all wait less (bench/latency)."""
@@ -37,9 +38,10 @@ class Bus(Protocol):
 class KafkaBus:
     """The bus of production."""
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    def __init__(self, bootstrap: str, client_id: str, readings: Readings | None = None) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
+        self._readings = readings or Readings()
 
     def producer(self) -> ClosingSender:
         """Return a new producer; raise BusUnavailable when no broker answers."""
@@ -47,4 +49,5 @@ class KafkaBus:
 
     def consumer(self, group: str | None, topics: list[str]) -> ClosingReader:
         """Return a new consumer; raise BusUnavailable when no broker answers."""
-        return Consumer(self._bootstrap, group, topics, self._client_id, gather_ms=GATHER_MS)
+        tells = self._readings.of(topics[0], group)
+        return Consumer(self._bootstrap, group, topics, self._client_id, gather_ms=GATHER_MS, tells=tells)

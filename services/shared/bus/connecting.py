@@ -130,6 +130,15 @@ def identity_of_process() -> dict[str, Any]:
     }
 
 
+def named_user() -> str:
+    """Return who this process is to the brokers, in words for whoever gives rights."""
+    try:
+        name = BrokerAccess.from_environment(os.environ).kafka_user
+    except SettingsError:
+        name = ""
+    return f"the user {name}" if name else "this service's user"
+
+
 def must_listen(bootstrap: str) -> None:
     """Look whether anybody listens before a client is made: the common outage, told within moments."""
     reasons = []

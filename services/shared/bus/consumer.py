@@ -10,12 +10,19 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError, RebalanceInProgressError
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    RebalanceInProgressError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from services.shared.bus import metrics
-from services.shared.bus.connecting import connected
-from services.shared.bus.errors import BusUnavailable, Rebalancing
+from services.shared.bus.connecting import connected, named_user
+from services.shared.bus.errors import BusUnavailable, Rebalancing, Refused
+from services.shared.bus.readings import Tell, tell_nobody
 from services.shared.bus.record import Record
 from services.shared.bus.record_reading import read_directly
 
@@ -30,6 +37,8 @@ TELL_LAG_SECONDS = 1.0
 FETCH_WAIT_MS = 500
 ANSWER_MS = 10_000
 """So long one question may take: kafka-python asks without end where a group's broker is away and others are not."""
+STEADY_SECONDS = 3.0
+"""Whoever was refused something reads again when that did not come once more for so long: not each poll is refused."""
 GIVE_AWAY_MS = 5_000
 """So long a commit may hold up the sharing out of partitions."""
 PICKED_BYTES = 256 * 1024
@@ -65,6 +74,8 @@ class Consumer:
 
     `wanted`: only records whose value may contain these bytes are returned; all others cost next to nothing. The broker
     gathers for such a reader, for `gather_ms`: of most fetches it would return nothing, and ask for the next.
+
+    `tells` hears why the broker refuses us, which is raised as Refused, and when we read.
     """
 
     def __init__(  # noqa: PLR0913 - four say what is read, the rest are wishes that few have
@@ -83,7 +94,12 @@ class Consumer:
         on_assigned: PartitionsChanged | None = None,
         on_revoked: PartitionsChanged | None = None,
         on_lost: PartitionsChanged | None = None,
+        tells: Tell = tell_nobody,
     ) -> None:
+        self._tells = tells
+        self._is_reading = False
+        self._refused_until = 0.0
+        self._topics = topics
         self._kafka = connected(
             KafkaConsumer,
             bootstrap,
@@ -99,7 +115,7 @@ class Consumer:
             session_timeout_ms=int(session_seconds * 1000),
             heartbeat_interval_ms=int(session_seconds * 1000 / HEARTBEATS),
         )
-        self._group = None if only_follows else group
+        self._group, self._group_id = None if only_follows else group, group
         self._gather_seconds = 0.0 if wanted is not None else gather_ms / 1000
         self._gather_until = 0.0
         self._client_id = client_id
@@ -115,10 +131,13 @@ class Consumer:
         """Return the next records, at most MAX_POLL_RECORDS, or none after the time-out. Raises BusUnavailable."""
         if self._gather_until:
             gevent.sleep(min(timeout_seconds, max(0.0, self._gather_until - monotonic())))
-        with _as_unavailable("the broker does not answer"):
+        with self._as_unavailable("the broker does not answer"):
             batches = self._kafka.poll(timeout_ms=int(timeout_seconds * 1000))
         if self._group is not None:
+            self._must_see_topics()
             self._finish_joining()
+        if not self._is_reading:
+            self._tell_reading()
         if monotonic() >= self._tell_lag_at:
             self._tell_lag()
         records: list[Record] = [record for batch in batches.values() for record in batch]
@@ -140,7 +159,7 @@ class Consumer:
         if self._giving_away is not None:
             self._giving_away |= offsets
             return
-        with _as_unavailable("the offset can't be committed"):
+        with self._as_unavailable("the offset can't be committed"):
             try:
                 self._kafka.commit(offsets, timeout_ms=ANSWER_MS)
             except RebalanceInProgressError as error:
@@ -155,7 +174,7 @@ class Consumer:
 
     def committed(self, topic: str, partition: int) -> int | None:
         """Return the group's committed offset, None when there is none. Raises BusUnavailable."""
-        with _as_unavailable(f"the committed offset of {topic}/{partition} can't be read"):
+        with self._as_unavailable(f"the committed offset of {topic}/{partition} can't be read"):
             offset = self._kafka.committed(TopicPartition(topic, partition), timeout_ms=ANSWER_MS)
         return None if offset is None else int(offset)
 
@@ -166,7 +185,7 @@ class Consumer:
     def noted_of(self, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, str]]:
         """Return the same, each with the note beside it. Raises BusUnavailable."""
         places = [TopicPartition(topic, number) for number in partitions]
-        with _as_unavailable(f"the committed offsets of {topic} can't be read"):
+        with self._as_unavailable(f"the committed offsets of {topic} can't be read"):
             asked = self._kafka._coordinator.fetch_committed_offsets  # noqa: SLF001 - `committed` asks for one only
             found = asked(places, timeout_ms=ANSWER_MS)
         known = {place.partition: entry for place, entry in found.items() if entry.offset >= 0}
@@ -180,7 +199,7 @@ class Consumer:
     def end_offset(self, topic: str, partition: int) -> int:
         """Return the offset that the next record of the partition will have. Raises BusUnavailable."""
         place = TopicPartition(topic, partition)
-        with _as_unavailable(f"the end of {topic}/{partition} can't be read"):
+        with self._as_unavailable(f"the end of {topic}/{partition} can't be read"):
             return int(self._kafka.end_offsets([place], timeout_ms=ANSWER_MS)[place])
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
@@ -189,7 +208,7 @@ class Consumer:
         All records before it are older. Raises BusUnavailable.
         """
         place = TopicPartition(topic, partition)
-        with _as_unavailable(f"{topic}/{partition} can't be looked up by time"):
+        with self._as_unavailable(f"{topic}/{partition} can't be looked up by time"):
             found = self._kafka.offsets_for_times({place: max(0, timestamp_ms)}, timeout_ms=ANSWER_MS).get(place)
         return self.end_offset(topic, partition) if found is None else int(found.offset)
 
@@ -247,17 +266,52 @@ class Consumer:
         A topic that is deleted and made anew has another one. Brokers before Kafka 2.8 have none: an empty text. Raises
         BusUnavailable.
         """
-        cluster = self._kafka._cluster  # noqa: SLF001 - only the administrator's client tells it, by one connection more
-        with _as_unavailable(f"the topic {topic} can't be looked up"):
-            self._kafka._net.run(self._kafka._manager.wait_for, cluster.request_update(), ANSWER_MS)  # noqa: SLF001
+        self._look_topics_up()
         if not self._partitions_of(topic):
-            raise BusUnavailable(f"topic {topic} does not exist")
-        found = cluster.topic_id(topic)
+            raise self._refused(_unseen([topic]))
+        found = self._kafka._cluster.topic_id(topic)  # noqa: SLF001 - only the administrator's client tells it
         return str(found) if found is not None and found.int else ""
 
     def _partitions_of(self, topic: str) -> Collection[int]:
-        with _as_unavailable(f"the partitions of {topic} can't be looked up"):
+        with self._as_unavailable(f"the partitions of {topic} can't be looked up"):
             return self._kafka.partitions_for_topic(topic) or ()
+
+    def _must_see_topics(self) -> None:
+        """Look for the topics where there is nothing to read: the library asks again for them after five minutes.
+
+        One that is not there, or that the broker shows us not, is no error to it: its reader just gets nothing.
+        """
+        if self._kafka._subscription.assignment:  # noqa: SLF001 - as in `lag`, and no copy for each poll
+            return
+        if self._unseen_topics():
+            self._look_topics_up()
+        if unseen := self._unseen_topics():
+            raise self._refused(_unseen(unseen))
+
+    def _unseen_topics(self) -> list[str]:
+        cluster = self._kafka._cluster  # noqa: SLF001 - the public way asks the broker, and waits for it without end
+        return [topic for topic in self._topics if not cluster.partitions_for_topic(topic)]
+
+    def _look_topics_up(self) -> None:
+        """Have the broker tell anew of the topics that are read. Raises BusUnavailable."""
+        kafka = self._kafka
+        with self._as_unavailable(f"topics {', '.join(self._topics)} can't be looked up"):
+            kafka._net.run(kafka._manager.wait_for, kafka._cluster.request_update(), ANSWER_MS)  # noqa: SLF001 - the same
+
+    def _tell_reading(self) -> None:
+        """Tell that we read, once something was fetched, or the group has no partition for us."""
+        if monotonic() < self._refused_until:
+            return
+        states = self._kafka._subscription.assignment.values()  # noqa: SLF001 - as in `lag`
+        has_joined = self._group is not None and self.generation() >= 0
+        if any(state.highwater is not None for state in states) or (not states and has_joined):
+            self._is_reading = True
+            self._tells("")
+
+    def _refused(self, why: str) -> Refused:
+        self._is_reading, self._refused_until = False, monotonic() + STEADY_SECONDS
+        self._tells(why)
+        return Refused(why)
 
     def _tell_lag(self) -> None:
         self._tell_lag_at = monotonic() + TELL_LAG_SECONDS
@@ -296,6 +350,23 @@ class Consumer:
         except KafkaError as error:
             log.warning("offsets_not_committed", reason=str(error))
 
+    @contextmanager
+    def _as_unavailable(self, what: str) -> Iterator[None]:
+        """Say in our words what the library could not do."""
+        try:
+            yield
+        except GroupAuthorizationFailedError as error:
+            why = f"the broker refuses the group {self._group_id}: give {named_user()} the right Read on it"
+            raise self._refused(why) from error
+        except TopicAuthorizationFailedError as error:
+            named = ", ".join(self._topics)
+            why = f"the broker refuses the topic {named}: give {named_user()} the rights Describe and Read on it"
+            raise self._refused(why) from error
+        except UnknownTopicOrPartitionError as error:
+            raise self._refused(_unseen(self._topics)) from error
+        except KafkaError as error:
+            raise BusUnavailable(f"{what}: {error}") from error
+
     def _assign_all(self, topics: list[str]) -> None:
         try:
             self._kafka.assign(self._every_place(topics))
@@ -305,20 +376,19 @@ class Consumer:
             raise
 
     def _every_place(self, topics: list[str]) -> list[Any]:
-        with _as_unavailable(f"topics {', '.join(topics)} can't be looked up"):
+        with self._as_unavailable(f"topics {', '.join(topics)} can't be looked up"):
             places = [TopicPartition(topic, number) for topic in topics for number in self._partitions_of(topic)]
         if not places:
-            raise BusUnavailable(f"topics {', '.join(topics)} do not exist")
+            raise self._refused(_unseen(topics))
         return places
 
 
-@contextmanager
-def _as_unavailable(what: str) -> Iterator[None]:
-    """Say in our words what the library could not do."""
-    try:
-        yield
-    except KafkaError as error:
-        raise BusUnavailable(f"{what}: {error}") from error
+def _unseen(topics: list[str]) -> str:
+    named = ", ".join(topics)
+    return (
+        f"the broker shows no topic {named}: make it (ringmaster topics create), "
+        f"or give {named_user()} the rights Describe and Read on it"
+    )
 
 
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types

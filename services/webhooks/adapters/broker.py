@@ -1,14 +1,15 @@
 """How the service reads and writes the broker: its groups, and how long each may gather."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.shared.bus.admin import TopicDefinition, ensure_topics
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.ports import BatchSender, Reader
 from services.shared.bus.producer import Producer
-from services.shared.bus.topics import feed_topic
+from services.shared.bus.readings import Readings, tell_nobody
+from services.shared.bus.topics import DOCUMENT_REPLIES, TENANTS, feed_topic
 
 GATHER_MS = 20
 """Whoever does not stand between an event and its delivery may be told so much later."""
@@ -22,6 +23,8 @@ OVERFLOW = "webhooks-overflow"
 FEED_PARTITIONS = 4
 FEED_KEEP_MS = 7 * 86_400_000
 BROKERS_OWN = -1
+FOLLOWED = (TENANTS, DOCUMENT_REPLIES)
+"""What is read as long as the process lives, by a reader without a group."""
 
 
 class Bus(Protocol):
@@ -45,6 +48,7 @@ class KafkaBus:
 
     bootstrap: str
     name: str = "webhooks"
+    readings: Readings = field(default_factory=Readings)
 
     def producer(self) -> BatchSender:
         """Return a producer. Raises BusUnavailable."""
@@ -56,7 +60,10 @@ class KafkaBus:
         """Return a consumer. Raises BusUnavailable."""
         name = f"{self.name}-{group or 'tenants'}"
         gather_ms = ON_THE_WAY_MS if group in (FOLLOWERS, SENDERS) else GATHER_MS
-        return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked)
+        # Others are opened for a question, and closed.
+        lasts = group is not None or topics[0] in FOLLOWED
+        tells = self.readings.of(topics[0], group) if lasts else tell_nobody
+        return Consumer(self.bootstrap, group, topics, name, gather_ms=gather_ms, on_revoked=on_revoked, tells=tells)
 
     def make_feed(self, tenant_id: str) -> None:
         """Create the topic if it is not there. Raises BusUnavailable."""

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from gevent.event import Event as Flag
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
@@ -34,13 +36,17 @@ from deploy.tools.programs import ProgramMissing, helm
 from deploy.tools.schema import CHART
 from local.broker import kafka
 from services.cli.topics import definitions
+from services.recorder.transcribe_bootstrap import ORDERS, build
+from services.recorder.transcribe_settings import TranscribeSettings
 from services.shared.bus.admin import ensure_topics, found_topics
 from services.shared.bus.connecting import connected, identity_of_process
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.producer import Producer
+from services.shared.bus.readings import Readings
 from services.shared.bus.record import Record
-from services.shared.bus.topics import CALLS, feed_topic
+from services.shared.bus.topics import CALLS, TENANTS, feed_topic
+from services.shared.chassis.clock import Clock
 from services.shared.chassis.watch import Away, ask_broker
 from services.shared.contracts.ringmaster.v1 import tenant_pb2 as tn
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
@@ -124,7 +130,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         encoding="utf-8",
     )
     java = run[: run.index("kafka.Kafka")]
-    names = [USER, *(named(service) for service in ("webhooks", "feed-acme", "feed-beta"))]
+    names = [USER, *(named(service) for service in ("webhooks", "feed-acme", "feed-beta", "newcomer"))]
     scram = [word for name in names for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={PASSWORD}]")]
     words = ["kafka.tools.StorageTool", "format", "-t", kafka.CLUSTER_ID, "-c", str(properties), *scram]
     subprocess.run([*java, *words], check=True, capture_output=True, timeout=60)
@@ -227,6 +233,100 @@ def test_each_company_reads_its_own_feed_from_any_moment_and_nothing_else(
     other.close()
     assert _reads(guarded, feed_topic("beta"), is_granted=True)
     assert not _reads(guarded, feed_topic("acme"))
+
+
+class Newcomer:
+    """A user that has no right at all yet, and who gives it some."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
+        prove(monkeypatch, guarded)
+        ensure_topics(guarded.bootstrap, definitions())
+        self._admin = KafkaAdminClient(bootstrap_servers=guarded.bootstrap, **identity_of_process())
+        prove(monkeypatch, guarded, user=named("newcomer"))
+
+    def give(self, operation: str, kind: str, name: str) -> None:
+        assert self._admin.create_acls([self._right(operation, kind, name)])["failed"] == []
+
+    def take(self, operation: str, kind: str, name: str) -> None:
+        right = self._right(operation, kind, name)
+        self._admin.delete_acls(
+            [ACLFilter(right.principal, "*", right.operation, right.permission_type, right.resource_pattern)]
+        )
+
+    def end(self) -> None:
+        self._admin.close()
+
+    def _right(self, operation: str, kind: str, name: str) -> ACL:
+        pattern = ResourcePattern(ResourceType[kind], name, ACLResourcePatternType.LITERAL)
+        return ACL(f"User:{named('newcomer')}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, pattern)
+
+
+@pytest.fixture
+def newcomer(monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> Iterator[Newcomer]:
+    found = Newcomer(monkeypatch, guarded)
+    yield found
+    found.end()
+
+
+def test_a_reader_tells_what_it_is_refused_and_reads_as_soon_as_it_is_let_in(
+    guarded: Guarded, newcomer: Newcomer
+) -> None:
+    readings = Readings()
+    reader = Consumer(guarded.bootstrap, "someone", [CALLS], "newcomer", tells=readings.of(CALLS, "someone"))
+
+    def told(words: str) -> bool:
+        with suppress(BusUnavailable):
+            reader.poll(0.5)
+        return words in readings.trouble if words else not readings.trouble
+
+    steps = {
+        f"refuses the group someone: give the user {named('newcomer')} the right Read": ("READ", "GROUP", "someone"),
+        "refuses the topic ringmaster.calls: give the user": ("DESCRIBE", "TOPIC", CALLS),
+        "the rights Describe and Read on it": ("READ", "TOPIC", CALLS),
+    }
+    for words, right in steps.items():
+        wait_until(lambda words=words: told(words), words, LONG_SECONDS)  # type: ignore[misc]
+        newcomer.give(*right)
+    wait_until(lambda: told(""), "it reads", LONG_SECONDS)
+    newcomer.take("READ", "TOPIC", CALLS)
+    wait_until(lambda: told("refuses the topic"), "a right that is taken away is told too", LONG_SECONDS)
+    newcomer.give("READ", "TOPIC", CALLS)
+    wait_until(lambda: told(""), "it reads again", LONG_SECONDS)
+    reader.close()
+
+
+def test_a_transcriber_whose_group_is_refused_is_not_ready_until_it_is_let_in(
+    guarded: Guarded, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    settings = TranscribeSettings(
+        kafka_bootstrap=guarded.bootstrap,
+        mongodb_uri="mongodb://127.0.0.1:9/nobody",
+        s3_endpoint="http://127.0.0.1:9",
+        s3_bucket="nothing",
+        s3_access_key="nobody",
+        s3_secret_key="nothing",
+        transcribe_models=tmp_path,
+        transcribe_clips=False,
+    )
+    transcriber, stopping = build(settings, Clock()), Flag()
+    for operation in ("DESCRIBE", "READ"):
+        for topic in (TENANTS, CALLS):
+            newcomer.give(operation, "TOPIC", topic)
+    running = [
+        gevent.spawn(transcriber.tenants.run, stopping),
+        gevent.spawn(transcriber.intake.run, stopping, transcriber.tenants.loaded),
+    ]
+    asker = transcriber.app.test_client()
+
+    def says(words: str) -> bool:
+        return words in asker.get("/readyz").get_data(as_text=True)
+
+    assert says(" is not read yet")
+    wait_until(lambda: says(f"the broker refuses the group {ORDERS}: give the user"), "it says why", LONG_SECONDS)
+    newcomer.give("READ", "GROUP", ORDERS)
+    wait_until(lambda: asker.get("/readyz").status_code == 200, "it is ready", LONG_SECONDS)
+    stopping.set()
+    gevent.joinall(running, timeout=LONG_SECONDS)
 
 
 def test_a_wrong_password_is_told_in_one_sentence(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
