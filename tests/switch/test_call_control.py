@@ -397,3 +397,8 @@ def test_a_customer_who_is_left_alone_in_a_room_is_kept_by_a_router_that_is_ther
     talk.commands.let_pass(5)
     assert talk.guards() == 1
     assert talk.lives(talk.customer)
+    newcomer = answered(bench, talk.commands, talk.events)
+    talk.bridge(talk.customer, newcomer)
+    assert talk.lives(talk.customer, newcomer)
+    talk.do(newcomer, hang_up_leg=pb.HangUpLeg())
+    talk.events.event_of(talk.customer, "CHANNEL_HANGUP")
