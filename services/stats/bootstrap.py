@@ -39,6 +39,7 @@ from services.stats.following import Events, profiles
 from services.stats.forgetting import Forgetting
 from services.stats.legs import GATHER_MS as GATHER_LEGS_MS
 from services.stats.legs import Legs
+from services.stats.logs import Logs
 from services.stats.mailing import Mailing, MailServer
 from services.stats.mirroring import Mirror
 from services.stats.norms import Norms
@@ -86,7 +87,8 @@ def build(
     events = Events(board, store, writer, clock, snapshot_seconds, feed.notify, forgetting)
     mirror = Mirror(store, columns, retention_days)
     reports = Reports(load(), columns, mirror, board, clock)
-    return Parts(board, feed, writer, events, Legs(board, writer), reports, Exports(reports, columns), mirror)
+    legs = Legs(board, writer, Logs(store), clock)
+    return Parts(board, feed, writer, events, legs, reports, Exports(reports, columns), mirror)
 
 
 def application(parts: Parts, store: Store, tokens: Holders, stopping: Flag, readings: Readings | None = None) -> Flask:

@@ -16,6 +16,7 @@ from services.shared.bus.follower import Follower
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
 from services.shared.bus.tenants import into_documents
+from services.shared.bus.topics import CALLS
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
 from services.shared.erased import REQUESTED
@@ -28,6 +29,7 @@ from services.stats.domain.profile import profile_of
 from services.stats.domain.snapshot import from_document, to_document
 from services.stats.forgetting import Forgetting, wish_of_events
 from services.stats.holding import Holding, Place
+from services.stats.logs import LogReader, Logs
 from services.stats.store import CallFields, FactFields, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 from services.stats.writing import Batch, Writer, snapshot_batch, wish_batch
 
@@ -78,6 +80,7 @@ class Events:
         self._snapshot_seconds = snapshot_seconds
         self._notify = notify
         self._held = Holding()
+        self._logs = Logs(store)
         self._positions: dict[Place, int] = {}
         self._first_offsets: dict[str, int] = {}
         self._places: dict[str, Place] = {}
@@ -106,13 +109,14 @@ class Events:
             self._first_offsets.pop(tenant_id, None)
         self._changed -= set(tenants)
 
-    def run(self, stopping: Flag, reader: Reader, profiles: Flag) -> None:
+    def run(self, stopping: Flag, reader: LogReader, profiles: Flag) -> None:
         """Follow until stopped; thresholds come first, so that no caller is measured by a wrong one."""
         self._tell_trouble()
         while not stopping.is_set():
             try:
                 if not profiles.wait(POLL_SECONDS):
                     continue
+                self._let_go_of_former(reader)
                 self._load(reader)
                 records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._held.ours]
                 self._take(records)
@@ -125,15 +129,27 @@ class Events:
         self._snapshot()
         self._writer.end()
 
-    def _load(self, reader: Reader) -> None:
-        for place in self._held.to_begin(reader):
+    def _let_go_of_former(self, reader: LogReader) -> None:
+        """Begin partitions again whose topic was made anew: what stands before where we are would never be read."""
+        anew = sorted(self._logs.made_anew(reader, self._held.ours))
+        if anew:
+            self.revoked(anew)
+            self.assigned(anew)
+
+    def _load(self, reader: LogReader) -> None:
+        places = self._held.to_begin(reader)
+        topic_id = reader.topic_id(CALLS) if places else ""
+        for place in places:
             end = reader.end_offset(*place)
             snapshot = self._store.load(place[1])
-            if snapshot.next_offset > end:
-                log.warning("snapshot_of_another_log", partition=place[1], next_offset=snapshot.next_offset, end=end)
-                snapshot = PartitionSnapshot(0, [])
+            first = self._logs.begin(place, topic_id, end, self._clock.now_ms(), snapshot.next_offset)
+            if snapshot.next_offset < first:
+                log.warning(
+                    "snapshot_of_another_log", partition=place[1], next_offset=snapshot.next_offset, first=first
+                )
+                snapshot = PartitionSnapshot(first, [])
             # What has passed its time is not there to be read any more; where that is all, nothing ever comes.
-            next_offset = max(self._restore(place, snapshot), reader.offset_at(*place, 0))
+            next_offset = max(self._restore(place, snapshot) - first, reader.offset_at(*place, 0))
             reader.seek(*place, next_offset)
             self._positions[place] = next_offset
             self._held.begin(place, next_offset, end)
@@ -143,6 +159,8 @@ class Events:
     def _restore(self, place: Place, snapshot: PartitionSnapshot) -> int:
         """Put a snapshot's tenants in place; return where to read on: the beginning where one can't be read."""
         for tenant in snapshot.tenants:
+            if tenant.next_offset < self._logs.first(place):
+                continue  # of a former log: the partition's own is written last
             live = from_document(orjson.loads(zlib.decompress(tenant.data)))
             if live is None:
                 return 0
@@ -178,8 +196,9 @@ class Events:
             metrics.INVALID.labels(record.topic).inc()
             log.warning("event_unreadable", partition=record.partition, offset=record.offset)
             return
-        add_to(event, record.offset + 1, calls, facts)
-        if record.offset < self._first_offsets.get(event.tenant_id, 0):
+        position = self._logs.first((record.topic, record.partition)) + record.offset
+        add_to(event, position + 1, calls, facts)
+        if position < self._first_offsets.get(event.tenant_id, 0):
             return
         outcome = self._board.fold(event, now_ms)
         metrics.EVENTS.labels(outcome.name.lower()).inc()
@@ -199,9 +218,10 @@ class Events:
         except DecodeError:
             metrics.INVALID.labels(record.topic).inc()
             return
-        wish = wish_of_events(event, record.offset + 1)
+        position = self._logs.first(place) + record.offset
+        wish = wish_of_events(event, position + 1)
         self._writer.put(before)
-        if record.offset >= self._first_offsets.get(event.tenant_id, 0):  # else the snapshot was taken after it
+        if position >= self._first_offsets.get(event.tenant_id, 0):  # else the snapshot was taken after it
             self._board.forget(event.tenant_id, self._forgetting.numbers(wish))
             self._changed.add(event.tenant_id)
             self._places[event.tenant_id] = place
@@ -218,13 +238,14 @@ class Events:
         """Have a snapshot of a partition's tenants kept, as of the next record."""
         changed = [each for each in self._changed if self._places.get(each) == place]
         if changed:
-            next_offset = self._positions[place]
-            self._writer.put(snapshot_batch(place, next_offset, [self._state(each, next_offset) for each in changed]))
+            next_offset, first = self._positions[place], self._logs.first(place)
+            states = [self._state(each, first + next_offset) for each in changed]
+            self._writer.put(snapshot_batch(place, next_offset, states, first))
             self._changed -= set(changed)
 
-    def _state(self, tenant_id: str, next_offset: int) -> TenantSnapshot:
+    def _state(self, tenant_id: str, position: int) -> TenantSnapshot:
         document = orjson.dumps(to_document(self._board.live(tenant_id)))
-        return TenantSnapshot(tenant_id, next_offset, zlib.compress(document, _FASTEST))
+        return TenantSnapshot(tenant_id, position, zlib.compress(document, _FASTEST))
 
     def _tell_trouble(self) -> None:
         self._board.trouble = "" if self.is_current else CATCHING_UP

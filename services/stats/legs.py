@@ -15,6 +15,8 @@ from google.protobuf.message import DecodeError
 from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Reader
 from services.shared.bus.record import Record
+from services.shared.bus.topics import INPUTS
+from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.stats import metrics
 from services.stats.committing import Commits
@@ -22,7 +24,8 @@ from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
 from services.stats.forgetting import wish_of_legs
 from services.stats.holding import Holding, Place
-from services.stats.store import FactFields
+from services.stats.logs import LogReader, Logs
+from services.stats.store import FactFields, StoreUnavailable
 from services.stats.writing import Batch, Writer, wish_batch
 
 GATHER_MS: Final = 1_000
@@ -40,9 +43,11 @@ class Legs:
     Its reader need return nothing but what may be a leg's last fact: how far it has come is asked of the reader.
     """
 
-    def __init__(self, board: Board, writer: Writer) -> None:
+    def __init__(self, board: Board, writer: Writer, logs: Logs, clock: Clock) -> None:
         self._board = board
         self._writer = writer
+        self._logs = logs
+        self._clock = clock
         self._held = Holding()
         self._positions: dict[Place, int] = {}
         # The start goes on from there.
@@ -61,24 +66,32 @@ class Legs:
         """Whether every leg that was told when we began is on its way into the documents."""
         return self._held.is_current
 
-    def run(self, stopping: Flag, reader: Reader) -> None:
+    def run(self, stopping: Flag, reader: LogReader) -> None:
         """Follow until stopped."""
         while not stopping.is_set():
             try:
-                records = reader.poll(POLL_SECONDS)
                 self._begin(reader)
+                records = [r for r in reader.poll(POLL_SECONDS) if (r.topic, r.partition) in self._held.ours]
                 self._take(records, _positions(reader, self._held.ours))
                 self._commits.tell(reader, self._held.ours)
-            except BusUnavailable as error:
+            except (BusUnavailable, StoreUnavailable) as error:
                 log.warning("inputs_unreadable", reason=str(error))
                 stopping.wait(PAUSE_SECONDS)
             self._board.are_legs_whole = self.is_current
 
-    def _begin(self, reader: Reader) -> None:
-        """Note how far the log goes: reports about legs say so until it is read."""
-        for place in self._held.to_begin(reader):
-            begin = max(reader.committed(*place) or 0, reader.offset_at(*place, 0))
-            self._held.begin(place, begin, reader.end_offset(*place))
+    def _begin(self, reader: LogReader) -> None:
+        """Note how far the log goes: reports about legs say so until it is read. A log made anew begins again."""
+        anew = self._logs.made_anew(reader, self._held.ours)
+        self._held.revoked(anew)
+        self._held.assigned(anew)
+        places = self._held.to_begin(reader)
+        topic_id = reader.topic_id(INPUTS) if places else ""
+        for place in places:
+            end, committed = reader.end_offset(*place), reader.committed(*place) or 0
+            self._logs.begin(place, topic_id, end, self._clock.now_ms())
+            begin = max(committed if committed <= end else 0, reader.offset_at(*place, 0))
+            reader.seek(*place, begin)
+            self._held.begin(place, begin, end)
 
     def _take(self, records: list[Record], positions: dict[Place, int]) -> None:
         news = {place: at for place, at in positions.items() if self._positions.get(place) != at}
@@ -88,11 +101,12 @@ class Legs:
         for record in records:
             try:
                 given = Input.FromString(record.value)
-                add_leg_to(given, record.offset + 1, facts)
+                revision = self._logs.first((record.topic, record.partition)) + record.offset + 1
+                add_leg_to(given, revision, facts)
                 if given.HasField("person_forgotten") and not given.domain:
                     # What comes before is written first; it is committed with what comes after.
                     self._writer.put(Batch({}, {}, facts))
-                    self._writer.put(wish_batch(wish_of_legs(given, record.offset + 1)))
+                    self._writer.put(wish_batch(wish_of_legs(given, revision)))
                     facts = {}
             except DecodeError:
                 metrics.INVALID.labels(record.topic).inc()

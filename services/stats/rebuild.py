@@ -13,14 +13,14 @@ monkey.patch_all()
 import argparse  # noqa: E402 - the patch comes first
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable, Iterator, Mapping  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from datetime import UTC, datetime, timedelta  # noqa: E402
 
 from services.shared.bus.backlog import Backlog  # noqa: E402
 from services.shared.bus.consumer import Consumer  # noqa: E402
 from services.shared.bus.errors import BusUnavailable  # noqa: E402
-from services.shared.bus.ports import Reader  # noqa: E402
 from services.shared.bus.record import Record  # noqa: E402
 from services.shared.bus.topics import CALLS, INPUTS  # noqa: E402
 from services.shared.chassis.erasure_secret import seal_of  # noqa: E402
@@ -32,12 +32,13 @@ from services.stats.adapters.mongo import MongoStore  # noqa: E402
 from services.stats.documents import add_leg_to, add_to  # noqa: E402
 from services.stats.domain.facts.legs import MARK as LEG_MARK  # noqa: E402
 from services.stats.forgetting import Wish, forget_person, wish_of_events, wish_of_legs  # noqa: E402
+from services.stats.logs import LogReader, Logs  # noqa: E402
 from services.stats.store import CallFields, FactFields, Since, Store, StoreUnavailable  # noqa: E402
 
 POLL_SECONDS = 1.0
 BATCH = 2_000
-Add = Callable[[Record, CallFields, FactFields], Wish | None]
-"""Adds what a record says; returns the wish to forget a person where it is one."""
+Add = Callable[[Record, int, CallFields, FactFields], Wish | None]
+"""Adds what a record says, as of a revision; returns the wish to forget a person where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,18 @@ class Target:
     seal: PersonSeal
 
 
-def rebuild(target: Target, events: Reader, inputs: Reader, tenant_id: str | None, say: Callable[[str], None]) -> int:
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is written, of which company (None = all), and the first position of each partition's log."""
+
+    target: Target
+    firsts: Mapping[tuple[str, int], int]
+    tenant_id: str | None
+
+
+def rebuild(
+    target: Target, events: LogReader, inputs: LogReader, tenant_id: str | None, say: Callable[[str], None]
+) -> int:
     """Delete and write anew; return how many records there were.
 
     A person whom the log erases is erased again, where it does. Raises StoreUnavailable, BusUnavailable, and
@@ -66,13 +78,23 @@ def rebuild(target: Target, events: Reader, inputs: Reader, tenant_id: str | Non
     """
     store = target.store
     store.prepare()
-    store.forget_facts(tenant_id, _whole_since(events), _whole_since(inputs))
-    count = _write(target, events, _add_event, tenant_id, lambda number: say(f"{number} events read"))
-    return count + _write(target, inputs, _add_input, tenant_id, lambda number: say(f"{number} inputs read for legs"))
+    firsts = _begun(store, events) | _begun(store, inputs)
+    store.forget_facts(tenant_id, _whole_since(events, firsts), _whole_since(inputs, firsts))
+    writing = Writing(target, firsts, tenant_id)
+    count = _write(writing, events, _add_event, lambda number: say(f"{number} events read"))
+    return count + _write(writing, inputs, _add_input, lambda number: say(f"{number} inputs read for legs"))
 
 
-def _write(target: Target, reader: Reader, add: Add, tenant_id: str | None, say: Callable[[int], None]) -> int:
+def _begun(store: Store, reader: LogReader) -> dict[tuple[str, int], int]:
+    """Take a reader's partitions up; return the first position of each."""
+    logs, now_ms, places = Logs(store), time.time_ns() // 1_000_000, reader.assignment()
+    ids = {topic: reader.topic_id(topic) for topic in {topic for topic, _ in places}}
+    return {place: logs.begin(place, ids[place[0]], reader.end_offset(*place), now_ms) for place in places}
+
+
+def _write(writing: Writing, reader: LogReader, add: Add, say: Callable[[int], None]) -> int:
     """Write what a log tells; return how many of its records there were."""
+    target, tenant_id = writing.target, writing.tenant_id
     store = target.store
     calls: CallFields = {}
     facts: FactFields = {}
@@ -82,7 +104,8 @@ def _write(target: Target, reader: Reader, add: Add, tenant_id: str | None, say:
             if tenant_id not in (None, record.key):
                 continue
             count += 1
-            wish = add(record, calls, facts)
+            revision = writing.firsts[record.topic, record.partition] + record.offset + 1
+            wish = add(record, revision, calls, facts)
             if wish is not None:
                 store.write(calls, facts)
                 calls, facts = {}, {}
@@ -95,19 +118,19 @@ def _write(target: Target, reader: Reader, add: Add, tenant_id: str | None, say:
     return count
 
 
-def _add_event(record: Record, calls: CallFields, facts: FactFields) -> Wish | None:
+def _add_event(record: Record, revision: int, calls: CallFields, facts: FactFields) -> Wish | None:
     event = Event.FromString(record.value)
-    add_to(event, record.offset + 1, calls, facts)
-    return wish_of_events(event, record.offset + 1) if event.HasField("person_erasure_requested") else None
+    add_to(event, revision, calls, facts)
+    return wish_of_events(event, revision) if event.HasField("person_erasure_requested") else None
 
 
-def _add_input(record: Record, _calls: CallFields, facts: FactFields) -> Wish | None:
+def _add_input(record: Record, revision: int, _calls: CallFields, facts: FactFields) -> Wish | None:
     given = Input.FromString(record.value)
-    add_leg_to(given, record.offset + 1, facts)
-    return wish_of_legs(given, record.offset + 1) if given.HasField("person_forgotten") and not given.domain else None
+    add_leg_to(given, revision, facts)
+    return wish_of_legs(given, revision) if given.HasField("person_forgotten") and not given.domain else None
 
 
-def _log(reader: Reader) -> Iterator[list[Record]]:
+def _log(reader: LogReader) -> Iterator[list[Record]]:
     """Return everything that a log has now, from its beginning (ADR 22)."""
     for place in reader.assignment():
         reader.seek(*place, reader.offset_at(*place, 0))
@@ -116,12 +139,13 @@ def _log(reader: Reader) -> Iterator[list[Record]]:
         yield backlog.poll(POLL_SECONDS)
 
 
-def _whole_since(reader: Reader) -> Since:
+def _whole_since(reader: LogReader, firsts: Mapping[tuple[str, int], int]) -> Since:
     """Return from when on a log has everything, a day after its oldest record; None where it was never cut.
 
+    A log that was begun anew is one that was cut: what came before it stands in the documents alone.
     Where nothing is left of a partition, its newest record may have gone a moment ago: then that is from now on.
     """
-    cut = {place for place in reader.assignment() if reader.offset_at(*place, 0) > 0}
+    cut = {place for place in reader.assignment() if firsts[place] or reader.offset_at(*place, 0) > 0}
     if any(reader.offset_at(*place, 0) == reader.end_offset(*place) for place in cut):
         return datetime.now(UTC)
     oldest: dict[tuple[str, int], int] = {}

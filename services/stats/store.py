@@ -41,8 +41,16 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class LogName:
+    """Which life of a log it is (ADR 56): its epoch, and the topic's id in Kafka, empty where that gives none."""
+
+    epoch: int = 0
+    topic_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSnapshot:
-    """One tenant's live state before the event at `next_offset`."""
+    """One tenant's live state before the event at `next_offset`, a position (services/stats/logs.py)."""
 
     tenant_id: str
     next_offset: int
@@ -98,6 +106,12 @@ class Store(Protocol):
 
     def load(self, partition: int) -> PartitionSnapshot:
         """Return the newest snapshot; one of offset 0 without tenants when there is none."""
+
+    def log_of(self, topic: str, partition: int) -> LogName | None:
+        """Return which log a partition was when it was last taken up; None where it never was."""
+
+    def keep_log(self, topic: str, partition: int, name: LogName) -> None:
+        """Keep which log a partition is."""
 
     def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
         """Keep the changed tenants, then the partition's offset: a kill in between leaves a usable older snapshot."""

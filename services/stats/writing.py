@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class Batch:
     """What was read together: fields of calls, and the offsets that are done once these are written."""
 
-    __slots__ = ("calls", "facts", "partition", "positions", "snapshot", "wish")
+    __slots__ = ("calls", "facts", "kept_at", "partition", "positions", "snapshot", "wish")
 
     def __init__(
         self, calls: CallFields, positions: dict[tuple[str, int], int], facts: FactFields | None = None
@@ -31,6 +31,7 @@ class Batch:
         self.facts: FactFields = {} if facts is None else facts
         self.positions = positions
         self.partition = -1
+        self.kept_at = 0
         self.snapshot: list[TenantSnapshot] | None = None
         self.wish: Wish | None = None
 
@@ -42,10 +43,13 @@ def wish_batch(wish: Wish) -> Batch:
     return batch
 
 
-def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[TenantSnapshot]) -> Batch:
-    """Return a batch that keeps a snapshot; it waits its turn, so the calls before its offset are written first."""
+def snapshot_batch(place: tuple[str, int], next_offset: int, changed: list[TenantSnapshot], first: int = 0) -> Batch:
+    """Return a batch that keeps a snapshot; it waits its turn, so the calls before its offset are written first.
+
+    `first` is the position of the log's first offset.
+    """
     batch = Batch({}, {place: next_offset})
-    batch.partition, batch.snapshot = place[1], changed
+    batch.partition, batch.snapshot, batch.kept_at = place[1], changed, first + next_offset
     return batch
 
 
@@ -116,9 +120,8 @@ class Writer:
             self._batches.get()
 
     def _save(self, stopping: Flag, batch: Batch) -> bool:
-        next_offset = next(iter(batch.positions.values()))
         changed = batch.snapshot or []
-        if not self._keep(stopping, lambda: self._store.save(batch.partition, next_offset, changed)):
+        if not self._keep(stopping, lambda: self._store.save(batch.partition, batch.kept_at, changed)):
             return False
         metrics.SNAPSHOTS.inc(len(changed))
         return True

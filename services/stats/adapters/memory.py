@@ -13,6 +13,7 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
+    LogName,
     Named,
     PartitionSnapshot,
     Since,
@@ -34,6 +35,7 @@ class MemoryStore:
         self._generations: dict[str, str] = {}
         self._tenants: dict[tuple[int, str], TenantSnapshot] = {}
         self._offsets: dict[int, int] = {}
+        self._logs: dict[tuple[str, int], LogName] = {}
 
     def prepare(self) -> None:
         """Nothing to make."""
@@ -135,6 +137,14 @@ class MemoryStore:
         """Return the newest snapshot."""
         tenants = [tenant for (number, _), tenant in self._tenants.items() if number == partition]
         return PartitionSnapshot(self._offsets.get(partition, 0), tenants)
+
+    def log_of(self, topic: str, partition: int) -> LogName | None:
+        """Return which log a partition was."""
+        return self._logs.get((topic, partition))
+
+    def keep_log(self, topic: str, partition: int, name: LogName) -> None:
+        """Keep which log a partition is."""
+        self._logs[topic, partition] = name
 
     def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
         """Keep a snapshot."""

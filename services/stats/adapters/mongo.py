@@ -18,6 +18,7 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
+    LogName,
     Named,
     PartitionSnapshot,
     Since,
@@ -29,6 +30,7 @@ from services.stats.store import (
 STATES = "stats_states"
 PARTITIONS = "stats_partitions"
 MARKS = "stats_marks"
+LOGS = "stats_logs"
 GENERATION = "generation"
 """The field of a tenant's marks that is new whenever they are: what was made of former documents is made anew."""
 COLLECTIONS = (CALLS, AGENT_FACTS, CALLBACKS, HAPPENINGS, LEGS)
@@ -170,6 +172,18 @@ class MongoStore:
             rows = list(self._states.find({"partition": partition}))
         tenants = [TenantSnapshot(row["tenant_id"], row["next_offset"], bytes(row["data"])) for row in rows]
         return PartitionSnapshot(place["next_offset"] if place else 0, tenants)
+
+    def log_of(self, topic: str, partition: int) -> LogName | None:
+        """Return which log a partition was."""
+        with _as_unavailable():
+            found = self._database[LOGS].find_one({"_id": f"{topic}/{partition}"})
+        return LogName(int(found["epoch"]), found["topic_id"]) if found else None
+
+    def keep_log(self, topic: str, partition: int, name: LogName) -> None:
+        """Keep which log a partition is."""
+        row = {"_id": f"{topic}/{partition}", "epoch": name.epoch, "topic_id": name.topic_id}
+        with _as_unavailable():
+            self._database[LOGS].replace_one({"_id": row["_id"]}, row, upsert=True)
 
     def save(self, partition: int, next_offset: int, changed: list[TenantSnapshot]) -> None:
         """Keep a snapshot."""

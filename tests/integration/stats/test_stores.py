@@ -9,7 +9,7 @@ from pymongo import monitoring
 
 from services.stats.adapters.memory import MemoryStore
 from services.stats.adapters.mongo import WRITE_BATCH, MongoStore
-from services.stats.store import PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
+from services.stats.store import LogName, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -115,6 +115,16 @@ def test_calls_of_another_tenant_are_not_seen_though_their_ids_are_equal(store: 
     store.write({(tenant, "c1"): {"started": True}, (f"{tenant}-rival", "c1"): {"started": True}})
     assert store.summary(tenant)["calls_in"] == 1
     assert [call["tenant_id"] for call in store.newest(tenant, 10)] == [tenant]
+
+
+def test_which_log_a_partition_was_is_known_whatever_is_written_anew(store: Store, tenant: str) -> None:
+    partition = hash(tenant) % 1_000_000
+    assert store.log_of("ringmaster.calls", partition) is None
+    store.keep_log("ringmaster.calls", partition, LogName(0, "0a7e"))
+    store.keep_log("ringmaster.calls", partition, LogName(480_123, "f3c1"))
+    store.forget_facts(tenant)
+    assert store.log_of("ringmaster.calls", partition) == LogName(480_123, "f3c1")
+    assert store.log_of("ringmaster.inputs", partition) is None
 
 
 def test_a_snapshot_is_loaded_as_it_was_saved_and_each_tenant_keeps_its_offset(store: Store, tenant: str) -> None:

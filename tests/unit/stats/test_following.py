@@ -15,6 +15,7 @@ from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import event_pb2 as ev
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument
 from services.shared.testing.memory_bus import MemoryBus
+from services.stats.adapters.columns import Columns
 from services.stats.adapters.memory import MemoryStore
 from services.stats.bootstrap import Parts, build
 from services.stats.domain.board import Board
@@ -41,8 +42,11 @@ class Store(MemoryStore):
 class Service:
     """One life of the process; `kill` ends it without a last word."""
 
-    def __init__(self, bus: MemoryBus, store: Store, snapshot_seconds: float = 3600.0) -> None:
-        self.parts: Parts = build(store, Clock(wall=lambda: NOW_MS / 1000), snapshot_seconds, columns_here(), 0.0)
+    def __init__(
+        self, bus: MemoryBus, store: Store, snapshot_seconds: float = 3600.0, columns: Columns | None = None
+    ) -> None:
+        clock = Clock(wall=lambda: NOW_MS / 1000)
+        self.parts: Parts = build(store, clock, snapshot_seconds, columns or columns_here(), 0.0)
         self.stopping = Flag()
         events = self.parts.events
         reader = bus.consumer("stats", [CALLS], on_assigned=lambda places: events.assigned(list(places)))

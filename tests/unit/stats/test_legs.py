@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.shared.bus.events import publish_event
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
+from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, PersonForgotten
 from services.shared.person import PersonSeal
@@ -21,9 +22,10 @@ from services.shared.testing.memory_bus import MemoryBus
 from services.stats.adapters.memory import MemoryStore
 from services.stats.documents import add_leg_to
 from services.stats.domain.board import Board
-from services.stats.domain.facts.legs import MARK, change_of_leg
+from services.stats.domain.facts.legs import LEGS, MARK, change_of_leg
 from services.stats.domain.profile import Profile
 from services.stats.legs import Legs
+from services.stats.logs import SPAN, Logs
 from services.stats.rebuild import Target, rebuild
 from services.stats.store import REVISION, FactFields
 from services.stats.writing import Writer
@@ -206,7 +208,7 @@ class Follower:
 
     def __init__(self, bus: MemoryBus, store: MemoryStore) -> None:
         self.board, self.writer = Board(), Writer(store, 0.0)
-        self.legs = Legs(self.board, self.writer)
+        self.legs = Legs(self.board, self.writer, Logs(store), Clock())
         reader = bus.consumer(
             "stats-legs", [INPUTS], wanted=MARK, on_assigned=lambda places: self.legs.assigned(list(places))
         )
@@ -245,6 +247,30 @@ def test_a_kill_at_any_leg_loses_none(cut: int) -> None:
     with gevent.Timeout(60):
         while not (second.legs.is_current and second.board.are_legs_whole and len(legs_of(store)) == len(TOLD)):
             gevent.sleep(0.002)
+    second.kill()
+
+
+def test_legs_of_a_log_that_was_begun_anew_are_above_every_mark_of_the_former_one() -> None:
+    bus, store = MemoryBus(), MemoryStore()
+    bus.topic_ids[INPUTS] = "0a7e"
+    told(bus, TOLD[:4])
+    first = Follower(bus, store)
+    with gevent.Timeout(60):
+        while len(legs_of(store)) < 4:
+            gevent.sleep(0.002)
+    first.kill()
+    mark = store.mark(TENANT, LEGS)
+    bus.logs.clear()
+    bus.offsets.clear()
+    bus.topic_ids[INPUTS] = "f3c1"
+    told(bus, TOLD[4:])
+    second = Follower(bus, store)
+    with gevent.Timeout(60):
+        while len(legs_of(store)) < len(TOLD):
+            gevent.sleep(0.002)
+    changed = [fact["leg_id"] for each in store.changed(TENANT, LEGS, mark) for fact in each["facts"].values()]
+    assert {"c3", "o1"} <= set(changed)
+    assert store.mark(TENANT, LEGS) % SPAN == 2
     second.kill()
 
 
