@@ -14,6 +14,7 @@ from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.log_keys import key_of
 from tests.simulation.invariants import Broken
 
+FORGETS = 3
 CAUSES = ("NORMAL_CLEARING", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_TEMPORARY_FAILURE", "MEDIA_TIMEOUT")
 
 
@@ -82,7 +83,10 @@ class FaultySwitch(Switch):
             self.hang_up(self.legs[leg_id], self._lot.choice(CAUSES))
 
     def restart(self) -> None:
-        """Lose every leg; the listener finds the new process and tells what is gone."""
+        """Lose every leg; the listener finds the new process and tells what is gone.
+
+        Of each third boot it knows nothing any more, as on a machine that comes back with an empty disk.
+        """
         gone, number = list(self.legs.values()), int(self.core_uuid.rpartition("-")[2])
         self.legs.clear()
         former, self.core_uuid, self._sequence = self.core_uuid, f"{self.node}-{number + 1}", 0
@@ -91,9 +95,13 @@ class FaultySwitch(Switch):
             lost.fact.switch_disconnected.reason = "the connection was closed"
             restarted = self._fact_of(tenant_id)
             restarted.fact.switch_restarted.former_core_uuid = former
+            connected = self._fact_of(tenant_id)
+            connected.fact.switch_connected.version = "simulated"
             self.deliver(tenant_id, lost)
-            self.deliver(tenant_id, restarted)
-        for leg in gone:
+            self.deliver(tenant_id, connected)
+            if number % FORGETS:
+                self.deliver(tenant_id, restarted)
+        for leg in gone if number % FORGETS else ():
             leg.other = None
             given = self._fact(leg)
             given.fact.switch_sequence = 0

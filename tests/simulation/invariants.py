@@ -342,7 +342,7 @@ class Invariants:
                 continue
             kind, _, subject = timer.timer_id.partition(":")
             owners = _OWNERS.get(kind, "calls")
-            if subject not in getattr(state, owners):
+            if subject.rpartition("/")[2] not in getattr(state, owners):  # of a boot its switch is the owner
                 raise Broken("timers and records never leak", f"{timer.timer_id} belongs to nobody")
 
 
@@ -370,6 +370,7 @@ _OWNERS = {
     "callback_end": "callbacks",
     "pace": "campaigns",
     "switch": "heard",
+    "boot": "heard",
 }
 """Kind of timer → the records that have such; all others belong to calls."""
 _FOLLOW: dict[str, Callable[[Invariants, Event], None]] = {

@@ -214,6 +214,7 @@ _OTHERS: dict[str, Callable[[Turn, str], None]] = {
     "callback_end": _callback_expires,
     "pace": campaign.pace,
     "erase": erasing.try_again,
+    hearing.BOOT_TIMER: silence.end_former_boots,
 }
 _INPUTS: dict[str, Callable[[Turn, Input], None]] = {
     "fact": lambda turn, given: facts.take(turn, given.fact),

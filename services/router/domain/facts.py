@@ -96,6 +96,7 @@ def _is_told_again(leg: Leg, fact: sw.SwitchFact, kind: str) -> bool:
     """
     sequence = fact.switch_sequence
     if not sequence:
+        leg.core_uuid = leg.core_uuid or fact.core_uuid
         return False
     if leg.core_uuid != fact.core_uuid or sequence > leg.sequence:
         leg.core_uuid, leg.sequence, leg.kinds = fact.core_uuid, sequence, [kind]
@@ -360,6 +361,7 @@ def _phone_unregistered(turn: Turn, fact: sw.SwitchFact) -> None:
 
 
 def _switch_connected(turn: Turn, fact: sw.SwitchFact) -> None:
+    hearing.note_boot(turn, fact.node, fact.core_uuid)
     for domain in turn.state.domains:  # who calls out must know a switch
         turn.pass_on(domain).input.fact.CopyFrom(fact)
     if turn.state.domain:

@@ -1,12 +1,17 @@
 """Signs of life of switches that have legs here: who gives none for a while is asked (silence.py)."""
 
 from services.router.domain import waiting
+from services.router.domain.model import Leg
 from services.router.domain.turn import Turn
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input, TimerFired
 
 ASK_MS = 45_000
 """So long nothing came before a question, and before the next."""
 TIMER = "switch"
+BOOT_TIMER = "boot"
+"""Of `<core_uuid>/<node>`: that boot of the switch is the one that runs."""
+TELL_MS = 5_000
+"""Within so much of a new boot's first word its listener tells how what it knew of the former ones ended."""
 GONE = "NETWORK_OUT_OF_ORDER"
 """The cause of a leg whose switch is not heard of any more."""
 
@@ -36,6 +41,24 @@ def note(turn: Turn, given: Input) -> None:
     elif given.fact.leg_id and node:
         state.heard[node] = [turn.now_ms, 0]
         turn.set_timer(TIMER, node, ASK_MS)
+
+
+def note_boot(turn: Turn, node: str, core_uuid: str) -> None:
+    """Note which boot of a switch answers: no leg outlives its own, so who is left of another one is looked for."""
+    if not core_uuid:
+        return
+    for timer_id in [each for each in turn.state.timers if each.startswith(f"{BOOT_TIMER}:")]:
+        kind, _, subject = timer_id.partition(":")
+        if subject.partition("/")[2] == node:  # that boot is over too: who is of this one is none of its concern
+            turn.cancel_timer(kind, subject)
+    if of_former_boots(turn, node, core_uuid):
+        turn.set_timer(BOOT_TIMER, f"{core_uuid}/{node}", TELL_MS)
+
+
+def of_former_boots(turn: Turn, node: str, core_uuid: str) -> list[Leg]:
+    """Return the legs that were told of by another boot of a switch. One that was only ordered may be this one's."""
+    legs = [leg for leg in turn.state.legs.values() if leg.node == node]
+    return [leg for leg in legs if leg.core_uuid not in ("", core_uuid)]
 
 
 def forget(turn: Turn, node: str) -> None:

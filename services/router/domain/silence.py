@@ -44,6 +44,15 @@ def look(turn: Turn, node: str, patience_ms: int) -> None:
         _lose(turn, node, legs)
 
 
+def end_former_boots(turn: Turn, subject: str) -> None:
+    """End what is left of a switch's former boots: its listener does not know of it, or it would have told its end.
+
+    It may have come back with an empty disk. It speaks, so its silence would never end them.
+    """
+    core_uuid, _, node = subject.partition("/")
+    _end(turn, hearing.of_former_boots(turn, node, core_uuid))
+
+
 def look_at_offer(turn: Turn, offer: Offer) -> None:
     """Take note where an offer runs out, and nothing was heard of its switch since it was made, or rang."""
     state = turn.state
@@ -103,10 +112,14 @@ def _lose(turn: Turn, node: str, legs: list[Leg]) -> None:
     for agent in state.agents.values():
         if node in agent.registered_at:
             agent.registered_at.remove(node)
-    for leg in sorted(legs, key=_others_after):
-        if leg.leg_id in state.legs:
-            facts.gone(turn, leg)
+    _end(turn, legs)
     hearing.forget(turn, node)
+
+
+def _end(turn: Turn, legs: list[Leg]) -> None:
+    for leg in sorted(legs, key=_others_after):
+        if leg.leg_id in turn.state.legs:
+            facts.gone(turn, leg)
 
 
 def _others_after(leg: Leg) -> bool:

@@ -862,7 +862,9 @@ Global___SwitchDisconnected: _TypeAlias = SwitchDisconnected  # noqa: Y015
 
 @_typing.final
 class SwitchRestarted(_message.Message):
-    """SwitchRestarted: the FreeSWITCH process was replaced. LegHungUp facts of its former legs follow."""
+    """SwitchRestarted: the FreeSWITCH process was replaced. LegHungUp facts of its former legs follow. A listener that has lost
+    its disk knows of neither: five seconds after SwitchConnected of another core_uuid the router ends who is left.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
