@@ -80,12 +80,23 @@ def test_an_operators_own_version_of_kafka_is_taken_unless_one_is_named(
     assert (named["spec"]["kafka"]["version"], named["spec"]["kafka"]["metadataVersion"]) == ("4.3.1", "4.3-IV0")
 
 
+def names_in(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
+    """Return the names of an assignment, each with what it stands for."""
+    for target in node.targets:
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(map(ast.unparse, target.elts), node.value.elts, strict=True)
+        else:
+            yield ast.unparse(target), node.value
+
+
 def groups_of(path: Path) -> Iterator[str]:
-    """Return how the groups begin whose names are written out where a reader is made."""
+    """Return how the groups begin whose names are written out in the file where a reader is made."""
     text = path.read_text(encoding="utf-8")
-    for call in ast.walk(ast.parse(text)) if "Consumer(" in text else ():
+    tree = ast.parse(text if "Consumer(" in text else "")
+    named = dict(pair for node in ast.walk(tree) if isinstance(node, ast.Assign) for pair in names_in(node))
+    for call in ast.walk(tree):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Consumer":
-            given = call.args[1]
+            given = named.get(ast.unparse(call.args[1]), call.args[1])
             first = given.values[0] if isinstance(given, ast.JoinedStr) else given
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 yield first.value
