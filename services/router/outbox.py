@@ -3,9 +3,9 @@
 from services.router import metrics
 from services.router.domain.decide import Outputs
 from services.router.domain.turn import Note
-from services.router.epochs import epoch_of, offset_of, position_of
 from services.shared.bus.events import headers_for
 from services.shared.bus.ports import BatchReceiptPort, BatchSender, Outgoing
+from services.shared.bus.positions import epoch_of, offset_of, position_of
 from services.shared.bus.record import LARGEST_VALUE, Record
 from services.shared.bus.topics import CALLS, COMMANDS, DEAD_LETTERS, INPUTS, REPLIES
 from services.shared.contracts.ringmaster.v1.event_pb2 import QUEUE_EXIT_ANSWERED, Event

@@ -23,7 +23,6 @@ from services.router.domain import flow
 from services.router.domain.errors import RefusedInput
 from services.router.domain.state import TenantState
 from services.router.domain.turn import Lookup
-from services.router.epochs import LogName, epoch_of, offset_of
 from services.router.outbox import Outbox
 from services.router.partition import DueTimer, Partition
 from services.router.rounds import SnapshotRounds
@@ -31,6 +30,7 @@ from services.router.standby import Standby
 from services.router.stopping import Stopping
 from services.router.taking_up import TakenUp, must_be_its_log, pass_over_gap, restored, take_up
 from services.shared.bus.errors import BusError, BusUnavailable, Rebalancing
+from services.shared.bus.positions import LogName, epoch_of, offset_of
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 from services.shared.chassis.clock import Clock

@@ -18,9 +18,10 @@ from services.router.adapters.log import Log
 from services.router.adapters.snapshots import Place, Snapshots, SnapshotsUnavailable, UnreadableSnapshot
 from services.router.core_identity import core_identity
 from services.router.domain.errors import RefusedInput
-from services.router.epochs import AnotherLog, Found, LogName, known_epoch, offset_of
+from services.router.epochs import AnotherLog, Found, known_epoch
 from services.router.partition import Partition
 from services.shared.bus.errors import BusError
+from services.shared.bus.positions import LogName, offset_of
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 

@@ -7,8 +7,9 @@ import structlog
 
 from services.router.adapters.log import Log
 from services.router.adapters.snapshots import Place, Snapshots
-from services.router.epochs import AnotherLog, Found, LogName, epoch_of, known_epoch, new_epoch, offset_of, position_of
+from services.router.epochs import AnotherLog, Found, known_epoch, new_epoch
 from services.router.partition import Partition
+from services.shared.bus.positions import LogName, epoch_of, offset_of, position_of
 from services.shared.bus.topics import INPUTS
 
 log = structlog.get_logger()

@@ -1,8 +1,8 @@
 """Which life of a log an offset is of (ADR 56): Kafka may be set up anew, and offsets begin at 0 again.
 
-What is written counts in positions: the epoch of the partition's log times SPAN, then the offset. They only grow, so a
-revision of the new log is above every mark of the former one, and a snapshot of the former one is none of the new.
-A log that is there keeps epoch 0, whose positions are the offsets.
+What is written counts in positions (services/shared/bus/positions.py). They only grow, so a revision of the new log is
+above every mark of the former one, and a snapshot of the former one is none of the new. A log that is there keeps
+epoch 0, whose positions are the offsets.
 """
 
 import time
@@ -12,13 +12,9 @@ from typing import Final, Protocol
 import structlog
 
 from services.shared.bus.ports import Reader
-from services.stats.store import LogName, Store
+from services.shared.bus.positions import LogName, epoch_begun, epoch_of, position_of
+from services.stats.store import Store
 
-SPAN: Final = 10**11
-"""Positions of one epoch."""
-FIRST_MINUTE: Final = 29_453_760
-"""2026-01-01 in minutes since 1970: an epoch is the minute after it in which a new log was taken up."""
-_MINUTE_MS: Final = 60_000
 LOOK_SECONDS: Final = 2.0
 """So often the broker is asked whether a topic is still the one that was taken up."""
 Place = tuple[str, int]
@@ -49,19 +45,19 @@ class Logs:
         """
         known = self._store.log_of(*place)
         former = known or LogName()
-        epoch = max(former.epoch, kept // SPAN)
+        epoch = max(former.epoch, epoch_of(kept))
         is_same = not (former.topic_id and topic_id) or former.topic_id == topic_id
-        if not is_same or kept > epoch * SPAN + end:
-            epoch = max(epoch + 1, now_ms // _MINUTE_MS - FIRST_MINUTE)
+        if not is_same or kept > position_of(epoch, end):
+            epoch = epoch_begun(now_ms, epoch)
             log.warning("log_begun_anew", topic=place[0], partition=place[1], epoch=epoch, topic_id=topic_id)
         name = self._names[place] = LogName(epoch, topic_id or former.topic_id)
         if name != known:
             self._store.keep_log(*place, name)
-        return epoch * SPAN
+        return position_of(epoch, 0)
 
     def first(self, place: Place) -> int:
         """Return the first position of a partition that was begun."""
-        return self._names[place].epoch * SPAN
+        return position_of(self._names[place].epoch, 0)
 
     def made_anew(self, reader: LogReader, places: Iterable[Place]) -> set[Place]:
         """Return those whose topic was made anew since they were begun; asks seldom. Raises BusUnavailable."""

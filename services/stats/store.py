@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.shared.bus.positions import LogName
 from services.stats.domain.facts.kept import CALLS
 from services.stats.domain.facts.legs import LEGS
 
@@ -41,16 +42,8 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class LogName:
-    """Which life of a log it is (ADR 56): its epoch, and the topic's id in Kafka, empty where that gives none."""
-
-    epoch: int = 0
-    topic_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TenantSnapshot:
-    """One tenant's live state before the event at `next_offset`, a position (services/stats/logs.py)."""
+    """One tenant's live state before the event at `next_offset`, a position (services/shared/bus/positions.py)."""
 
     tenant_id: str
     next_offset: int

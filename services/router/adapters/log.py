@@ -5,8 +5,9 @@ from dataclasses import replace
 from time import monotonic
 
 from services.router.adapters.bus import LogReader
-from services.router.epochs import Found, LogName, offset_of, position_of
+from services.router.epochs import Found
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.positions import LogName, offset_of, position_of
 from services.shared.bus.record import Record
 from services.shared.bus.topics import INPUTS
 

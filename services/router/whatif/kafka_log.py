@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.router.adapters.bus import GROUP, LogReader
-from services.router.epochs import LogName, position_of
 from services.router.whatif.log_file import Logged
 from services.shared.bus.backlog import Backlog, Place
 from services.shared.bus.consumer import Consumer
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.positions import LogName, position_of
 from services.shared.bus.topics import INPUTS, partition_of
 from services.shared.contracts.ringmaster.v1.input_pb2 import Input
 from services.shared.log_keys import key_of, parts_of

@@ -3,6 +3,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
+from services.shared.bus.positions import LogName
 from services.stats.domain.call_log import OUTBOUND, exit_of, read
 from services.stats.domain.facts.forgetting import without_person
 from services.stats.domain.facts.kept import CALLS
@@ -13,7 +14,6 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
-    LogName,
     Named,
     PartitionSnapshot,
     Since,

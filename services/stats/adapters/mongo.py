@@ -7,6 +7,7 @@ from uuid import uuid4
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
+from services.shared.bus.positions import LogName
 from services.shared.chassis.documents import WAIT_SECONDS, open_database, sentence_of
 from services.stats.domain.call_log import OUTBOUND, exit_of, read
 from services.stats.domain.facts.forgetting import CALLER, NAMING, without_person
@@ -18,7 +19,6 @@ from services.stats.store import (
     RISING,
     CallFields,
     FactFields,
-    LogName,
     Named,
     PartitionSnapshot,
     Since,

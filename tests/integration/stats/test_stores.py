@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 from pymongo import monitoring
 
+from services.shared.bus.positions import LogName
 from services.stats.adapters.memory import MemoryStore
 from services.stats.adapters.mongo import WRITE_BATCH, MongoStore
-from services.stats.store import LogName, PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
+from services.stats.store import PartitionSnapshot, Store, StoreUnavailable, TenantSnapshot
 
 
 @pytest.fixture(params=["memory", "mongo"])

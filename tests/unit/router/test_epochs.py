@@ -5,28 +5,19 @@ from typing import Any
 
 import pytest
 
-from services.router import epochs
 from services.router import standby as standby_module
 from services.router.adapters import log as log_module
 from services.router.adapters.bus import GROUP
 from services.router.adapters.log import Log as Reader
 from services.router.adapters.snapshots import MemorySnapshots, Place, TenantSnapshot
 from services.router.core_identity import core_identity
-from services.router.epochs import (
-    SPAN,
-    AnotherLog,
-    Found,
-    LogName,
-    epoch_of,
-    known_epoch,
-    new_epoch,
-    offset_of,
-    position_of,
-)
+from services.router.epochs import AnotherLog, Found, known_epoch, new_epoch
 from services.router.shell import Session
 from services.router.standby import Standby
 from services.router.whatif.kafka_log import epochs_of
+from services.shared.bus import positions
 from services.shared.bus.errors import BusUnavailable
+from services.shared.bus.positions import SPAN, LogName, epoch_of, offset_of, position_of
 from services.shared.bus.topics import CALLS, COMMANDS, DEAD_LETTERS, INPUTS
 from services.shared.contracts.ringmaster.v1 import request_pb2 as rq
 from services.shared.contracts.ringmaster.v1.command_pb2 import Command
@@ -55,7 +46,7 @@ EPOCH = 100
 @pytest.fixture(autouse=True)
 def _begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the story begin in the hundredth minute: it is older than the count of minutes."""
-    monkeypatch.setattr(epochs, "FIRST_MINUTE", START_MS // MINUTE_MS - EPOCH)
+    monkeypatch.setattr(positions, "FIRST_MINUTE", START_MS // MINUTE_MS - EPOCH)
 
 
 def _bus(topic_id: str, bus: TestBus | None = None) -> TestBus:

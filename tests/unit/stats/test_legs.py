@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.shared.bus.events import publish_event
+from services.shared.bus.positions import SPAN
 from services.shared.bus.topics import CALLS, INPUTS, partition_of
 from services.shared.chassis.clock import Clock
 from services.shared.contracts.ringmaster.v1 import switch_pb2 as sw
@@ -25,7 +26,7 @@ from services.stats.domain.board import Board
 from services.stats.domain.facts.legs import LEGS, MARK, change_of_leg
 from services.stats.domain.profile import Profile
 from services.stats.legs import Legs
-from services.stats.logs import SPAN, Logs
+from services.stats.logs import Logs
 from services.stats.rebuild import Target, rebuild
 from services.stats.store import REVISION, FactFields
 from services.stats.writing import Writer
