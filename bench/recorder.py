@@ -57,6 +57,7 @@ from services.recorder.ports import World
 from services.recorder.scan import Scanner
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
+from services.shared.testing.document_store import store_command
 from services.shared.testing.ports import free_port
 from tests.integration.recorder.conftest import listens
 from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryDocuments, MemoryStore, OnePolicy
@@ -116,8 +117,7 @@ def stores(folder: Path) -> Iterator[tuple[ObjectStore, RecordingDocuments]]:
     weed += ["-s3.port.lance=0", f"-s3.port.iceberg={ports[-2]}"]
     for number, option in enumerate(options):
         weed += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
-    documents = [str(Path(sys.executable).with_name("secantusd-py")), "--host", "127.0.0.1", "--port", str(ports[-1])]
-    documents += ["--storage-path", str(folder / "documents"), "--sync-on-commit"]
+    documents = store_command(ports[-1], folder / "documents")
     (folder / "objects").mkdir()
     (folder / "documents").mkdir()
     with (folder / "log").open("wb") as log:

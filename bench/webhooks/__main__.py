@@ -50,6 +50,7 @@ from services.shared.bus.topics import CALLS, TENANTS
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.event_pb2 import CallEnded, Event, Party
 from services.shared.contracts.ringmaster.v1.tenant_pb2 import TenantDocument, WebhookEndpoint
+from services.shared.testing.document_store import store_command
 from services.shared.testing.ports import free_port
 
 OURS, PEER = "ringmaster webhooks", "requests.Session + kafka-python"
@@ -76,9 +77,8 @@ def store() -> Iterator[str]:
         yield given
         return
     port = free_port()
-    program = str(Path(sys.executable).parent / "secantusd-py")
     with tempfile.TemporaryDirectory() as folder:
-        command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", folder]
+        command = store_command(port, Path(folder), syncs=False)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield f"mongodb://127.0.0.1:{port}"

@@ -11,16 +11,26 @@ from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 
 STOP_SECONDS = 20.0
+_UNSWEPT = Path(__file__).with_name("unswept")
+
+
+def store_command(port: int, folder: Path, *, syncs: bool = True) -> list[str]:
+    """Return the command that serves a folder's documents on a port of loopback.
+
+    With `syncs` nothing that it acknowledged is lost where it is killed. It deletes no expired documents (unswept/).
+    """
+    program = str(Path(sys.executable).with_name("secantusd-py"))
+    command = ["env", f"PYTHONPATH={_UNSWEPT}", program, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--storage-path", str(folder)]
+    return [*command, "--sync-on-commit"] if syncs else command
 
 
 @contextmanager
 def document_store(folder: Path) -> Iterator[str]:
     """Run one in a folder and give the address of its server, without a database."""
     port = free_port()
-    program = str(Path(sys.executable).with_name("secantusd-py"))
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
     with (folder.parent / "documents.log").open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
+        server = subprocess.Popen(store_command(port, folder), stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own
     try:
         wait_until(lambda: _listens(port), "the document store's start")
         yield f"mongodb://127.0.0.1:{port}"

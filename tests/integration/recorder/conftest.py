@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from pymongo.database import Database
 
 from services.shared.chassis.documents import open_database
+from services.shared.testing.document_store import store_command
 from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 from tests.integration.recorder.nursery import Nursery
@@ -130,8 +131,7 @@ def documents_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a document store that keeps what it acknowledged."""
     folder = tmp_path_factory.mktemp("documents")
     port = free_port()
-    command = [program("secantusd-py"), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--storage-path", str(folder), "--sync-on-commit"]
+    command = store_command(port, folder)
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
     try:

@@ -2,7 +2,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from services.shared.chassis.documents import open_database
+from services.shared.testing.document_store import store_command
 from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 from tests.integration.webhooks.harness import LocalReceiver, Service
@@ -42,9 +42,7 @@ def store_uri(request: pytest.FixtureRequest) -> str:
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStore]:
     """Give a document store whose process is ours."""
     port = free_port()
-    program = str(Path(sys.executable).parent / "secantusd-py")
-    folder = tmp_path_factory.mktemp("store")
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
+    command = store_command(port, tmp_path_factory.mktemp("store"))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
         try:
             wait_until(lambda: _listens(port, process), "the document store listens")
