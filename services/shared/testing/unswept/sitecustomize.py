@@ -16,8 +16,8 @@ _start = threading.Thread.start
 
 def _start_all_but_the_sweep(thread: threading.Thread) -> None:
     if thread.name == SWEEP:
-        thread.run = lambda: None  # type: ignore[method-assign] - the program joins it when it ends, so it must have run
+        thread.run = lambda: None  # type: ignore[method-assign] # it must have run: the program joins it
     _start(thread)
 
 
-threading.Thread.start = _start_all_but_the_sweep  # type: ignore[method-assign]
+threading.Thread.start = _start_all_but_the_sweep  # type: ignore[method-assign, assignment]
