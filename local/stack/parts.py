@@ -12,6 +12,7 @@ from local.stack.layout import ROOT, Layout, kafka_cluster
 from local.stack.part import Part, answers, listens, takes_requests
 from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
 from services.recorder.adapters.engines import embedded
+from services.shared.testing.document_store import store_command
 
 NODE = "fs-1"
 BUCKET = "recordings"
@@ -135,10 +136,9 @@ def _broker(layout: Layout) -> Part:
 
 def _documents(layout: Layout) -> Part:
     port = layout.port("documents")
-    program = str(Path(sys.executable).with_name("secantusd-py"))
     storage = layout.path("documents")
     storage.mkdir(exist_ok=True)
-    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(storage), "--sync-on-commit"]
+    command = store_command(port, storage, sweeps=True)
     return Part("documents", command, lambda: listens(port), layout.path("logs", "documents.log"), gives_way=True)
 
 

@@ -14,15 +14,17 @@ STOP_SECONDS = 20.0
 _UNSWEPT = Path(__file__).with_name("unswept")
 
 
-def store_command(port: int, folder: Path, *, syncs: bool = True) -> list[str]:
+def store_command(port: int, folder: Path, *, syncs: bool = True, sweeps: bool = False) -> list[str]:
     """Return the command that serves a folder's documents on a port of loopback.
 
-    With `syncs` nothing that it acknowledged is lost where it is killed. It deletes no expired documents (unswept/).
+    With `syncs` nothing that it acknowledged is lost where it is killed. Only with `sweeps` it deletes what has
+    expired: whoever runs for days wants that, and pays for it with standstills under load (unswept/).
     """
     program = str(Path(sys.executable).with_name("secantusd-py"))
-    command = ["env", f"PYTHONPATH={_UNSWEPT}", program, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--storage-path", str(folder)]
-    return [*command, "--sync-on-commit"] if syncs else command
+    command = [program, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder)]
+    if syncs:
+        command.append("--sync-on-commit")
+    return command if sweeps else ["env", f"PYTHONPATH={_UNSWEPT}", *command]
 
 
 @contextmanager

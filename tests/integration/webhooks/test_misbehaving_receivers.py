@@ -300,7 +300,7 @@ def settled(cast: Cast, bootstrap: str, uri: str) -> set[str]:
     try:
         waiting = {one["_id"].removeprefix("unruly.") for one in database["webhook_retries"].find({}, {"_id": 1})}
     except PyMongoError:
-        # The local store pauses for seconds when its clients are killed; it is asked again.
+        # A store that gives no answer in time is asked again.
         waiting = set()
     finally:
         database.client.close()
