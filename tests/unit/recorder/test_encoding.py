@@ -175,11 +175,14 @@ def test_the_first_trys_form_stays_when_the_policy_changes(node: Node) -> None:
 
 
 def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_on, encoding = get_original("threading", "Event")(), list[object]()
+    # The system's own lock: threading's Event is built of gevent's here, whoever is asked for it.
+    held, encoding = get_original("_thread", "allocate_lock")(), list[object]()
+    held.acquire()
 
     def slow(*given: Any) -> None:
         encoding.append(given)
-        goes_on.wait(60)
+        assert held.acquire(timeout=60)
+        held.release()
         encode(*given)
 
     monkeypatch.setattr(payload, "encode", slow)
@@ -197,6 +200,6 @@ def test_encoders_leave_threads_to_everything_else(node: Node, monkeypatch: pyte
     node.put(wav(sound(100)), quick)
     assert storing.store(quick) is Outcome.STORED
     assert len(encoding) == payload.ENCODED_AT_ONCE
-    goes_on.set()
+    held.release()
     gevent.joinall(tries, timeout=60)
     assert [each.value for each in tries] == [Outcome.STORED] * 16
