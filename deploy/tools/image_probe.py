@@ -33,6 +33,12 @@ _FORBIDDEN: Final = (
     "usr/bin/curl",
     "usr/bin/ssh",
 )
+# Looked at for bytecode: our own modules, a package's, Python's own.
+_COMPILED: Final = (
+    "app/services/shared/chassis",
+    "opt/ringmaster/lib/python3.11/site-packages/flask",
+    "usr/lib/python3.11/json",
+)
 # As the cluster does it: the root can't be written, /tmp is the pod's own, data is a volume.
 _ENTER: Final = """
 set -e
@@ -101,12 +107,20 @@ def _judge(name: str, image: Image) -> None:
     for each in _FORBIDDEN:
         if (image.root / each).exists():
             raise Unbuildable(f"{name} holds /{each}")
+    for folder in _COMPILED:
+        if left := [path for path in (image.root / folder).glob("*.py") if not _kept(path).exists()]:
+            raise Unbuildable(f"{name} compiles {left[0].relative_to(image.root)} at each start")
     listed = json.loads((image.root / "usr/share/ringmaster/sbom.cdx.json").read_text(encoding="utf-8"))
     named = {one["name"].lower().replace("_", "-") for one in listed["components"]}
     for found in (image.root / "opt/ringmaster/lib/python3.11/site-packages").glob("*.dist-info"):
         package = found.name.partition("-")[0].lower().replace("_", "-")
         if package not in named:
             raise Unbuildable(f"{name} holds {package}, which its list of parts does not name")
+
+
+def _kept(source: Path) -> Path:
+    """Return where Python 3.11 looks for a module's bytecode."""
+    return source.parent / "__pycache__" / f"{source.stem}.cpython-311.pyc"
 
 
 def _ask(name: str, image: Image, data: Path, environment: dict[str, str]) -> None:

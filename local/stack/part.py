@@ -18,6 +18,8 @@ STOP_SECONDS = 15.0
 LAST_LINES = 12
 # A third of the share of processor time that the others get, where all want it.
 LATER = 5
+# Whatever the shell says: a process whose bytecode is kept starts in half the time (ADR 59).
+KEEPS_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 _SESSION_TRIES = 5
 _SESSION_SECONDS = 0.1
 # With less room than this a part that fails most likely fails for want of it, and seldom says so in its last lines.
@@ -82,7 +84,7 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **KEEPS_BYTECODE, **self.environment},
                 start_new_session=True,
             )
         if self.gives_way:

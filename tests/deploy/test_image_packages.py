@@ -132,7 +132,7 @@ def test_the_lock_has_what_an_extra_installs(image: str) -> None:
 def test_a_stage_copies_all_of_our_folders_that_its_service_imports(image: str) -> None:
     text = (ROOT / "deploy" / "images" / "Dockerfile").read_text(encoding="utf-8")
     stages = dict(re.findall(r"(?ms)^FROM \S+ AS (\w+)$(.*?)(?=^FROM |\Z)", text))
-    copied = re.findall(r"(?m)^COPY services/(\S+) ", stages["runtime"] + stages[image])
+    copied = re.findall(r"(?m)^COPY --from=packages /app/services/(\S+) ", stages["runtime"] + stages[image])
     folders = {module.split(".")[1] for module in reached(image) if module.startswith("services.")}
     assert folders <= set(copied)
 
