@@ -41,6 +41,7 @@ from services.router.domain.snapshot import from_snapshot  # noqa: E402
 from services.router.partition import Partition  # noqa: E402
 from services.shared.bus.admin import ensure_topics  # noqa: E402
 from services.shared.bus.consumer import Consumer  # noqa: E402
+from services.shared.bus.positions import offset_of  # noqa: E402
 from services.shared.bus.producer import Producer, Receipt  # noqa: E402
 from services.shared.bus.record import Record  # noqa: E402
 from services.shared.bus.topics import COMMANDS, INPUTS, REPLIES, partition_of  # noqa: E402
@@ -310,7 +311,8 @@ def recoveries(most_routers: int) -> list[float]:
 def _wait_for_snapshot(there: Floor, offset: int) -> None:
     """Wait until everything up to an offset is in a snapshot; what came since is the tail then."""
     partition = partition_of(TENANT, 4)
-    there.outside.wait_for("a snapshot", lambda: there.snapshots.load(partition).next_offset > offset)
+    known = there.snapshots
+    there.outside.wait_for("a snapshot", lambda: offset_of(known.load(partition).next_offset) > offset)
 
 
 def _kill(there: Floor, calls: Calls, agent: int, first_call: str) -> float:

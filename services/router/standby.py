@@ -48,6 +48,8 @@ class Copy:
 
     partition: Partition
     waiting: deque[Record] = field(default_factory=deque)
+    committed: int = 0
+    """Up to where the group has, as far as was asked: below that nobody needs to be asked."""
     is_current: bool = False
     """Whether it has once known all that was committed."""
 
@@ -177,16 +179,20 @@ class Standby:
                 copy = self._copies.get(record.partition)
                 if copy is not None:
                     copy.waiting.append(record)
-        asked = [number for number, copy in self._copies.items() if copy.waiting or not copy.is_current]
-        committed = reader.committed_of(asked) if asked else {}
-        for number in asked:
-            self._decide(number, committed.get(number, reader.first(number)))
+        asked = [number for number, copy in self._copies.items() if _must_ask(copy)]
+        found = reader.committed_of(asked) if asked else {}
+        committed = {number: found.get(number, reader.first(number)) for number in asked}
+        for number in list(self._copies):
+            self._decide(number, committed.get(number))
         metrics.FOLLOWED_BEHIND.set(sum(len(copy.waiting) for copy in self._copies.values()))
 
-    def _decide(self, number: int, until: int) -> None:
+    def _decide(self, number: int, committed: int | None) -> None:
+        """Decide what is committed: up to where was just asked for, else as far as was known before."""
         copy = self._copies.get(number)
+        if copy is not None and committed is not None:
+            copy.committed = committed
         began = time.monotonic()
-        while copy is not None and copy.waiting and copy.waiting[0].offset < until:
+        while copy is not None and copy.waiting and copy.waiting[0].offset < copy.committed:
             if not self._take(copy):
                 self._copies.pop(number, None)
                 self._not_before[number] = time.monotonic() + RETRY_SECONDS
@@ -195,7 +201,7 @@ class Standby:
                 gevent.idle()
                 began = time.monotonic()
                 copy = self._copies.get(number)  # it may have been taken over meanwhile
-        if copy is not None and copy.partition.next_offset >= until:
+        if copy is not None and committed is not None and copy.partition.next_offset >= committed:
             copy.is_current = True
 
     def _take(self, copy: Copy) -> bool:
@@ -211,6 +217,16 @@ class Standby:
             log.warning("copy_spoilt", partition=record.partition, offset=offset_of(record.offset), reason=str(bug))
             return False
         return True
+
+
+def _must_ask(copy: Copy) -> bool:
+    """Whether what the group has committed is to be asked for: a question for every hundred records cost 0.3 s of 0.9.
+
+    What waits below what is known to be committed may be decided without.
+    """
+    if not copy.waiting:
+        return not copy.is_current
+    return copy.waiting[-1].offset + 1 >= copy.committed
 
 
 def _is_ours(next_offset: int, core: str) -> bool:

@@ -84,6 +84,19 @@ def test_an_offset_is_committed_a_little_later_and_not_with_every_batch(watch: W
     assert len(commits) == 2
 
 
+def test_an_offset_is_committed_at_once_after_very_many_inputs(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    del watch  # its time stands still
+    monkeypatch.setattr("services.router.shell.MOST_UNCOMMITTED", 4)
+    bus, log = TestBus(), _story()
+    session = _session(bus, MemorySnapshots())
+    committed = []
+    for time_ms, given in log.inputs[:9]:
+        bus.put(given, time_ms)
+        session.step(0)
+        committed.append(bus.memory.offsets.get((GROUP, INPUTS, 0), 0))
+    assert committed == [0, 0, 0, 4, 4, 4, 4, 8, 8]
+
+
 def test_a_snapshot_is_begun_with_so_many_inputs(watch: Watch) -> None:
     bus, log, snapshots = TestBus(), _story(), Counting()
     session = _paced(bus, snapshots, inputs=5)

@@ -85,7 +85,7 @@ def test_timers_that_were_cancelled_or_moved_do_not_come_back() -> None:
     (moved, due_ms), (gone, _) = sorted(timers.items())[:2]
     timers[moved] += 1
     del timers[gone]
-    found = partition.due(LATER_MS)
+    found = partition.due(LATER_MS, 100)
     assert not {moved, gone} & {timer.timer_id for timer in found}
     assert due_ms not in [timer.due_ms for timer in found if timer.timer_id == moved]
 
@@ -105,9 +105,18 @@ def test_a_timer_comes_back_once() -> None:
     partition = Partition(0, EMPTY)
     partition.states[TENANT] = TenantState(TENANT, timers={"lease:c1": 7})
     partition.take_over(0, LATER_MS)
-    assert partition.due(6) == []
-    assert partition.due(7) == [DueTimer(TENANT, "lease:c1", 7)]
-    assert partition.due(8) == []
+    assert partition.due(6, 100) == []
+    assert partition.due(7, 100) == [DueTimer(TENANT, "lease:c1", 7)]
+    assert partition.due(8, 100) == []
+
+
+def test_of_many_timers_the_first_come_back_first_and_the_rest_with_the_next_look() -> None:
+    partition = Partition(0, EMPTY)
+    timers = {f"lease:c{number}": number for number in range(7)}
+    partition.states[TENANT] = TenantState(TENANT, timers=timers)
+    partition.take_over(0, LATER_MS)
+    looks = [[timer.due_ms for timer in partition.due(5, 4)] for _ in range(3)]
+    assert looks == [[0, 1, 2, 3], [4, 5], []]
 
 
 def test_a_snapshot_is_of_those_who_have_changed_since_the_last_one() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from services.router import standby as standby_module
 from services.router.adapters.bus import GROUP, Follower
+from services.router.adapters.log import Log
 from services.router.adapters.snapshots import MemorySnapshots, PartitionSnapshot, Place
 from services.router.partition import Partition
 from services.router.standby import Copy, Standby
@@ -158,6 +159,39 @@ def test_a_copy_that_is_taken_over_while_it_decides_is_decided_by_nobody_else(mo
     standby._decide(0, len(log.inputs))
     assert taken[0] is not None
     assert taken[0].next_offset == 1
+
+
+def test_what_the_group_has_committed_is_asked_for_once_and_not_with_every_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.shared.testing.memory_bus.MAX_POLL_RECORDS", 3)
+    bus, log = TestBus(), _story()
+    _put_all(bus, log)
+    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs) - 2
+    standby, inputs, asked = Standby(bus, MemorySnapshots()), Log(bus.follower()), list[int]()
+    of_group = inputs.committed_of
+
+    def committed_of(numbers: Collection[int]) -> dict[int, int]:
+        asked.append(copy.partition.next_offset)
+        return of_group(numbers)
+
+    monkeypatch.setattr(inputs, "committed_of", committed_of)
+    inputs.seek(0, 0)
+    copy = standby._copies[0] = Copy(Partition(0, EMPTY))
+    currents = []
+    for _ in range(len(log.inputs) // 3 + 2):
+        standby._step(inputs)
+        currents.append(copy.is_current)
+        assert copy.partition.next_offset <= len(log.inputs) - 2
+    assert copy.partition.next_offset == len(log.inputs) - 2
+    assert len(copy.waiting) == 2
+    assert asked[0] == 0
+    assert all(offset > len(log.inputs) - 6 for offset in asked[1:])
+    assert currents == sorted(currents)
+    assert currents[-1]
+    bus.memory.offsets[GROUP, INPUTS, 0] = len(log.inputs)
+    standby._step(inputs)
+    assert copy.partition.next_offset == len(log.inputs)
 
 
 def test_a_copy_on_which_the_core_failed_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
