@@ -2,7 +2,8 @@
 
 Two situations, each at 10 to 10,000 agents with as many waiting callers, 200 queues and 300 skill profiles:
 an agent becomes free while all those callers wait, and a caller joins while all those agents are idle. A decision
-is the choice and every change of the orders that it needs: one in, one out. No events, no commands, no protobuf.
+is the choice and every change of the orders that it needs: one in, one out. No events, no commands, no protobuf. Who is
+matched talks on for a while, as everywhere: that a call ends, and all that was kept of it is let go, is no decision.
 """
 
 import gc
@@ -96,6 +97,7 @@ class Floor:
             count_agent(self.state, agent)
         self._dice = random.Random(agents)
         self._count = 0
+        self._talking: list[str] = []
 
     def rest(self, agent: Agent) -> None:
         """Let an agent become idle; it stands in no order yet."""
@@ -128,11 +130,16 @@ class Floor:
         waiting.index_call(self.state, call)
 
     def leave(self, call: Call) -> None:
-        """Take a caller out."""
-        index = self.state.indexes[call.queue_id]
-        waiting.unindex_call(index, call)
+        """Take a caller out of the queue, who talks from now on."""
+        waiting.unindex_call(self.state.indexes[call.queue_id], call)
         call.is_waiting = False
-        del self.state.calls[call.call_id]
+        self._talking.append(call.call_id)
+
+    def end_talks(self) -> None:
+        """Let all calls end that were matched."""
+        for call_id in self._talking:
+            del self.state.calls[call_id]
+        self._talking.clear()
 
 
 def agent_freed(agents: int, decisions: int) -> Measured:
@@ -223,6 +230,7 @@ def _knows(floor: Floor, agent: Agent, call: Call) -> bool:
 
 
 def _renew(callers: list[Call], floor: Floor) -> None:
+    floor.end_talks()
     callers[:] = [floor.caller() for _ in range(AT_ONCE)]
 
 

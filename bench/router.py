@@ -4,15 +4,19 @@ First whole call lives on one core, inputs a second; then matching alone (bench/
 growth from 10 to 10,000 agents, and how many times a matcher is slower that looks through everybody.
 
     whole call lives, 2,000 agents, 1,000 waiting     44,700 inputs/s a core     target 20,000 (the least size: 41,800)
-    matching                      agent freed           caller joins
-          10 agents, 10 waiting   445,000/s, p99 4 µs   775,000/s, p99 2 µs
-         100                      432,000         4     722,000         2
-       1,000                      347,000         4     612,000         3
-      10,000                      196,000        10     391,000         5
-    both at 10,000                261,000 decisions/s (target 200,000), 134 x a plain scan (80), growth 2.2 (4.0)
 
-At 10,000 agents the processor's cache decides, and what else uses it: single runs on one day gave 184,000 to 290,000,
-and a p99 of 8.6 to 21 µs (target 20).
+The rest, but for the split tenant, on another machine, where whole call lives make 22,200 to 27,100 inputs/s:
+
+    matching                      agent freed           caller joins
+          10 agents, 10 waiting   305,000/s, p99 7 µs   488,000/s, p99 4 µs
+         100                      290,000         7     448,000         6
+       1,000                      240,000        10     352,000         7
+      10,000                      181,000        10     228,000         7
+    both at 10,000                201,000 decisions/s (target 200,000), 151 x a plain scan (80), growth 1.9 (4.0)
+
+At 10,000 agents the processor's cache decides, and what else uses it: two runs gave 195,000 and 201,000. In turn with
+them the matcher before made 142,000 to 176,000. Agents had no standing in common there: what ten thousand share lay in
+memory ten thousand times. And the end of each call was counted in, which is no decision (bench/matching.py).
 The best of three is told; a plain scan in the same run says how quick the machine was.
 
 A tenant that is split by routing domains (bench/splitting.py; one core for each log, CPU seconds of whole call lives):
@@ -24,8 +28,8 @@ A tenant that is split by routing domains (bench/splitting.py; one core for each
 
 Last the same hall in the core and in mod_callcenter, where FREESWITCH_BIN has it (bench/freed.py), agent free -> ring:
 
-    100 agents, 50 waiting     core p50 0.08, p99 0.15 ms     mod_callcenter p50 621, p99 1,096 ms
-    500 agents, 200 waiting         0.08      0.13                               839      2,044
+    100 agents, 50 waiting     core p50 0.13, p99 0.28 ms     mod_callcenter p50 596, p99 1,102 ms
+    500 agents, 200 waiting         0.13      0.27                             1,488      5,643
 """
 
 import math

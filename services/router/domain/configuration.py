@@ -46,10 +46,6 @@ class Configuration:
         self.groups = _groups(document)
         self.plans = self._plans()
         self.places = self._places()
-        self.agents_by_due = frozenset(
-            agent_id for plan in self.plans.values() if plan.strategy.is_by_due for agent_id in plan.places
-        )
-        """Agents who serve a queue that is sla_aware."""
         self.rings_all = any(plan.strategy.rings_many for plan in self.plans.values())
         self.longest_window_ms = max(
             (plan.window_ms for plan in self.plans.values() if plan.strategy.is_windowed), default=0

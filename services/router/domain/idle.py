@@ -48,12 +48,24 @@ class _Order(NamedTuple):
     pools: dict[str, AgentPool]
 
 
+class Standing(NamedTuple):
+    """How agents stand who stand alike everywhere: their queues in the document's order, each with their pool in it.
+
+    It is shared: ten thousand agents stand in some hundred ways, which stay in the processor's cache.
+    """
+
+    stands: list[tuple[QueueIndex, AgentPool]]
+    by_due: bool
+    """Whether one of the queues is sla_aware: these agents compare callers by when their service level is missed."""
+    pools: dict[str, AgentPool]
+    """By queue."""
+
+
 class _Home(NamedTuple):
-    """Where an agent belongs: its orders, and its pool in each queue."""
+    """Where an agent belongs: its orders, and how it stands."""
 
     seats: list[_Seat]
-    stands: list[tuple[QueueIndex, AgentPool]]
-    pools: dict[str, AgentPool]
+    standing: Standing
 
 
 class IdleAgents:
@@ -63,6 +75,8 @@ class IdleAgents:
         self._places = places
         self._indexes = indexes
         self._homes: dict[str, _Home] = {}
+        self._standings: dict[tuple[tuple[_Signature, ...], tuple[str, ...]], Standing] = {}
+        """By an agent's signatures, and its queues in their order."""
         self._orders: dict[_Signature, _Order] = {}
         self._placed: dict[str, tuple[Agent, list[tuple[list[AgentKey], AgentKey]]]] = {}
         self._changing: list[tuple[int, str]] = []
@@ -87,13 +101,13 @@ class IdleAgents:
         """Return how many moments are known at which a key may change."""
         return len(self._changing)
 
-    def stands(self, agent_id: str) -> list[tuple[QueueIndex, AgentPool]]:
-        """Return the queues of an agent, in the document's order, each with the pool that it belongs to."""
-        return (self._homes.get(agent_id) or self._home_of(agent_id)).stands
+    def standing(self, agent_id: str) -> Standing:
+        """Return how an agent stands in its queues."""
+        return (self._homes.get(agent_id) or self._home_of(agent_id)).standing
 
     def pool_of(self, agent_id: str, queue_id: str) -> AgentPool:
         """Return the pool that an agent belongs to in a queue that it serves."""
-        return (self._homes.get(agent_id) or self._home_of(agent_id)).pools[queue_id]
+        return (self._homes.get(agent_id) or self._home_of(agent_id)).standing.pools[queue_id]
 
     def add(self, agent: Agent, now_ms: int) -> None:
         """Put an idle agent in its places; what its keys were before is forgotten."""
@@ -132,24 +146,28 @@ class IdleAgents:
                 self.add(found[0], now_ms)
 
     def _home_of(self, agent_id: str) -> _Home:
-        home = _Home([], [], {})
-        for signature in self._signatures(agent_id):
-            order = self._orders.get(signature) or self._new_order(signature)
-            home.pools.update(order.pools)
+        signatures = tuple(self._signatures(agent_id))
+        orders = [self._orders.get(signature) or self._new_order(signature) for signature in signatures]
+        seats = []
+        for order in orders:
             plan = self._indexes[next(iter(order.pools))].plan
             strategy, place = plan.strategy, plan.places[agent_id]
-            seat = _Seat(order.keys, strategy.key, place.compared, plan.window_ms, strategy.is_windowed)
-            home.seats.append(seat)
-        for place in self._places.get(agent_id, ()):
-            home.stands.append((self._indexes[place.queue_id], home.pools[place.queue_id]))
-        self._homes[agent_id] = home
+            seats.append(_Seat(order.keys, strategy.key, place.compared, plan.window_ms, strategy.is_windowed))
+        queue_ids = tuple(place.queue_id for place in self._places.get(agent_id, ()))
+        standing = self._standings.get((signatures, queue_ids))
+        if standing is None:
+            pools = {queue_id: pool for order in orders for queue_id, pool in order.pools.items()}
+            stands = [(self._indexes[queue_id], pools[queue_id]) for queue_id in queue_ids]
+            standing = Standing(stands, any(index.plan.strategy.is_by_due for index, _ in stands), pools)
+            self._standings[signatures, queue_ids] = standing
+        home = self._homes[agent_id] = _Home(seats, standing)
         return home
 
     def _new_order(self, signature: _Signature) -> _Order:
         order = self._orders[signature] = _Order([], {})
         for queue_id, level, ranks, groups in signature[1]:
             pool = order.pools[queue_id] = AgentPool(level, ranks, groups, order.keys)
-            self._indexes[queue_id].pools[level].append(pool)
+            self._indexes[queue_id].add_pool(pool)
         return order
 
     def _signatures(self, agent_id: str) -> Iterator[_Signature]:
@@ -183,7 +201,8 @@ class IdleAgents:
         queue_id = index.plan.queue.queue_id
         for signature in [signature for signature, order in self._orders.items() if queue_id in order.pools]:
             for other_id, pool in self._orders.pop(signature).pools.items():
-                self._indexes[other_id].pools[pool.level].remove(pool)
+                self._indexes[other_id].drop_pool(pool)
+        self._standings = {key: one for key, one in self._standings.items() if queue_id not in one.pools}
         for agent_id in index.plan.places:
             self._homes.pop(agent_id, None)
         for agent_id in [agent_id for agent_id in index.plan.places if agent_id in self._placed]:

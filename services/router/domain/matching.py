@@ -130,7 +130,7 @@ def _ring_along(turn: Turn, agent: Agent) -> None:
     while agent.state is AgentState.IDLE:
         ringing = [
             (waiting.turn_of(index.plan, entry, turn.now_ms), entry[3], index)
-            for index, pool in turn.state.idle.stands(agent.agent_id)
+            for index, pool in turn.state.idle.standing(agent.agent_id).stands
             if index.ringing and (entry := _first_ringing(turn.state, index, pool, agent.agent_id)) is not None
         ]
         if not ringing:
@@ -216,12 +216,13 @@ def choose(state: TenantState, index: QueueIndex, call: Call, highest: int | Non
     plan = index.plan
     if plan.strategy.is_windowed:
         state.idle.refresh(state.now_ms)
-    requirement = widening.requirement_id(index, call)
-    if call.reserved_for.startswith(AGENT):
+    requirement, reserved_for = widening.requirement_id(index, call), call.reserved_for
+    if reserved_for.startswith(AGENT):
         return _last_agent(state, index, call, requirement)
-    is_plain = plan.takes_first and not call.refused and call.reserved_for == ANYONE
+    is_plain = plan.takes_first and not call.refused and reserved_for == ANYONE
+    most = call.max_level if highest is None else highest
     for level in plan.levels:
-        if level > (call.max_level if highest is None else highest):
+        if level > most:
             break
         if is_plain:
             head = index.head(level, requirement)
@@ -239,28 +240,35 @@ def next_caller(state: TenantState, agent: Agent) -> tuple[waiting.Turns, Call] 
     An agent of a queue that is `sla_aware` compares callers of one priority by the moment at which each queue's
     service level is missed, instead of by the time of entry: within one queue that is the same order.
     """
-    configuration, agent_id, now_ms = state.configuration, agent.agent_id, state.now_ms
-    by_due = configuration is not None and agent_id in configuration.agents_by_due
-    best: waiting.Turns | None = None
+    agent_id, now_ms = agent.agent_id, state.now_ms
+    stands, by_due, _ = state.idle.standing(agent_id)
+    best: waiting.Turns | CallEntry | None = None
     best_id = ""
-    for index, pool in state.idle.stands(agent_id):
-        if not index.lanes:
-            continue
+    for index, pool in stands:
         sole = index.sole
-        if sole is None or index.refusing:
-            entry = _first_open(state, index, pool, agent_id)
-        else:  # nearly always
+        if sole is not None and not index.refusing:  # nearly always
             requirement, highest, entries = sole
-            is_able = pool.level <= highest and pool.ranks[requirement] != INELIGIBLE
-            entry = entries[0] if is_able else None
+            if pool.level > highest or pool.ranks[requirement] == INELIGIBLE:
+                continue
+            entry: CallEntry | None = entries[0]
+        elif index.lanes:
+            entry = _first_open(state, index, pool, agent_id)
+        else:
+            continue
         if entry is None:
             continue
-        turn = waiting.turn_of(index.plan, entry, now_ms)
-        if by_due:
-            turn = (turn[0], turn[1] + index.plan.service_level_ms, turn[2])
+        turn: waiting.Turns | CallEntry = entry
+        if by_due or index.plan.ageing_seconds:
+            turn = _compared(index, entry, now_ms, by_due=by_due)
         if best is None or turn < best:
             best, best_id = turn, entry[3]
-    return None if best is None else (best, state.calls[best_id])
+    return None if best is None else (best[:3], state.calls[best_id])
+
+
+def _compared(index: QueueIndex, entry: CallEntry, now_ms: int, *, by_due: bool) -> waiting.Turns:
+    """Return what a caller's turn is in the eyes of an agent, where it is not the entry itself."""
+    priority, entered_ms, entered_order = waiting.turn_of(index.plan, entry, now_ms)
+    return priority, entered_ms + index.plan.service_level_ms if by_due else entered_ms, entered_order
 
 
 def _first_open(state: TenantState, index: QueueIndex, pool: AgentPool, agent_id: str) -> CallEntry | None:

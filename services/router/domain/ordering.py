@@ -15,7 +15,7 @@ from services.router.domain.plan import INELIGIBLE, QueuePlan, Requirement, requ
 from services.router.domain.strategies import AgentKey
 
 CallEntry = tuple[int, int, int, str]
-"""Effective priority as a moment or as minus points, entry time, count of entries, call id."""
+"""Effective priority as a moment or as minus millionths of points, entry time, count of entries, call id."""
 ANYONE = ""
 AGENT = "agent:"
 GROUP = "group:"
@@ -85,6 +85,7 @@ class QueueIndex:
     """One queue: all who wait, those of them whom nobody is offered by lane, and the idle agents by pool."""
 
     __slots__ = (
+        "_able",
         "_groups",
         "lanes",
         "logged_in",
@@ -108,7 +109,7 @@ class QueueIndex:
         self.sole: tuple[int, int, list[CallEntry]] | None = None
         """Requirement, highest level and callers of the only lane, where there is one for anyone: nearly always."""
         self.refusing: set[str] = set()
-        """Open callers whom somebody has refused."""
+        """Open callers whom somebody has refused: who opens one adds it, who closes one need not know."""
         self.ringing: CallOrder | None = CallOrder() if plan.strategy.rings_many else None
         """Of ring_all: callers for whom phones ring; whoever becomes free joins in."""
         self._groups: dict[str, frozenset[str]] = {}
@@ -118,6 +119,8 @@ class QueueIndex:
         self.states: dict[AgentState, int] = dict.fromkeys(AgentState, 0)
         """Agents of the queue by state."""
         self.pools: dict[int, list[AgentPool]] = {level: [] for level in plan.levels}
+        self._able: dict[tuple[int, int], list[list[list[AgentKey]]]] = {}
+        """By level and requirement, built when asked for: the keys of pools that may serve it, by rank."""
         self.part_anew: Callable[[], None] | None = None
         """Parts the idle agents into pools once more; set by who keeps them."""
         self.requirements: dict[Requirement, int] = {}
@@ -126,11 +129,9 @@ class QueueIndex:
 
     # -- callers
 
-    def open(self, lane: tuple[str, int, int], entry: CallEntry, *, was_refused: bool = False) -> None:
+    def open(self, lane: tuple[str, int, int], entry: CallEntry) -> None:
         """Open a caller for offers in a lane: whom for, requirement, highest level."""
         reserved_for, requirement, level = lane
-        if was_refused:
-            self.refusing.add(entry[3])
         lanes = self.lanes.get(reserved_for)
         order = lanes.get((requirement, level)) if lanes else None
         if order is None:
@@ -225,19 +226,33 @@ class QueueIndex:
         """Return an agent's level here."""
         return self.plan.places[agent_id].level
 
+    def add_pool(self, pool: AgentPool) -> None:
+        """Take a pool in."""
+        self.pools[pool.level].append(pool)
+        self._able.clear()
+
+    def drop_pool(self, pool: AgentPool) -> None:
+        """Let a pool go."""
+        self.pools[pool.level].remove(pool)
+        self._able.clear()
+
     def head(self, level: int, requirement: int) -> AgentKey | None:
         """Return the first of a level of those who fit best, for a caller whom anyone may have."""
-        best, best_rank = None, INELIGIBLE
-        for pool in self.pools[level]:
-            keys = pool.keys
-            if not keys:
-                continue
-            rank = pool.ranks[requirement]
-            if rank == INELIGIBLE:
-                continue
-            if best is None or rank < best_rank or (rank == best_rank and keys[0] < best):
-                best, best_rank = keys[0], rank
+        able = self._able.get((level, requirement))
+        if able is None:
+            able = self._able[level, requirement] = self._able_by_rank(level, requirement)
+        best = None
+        for alike in able:
+            for keys in alike:
+                if keys and (best is None or keys[0] < best):
+                    best = keys[0]
+            if best is not None:
+                break
         return best
+
+    def _able_by_rank(self, level: int, requirement: int) -> list[list[list[AgentKey]]]:
+        able = [pool for pool in self.pools[level] if pool.ranks[requirement] != INELIGIBLE]
+        return list(by_rank(sorted(able, key=lambda pool: pool.ranks[requirement]), requirement))
 
     def fitting(self, level: int, requirement: int, reserved: str = ANYONE) -> list[AgentPool]:
         """Return the pools of a level that hold somebody whom a caller may have, those who fit better first."""

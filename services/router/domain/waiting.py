@@ -59,14 +59,16 @@ def is_served(state: TenantState, queue_id: str) -> bool:
 
 
 def entry_of(plan: QueuePlan, call: Call) -> CallEntry:
-    """Return a caller's key in the order of waiting (SPEC 3.3).
+    """Return a caller's key in the order of waiting (SPEC 3.3): without ageing what orders it over all queues too.
 
     With ageing all callers of a queue gain at the same rate, so their order is that of the moments at which their
     priorities would have been nought: it never changes while they wait.
     """
-    entered_ms, first = call.entered_ms, -call.priority
+    entered_ms = call.entered_ms
     if plan.ageing_seconds:
-        first = entered_ms + first * plan.ageing_seconds * 1000
+        first = entered_ms - call.priority * plan.ageing_seconds * 1000
+    else:
+        first = -(call.priority + plan.priority) * MICRO
     return (first, entered_ms, call.entered_order, call.call_id)
 
 
@@ -77,7 +79,7 @@ def turn_of(plan: QueuePlan, entry: CallEntry, now_ms: int) -> Turns:
     """
     first, entered_ms, entered_order, _ = entry
     if not plan.ageing_seconds:
-        return (first - plan.priority) * MICRO, entered_ms, entered_order
+        return first, entered_ms, entered_order
     aged = (now_ms - first) * (MICRO // 1000) // plan.ageing_seconds  # `first` is when the caller had no points
     return -plan.priority * MICRO - aged, entered_ms, entered_order
 
@@ -105,18 +107,24 @@ def index_call(state: TenantState, call: Call) -> None:
     if index.ringing is not None:
         (index.ringing.add if call.offers else index.ringing.discard)(entry)
     if not call.offers and call.stage is _WAITING:
-        index.open(lane, entry, was_refused=bool(call.refused))
+        if call.refused:
+            index.refusing.add(call.call_id)
+        index.open(lane, entry)
 
 
 def unindex_call(index: QueueIndex, call: Call) -> None:
     """Take a caller out of a queue's orders."""
-    withhold(index, call)
-    index.waiting.discard(entry_of(index.plan, call))
+    entry = entry_of(index.plan, call)
+    _withhold(index, call, entry)
+    index.waiting.discard(entry)
 
 
 def withhold(index: QueueIndex, call: Call) -> None:
     """Take a caller out of the orders of those who may be offered; the place among those who wait is kept."""
-    entry = entry_of(index.plan, call)
+    _withhold(index, call, entry_of(index.plan, call))
+
+
+def _withhold(index: QueueIndex, call: Call, entry: CallEntry) -> None:
     index.close(widening.lane_of(index, call), entry)
     if index.ringing is not None:
         index.ringing.discard(entry)
