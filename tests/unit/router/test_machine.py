@@ -64,11 +64,14 @@ def test_an_offer_by_name_is_held_to_no_order() -> None:
 class Routing(RuleBasedStateMachine):
     """Callers, agents, phones, results, timers and documents in any order, also nonsensical ones."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: set[str] = set()
+
     @initialize(is_rich=st.booleans(), strategy=st.sampled_from(sorted(STRATEGIES)))
     def begin(self, strategy: "tn.Strategy.ValueType", *, is_rich: bool) -> None:
         self.strategy = strategy
         self.is_rich = is_rich
-        self.came: set[str] = set()
         self.log = WatchedLog(self._document(1))
         self.log.ready("olena", "taras")
 
