@@ -14,11 +14,15 @@ from services.shared.bus.topics import DOCUMENT_REPLIES, TENANTS, feed_topic
 GATHER_MS = 20
 """Whoever does not stand between an event and its delivery may be told so much later."""
 ON_THE_WAY_MS = 10
-"""Two stand there, one behind the other: matching, and sending."""
+"""Two stand there, one behind the other: matching gathers."""
+BEHIND_ANOTHER_MS = 3
+"""Sending reads what matching has gathered, which comes in pieces already: to wait as long again gathers nothing more,
+and is 3 ms of 15 at 500 events a second."""
 FOLLOWERS = "webhooks"
 SENDERS = "webhooks-senders"
 RETRIERS = "webhooks-retries"
 OVERFLOW = "webhooks-overflow"
+_ON_THE_WAY = {FOLLOWERS: ON_THE_WAY_MS, SENDERS: BEHIND_ANOTHER_MS}
 # A feed is kept for so long: a CRM that was away for a week misses nothing (SPEC 7.6).
 FEED_PARTITIONS = 4
 FEED_KEEP_MS = 7 * 86_400_000
@@ -59,7 +63,7 @@ class KafkaBus:
     ) -> Reader:
         """Return a consumer. Raises BusUnavailable."""
         name = f"{self.name}-{group or 'tenants'}"
-        gather_ms = ON_THE_WAY_MS if group in (FOLLOWERS, SENDERS) else GATHER_MS
+        gather_ms = _ON_THE_WAY.get(group or "", GATHER_MS)
         # Others are opened for a question, and closed.
         lasts = group is not None or topics[0] in FOLLOWED
         tells = self.readings.of(topics[0], group) if lasts else tell_nobody
