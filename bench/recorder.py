@@ -111,10 +111,10 @@ def stores(folder: Path) -> Iterator[tuple[ObjectStore, RecordingDocuments]]:
         encoding="utf-8",
     )
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = [free_port() for _ in range(2 * len(options) + 2)]
+    ports = [free_port() for _ in range(2 * len(options) + 1)]
     weed = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
     weed += ["-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}", "-webdav=false", "-admin.ui=false"]
-    weed += ["-s3.port.lance=0", f"-s3.port.iceberg={ports[-2]}"]
+    weed += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     for number, option in enumerate(options):
         weed += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
     documents = store_command(ports[-1], folder / "documents")

@@ -28,6 +28,8 @@ _PORTS = (
     "prometheus",
     "transcriber",
 )
+# Where the object store is ruled from; it listens there though nobody asks.
+_OBJECTS_ADMIN = {"objects_admin": 26}
 # SIPp's ports, UDP but for its control port, which is one higher. They are looked at by nobody else.
 _PHONE_PORTS = {"callers": 20, "agents": 22, "office": 24}
 # Sound of calls, as offsets too: far from the ports above, and from the object store's.
@@ -60,7 +62,8 @@ class Layout:
 
     def port(self, name: str) -> int:
         """Return the port of a part."""
-        return self.base_port + (_PHONE_PORTS[name] if name in _PHONE_PORTS else _PORTS.index(name))
+        offset = (_PHONE_PORTS | _OBJECTS_ADMIN).get(name)
+        return self.base_port + (_PORTS.index(name) if offset is None else offset)
 
     def media_port(self, name: str) -> int:
         """Return the first of a thousand UDP ports for sound; SIPp takes the next thousand too."""
@@ -68,7 +71,7 @@ class Layout:
 
     def ports(self) -> dict[str, int]:
         """Return every port by the name of its part."""
-        return {name: self.port(name) for name in _PORTS}
+        return {name: self.port(name) for name in (*_PORTS, *_OBJECTS_ADMIN)}
 
     def address(self, name: str) -> str:
         """Return host:port of a part; of Kafka that of the cluster which KAFKA_BOOTSTRAP names, where it does."""

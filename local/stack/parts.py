@@ -164,12 +164,16 @@ def _objects(layout: Layout) -> Part:
         f"-s3.config={config}",
         "-webdav=false",
         "-admin.ui=false",
+        # What of it has a usual port of its own, and ends all where that is taken, by another stack or by anybody.
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
     ]
     for option, name in (
         ("s3.port", "objects"),
         ("master.port", "objects_master"),
         ("volume.port", "objects_volume"),
         ("filer.port", "objects_filer"),
+        ("admin.port", "objects_admin"),
     ):
         command += [f"-{option}={layout.port(name)}", f"-{option}.grpc={layout.port(name) + 10_000}"]
     return Part(

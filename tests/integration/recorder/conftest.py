@@ -95,12 +95,12 @@ def object_endpoint(object_folder: Path) -> Iterator[str]:
     config.write_text(json.dumps({"identities": [identity], "kms": keys}), encoding="utf-8")
     command = [program("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     # Each bucket has a volume of its own, and each test a bucket: not only as many as there are free gigabytes.
-    command += ["-volume.max=1000", f"-s3.config={config}", "-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]
+    command += ["-volume.max=1000", f"-s3.config={config}", "-webdav=false", "-admin.ui=false"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = [free_port() for _ in range(2 * len(options) + 1)]
+    ports = [free_port() for _ in range(2 * len(options))]
     for number, option in enumerate(options):
         command += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
-    command += [f"-s3.port.iceberg={ports[-1]}"]
     endpoint = f"http://127.0.0.1:{ports[0]}"
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
