@@ -100,7 +100,8 @@ function endpointCard(one) {
   card.setAttribute("data-state", one.state);
   const head = element("div", "row");
   head.append(element("b", "", one.endpoint_id), stateBadge(one.state));
-  const figures = one.success === null ? say("nothingYet") : say("figures", { success: percent(one.success), delivered: count(one.delivered), failed: count(one.failed), p50: milliseconds(one.p50_ms) });
+  const nothing = say(one.kind === "feed" ? "feedAlone" : "nothingYet");
+  const figures = one.success === null ? nothing : say("figures", { success: percent(one.success), delivered: count(one.delivered), failed: count(one.failed), p50: milliseconds(one.p50_ms) });
   card.append(head, element("span", "url", one.kind === "webhook" ? one.url : say("kindLine", one)), element("span", "under", figures));
   const since = one.failing_since_ms ? say("failingSince", { time: moment(one.failing_since_ms) }) : "";
   const why = [since, spoken(one, one.reason)].filter(Boolean).join(": ");

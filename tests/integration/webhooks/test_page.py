@@ -195,6 +195,18 @@ def test_a_ping_the_charts_and_the_filters_of_the_log(
     assert eye.do("faults") == []
 
 
+def test_a_feed_that_works_is_not_said_to_be_sent_nothing(
+    eye: Eye, house: House, receiver: LocalReceiver, url: str
+) -> None:
+    """Its events go past deliveries, so nothing of it is in their figures."""
+    house.console.apply(receiver.url, channels=[{"channel_id": "own", "feed": {"format": "json"}}])
+    eye.do("open", url=f"{url}/login?token=boss&lang=uk")
+    copied = "Кожна подія одразу копіюється до теми. Тут рахується лише те, що мусило чекати."
+    eye.do("wait_text", selector=".endpoint:last-child .url + .under", text=copied, ms=WITHIN_MS)
+    assert eye.do("texts", selector=".endpoint:first-child .url + .under") == ["За цей час нічого не надсилали."]
+    assert eye.do("faults") == []
+
+
 def test_an_example_is_chosen_seen_and_sent_from_the_page(
     eye: Eye, house: House, receiver: LocalReceiver, url: str
 ) -> None:
