@@ -164,7 +164,7 @@ def _objects(layout: Layout) -> Part:
         f"-s3.config={config}",
         "-webdav=false",
         "-admin.ui=false",
-        # Each would take its usual port, or the next one: two stores that look in the same second take the same, and one ends.
+        # Each would take its usual port or the next: two stores that look in one second take the same, and one ends.
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
     ]
