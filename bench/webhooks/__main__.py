@@ -9,7 +9,7 @@ Seen on two cores, alone, one round of 12,000 events, 15 s of the paced ones:
                                               ours        requests.Session
     deliveries a CPU second, end to end       6,969       1,205             5.8 times less CPU, target 5
     event -> wire at 500/s, p50 and p99       12, 31 ms   not measured      target 50; four runs 27 to 37
-    the same while others want the machine    p99 50 to 86 ms; the first 10 s of a new broker 100 to 130
+    the same while others want the machine    p99 50 to 86 ms; the first 10 s of a new broker 75 to 134
     10,000 endpoints, 1,000 of them dead      p50 13, p99 56, longest 130 ms at 540 deliveries/s, every living one gets
                                               everything; 1,845 notices of troubles beside them
     the same for 150 s (--only m)             p50 18, p99 73, longest 213 ms: by then each dead one has failed so often

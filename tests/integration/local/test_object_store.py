@@ -6,12 +6,13 @@ from pathlib import Path
 from local.stack.layout import Layout
 from local.stack.part import listens
 from local.stack.parts import infrastructure
-from services.shared.testing.ports import free_range
+from services.shared.testing.ports import OF_A_STACK, free_range
 from services.shared.testing.waiting import wait_until
 
 _LISTENS = "0A"
 """A socket's state in /proc/net/tcp (proc_pid_net(5))."""
-_OF_A_STACK, _GRPC = 100, 10_000
+_GRPC = 10_000
+"""So much higher are its gRPC ports."""
 
 
 def listening(pid: int) -> set[int]:
@@ -38,7 +39,7 @@ def test_the_object_store_listens_on_ports_of_its_stack_only(tmp_path: Path) -> 
         # It is begun last.
         wait_until(lambda: listens(layout.port("objects_admin")), "the store's own page")
         ports = listening(store.process.pid)
-        own = range(layout.base_port, layout.base_port + _OF_A_STACK)
+        own = range(layout.base_port, layout.base_port + OF_A_STACK)
         assert layout.port("objects") in ports
         assert {port for port in ports if port not in own and port - _GRPC not in own} == set()
     finally:
