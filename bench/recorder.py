@@ -19,13 +19,11 @@ CPU s (and MB) a recorded hour: WAV 0.2 (115), FLAC 2.0 (60), Opus 21.9 (14). 10
 more over the last five looks (5 MB wanted, met; 5.8 before).
 """
 
-import json
 import os
 import resource
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,6 +56,7 @@ from services.recorder.scan import Scanner
 from services.recorder.storing import Limits, Storing
 from services.shared.chassis.clock import Clock
 from services.shared.testing.document_store import store_command
+from services.shared.testing.object_store import free_ports, objects_command
 from services.shared.testing.ports import free_port
 from tests.integration.recorder.conftest import listens
 from tests.unit.recorder.fakes import MemoryAnnouncements, MemoryDocuments, MemoryStore, OnePolicy
@@ -96,40 +95,21 @@ def speech(seconds: int) -> bytes:
 @contextmanager
 def stores(folder: Path) -> Iterator[tuple[ObjectStore, RecordingDocuments]]:
     """Start an object store and a document store of this run's own."""
-    (folder / "s3.json").write_text(
-        json.dumps(
-            {
-                "identities": [
-                    {
-                        "name": "bench",
-                        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                    }
-                ]
-            }
-        ),
-        encoding="utf-8",
-    )
-    options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = [free_port() for _ in range(2 * len(options) + 1)]
-    weed = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
-    weed += ["-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}", "-webdav=false", "-admin.ui=false"]
-    weed += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    for number, option in enumerate(options):
-        weed += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
-    documents = store_command(ports[-1], folder / "documents")
     (folder / "objects").mkdir()
     (folder / "documents").mkdir()
+    ports, documents_port = free_ports(), free_port()
+    objects = objects_command(folder / "objects", ports, KEY, SECRET)
+    documents = store_command(documents_port, folder / "documents")
     with (folder / "log").open("wb") as log:
-        running = [subprocess.Popen(each, stdout=log, stderr=log) for each in (weed, documents)]
+        running = [subprocess.Popen(each, stdout=log, stderr=log) for each in (objects, documents)]
     try:
-        store = ObjectStore(f"http://127.0.0.1:{ports[0]}", BUCKET, KEY, SECRET, "us-east-1")
+        store = ObjectStore(f"http://127.0.0.1:{ports[0][0]}", BUCKET, KEY, SECRET, "us-east-1")
         deadline = time.monotonic() + 60
-        while not (listens(ports[-1]) and answers(store)):
+        while not (listens(documents_port) and answers(store)):
             if time.monotonic() > deadline:
                 raise TimeoutError("the stores did not start")
             gevent.sleep(0.2)
-        yield store, RecordingDocuments(f"mongodb://127.0.0.1:{ports[-1]}/bench")
+        yield store, RecordingDocuments(f"mongodb://127.0.0.1:{documents_port}/bench")
     finally:
         for process in running:
             process.kill()

@@ -5,7 +5,7 @@ from pathlib import Path
 from local.stack.part import PartFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-# Offsets from the base port; the object store needs its gRPC ports 10,000 higher.
+# Offsets from the base port.
 _PORTS = (
     "kafka",
     "kafka_controller",
@@ -35,7 +35,8 @@ _PHONE_PORTS = {"callers": 20, "agents": 22, "office": 24}
 # Sound of calls, as offsets too: far from the ports above, and from the object store's.
 _MEDIA_PORTS = {"switch": 2_000, "phones": 3_000}
 DEFAULT_BASE_PORT = 18100
-# The object store needs ports 10,000 higher than its own.
+OBJECTS_GRPC = 10_000
+"""So much higher than its own are the object store's ports for gRPC."""
 FIRST_PORT, LAST_PORT = 1_024, 55_000
 
 

@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import sys
 from functools import partial
 from hashlib import sha256
@@ -8,11 +7,12 @@ from pathlib import Path
 
 from local.broker import fallback, kafka
 from local.stack import real_switch
-from local.stack.layout import ROOT, Layout, kafka_cluster
+from local.stack.layout import OBJECTS_GRPC, ROOT, Layout, kafka_cluster
 from local.stack.part import Part, answers, listens, takes_requests
 from local.stack.real_switch import DIRECTORY_PASSWORD, ESL_PASSWORD, PHONE_SECRET
 from services.recorder.adapters.engines import embedded
 from services.shared.testing.document_store import store_command
+from services.shared.testing.object_store import objects_command
 
 NODE = "fs-1"
 BUCKET = "recordings"
@@ -143,39 +143,10 @@ def _documents(layout: Layout) -> Part:
 
 
 def _objects(layout: Layout) -> Part:
-    identity = {
-        "identities": [
-            {
-                "name": "ringmaster",
-                "credentials": [{"accessKey": S3_ACCESS_KEY, "secretKey": S3_SECRET_KEY}],
-                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-            }
-        ]
-    }
-    config = layout.path("objects", "s3.json")
-    config.write_text(json.dumps(identity), encoding="utf-8")
-    program = shutil.which("weed", path=str(Path(sys.executable).parent)) or "weed"
-    command = [
-        program,
-        "mini",
-        f"-dir={config.parent}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-s3.config={config}",
-        "-webdav=false",
-        "-admin.ui=false",
-        # Each would take its usual port or the next: two stores that look in one second take the same, and one ends.
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-    ]
-    for option, name in (
-        ("s3.port", "objects"),
-        ("master.port", "objects_master"),
-        ("volume.port", "objects_volume"),
-        ("filer.port", "objects_filer"),
-        ("admin.port", "objects_admin"),
-    ):
-        command += [f"-{option}={layout.port(name)}", f"-{option}.grpc={layout.port(name) + 10_000}"]
+    names = ("objects", "objects_master", "objects_volume", "objects_filer", "objects_admin")
+    ports = [(layout.port(name), layout.port(name) + OBJECTS_GRPC) for name in names]
+    layout.path("objects").mkdir(exist_ok=True)
+    command = objects_command(layout.path("objects"), ports, S3_ACCESS_KEY, S3_SECRET_KEY)
     return Part(
         "objects", command, lambda: listens(layout.port("objects")), layout.path("logs", "objects.log"), gives_way=True
     )

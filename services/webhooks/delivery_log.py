@@ -2,6 +2,8 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from secrets import token_hex
 from typing import Protocol, TypeAlias
 
 import structlog
@@ -26,7 +28,8 @@ FLUSH_SECONDS = 0.25
 REST = 2.0
 LONGEST_REST_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
-# Figures of minutes are written so often: a write for each endpoint, whatever it counts.
+# Figures of minutes are written so often: a write for each endpoint, whatever it counts. A piece at a time, so those of
+# ten thousand endpoints add up meanwhile: a local store took more than ten seconds for them at once, and never in time.
 COUNT_SECONDS = 1.0
 Minute: TypeAlias = tuple[str, str, int]
 """Tenant, endpoint, and the minute's beginning in milliseconds of platform time."""
@@ -58,21 +61,51 @@ class LogEntry:
 class LogStore(Protocol):
     """Keeps the log."""
 
-    def append(self, entries: list[LogEntry]) -> None:
-        """Add to the log. Raises StoreUnavailable."""
+    def append(self, entries: list[LogEntry], *, again: bool = False) -> None:
+        """Add to the log; `again` where some of it may be there already. Raises StoreUnavailable."""
 
-    def count(self, figures: Mapping[Minute, Figures]) -> None:
-        """Add to the figures of minutes. Raises StoreUnavailable."""
+    def count(self, figures: Mapping[Minute, Figures], write: str) -> None:
+        """Add to the figures of minutes, to each once however often a write of this name comes.
+
+        Raises StoreUnavailable.
+        """
+
+
+class Pieces:
+    """How much is asked of a store at once.
+
+    What it could not take in its time is not asked of it again as a whole: it would never end.
+    """
+
+    def __init__(self) -> None:
+        self.size = BATCH
+
+    def refused(self, asked: int) -> None:
+        """Ask for half next time."""
+        self.size = max(LEAST_BATCH, asked // 2)
+
+    def taken(self, seconds: float) -> None:
+        """Ask for more next time where it was easy."""
+        if seconds < EASY_SECONDS:
+            self.size = min(BATCH, 2 * self.size)
 
 
 class DeliveryLog:
-    """Writes the log in batches beside the sending. It may lose entries, counted, rather than slow a delivery down."""
+    """Writes the log in batches beside the sending. It may lose entries, counted, rather than slow a delivery down.
+
+    A store that refuses, or answers too late, may have written all the same: what is given to it again says so, or
+    bears the name that it bore before, and is there once.
+    """
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._entries: deque[LogEntry] = deque()
-        self._batch = BATCH
+        self._unsure = 0
+        self._entries_at_once = Pieces()
         self._figures: defaultdict[Minute, Figures] = defaultdict(Figures)
+        self._writing: dict[Minute, Figures] = {}
+        self._write_name = ""
+        self._figures_at_once = Pieces()
         self._counted_at = 0.0
 
     def write(self, delivery: Delivery, attempt: Attempt | None, state: str, at_ms: int) -> None:
@@ -110,40 +143,51 @@ class DeliveryLog:
             is_written = self.flush() and (began - self._counted_at < COUNT_SECONDS or self.count())
             pause = self.rest_after(time.monotonic() - began) if is_written else PAUSE_SECONDS
         self.flush()
-        self.count()
+        while (self._writing or self._figures) and self.count():
+            pass
 
     def flush(self) -> bool:
-        """Write all entries that wait; False when the store does not take them."""
-        while self._entries:
-            batch = [self._entries.popleft() for _ in range(min(self._batch, len(self._entries)))]
+        """Write the entries that wait now; False when the store does not take them."""
+        pieces = self._entries_at_once
+        # What comes meanwhile is left for the next time: under load there is always more, and figures wait behind it.
+        waiting = len(self._entries)
+        while waiting > 0 and self._entries:
+            batch = [self._entries.popleft() for _ in range(min(pieces.size, len(self._entries)))]
+            waiting -= len(batch)
             began = time.monotonic()
             try:
-                self._store.append(batch)
+                self._store.append(batch, again=self._unsure > 0)
             except StoreUnavailable as error:
                 _say_unwritable(error)
                 self._entries.extendleft(reversed(batch))
-                # What the store could not take in its time is not asked of it again as a whole: it would never end.
-                self._batch = max(LEAST_BATCH, len(batch) // 2)
+                self._unsure = max(self._unsure, len(batch))
+                pieces.refused(len(batch))
                 return False
+            self._unsure = max(0, self._unsure - len(batch))
             for entry in batch:
                 self._count(entry)
-            if time.monotonic() - began < EASY_SECONDS:
-                self._batch = min(BATCH, 2 * self._batch)
+            pieces.taken(time.monotonic() - began)
         return True
 
     def count(self) -> bool:
-        """Write the figures of what was flushed; False when the store does not take them."""
+        """Write a piece of the figures of what was flushed, first what waits longest; False when it is not taken."""
         self._counted_at = time.monotonic()
-        if not self._figures:
+        if not self._writing:
+            waits_longest = list(islice(self._figures, self._figures_at_once.size))
+            self._writing = {minute: self._figures.pop(minute) for minute in waits_longest}
+            self._write_name = token_hex(6)
+        asked = dict(islice(self._writing.items(), self._figures_at_once.size))
+        if not asked:
             return True
-        figures, self._figures = self._figures, defaultdict(Figures)
         try:
-            self._store.count(figures)
+            self._store.count(asked, self._write_name)
         except StoreUnavailable as error:
             _say_unwritable(error)
-            for minute, counted in figures.items():
-                self._figures[minute].merge(counted)
+            self._figures_at_once.refused(len(asked))
             return False
+        for minute in asked:
+            del self._writing[minute]
+        self._figures_at_once.taken(time.monotonic() - self._counted_at)
         return True
 
     def _count(self, entry: LogEntry) -> None:

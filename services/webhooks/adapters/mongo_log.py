@@ -1,6 +1,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
@@ -12,7 +12,10 @@ from services.webhooks.domain.journal import Figures, Search
 # A delivery's log keeps its last tries only.
 LOGGED_ATTEMPTS = 20
 DAY_SECONDS = 86_400
+T = TypeVar("T")
 DUPLICATE_KEY = 11000
+# A minute keeps the names of so many of its last writes: one that is given again comes within seconds.
+KEPT_WRITES = 20
 # What is told of a delivery among others; its tries are told of one alone.
 LISTED = (
     "delivery_id",
@@ -32,7 +35,7 @@ _SEARCHED = ("endpoint_id", "event_type", "state", "call_id")
 class MongoLogStore:
     """`deliveries`: one document a delivery with its last tries; `webhook_minutes`: an endpoint's figures of a minute.
 
-    Both delete themselves after `days`. What is written again after half a failure is counted twice.
+    Both delete themselves after `days`.
     """
 
     def __init__(self, database: Any, days: int) -> None:
@@ -55,19 +58,28 @@ class MongoLogStore:
         self._minutes.create_index([("tenant_id", ASCENDING), ("minute", ASCENDING)], name="tenant_minute")
 
     @guarded
-    def append(self, entries: list[LogEntry]) -> None:
-        """Add tries to their deliveries' documents."""
+    def append(self, entries: list[LogEntry], *, again: bool = False) -> None:
+        """Add tries to their deliveries' documents; `again` where some of them may be there already."""
         now = datetime.now(UTC)
         begun = self._begin(entries, now)
-        changes = [_update(entry, now) for number, entry in enumerate(entries) if number not in begun]
+        changes: list[UpdateOne] = []
+        for number, entry in enumerate(entries):
+            if number not in begun:
+                changes += [_taken_back(entry), _update(entry, now)] if again else [_update(entry, now)]
         if changes:
             self._deliveries.bulk_write(changes, ordered=True)
 
     @guarded
-    def count(self, figures: Mapping[Minute, Figures]) -> None:
-        """Add to minutes' figures."""
+    def count(self, figures: Mapping[Minute, Figures], write: str) -> None:
+        """Add to minutes' figures what a write of this name has not added yet."""
         now = datetime.now(UTC)
-        self._minutes.bulk_write([_minute(*place, each, now) for place, each in figures.items()], ordered=False)
+        changes = [_minute(*place, each, now, write) for place, each in figures.items()]
+        try:
+            self._minutes.bulk_write(changes, ordered=False)
+        except BulkWriteError as error:
+            # The minute is there: this write was in time after all, or another process began the minute just now.
+            again = [_minute(*place, figures[place], now, write, begins=False) for place in _met(error, list(figures))]
+            self._minutes.bulk_write(again, ordered=False)
 
     def _begin(self, entries: list[LogEntry], now: datetime) -> set[int]:
         """Insert the documents of first tries; return the numbers of those that were not there yet.
@@ -84,10 +96,7 @@ class MongoLogStore:
         try:
             self._deliveries.insert_many([_document(entries[number], now) for number in numbers], ordered=False)
         except BulkWriteError as error:
-            faults = error.details["writeErrors"]
-            if any(fault["code"] != DUPLICATE_KEY for fault in faults):
-                raise
-            return set(numbers) - {numbers[fault["index"]] for fault in faults}
+            return set(numbers).difference(_met(error, numbers))
         return set(numbers)
 
     @guarded
@@ -149,12 +158,27 @@ def _without(texts: Document, names: Callable[[str], bool]) -> Document:
     return {name: "" if name in ("error", "answer") and names(value) else value for name, value in texts.items()}
 
 
-def _minute(tenant_id: str, endpoint_id: str, minute: int, figures: Figures, now: datetime) -> UpdateOne:
+def _met(error: BulkWriteError, written: Sequence[T]) -> list[T]:
+    """Return which were there already; raise the error where it is of anything else."""
+    faults = error.details["writeErrors"]
+    if any(fault["code"] != DUPLICATE_KEY for fault in faults):
+        raise error
+    return [written[fault["index"]] for fault in faults]
+
+
+def _minute(
+    tenant_id: str, endpoint_id: str, minute: int, figures: Figures, now: datetime, write: str, *, begins: bool = True
+) -> UpdateOne:
     counts = {"delivered": figures.delivered, "failed": figures.failed, "dead": figures.dead}
     counts |= {f"classes.{number}": count for number, count in figures.classes.items()}
     place = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "minute": minute, "written_at": now}
-    change = {"$inc": {name: count for name, count in counts.items() if count or name == "failed"}, "$set": place}
-    return UpdateOne({"_id": f"{tenant_id}/{endpoint_id}/{minute}"}, change, upsert=True)
+    change = {
+        "$inc": {name: count for name, count in counts.items() if count or name == "failed"},
+        "$set": place,
+        "$push": {"writes": {"$each": [write], "$slice": -KEPT_WRITES}},
+    }
+    unwritten = {"_id": f"{tenant_id}/{endpoint_id}/{minute}", "writes": {"$ne": write}}
+    return UpdateOne(unwritten, change, upsert=begins)
 
 
 def _figures(document: Document) -> Figures:
@@ -178,6 +202,11 @@ def _update(entry: LogEntry, now: datetime) -> UpdateOne:
     if entry.attempt is not None:
         change["$push"] = {"attempts": {"$each": [_tried(entry)], "$slice": -LOGGED_ATTEMPTS}}
     return UpdateOne({"_id": _name(entry)}, change, upsert=True)
+
+
+def _taken_back(entry: LogEntry) -> UpdateOne:
+    """Return the change before which a try is written anew."""
+    return UpdateOne({"_id": _name(entry)}, {"$pull": {"attempts": {"number": entry.attempts, "at_ms": entry.at_ms}}})
 
 
 def _state(entry: LogEntry, now: datetime) -> Document:

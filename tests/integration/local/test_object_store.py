@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from local.stack.layout import Layout
+from local.stack.layout import OBJECTS_GRPC, Layout
 from local.stack.part import listens
 from local.stack.parts import infrastructure
 from services.shared.testing.ports import OF_A_STACK, free_range
@@ -11,8 +11,6 @@ from services.shared.testing.waiting import wait_until
 
 _LISTENS = "0A"
 """A socket's state in /proc/net/tcp (proc_pid_net(5))."""
-_GRPC = 10_000
-"""So much higher are its gRPC ports."""
 
 
 def listening(pid: int) -> set[int]:
@@ -41,6 +39,6 @@ def test_the_object_store_listens_on_ports_of_its_stack_only(tmp_path: Path) -> 
         ports = listening(store.process.pid)
         own = range(layout.base_port, layout.base_port + OF_A_STACK)
         assert layout.port("objects") in ports
-        assert {port for port in ports if port not in own and port - _GRPC not in own} == set()
+        assert {port for port in ports if port not in own and port - OBJECTS_GRPC not in own} == set()
     finally:
         store.stop()

@@ -1,4 +1,3 @@
-import json
 import shutil
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from pymongo.database import Database
 
 from services.shared.chassis.documents import open_database
 from services.shared.testing.document_store import store_command
+from services.shared.testing.object_store import PROGRAM, free_ports, objects_command
 from services.shared.testing.ports import free_port
 from services.shared.testing.waiting import wait_until
 from tests.integration.recorder.nursery import Nursery
@@ -83,25 +83,14 @@ def object_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def object_endpoint(object_folder: Path) -> Iterator[str]:
     """Start a real object store that checks signatures, with a key service of its own (envelopes of AES-GCM)."""
-    folder = object_folder
-    identity = {
-        "name": "recorder",
-        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    config = folder / "s3.json"
+    folder, ports = object_folder, free_ports()
+    program(PROGRAM)
     # A key that is named as keys are is made when it is first used; another name is refused.
     keys = {"default_provider": "local", "providers": {"local": {"type": "local", "enableOnDemandCreate": True}}}
-    config.write_text(json.dumps({"identities": [identity], "kms": keys}), encoding="utf-8")
-    command = [program("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command = objects_command(folder, ports, ACCESS_KEY, SECRET_KEY, {"kms": keys})
     # Each bucket has a volume of its own, and each test a bucket: not only as many as there are free gigabytes.
-    command += ["-volume.max=1000", f"-s3.config={config}", "-webdav=false", "-admin.ui=false"]
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    options = ["s3.port", "master.port", "volume.port", "filer.port", "admin.port"]
-    ports = [free_port() for _ in range(2 * len(options))]
-    for number, option in enumerate(options):
-        command += [f"-{option}={ports[2 * number]}", f"-{option}.grpc={ports[2 * number + 1]}"]
-    endpoint = f"http://127.0.0.1:{ports[0]}"
+    command += ["-volume.max=1000"]
+    endpoint = f"http://127.0.0.1:{ports[0][0]}"
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - the command is our own
     try:

@@ -58,13 +58,16 @@ class MemoryLogStore:
     def __init__(self) -> None:
         self.entries: list[LogEntry] = []
         self.minutes: defaultdict[Minute, Figures] = defaultdict(Figures)
+        self._counted: set[tuple[Minute, str]] = set()
 
-    def append(self, entries: list[LogEntry]) -> None:
-        self.entries += entries
+    def append(self, entries: list[LogEntry], *, again: bool = False) -> None:
+        self.entries += [entry for entry in entries if not again or entry not in self.entries]
 
-    def count(self, figures: Mapping[Minute, Figures]) -> None:
+    def count(self, figures: Mapping[Minute, Figures], write: str) -> None:
         for minute, counted in figures.items():
-            self.minutes[minute].merge(counted)
+            if (minute, write) not in self._counted:
+                self._counted.add((minute, write))
+                self.minutes[minute].merge(counted)
 
     def find(self, tenant_id: str, search: Search, limit: int, before: tuple[int, str] | None) -> list[dict[str, Any]]:
         raise NotImplementedError

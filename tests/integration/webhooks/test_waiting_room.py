@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pymongo.errors import BulkWriteError
 
 from services.shared.chassis.documents import open_database
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
@@ -352,16 +354,64 @@ def test_first_tries_and_later_ones_make_the_same_log_in_whatever_pieces_they_ar
     assert found[1:] == found[:1] * 3
 
 
-def test_figures_of_a_minute_are_added_up(database: dict[str, object]) -> None:
+def test_a_piece_of_the_log_that_was_written_before_its_answer_was_lost_is_written_once(
+    database: dict[str, object],
+) -> None:
+    store = MongoLogStore(database, days=30)
+    first, second, end = _entry(1, "waiting"), _entry(2, "waiting"), _entry(3, "delivered")
+    entries = [replace(one, at_ms=number) for number, one in enumerate([first, second, end])]
+    other = replace(_entry(1, "delivered"), delivery_id="evt-2.crm")
+    store.append([*entries[:2], other])
+    store.append([*entries, other], again=True)
+    store.append([*entries, other], again=True)
+    told = store.one("acme", "evt-1.crm") or {}
+    assert [(one["number"], one["at_ms"]) for one in told["attempts"]] == [(1, 0), (2, 1), (3, 2)]
+    assert (told["state"], told["created_ms"]) == ("delivered", 0)
+    assert len((store.one("acme", "evt-2.crm") or {})["attempts"]) == 1
+
+
+def test_figures_of_a_minute_are_added_up_each_write_once(database: dict[str, object]) -> None:
     store = MongoLogStore(database, days=30)
     figures = Figures()
     figures.add("delivered", 3, 200)
-    store.count({("acme", "crm", 0): figures, ("acme", "erp", 60_000): figures})
+    for _ in range(2):
+        store.count({("acme", "crm", 0): figures, ("acme", "erp", 60_000): figures}, "write 1")
     figures.add("dead", 300, 503)
-    store.count({("acme", "crm", 0): figures})
+    for write in ("write 2", "write 1", "write 2"):
+        store.count({("acme", "crm", 0): figures}, write)
     twice, once = store.figures("acme", 0)["crm", 0], store.figures("acme", 1)["erp", 60_000]
     assert (twice.delivered, twice.failed, twice.dead, sum(twice.classes.values())) == (2, 1, 1, 3)
     assert (once.delivered, once.failed, store.figures("beta", 0)) == (1, 0, {})
+
+
+class BegunByAnother:
+    """Minutes of which another process begins the first between a write's look for it and its insert.
+
+    A server answers so only to two at once, and the one of the tests serves one after the other.
+    """
+
+    def __init__(self, minutes: Any) -> None:
+        self._minutes = minutes
+        self._is_first = True
+
+    def bulk_write(self, changes: list[Any], *, ordered: bool) -> None:
+        if not self._is_first:
+            self._minutes.bulk_write(changes, ordered=ordered)
+            return
+        self._is_first = False
+        MongoLogStore({"deliveries": None, "webhook_minutes": self._minutes}, 30).count(
+            {("acme", "crm", 0): Figures(delivered=5)}, "another's"
+        )
+        self._minutes.bulk_write(changes[1:], ordered=ordered)
+        raise BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}]})
+
+
+def test_a_minute_that_another_process_begins_in_the_same_moment_counts_for_both(database: dict[str, object]) -> None:
+    minutes = BegunByAnother(database["webhook_minutes"])
+    figures = {("acme", "crm", 0): Figures(delivered=1), ("acme", "erp", 0): Figures(delivered=2)}
+    MongoLogStore({"deliveries": None, "webhook_minutes": minutes}, 30).count(figures, "ours")
+    counted = MongoLogStore(database, days=30).figures("acme", 0)
+    assert {endpoint: each.delivered for (endpoint, _), each in counted.items()} == {"crm": 6, "erp": 2}
 
 
 def test_what_receivers_said_of_an_erased_person_is_blanked_and_nothing_else(database: dict[str, object]) -> None:
