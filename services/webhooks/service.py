@@ -151,7 +151,7 @@ class Webhooks:
         self._overflow = Overflow(self._lanes, hand_over, parts.clock, order, self._put_offs)
         self._handed_over = Flag()
         self._keeper = RetryKeeper(parts.bus.consumer(RETRIERS, [DELIVERIES_RETRY]), parts.stores.room)
-        self._settling = Settling(parts.stores.room, stopping)
+        self._settling = Settling(parts.stores.room, supervisor.ended)
         self._scheduler = RetryScheduler(
             parts.stores.room,
             self._lanes,
@@ -199,12 +199,13 @@ class Webhooks:
         spawn("left in the log", self._left.run, stopping)
         spawn("retry keeper", self._keeper.run, stopping)
         spawn("retry scheduler", self._scheduler.run, stopping)
-        spawn("retries' ends", self._settling.run, stopping)
         spawn("notices", self._notices.run, stopping)
         spawn("erased persons", self._erasing.run, stopping)
         spawn("replays", self._replays.run, stopping)
         spawn("document replies", self._changes.listen, stopping)
-        spawn("delivery log", self._delivery_log.run, stopping)
+        # Tries that are under way at a stop end after everybody was asked to: who writes that down is last.
+        self._supervisor.spawn_last("retries' ends", self._settling.run)
+        self._supervisor.spawn_last("delivery log", self._delivery_log.run, self._supervisor.ended)
         self._supervisor.spawn_task("failing endpoints", self._remember_failing, stopping)
         self._supervisor.spawn_task("closed endpoints", self.directory.remember_closed, stopping)
         spawn("secrets", self._watch_secrets, stopping)

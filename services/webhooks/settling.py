@@ -26,10 +26,11 @@ class Settling:
     What comes while the store writes goes with the next write: on a quick store each end is written as it comes, on a
     slow one hundreds are. While the store is away they are kept, and written when it is back: before, what was
     delivered meanwhile was sent again when its lease ended. A kill loses what was not written: it is tried again then.
+    It ends last: tries that are under way at a stop bring their ends until `ended`.
     """
 
     room: WaitingRoom
-    stopping: Flag
+    ended: Flag
     _unwritten: dict[str, tuple[Settlement, list[Flag]]] = field(default_factory=dict)
     _came: Flag = field(default_factory=Flag)
     _has_room: Flag = field(default_factory=Flag)
@@ -40,7 +41,7 @@ class Settling:
 
     def add(self, delivery: Delivery, end: End) -> None:
         """Take an end. Waits only while very many do."""
-        while len(self._unwritten) >= MOST_UNWRITTEN and not self.stopping.is_set():
+        while len(self._unwritten) >= MOST_UNWRITTEN and not self.ended.is_set():
             self._has_room.clear()
             self._has_room.wait(PAUSE_SECONDS)
         self._take(Settlement(delivery, end), [])
@@ -49,15 +50,15 @@ class Settling:
         """Take an end and return when it is written; False when the service stops first."""
         flag = Flag()
         self._take(Settlement(delivery, end), [flag])
-        gevent.wait([flag, self.stopping], count=1)
+        gevent.wait([flag, self.ended], count=1)
         return bool(flag.is_set())
 
-    def run(self, stopping: Flag) -> None:
-        """Write what comes until stopped, and once after."""
-        while not stopping.is_set():
-            gevent.wait([self._came, stopping], count=1)
+    def run(self) -> None:
+        """Write what comes until nothing does any more, and once after."""
+        while not self.ended.is_set():
+            gevent.wait([self._came, self.ended], count=1)
             if not self.flush():
-                stopping.wait(PAUSE_SECONDS)
+                self.ended.wait(PAUSE_SECONDS)
         self.flush()
 
     def flush(self) -> bool:
@@ -86,5 +87,3 @@ class Settling:
         former = self._unwritten.get(name)
         self._unwritten[name] = settlement, [*(former[1] if former else ()), *flags]
         self._came.set()
-        if self.stopping.is_set():
-            self.flush()  # the last tries end when nobody runs any more

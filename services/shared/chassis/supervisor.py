@@ -79,12 +79,16 @@ class Supervisor:
         self.spawn("heap", Heap().run, self.stopping)
         self._done.wait()
         self._lead()
+        self.end()
+        return self._exit_code
+
+    def end(self) -> None:
+        """End every greenlet, those that are last behind the others; `run` does it."""
         self.stopping.set()
         gevent.joinall([one for one in self._greenlets if one not in self._last], timeout=STOP_SECONDS)
         self.ended.set()
         gevent.joinall(list(self._last), timeout=LAST_SECONDS)
         gevent.killall(list(self._greenlets), timeout=1.0)
-        return self._exit_code
 
     def _lead(self) -> None:
         if not self.asked.is_set():

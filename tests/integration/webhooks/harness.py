@@ -169,7 +169,7 @@ class Service:
         self.supervisor.spawn_task("closed endpoints beside", beside.directory.remember_closed, stopping)
         self.supervisor.spawn("tenants beside", beside.directory.run, stopping)
         self.supervisor.spawn("retry scheduler beside", beside._scheduler.run, stopping)
-        self.supervisor.spawn("retries' ends beside", beside._settling.run, stopping)
+        self.supervisor.spawn_last("retries' ends beside", beside._settling.run)
 
     def _made(self, name: str, **limits: float) -> Webhooks:
         self.secrets = SecretBook(SecretsFile(self.secrets_path), self.made_secrets)
@@ -221,8 +221,7 @@ class Service:
         """End the process politely."""
         self.supervisor.stop()
         self.bus.changed.set()  # a poll that waits for records ends with it
-        gevent.joinall(list(self.supervisor._greenlets), timeout=10)
-        gevent.killall(list(self.supervisor._greenlets), timeout=1)
+        self.supervisor.end()
 
     def tenant(self, tenant_id: str, *endpoints: WebhookEndpoint) -> None:
         """Publish a tenant's document."""

@@ -235,6 +235,17 @@ def test_the_bytes_on_the_wire_are_the_bytes_in_the_log(service: Service, receiv
     assert document["data"]["event_id"] == "end-acme-1"
 
 
+def test_what_is_under_way_at_a_stop_is_told_in_the_log_and_counted(service: Service, receiver: LocalReceiver) -> None:
+    service.tenant("acme", endpoint(receiver.url))
+    receiver.behave(delay_seconds=0.6, times=-1)
+    service.start()
+    service.publish(call_started(1))
+    wait_until(lambda: len(receiver.requests) == 1)
+    service.stop()
+    assert service.log.last_states() == {"evt-acme-1.crm": "delivered"}
+    assert [figures.delivered for figures in service.log.minutes.values()] == [1]
+
+
 @pytest.mark.parametrize("polite", [True, False], ids=["stopped", "killed"])
 def test_a_restart_in_mid_run_loses_nothing_and_repeats_only_under_the_same_id(
     service: Service, receiver: LocalReceiver, *, polite: bool

@@ -41,9 +41,9 @@ def room() -> HeavyRoom:
 
 
 def test_what_ends_while_the_store_writes_goes_with_the_next_write_and_nobody_waits(room: HeavyRoom) -> None:
-    stopping = Flag()
-    settling = Settling(room, stopping)
-    writer = gevent.spawn(settling.run, stopping)
+    ended = Flag()
+    settling = Settling(room, ended)
+    writer = gevent.spawn(settling.run)
     settling.add(waiting(0), End.REMOVED)
     gevent.idle()
     for number in range(1, 400):
@@ -52,14 +52,14 @@ def test_what_ends_while_the_store_writes_goes_with_the_next_write_and_nobody_wa
     room.may_end.set()
     wait_until(lambda: name_of(waiting(399)) not in settling)
     assert (room.writes, room.size()) == ([1, 399], 600)
-    stopping.set()
+    ended.set()
     writer.join(5)
 
 
 def test_where_an_order_is_kept_the_write_is_waited_for(room: HeavyRoom) -> None:
-    stopping = Flag()
-    settling = Settling(room, stopping)
-    writer = gevent.spawn(settling.run, stopping)
+    ended = Flag()
+    settling = Settling(room, ended)
+    writer = gevent.spawn(settling.run)
     first = gevent.spawn(settling.written, waiting(0), End.REMOVED)
     gevent.sleep(0.01)
     assert not first.ready()
@@ -68,7 +68,7 @@ def test_where_an_order_is_kept_the_write_is_waited_for(room: HeavyRoom) -> None
     room.may_end.clear()
     second = gevent.spawn(settling.written, waiting(1), End.PUT_OFF)
     gevent.sleep(0.01)
-    stopping.set()
+    ended.set()
     assert second.get(timeout=60) is False
     room.may_end.set()
     writer.join(5)
@@ -76,8 +76,7 @@ def test_where_an_order_is_kept_the_write_is_waited_for(room: HeavyRoom) -> None
 
 
 def test_while_the_store_is_away_ends_are_kept_and_the_newest_of_each_is_written(room: HeavyRoom) -> None:
-    stopping = Flag()
-    settling = Settling(room, stopping)
+    settling = Settling(room, Flag())
     room.may_end.set()
     room.is_away = True
     settling.add(waiting(0), End.PUT_OFF)
@@ -87,6 +86,14 @@ def test_while_the_store_is_away_ends_are_kept_and_the_newest_of_each_is_written
     room.is_away = False
     assert settling.flush()
     assert room.size() == 999
-    stopping.set()
-    settling.add(waiting(1), End.REMOVED)  # a last try ends after everybody has stopped
-    assert room.size() == 998
+
+
+def test_the_last_ends_of_a_stop_are_one_write(room: HeavyRoom) -> None:
+    ended = Flag()
+    settling = Settling(room, ended)
+    room.may_end.set()
+    for number in range(40):
+        settling.add(waiting(number), End.REMOVED)
+    ended.set()
+    settling.run()
+    assert (room.writes, room.size()) == ([40], 960)
