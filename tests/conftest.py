@@ -3,12 +3,14 @@ from gevent import monkey
 monkey.patch_all()
 
 import os  # noqa: E402 - the patch comes first
+import socket  # noqa: E402
 import subprocess  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 import pytest  # noqa: E402
+import pytest_socket  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from local.broker import kafka  # noqa: E402
@@ -18,6 +20,12 @@ from services.shared.testing.waiting import wait_until  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.browser.eye import Eye
+
+# It was loaded before the patch, and puts back after each test what it found: sockets that stop every greenlet.
+pytest_socket._true_socket = socket.socket
+pytest_socket._true_connect = socket.socket.connect
+pytest_socket._true_getaddrinfo = socket.getaddrinfo
+pytest_socket._true_gethostbyname = socket.gethostbyname
 
 # How long an example takes is the machine's: one that others kept from the processor for 0.2 s is no finding.
 settings.register_profile("any machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
