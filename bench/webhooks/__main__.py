@@ -9,17 +9,19 @@ Seen on two cores, alone, one round of 12,000 events, 15 s of the paced ones:
                                               ours        requests.Session
     deliveries a CPU second, end to end       6,969       1,205             5.8 times less CPU, target 5
     event -> wire at 500/s, p50 and p99       12, 31 ms   not measured      target 50; four runs 27 to 37
-    the same while others want the machine    p99 50 to 86 ms; the first 10 s of a new broker 75 to 134
-    10,000 endpoints, 1,000 of them dead      p50 13, p99 56, longest 130 ms at 540 deliveries/s, every living one gets
-                                              everything; 1,845 notices of troubles beside them
-    the same for 150 s (--only m)             p50 18, p99 73, longest 213 ms: by then each dead one has failed so often
+    the same while others want the machine    p99 50 to 127 ms; the first 10 s of a new broker 75 to 250
+    10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 111, longest 156 ms at 540 deliveries/s, every living
+                                              one gets everything; 1,845 notices of troubles beside them (p99 56 on a
+                                              day on which these cores did a third more; 210 to 325 on its worst hour)
+    the same for 150 s (--only m)             p50 20, p99 101, longest 156 ms: by then each dead one has failed so often
                                               that fifty are told of it; 13,770 such notices beside 81,000 events
     a neighbour of costly templates (c)       p50 57, p99 229 ms (or 51 and 118), before ADR 53 1,363 and 2,594:
                                               100 events for 50 endpoints with 400 places each take 3 s alone
 
 A new broker's Java compiles itself while it serves, half a core of two: its first seconds are told apart. The delivery
 log takes the document store 0.18 of a core at 500/s (0.36 before first tries were plain inserts and an endpoint's
-figures of a minute were written once a second).
+figures of a minute were written once a second). With 10,000 endpoints that store has the better half of the two cores;
+p99 was 85 to 166 ms while all figures were written at once, in turn with the above.
 """
 
 from gevent import monkey

@@ -15,8 +15,6 @@ from uuid import uuid4
 
 import gevent
 import pytest
-
-# Not the standard one: pytest-socket puts the unpatched class back, whose waits would stop the console in this process.
 from gevent import pywsgi, socket, ssl
 
 from services.console.adapters.memory import MemoryTenantStore
