@@ -12,7 +12,7 @@ Seen on two cores, alone, one round of 12,000 events, 15 s of the paced ones:
     the same while others want the machine    p99 50 to 127 ms; the first 10 s of a new broker 75 to 250
     10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 111, longest 156 ms at 540 deliveries/s, every living
                                               one gets everything; 1,845 notices of troubles beside them (p99 56 on a
-                                              day on which these cores did a third more; 210 to 325 on its worst hour)
+                                              day on which these cores did a third more; 210 to 325 in a bad hour)
     the same for 150 s (--only m)             p50 20, p99 101, longest 156 ms: by then each dead one has failed so often
                                               that fifty are told of it; 13,770 such notices beside 81,000 events
     a neighbour of costly templates (c)       p50 57, p99 229 ms (or 51 and 118), before ADR 53 1,363 and 2,594:

@@ -17,7 +17,7 @@ from services.recorder.domain.finding import Search
 from services.recorder.domain.location import Location
 from services.recorder.domain.naming import CallNote
 from services.recorder.errors import DocumentsFailed, Hostile, RecorderError
-from services.shared.chassis.documents import open_database, sentence_of
+from services.shared.chassis.documents import DUPLICATE_KEY, open_database, refused_writes, sentence_of
 
 COLLECTION = "recordings"
 TRANSCRIPTS = "transcripts"
@@ -25,7 +25,6 @@ MOST_SAID = 2_000
 STARTED_APART_US = 3_600 * 1_000_000
 """A transcript's moment is the recording's start, or where that was lost its storing."""
 LIST_LIMIT = 200
-_DUPLICATE_KEY = 11000
 _WITHOUT_PICTURE = {"waveform": 0}
 _STAYS = {"$in": [0, None]}
 NEWEST_FIRST = [("recorded_us", DESCENDING), ("_id", DESCENDING)]
@@ -200,13 +199,13 @@ class RecordingDocuments:
     def _write_all(self, written: list[Written]) -> list[RecordingDocument | RecorderError]:
         """Insert all: nearly every recording is new, and an upsert is twice an insert's work for the store."""
         refused = self._insert_all(written)
-        again = [written[at] for at, code in refused.items() if code == _DUPLICATE_KEY]
+        again = [written[at] for at, code in refused.items() if code == DUPLICATE_KEY]
         known = self._update_all(again) if again else {}
         found: list[RecordingDocument | RecorderError] = []
         for at, (document, _) in enumerate(written):
             if at not in refused:
                 found.append(document)
-            elif refused[at] != _DUPLICATE_KEY:
+            elif refused[at] != DUPLICATE_KEY:
                 found.append(DocumentsFailed(f"the document store refused a write with code {refused[at]}"))
             else:
                 found.append(_kept(document, known.get(document.recording_id)))
@@ -218,10 +217,7 @@ class RecordingDocuments:
             try:
                 self._recordings().insert_many([_row(*each) for each in written], ordered=False)
             except BulkWriteError as error:
-                refused = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
-                if not refused or error.details.get("writeConcernErrors"):
-                    raise  # what was written is not as safe as was asked for
-                return refused
+                return refused_writes(error)
         return {}
 
     def _update_all(self, written: list[Written]) -> dict[str, RecordingDocument]:

@@ -3,6 +3,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
     OperationFailure,
@@ -15,6 +16,8 @@ from services.shared.chassis.settings import SettingsError
 DEFAULT_DATABASE = "ringmaster"
 # How long a store that is away may hold up one operation, seconds.
 WAIT_SECONDS = 5.0
+DUPLICATE_KEY = 11000
+"""The code with which a store refuses a document that is there already."""
 _MILLISECONDS = 1000
 
 
@@ -44,6 +47,17 @@ def open_database(uri: str, service: str, wait_seconds: float = WAIT_SECONDS) ->
         raise SettingsError(
             [f"RINGMASTER_MONGODB_URI is no address of a document store: {type(error).__name__}"]
         ) from error
+
+
+def refused_writes(error: BulkWriteError) -> dict[int, int | None]:
+    """Return which of many writes were refused, by their number, and with what code.
+
+    Raises the error where what was written is not as safe as was asked for.
+    """
+    refused = {each["index"]: each.get("code") for each in error.details.get("writeErrors", ())}
+    if not refused or error.details.get("writeConcernErrors"):
+        raise error
+    return refused
 
 
 def sentence_of(error: PyMongoError) -> str:

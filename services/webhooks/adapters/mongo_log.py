@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from services.shared.chassis.documents import DUPLICATE_KEY, refused_writes
 from services.webhooks.adapters.mongo import Document, guarded
 from services.webhooks.delivery_log import LogEntry, Minute
 from services.webhooks.domain.journal import Figures, Search
@@ -13,7 +14,6 @@ from services.webhooks.domain.journal import Figures, Search
 LOGGED_ATTEMPTS = 20
 DAY_SECONDS = 86_400
 T = TypeVar("T")
-DUPLICATE_KEY = 11000
 # A minute keeps the names of so many of its last writes: one that is given again comes within seconds.
 KEPT_WRITES = 20
 # What is told of a delivery among others; its tries are told of one alone.
@@ -160,10 +160,10 @@ def _without(texts: Document, names: Callable[[str], bool]) -> Document:
 
 def _met(error: BulkWriteError, written: Sequence[T]) -> list[T]:
     """Return which were there already; raise the error where it is of anything else."""
-    faults = error.details["writeErrors"]
-    if any(fault["code"] != DUPLICATE_KEY for fault in faults):
+    refused = refused_writes(error)
+    if any(code != DUPLICATE_KEY for code in refused.values()):
         raise error
-    return [written[fault["index"]] for fault in faults]
+    return [written[number] for number in refused]
 
 
 def _minute(

@@ -126,9 +126,7 @@ class Platform:
         return self.listener
 
     def stop(self) -> None:
-        self.supervisor.stopping.set()
-        gevent.joinall(list(self.supervisor._greenlets), timeout=5)
-        gevent.killall(list(self.supervisor._greenlets), timeout=5)
+        self.supervisor.end()
 
     def crash(self) -> None:
         """End without a word: what is only in memory is lost, the socket closes.

@@ -104,9 +104,7 @@ def listener(tmp_path: Path, switch: SwitchProcess, broker: Broker) -> Iterator[
     listener.start()
     wait_until(lambda: listener.ready()[0], "the listener is ready", BROKER_SECONDS)
     yield listener
-    supervisor.stopping.set()
-    gevent.joinall(list(supervisor._greenlets), timeout=10)
-    gevent.killall(list(supervisor._greenlets), timeout=5)
+    supervisor.end()
 
 
 def _call_for(switch: SwitchProcess, seconds: float) -> list[str]:

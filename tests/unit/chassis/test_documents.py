@@ -1,7 +1,7 @@
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
-from services.shared.chassis.documents import open_database, sentence_of
+from services.shared.chassis.documents import DUPLICATE_KEY, open_database, refused_writes, sentence_of
 from services.shared.chassis.settings import SettingsError
 
 
@@ -31,3 +31,12 @@ def test_a_failure_is_one_sentence_for_a_person(error: PyMongoError, words: str)
     assert words in sentence
     assert "\n" not in sentence
     assert "Topology" not in sentence
+
+
+def test_refused_writes_are_told_by_number_but_not_where_the_others_are_not_safe() -> None:
+    refused = {"writeErrors": [{"index": 3, "code": DUPLICATE_KEY}, {"index": 5, "code": 121}]}
+    assert refused_writes(BulkWriteError(refused)) == {3: DUPLICATE_KEY, 5: 121}
+    unsafe: dict[str, list[dict[str, int]]] = {"writeConcernErrors": [{"code": 64}]}
+    for details in (unsafe, refused | unsafe):
+        with pytest.raises(BulkWriteError):
+            refused_writes(BulkWriteError(details))
