@@ -28,11 +28,12 @@ def store_command(port: int, folder: Path, *, syncs: bool = True, sweeps: bool =
 
 
 @contextmanager
-def document_store(folder: Path) -> Iterator[str]:
+def document_store(folder: Path, *, syncs: bool = True) -> Iterator[str]:
     """Run one in a folder and give the address of its server, without a database."""
     port = free_port()
+    command = store_command(port, folder, syncs=syncs)
     with (folder.parent / "documents.log").open("wb") as output:
-        server = subprocess.Popen(store_command(port, folder), stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own
     try:
         wait_until(lambda: _listens(port), "the document store's start")
         yield f"mongodb://127.0.0.1:{port}"
