@@ -7,19 +7,20 @@ Measured is the whole way of a delivery in the process that makes it: consume th
 Seen on two cores, alone, the median of three rounds of 20,000 events, 20 s of the paced ones:
 
                                               ours        requests.Session
-    deliveries a CPU second, end to end       3,766       629               6.0 times less CPU, target 5
-    event -> wire at 500/s, p50 and p99       14, 29 ms   not measured      target 50; the worst round 31; another run
-                                                                            13, 26 and 27; 22, 52 and 67 in an hour in
+    deliveries a CPU second, end to end       3,559       595               6.0 times less CPU, target 5
+    event -> wire at 500/s, p50 and p99       18, 44 ms   not measured      target 50; the worst round 52; another run
+                                                                            19, 50 and 63; 22, 52 and 67 in an hour in
                                                                             which these cores did a third less
+    the same without the stages before it     14, 28 ms   not measured      three runs, the worst round 31 (--only w)
     the same, each event told alone           14, 39 ms   not measured      the worst round 43 (--told-ms 0)
-    the same while others want the machine    p99 50 to 127 ms
+    the same, others take a quarter of both   p99 35 to 44 ms
     10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 111, longest 156 ms at 540 deliveries/s, every living
                                               one gets everything; 1,845 notices of troubles beside them (p99 56 on a
                                               day on which these cores did a third more; 210 to 325 in a bad hour)
     the same for 150 s (--only m)             p50 20, p99 101, longest 156 ms: by then each dead one has failed so often
                                               that fifty are told of it; 13,770 such notices beside 81,000 events
-    a neighbour of costly templates (c)       p50 57 to 88, p99 155 to 229 ms, before ADR 53 1,363 and 2,594:
-                                              100 events for 50 endpoints with 400 places each take 3 to 6 s alone;
+    a neighbour of costly templates (c)       p50 57 to 123, p99 155 to 257 ms, before ADR 53 1,363 and 2,594:
+                                              100 events for 50 endpoints with 400 places each take 3 to 9 s alone;
                                               149 and 318 ms in that hour, and 12 s
 
 The cores of another day did twice as much: 6,969 and 1,205 deliveries, p99 27 to 37 ms each event alone.
