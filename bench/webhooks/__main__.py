@@ -49,9 +49,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 from uuid import uuid4
 
 import gevent
@@ -119,6 +120,10 @@ class Sink:
         """End it."""
         self.process.kill()
         self.process.wait()
+
+
+Tenants: TypeAlias = Callable[[str, Sink], list[TenantDocument]]
+"""Makes the companies of a run, named after it."""
 
 
 def event(tenant_id: str, number: int) -> Event:
@@ -189,42 +194,54 @@ def costly(run: str, sink: Sink) -> list[TenantDocument]:
 # -- the contestants, each a process of its own -----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
 class Contestant:
-    """A dispatcher as a process, told apart from earlier ones by the tenants that it serves.
+    """A dispatcher as a process, and the companies that it serves."""
 
-    It has a document store of its own, which has nothing else to do.
-    """
-
-    def __init__(self, who: str, bootstrap: str, run: str, tenants: int, others: tuple[str, ...] = ()) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self._store = ExitStack()
-        uri = self._store.enter_context(store(Path(self.folder.name, "documents")))
-        secrets = Path(self.folder.name, "secrets.json")
-        served = [*(f"{run}-{number}" for number in range(tenants)), *others]
-        secrets.write_text(json.dumps({f"{tenant_id}/{SECRET_REF}": SECRET for tenant_id in served}))
-        self.uri = f"{uri}/bench_{uuid4().hex[:8]}"
-        environment = os.environ | {
-            "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
-            "RINGMASTER_MONGODB_URI": self.uri,
-            "RINGMASTER_WEBHOOK_SECRETS": str(secrets),
-            "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
-            "RINGMASTER_HTTP_PORT": "0",
-            "BENCH_RUN": run,
-        }
-        module = ["services.webhooks"] if who == OURS else ["bench.webhooks.peer"]
-        self.process = subprocess.Popen([sys.executable, "-m", *module], env=environment)
+    process: subprocess.Popen[bytes]
+    uri: str
+    documents: list[TenantDocument]
+    producer: Producer
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self) -> None:
-        """End it politely."""
-        self.process.terminate()
-        self.process.wait(20)
-        self._store.close()
-        self.folder.cleanup()
+    def happen(self, number: int) -> Event:
+        """Return an event of this moment; the companies have one after another."""
+        return event(self.documents[number % len(self.documents)].tenant_id, number)
+
+
+@contextmanager
+def serving(who: str, world: tuple[str, Sink], tenants: Tenants) -> Iterator[Contestant]:
+    """Let a contestant serve companies of its own, with a document store that has nothing else to do."""
+    bootstrap, sink = world
+    run, producer = f"run{uuid4().hex[:8]}", Producer(bootstrap, "bench")
+    documents = tenants(run, sink)
+    put_tenants(producer, documents)
+    with tempfile.TemporaryDirectory() as folder, store(Path(folder, "documents")) as server:
+        secrets, uri = Path(folder, "secrets.json"), f"{server}/bench_{uuid4().hex[:8]}"
+        secrets.write_text(json.dumps({f"{each.tenant_id}/{SECRET_REF}": SECRET for each in documents}))
+        environment = os.environ | {
+            "RINGMASTER_KAFKA_BOOTSTRAP": bootstrap,
+            "RINGMASTER_MONGODB_URI": uri,
+            "RINGMASTER_WEBHOOK_SECRETS": str(secrets),
+            "RINGMASTER_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
+            "RINGMASTER_HTTP_PORT": "0",
+            "BENCH_RUN": run,
+        }
+        module = "services.webhooks" if who == OURS else "bench.webhooks.peer"
+        process = subprocess.Popen([sys.executable, "-m", module], env=environment)
+        try:
+            yield Contestant(process, uri, documents, producer)
+        finally:
+            process.terminate()
+            process.wait(20)
+            # Ours, in the next measurement, hears what the peer was told. While it tried 10,000 deliveries without a
+            # secret again and again, the store had 0.85 of a core instead of 0.27.
+            put_tenants(producer, [TenantDocument(tenant_id=each.tenant_id) for each in documents])
+            producer.close()
 
 
 def wait_for(sink: Sink, wanted: int, lags: list[float]) -> None:
@@ -250,34 +267,22 @@ def wait_for_log(uri: str, wanted: int) -> None:
 
 def throughput(who: str, world: tuple[str, Sink], events: int) -> dict[str, float]:
     """Measure a backlog: CPU and time from the first delivery to the last, all logged."""
-    bootstrap, sink = world
-    run = f"run{uuid4().hex[:8]}"
-    producer = Producer(bootstrap, "bench")
-    documents = small(run, sink)
-    put_tenants(producer, documents)
-    contestant = Contestant(who, bootstrap, run, TENANTS_OF_ONE)
-    try:
+    _, sink = world
+    with serving(who, world, small) as contestant:
         lags: list[float] = []
-        publish(producer, [event(f"{run}-{number}", number) for number in range(TENANTS_OF_ONE)])
+        publish(contestant.producer, [contestant.happen(number) for number in range(TENANTS_OF_ONE)])
         wait_for(sink, TENANTS_OF_ONE, lags)
         wait_for_log(contestant.uri, TENANTS_OF_ONE)
         cpu, began, lags = contestant.cpu(), time.monotonic(), []
         for first in range(0, events, CHUNK):
-            publish(
-                producer, [event(f"{run}-{n % TENANTS_OF_ONE}", n) for n in range(first, min(first + CHUNK, events))]
-            )
+            numbers = range(first, min(first + CHUNK, events))
+            publish(contestant.producer, [contestant.happen(number) for number in numbers])
             gevent.sleep(0)
         wait_for(sink, events, lags)
         wall = time.monotonic() - began
         wait_for_log(contestant.uri, TENANTS_OF_ONE + events)
         cpu = contestant.cpu() - cpu
-    finally:
-        contestant.stop()
-        # Ours, in the next measurement, hears what the peer was told. While it tried 10,000 deliveries without a secret
-        # again and again, the store had 0.85 of a core instead of 0.27.
-        put_tenants(producer, [TenantDocument(tenant_id=each.tenant_id) for each in documents])
-        producer.close()
-    return {"core": events / cpu, "wall": events / wall, "cpu_1000": cpu / events * 1e6}
+    return {"core": events / cpu, "wall": events / wall}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,70 +294,63 @@ class Pace:
     told_ms: float = TOLD_MS
 
 
-def paced(
-    world: tuple[str, Sink], pace: Pace, tenants: Callable[[str, Sink], list[TenantDocument]]
-) -> dict[str, float]:
+def paced(world: tuple[str, Sink], pace: Pace, tenants: Tenants) -> dict[str, float]:
     """Measure event -> wire at so many events a second, each from the moment in which it happened.
 
     From the second on in which all have come once; the first of it, while the broker's Java still compiles itself, is
     told apart from the rest.
     """
-    bootstrap, sink = world
-    run, producer = f"run{uuid4().hex[:8]}", Producer(bootstrap, "bench")
-    documents = tenants(run, sink)
-    put_tenants(producer, documents)
-    alive = [sum(":1/" not in hook.url and sink.hung not in hook.url for hook in one.webhooks) for one in documents]
-    contestant = Contestant(OURS, bootstrap, run, len(documents))
-
-    def play(span: float) -> list[float]:
-        lags, untold = list[float](), list[Event]()
-        began, wanted, told = time.monotonic(), 0, 0.0
-        for number in range(int(span * pace.rate)):
-            gevent.sleep(max(0.0, began + number / pace.rate - time.monotonic()))
-            untold.append(event(documents[number % len(documents)].tenant_id, number))
-            wanted += alive[number % len(documents)]
-            if (now := time.monotonic()) - told >= pace.told_ms / 1000:
-                publish(producer, untold)
-                untold, told = [], now
-        publish(producer, untold)
-        wait_for(sink, wanted, lags)
-        return lags
-
-    try:
-        for number, document in enumerate(documents):
-            publish(producer, [event(document.tenant_id, number)])
+    _, sink = world
+    with serving(OURS, world, tenants) as contestant:
+        alive = [_alive(document, sink) for document in contestant.documents]
+        for number in range(len(alive)):
+            publish(contestant.producer, [contestant.happen(number)])
         wait_for(sink, sum(alive), [])
         wait_for_log(contestant.uri, sum(alive))
         sink.lags()
-        fresh = play(FRESH_SECONDS)
+        fresh = _play(contestant, sink, replace(pace, seconds=FRESH_SECONDS), alive)
         cpu, sink.notices = contestant.cpu(), 0
-        lags = play(pace.seconds)
+        lags = _play(contestant, sink, pace, alive)
         cpu = contestant.cpu() - cpu
-    finally:
-        contestant.stop()
-        producer.close()
     cuts = statistics.quantiles(lags, n=1000)
     shown = {"p50": cuts[499], "p99": cuts[989], "max": max(lags), "core": (len(lags) + sink.notices) / cpu}
     fresh_p99 = statistics.quantiles(fresh, n=100)[98]
     return shown | {"fresh": fresh_p99, "count": float(len(lags)), "notices": float(sink.notices)}
 
 
+def _alive(document: TenantDocument, sink: Sink) -> int:
+    """Return how many of a company's endpoints answer."""
+    return sum(":1/" not in hook.url and sink.hung not in hook.url for hook in document.webhooks)
+
+
+def _play(contestant: Contestant, sink: Sink, pace: Pace, alive: list[int]) -> list[float]:
+    """Let events happen, and return how long each took to the wire, milliseconds."""
+    lags, untold = list[float](), list[Event]()
+    began, wanted, told = time.monotonic(), 0, 0.0
+    for number in range(int(pace.seconds * pace.rate)):
+        gevent.sleep(max(0.0, began + number / pace.rate - time.monotonic()))
+        untold.append(contestant.happen(number))
+        wanted += alive[number % len(alive)]
+        if (now := time.monotonic()) - told >= pace.told_ms / 1000:
+            publish(contestant.producer, untold)
+            untold, told = [], now
+    publish(contestant.producer, untold)
+    wait_for(sink, wanted, lags)
+    return lags
+
+
 def beside_costly(world: tuple[str, Sink]) -> dict[str, float]:
     """Measure event -> wire of a few companies while another one's costly templates keep the process busy."""
-    bootstrap, sink = world
-    run = f"run{uuid4().hex[:8]}"
-    producer = Producer(bootstrap, "bench")
-    documents = costly(run, sink)
-    put_tenants(producer, documents)
-    contestant = Contestant(OURS, bootstrap, run, NEIGHBOURS, (f"{run}-costly",))
-    neighbours = [document.tenant_id for document in documents[1:]]
-    try:
+    _, sink = world
+    with serving(OURS, world, costly) as contestant:
+        producer = contestant.producer
+        costly_one, *neighbours = (document.tenant_id for document in contestant.documents)
         lags: list[float] = []
         publish(producer, [event(tenant_id, 0) for tenant_id in neighbours])
         wait_for(sink, NEIGHBOURS, lags)
         lags, sink.notices, published = [], 0, 0
         began, cpu = time.monotonic(), contestant.cpu()
-        publish(producer, [unmeasured(event(f"{run}-costly", number)) for number in range(COSTLY_EVENTS)])
+        publish(producer, [unmeasured(event(costly_one, number)) for number in range(COSTLY_EVENTS)])
         while sink.notices < COSTLY_EVENTS * ENDPOINTS_EACH:
             publish(producer, [event(neighbours[published % NEIGHBOURS], published)])
             published += 1
@@ -362,9 +360,6 @@ def beside_costly(world: tuple[str, Sink]) -> dict[str, float]:
                 sys.exit(f"only {sink.notices} of the costly deliveries came in time")
         wall, cpu = time.monotonic() - began, contestant.cpu() - cpu
         wait_for(sink, published, lags)
-    finally:
-        contestant.stop()
-        producer.close()
     cuts = statistics.quantiles(lags, n=100)
     return {"p50": cuts[49], "p99": cuts[98], "max": max(lags), "count": float(len(lags)), "wall": wall, "cpu": cpu}
 
