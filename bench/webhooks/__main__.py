@@ -4,18 +4,18 @@
 started for the run (or RINGMASTER_KAFKA_BOOTSTRAP, MONGODB_URI); receivers are an epoll loop of its own process.
 Measured is the whole way of a delivery in the process that makes it: consume the event, match, sign, send, log.
 
-Seen on two cores, alone, the median of three rounds of 20,000 events, 20 s of the paced ones:
+Seen on two cores, alone, the median of three to five rounds of 20,000 events, 20 s of the paced ones:
 
                                               ours        requests.Session
-    deliveries a CPU second, end to end       3,436       714               5.1 times less CPU, target 5 (in turn; seven
-                                                                            runs one after the other 4.5 to 6.5)
-    event -> wire at 500/s, p50 and p99       16, 34 ms   not measured      target 50; the worst round 35; others 29,
-                                                                            28, 26, 38 (31, 28, 27 and 41)
+    deliveries a CPU second, end to end       3,252       663               5.2 times less CPU, target 5; another run of
+                                                                            five rounds 5.9, two of three 4.8 and 5.1
+    event -> wire at 500/s, p50 and p99       15, 31 ms   not measured      target 50; the worst round 38; others 34,
+                                                                            29, 28, 26 and 38 (35, 31, 28, 27, 41)
     the same, each event told alone           14, 39 ms   not measured      the worst round 43 (--told-ms 0)
     the same, others take a quarter of both   p99 35 to 44 ms
-    10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 111, longest 156 ms at 540 deliveries/s, every living
+    10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 133, longest 184 ms at 540 deliveries/s, every living
                                               one gets everything; 1,845 notices of troubles beside them (p99 56 on a
-                                              day on which these cores did a third more; 210 to 325 in a bad hour)
+                                              day on which these cores did a third more; 183 to 325 in a bad hour)
     the same for 150 s (--only m)             p50 20, p99 101, longest 156 ms: by then each dead one has failed so often
                                               that fifty are told of it; 13,770 such notices beside 81,000 events
     a neighbour of costly templates (c)       p50 57 to 123, p99 155 to 257 ms, before ADR 53 1,363 and 2,594:
@@ -464,7 +464,7 @@ def _costly_rows(figures: dict[str, float]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.webhooks")
     parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--told-ms", type=float, default=TOLD_MS, help="so often events are told; 0: each alone")
     parser.add_argument("--only", default="tpwmc", help="throughput, peer, wire, many, costly")
