@@ -129,9 +129,8 @@ class WaitingRoom(Protocol):
     def call_next(self, delivery: Delivery, now_ms: int, limit: int = 1) -> None:
         """Let the first (or several) that wait of this call and endpoint come due, up to one that has its own time.
 
-        Of several those stay as they are that somebody has claimed.
-
-        Raises StoreUnavailable.
+        What somebody has claimed stays as it is: called, it would come due beside the try that is under way, and be
+        sent twice. Raises StoreUnavailable.
         """
 
     def of_tenant(self, tenant_id: str) -> list[Delivery]:
@@ -265,9 +264,8 @@ class MemoryWaitingRoom:
         for one in self._chain(delivery)[:limit]:
             if one.attempts and name_of(one) not in self._behind:
                 return
-            if limit > 1 and name_of(one) in self._claimed:
-                continue
-            one.due_ms = min(one.due_ms, now_ms)
+            if name_of(one) not in self._claimed:
+                one.due_ms = min(one.due_ms, now_ms)
 
     def of_tenant(self, tenant_id: str) -> list[Delivery]:
         """Return everything of a tenant."""

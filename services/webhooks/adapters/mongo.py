@@ -164,7 +164,7 @@ class MongoWaitingRoom:
         calls = [
             UpdateOne({"_id": one["_id"], "due_ms": one["due_ms"]}, {"$set": {"due_ms": now_ms}})
             for one in first
-            if one["due_ms"] > now_ms and (limit == 1 or not one.get("claim"))
+            if one["due_ms"] > now_ms and not one.get("claim")
         ]
         if calls:
             self._waiting.bulk_write(calls, ordered=False)

@@ -3,22 +3,26 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import gevent
 import pytest
 
-from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD
+from services.shared.bus.topics import CALLS, DELIVERIES, DELIVERIES_DEAD, partition_of
 from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.shared.contracts.ringmaster.v1.event_pb2 import Event
-from services.webhooks.adapters.broker import FOLLOWERS
+from services.webhooks.adapters.broker import FOLLOWERS, SENDERS
 from services.webhooks.domain.breaker import BreakerRules
+from services.webhooks.retries import LOOK_SECONDS
+from services.webhooks.waiting import Due, Lease, MemoryWaitingRoom, endpoint_of
 from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
 from tests.integration.webhooks.misbehaving import OK, Peer, RawReceiver
 
 EARLY_SECONDS = 0.01
 """A timer of libev may end so much before its time: its clock is read once a turn of the hub."""
+SEVERAL_LOOKS_SECONDS = 5 * LOOK_SECONDS
+"""How long a receiver takes, that the room is looked through meanwhile."""
 Make = Callable[..., LocalReceiver]
 
 
@@ -92,6 +96,44 @@ def test_a_call_goes_on_after_the_one_that_was_given_up(service: Service, receiv
     wait_until(lambda: receiver.ledger.received == 3)
     assert [one.delivery_id for one in dead(service)] == ["evt-1-00.crm"]
     assert receiver.ids() == [f"evt-1-{number:02}.crm" for number in (1, 2, 3)]
+
+
+def put_off_long_ago(service: Service, one: Delivery) -> int:
+    """Leave a delivery in the log as what was read and put off before; return its position."""
+    place = DELIVERIES, partition_of(endpoint_of(one), service.bus.partitions)
+    service.bus.producer().send(DELIVERIES, endpoint_of(one), one.SerializeToString(), timestamp_ms=1)
+    service.bus.offsets[SENDERS, *place] = len(service.bus.logs[place])
+    return service.bus.offsets[SENDERS, *place]
+
+
+class TakenRoom(MemoryWaitingRoom):
+    """Remembers what was taken, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str] = []
+
+    def claim(self, chosen: Collection[Due], lease: Lease) -> list[Delivery]:
+        taken = super().claim(chosen, lease)
+        self.taken += [one.delivery_id for one in taken]
+        return taken
+
+
+def test_the_next_of_a_call_is_sent_once_though_it_was_taken_before_the_one_ahead_had_ended(
+    service: Service, receiver: LocalReceiver
+) -> None:
+    service.room = room = TakenRoom()
+    service.tenant("acme", endpoint(receiver.url, keep_call_order=True))
+    receiver.behave(delay_seconds=SEVERAL_LOOKS_SECONDS, times=-1)
+    names = [f"evt-{number}" for number in range(3)]
+    for name in names:
+        one = Delivery(tenant_id="acme", endpoint_id="crm", delivery_id=name, call_id="1", payload=b"{}", created_ms=1)
+        one.position = put_off_long_ago(service, one)
+        room.put([one])
+    service.start()
+    wait_until(lambda: room.size() == 0)
+    assert room.taken == names
+    assert receiver.ids() == names
 
 
 def test_an_endpoint_that_fails_rests_and_its_events_come_when_it_is_back(

@@ -249,6 +249,15 @@ def test_one_that_was_tried_and_waits_behind_another_is_called_when_that_has_end
     assert claim(room, 200, 1000, 10, []) == []
 
 
+def test_one_that_somebody_has_taken_is_not_called(room: WaitingRoom) -> None:
+    """Whoever has it tries it: called, it would come due beside that try, and be sent twice."""
+    room.put([of_call(2, 10)])
+    assert names(claim(room, 20, 60_000, 10, [])) == ["evt-call-1-2"]
+    room.call_next(of_call(1, 0), 100)
+    assert claim(room, 100, 70_000, 10, []) == []
+    assert names(claim(room, 60_000, 70_000, 10, [])) == ["evt-call-1-2"]
+
+
 def test_an_endpoint_is_held_and_nobody_else(room: WaitingRoom) -> None:
     room.put([delivery("soon", 10), delivery("late", 900), delivery("other", 10, "ops")])
     room.hold(EndpointKey("acme.crm"), 500)
