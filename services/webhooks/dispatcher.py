@@ -153,10 +153,10 @@ class Dispatcher:
         delivery = job.delivery
         delivery.attempts += 1
         delivery.last_error = attempt.error
-        metrics.ATTEMPTS.labels(delivery.tenant_id, attempt.outcome).inc()
+        metrics.ATTEMPTS.add(delivery.tenant_id, attempt.outcome)
         metrics.ATTEMPT_SECONDS.observe(attempt.milliseconds / 1000)
         if attempt.verdict is Verdict.DELIVERED:
-            metrics.DELIVERED.labels(delivery.tenant_id).inc(len(members_of(delivery)))
+            metrics.DELIVERED.add(delivery.tenant_id, count=len(members_of(delivery)))
             self.delivery_log.write(delivery, attempt, "delivered", self.clock.now_ms())
             job.origin.delivered(delivery)
             self.health.succeed(endpoint)

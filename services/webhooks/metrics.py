@@ -1,4 +1,6 @@
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
+
+from services.shared.chassis.quick_metrics import QuickCounter, QuickHistogram
 
 EVENTS = Counter("ringmaster_webhooks_events_total", "Public events that were matched with endpoints", ["tenant"])
 HELD_UP = Counter(
@@ -8,22 +10,22 @@ HELD_UP = Counter(
 )
 INVALID = Counter("ringmaster_webhooks_invalid_records_total", "Records that could not be read", ["topic"])
 CREATED = Counter("ringmaster_webhooks_deliveries_created_total", "Deliveries made of events", ["tenant"])
-ATTEMPTS = Counter(
+ATTEMPTS = QuickCounter(
     "ringmaster_webhooks_attempts_total",
     "Tries by how they ended: 2xx, 3xx, 4xx, 5xx, no_answer",
     ["tenant", "outcome"],
 )
-ATTEMPT_SECONDS = Histogram(
+ATTEMPT_SECONDS = QuickHistogram(
     "ringmaster_webhooks_attempt_seconds",
     "How long a try took, seconds of real time",
     buckets=(0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 15),
 )
-LAG_SECONDS = Histogram(
+LAG_SECONDS = QuickHistogram(
     "ringmaster_webhooks_first_try_lag_seconds",
     "From the event to the answer of its first try, seconds of platform time",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30, 300),
 )
-DELIVERED = Counter("ringmaster_webhooks_delivered_total", "Deliveries that an endpoint took", ["tenant"])
+DELIVERED = QuickCounter("ringmaster_webhooks_delivered_total", "Deliveries that an endpoint took", ["tenant"])
 DIVERTED = Counter(
     "ringmaster_webhooks_diverted_total", "First tries put off because their endpoint's queue stayed full", ["tenant"]
 )

@@ -277,7 +277,8 @@ class Webhooks:
         return LanePolicy(concurrency, endpoint.keeps_call_order, endpoint.batch, endpoint.rate_per_second)
 
     def _keeps_order(self, delivery: Delivery) -> bool:
-        return bool(delivery.chain or delivery.call_id) and self._policy(delivery).keeps_call_order
+        endpoint = self.directory.find(delivery.tenant_id, delivery.endpoint_id)
+        return endpoint is not None and endpoint.keeps_call_order and bool(delivery.chain or delivery.call_id)
 
     def _may_take(self, due: Due) -> bool:
         """Whether a retry is for this process: one that keeps an order where its first tries are read (ADR 42).
