@@ -7,6 +7,9 @@ from typing import Any, Final
 
 import promql_parser
 from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
+
+from services.shared.chassis.quick_metrics import QuickCounter, QuickHistogram
 
 _MODULES: Final = (
     *(f"services.{name}.metrics" for name in ("console", "listener", "recorder", "router", "stats", "webhooks")),
@@ -25,12 +28,18 @@ def metrics() -> dict[str, frozenset[str]]:
         importlib.import_module(module)
     found = {name: frozenset[str]() for name in _OF_PROCESS}
     for collector in list(REGISTRY._names_to_collectors.values()):  # noqa: SLF001 - it lists them nowhere else
-        kind, name = getattr(collector, "_type", ""), getattr(collector, "_name", "")
-        if name.startswith("ringmaster_"):
-            for suffix in _SUFFIXES[kind]:
-                found[name + suffix] = frozenset(getattr(collector, "_labelnames", ()))
+        for family in getattr(collector, "describe", list)():
+            if family.name.startswith("ringmaster_"):
+                for suffix in _SUFFIXES[family.type]:
+                    found[family.name + suffix] = _label_names(collector)
     live = importlib.import_module("services.stats.metrics").LIVE
     return found | {f"ringmaster_stats_{name}": frozenset(labels) for name, (_, labels) in live.items()}
+
+
+def _label_names(collector: Collector) -> frozenset[str]:
+    if isinstance(collector, QuickCounter | QuickHistogram):
+        return frozenset(collector.label_names)
+    return frozenset(getattr(collector, "_labelnames", ()))
 
 
 def faults(expression: str, known: Mapping[str, frozenset[str]]) -> list[str]:

@@ -20,8 +20,8 @@ class QuickCounter(Collector):
     def __init__(
         self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry = REGISTRY
     ) -> None:
+        self.label_names = tuple(labels)
         self._described = name, documentation
-        self._labels = labels
         self._counts: Counter[tuple[str, ...]] = Counter()
         registry.register(self)
 
@@ -29,9 +29,13 @@ class QuickCounter(Collector):
         """Count something under one value for each label."""
         self._counts[labels] += count
 
+    def describe(self) -> list[CounterMetricFamily]:
+        """Return its name and kind."""
+        return [CounterMetricFamily(*self._described)]
+
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Return what was counted."""
-        family = CounterMetricFamily(*self._described, labels=self._labels)
+        family = CounterMetricFamily(*self._described, labels=self.label_names)
         for labels, count in self._counts.items():
             family.add_metric(labels, count)
         yield family
@@ -39,6 +43,8 @@ class QuickCounter(Collector):
 
 class QuickHistogram(Collector):
     """A histogram without labels; `buckets` are upper bounds, in order, without the infinite one."""
+
+    label_names = ()
 
     def __init__(
         self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry = REGISTRY
@@ -53,6 +59,10 @@ class QuickHistogram(Collector):
         """Count a value in the bucket whose upper bound it reaches or is next below."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
+
+    def describe(self) -> list[HistogramMetricFamily]:
+        """Return its name and kind."""
+        return [HistogramMetricFamily(*self._described)]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Return what was counted, each bucket with all below it."""
