@@ -7,13 +7,13 @@ Measured is the whole way of a delivery in the process that makes it: consume th
 Seen on two cores, alone, the median of three to five rounds of 20,000 events, 20 s of the paced ones:
 
                                               ours        requests.Session
-    deliveries a CPU second, end to end       3,252       663               5.2 times less CPU, target 5; another run of
-                                                                            five rounds 5.9, two of three 4.8 and 5.1
-    event -> wire at 500/s, p50 and p99       15, 31 ms   not measured      target 50; the worst round 38; others 34,
+    deliveries a CPU second, end to end       4,202       767               5.5 times less CPU, target 5; with counters
+                                                                            that take locks 3,252 and 663, and 5.2, 5.9
+    event -> wire at 500/s, p50 and p99       14, 28 ms   not measured      target 50; the worst round 38; others 34,
                                                                             29, 28, 26 and 38 (35, 31, 28, 27, 41)
     the same, each event told alone           14, 39 ms   not measured      the worst round 43 (--told-ms 0)
     the same, others take a quarter of both   p99 35 to 44 ms
-    10,000 endpoints, 1,000 of them dead      p50 22, p99 73 to 133, longest 184 ms at 540 deliveries/s, every living
+    10,000 endpoints, 1,000 of them dead      p50 17, p99 73 to 133, longest 184 ms at 540 deliveries/s, every living
                                               one gets everything; 1,845 notices of troubles beside them (p99 56 on a
                                               day on which these cores did a third more; 183 to 325 in a bad hour)
     the same for 150 s (--only m)             p50 20, p99 101, longest 156 ms: by then each dead one has failed so often
