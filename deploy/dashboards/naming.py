@@ -28,7 +28,7 @@ def metrics() -> dict[str, frozenset[str]]:
         importlib.import_module(module)
     found = {name: frozenset[str]() for name in _OF_PROCESS}
     for collector in list(REGISTRY._names_to_collectors.values()):  # noqa: SLF001 - it lists them nowhere else
-        for family in getattr(collector, "describe", list)():
+        for family in getattr(collector, "describe", collector.collect)():
             if family.name.startswith("ringmaster_"):
                 for suffix in _SUFFIXES[family.type]:
                     found[family.name + suffix] = _label_names(collector)

@@ -29,10 +29,6 @@ class QuickCounter(Collector):
         """Count something under one value for each label."""
         self._counts[labels] += count
 
-    def describe(self) -> list[CounterMetricFamily]:
-        """Return its name and kind."""
-        return [CounterMetricFamily(*self._described)]
-
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Return what was counted."""
         family = CounterMetricFamily(*self._described, labels=self.label_names)
@@ -56,13 +52,9 @@ class QuickHistogram(Collector):
         registry.register(self)
 
     def observe(self, value: float) -> None:
-        """Count a value in the bucket whose upper bound it reaches or is next below."""
+        """Count a value in the first bucket whose upper bound it does not exceed."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
-
-    def describe(self) -> list[HistogramMetricFamily]:
-        """Return its name and kind."""
-        return [HistogramMetricFamily(*self._described)]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Return what was counted, each bucket with all below it."""
