@@ -12,7 +12,7 @@ from services.shared.contracts.ringmaster.v1.delivery_pb2 import Delivery
 from services.webhooks.adapters.connection import EndpointConnection
 from services.webhooks.domain.batch import MOST_BYTES, BatchWish
 from services.webhooks.domain.endpoint import EndpointKey
-from services.webhooks.domain.pace import Pace
+from services.webhooks.domain.extra_workers import Crew, ExtraWorkers
 from services.webhooks.waiting import endpoint_of
 
 # A worker without work ends after this time, and closes its connection, seconds.
@@ -68,13 +68,15 @@ class Job:
     """Whether it is known that nothing earlier of its order waits."""
 
 
-@dataclass(slots=True)
-class _Lane:
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Lane(Crew):
     """One endpoint's queue and workers."""
 
     tenant_id: str
+    name: str = ""
+    concurrency: int = 1
     queue: Any = field(default_factory=SimpleQueue)
-    """Of jobs; None ends one worker."""
+    """Of jobs; None lets an idle worker look whether it is to end."""
     calls: dict[str, deque[Job]] = field(default_factory=dict)
     """Where a call's order is kept: what waits behind the one that is queued or under way."""
     held: int = 0
@@ -87,17 +89,14 @@ class _Lane:
     carried: Job | None = None
     """What came while a message was gathered and did not fit into it."""
     room: Flag = field(default_factory=Flag)
-    workers: int = 0
-    idle: int = 0
-    pace: Pace = field(default_factory=Pace)
 
 
 class Lanes:
     """A queue and a few workers for each endpoint: what one endpoint does is never felt by another.
 
     A lane holds at most `limit` deliveries that wait, fewer when its endpoint is slow; who offers more is told so and
-    keeps them elsewhere. Each endpoint with work has one worker at least; what it may have beyond that is bounded for
-    each tenant, so that a tenant of many slow endpoints takes no more than its share.
+    keeps them elsewhere. Each endpoint with work has one worker at least; of those beyond that each tenant has so many
+    for its slow endpoints and as many for its quick ones, which share them evenly.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class Lanes:
         self._attempt = attempt
         self._policy = policy
         self._tenant_limit = tenant_limit
-        self._tenant_workers: Counter[str] = Counter()
+        self._companies: dict[str, ExtraWorkers[_Lane]] = {}
         self._tenant_bytes: Counter[str] = Counter()
         self._limit = limit
         self._lanes: dict[EndpointKey, _Lane] = {}
@@ -123,7 +122,7 @@ class Lanes:
     def offer(self, job: Job) -> bool:
         """Queue a delivery; False when its endpoint's queue is full or everything stops."""
         key = endpoint_of(job.delivery)
-        lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane(job.delivery.tenant_id))
+        lane = self._lanes.get(key) or self._lanes.setdefault(key, _Lane(tenant_id=job.delivery.tenant_id, name=key))
         size = len(job.delivery.payload)
         if self._is_stopped or not self._has_room(lane, size):
             return False
@@ -136,11 +135,8 @@ class Lanes:
             lane.pace.begin(time.monotonic())
         lane.queue.put(job)
         # Two workers would gather two messages at a time, each half as large.
-        concurrency = 1 if policy.batch is not None else policy.concurrency
-        if lane.queue.qsize() > lane.idle and self._may_grow(lane, concurrency):
-            lane.workers += 1
-            self._tenant_workers[lane.tenant_id] += 1
-            self._spawn(f"lane {key}", lambda: self._work(lane))
+        lane.concurrency = 1 if policy.batch is not None else policy.concurrency
+        self._grow(lane)
         return True
 
     def _has_room(self, lane: _Lane, size: int) -> bool:
@@ -153,10 +149,22 @@ class Lanes:
         lane.bytes += size
         self._tenant_bytes[lane.tenant_id] += size
 
-    def _may_grow(self, lane: _Lane, concurrency: int) -> bool:
-        if lane.workers == 0:
-            return True
-        return lane.workers < concurrency and self._tenant_workers[lane.tenant_id] < self._tenant_limit
+    def _grow(self, lane: _Lane) -> None:
+        """Give a lane one more worker, where more waits than it has idle ones for and it may have one."""
+        if lane.workers >= lane.concurrency or lane.queue.qsize() <= lane.idle or self._is_stopped:
+            return
+        company = self._company_of(lane)
+        if company.may_begin(lane, time.monotonic()):
+            company.begin(lane)
+            lane.idle += 1
+            self._spawn(f"lane {lane.name}", lambda: self._work(lane))
+
+    def _company_of(self, lane: _Lane) -> ExtraWorkers[_Lane]:
+        company = self._companies.get(lane.tenant_id)
+        if company is None:
+            company = ExtraWorkers(self._tenant_limit, lambda rich: rich.queue.put(None))
+            self._companies[lane.tenant_id] = company
+        return company
 
     def room_for_retries(self, key: EndpointKey) -> int:
         """Return how many retries an endpoint's queue takes now: half of it is for them, half for first tries."""
@@ -197,19 +205,25 @@ class Lanes:
         return rest
 
     def _work(self, lane: _Lane) -> None:
-        connection = self._connect()
+        connection, company = self._connect(), self._company_of(lane)
         try:
             while job := self._next(lane):
                 self._take_out(lane, job)
                 jobs = self._gathered(lane, job)
+                began = time.monotonic()
                 _wait_for_turn(lane)
                 self._attempt(jobs, connection)
+                now = time.monotonic()
+                company.note_try(lane, now - began)
                 for each in jobs:
-                    lane.pace.complete(time.monotonic())
+                    lane.pace.complete(now)
                     _call_next(lane, each)
+                if lane.leaving and lane.carried is None:
+                    break
+                lane.idle += 1
+                self._grow(lane)
         finally:
-            lane.workers -= 1
-            self._tenant_workers[lane.tenant_id] -= 1
+            company.end(lane)
             connection.close()
 
     def _gathered(self, lane: _Lane, first: Job) -> list[Job]:
@@ -237,12 +251,11 @@ class Lanes:
         lane.room.set()
 
     def _next(self, lane: _Lane) -> Job | None:
-        """Return the next delivery, None when everything stops or nothing came for long."""
-        if lane.carried is not None:
-            carried, lane.carried = lane.carried, None
-            return carried
-        lane.idle += 1
+        """Return the next delivery for one that is idle, None when it is to end or nothing came for long."""
         try:
+            if lane.carried is not None:
+                carried, lane.carried = lane.carried, None
+                return carried
             while True:
                 try:
                     job: Job | None = lane.queue.get(timeout=IDLE_SECONDS)
@@ -251,7 +264,8 @@ class Lanes:
                     if lane.queue.empty():
                         return None
                 else:
-                    return job
+                    if job is not None or lane.leaving or self._is_stopped:
+                        return job
         finally:
             lane.idle -= 1
 

@@ -67,6 +67,7 @@ class Parts:
     queue_limit: int = 512
     lease_seconds: float = LEASE_SECONDS
     tenant_concurrency: int = 64
+    """Workers beyond the first of each endpoint: so many for a tenant's quick endpoints, as many for its slow ones."""
     disable_after_ms: int = 5 * DAY_MS
     breaker: BreakerRules = field(default_factory=BreakerRules)
     watches: tuple[Watch, ...] = ()

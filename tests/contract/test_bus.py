@@ -9,8 +9,9 @@ from services.shared.bus.errors import BusUnavailable
 from services.shared.bus.ports import Outgoing, Reader
 from services.shared.bus.record import Record
 from services.shared.bus.topics import DEAD_LETTERS, partition_of
+from services.shared.testing.memory_bus import MAX_POLL_RECORDS
 from services.shared.testing.waiting import wait_until
-from tests.contract.conftest import Bus
+from tests.contract.conftest import PARTITIONS, Bus
 
 
 def _read(reader: Reader, count: int, *keys: str) -> list[Record]:
@@ -131,6 +132,24 @@ def test_a_partition_that_pauses_returns_nothing_until_it_is_resumed(bus: Bus) -
     assert [record for record in reader.poll(0.5) if record.key == key] == []
     reader.resume(DEAD_LETTERS, partition)
     assert [record.value for record in _read(reader, 1, key)] == [b"b"]
+
+
+def test_a_partition_that_is_never_read_to_its_end_keeps_no_other_waiting(bus: Bus) -> None:
+    topic = bus.own_topic()
+    keys = {partition_of(key := str(number), PARTITIONS): key for number in range(100)}
+    busy, others = keys.pop(0), set(keys.values())
+    for key in (*[busy] * 3 * MAX_POLL_RECORDS, *others):
+        bus.sender.send(topic, key, b"x", timestamp_ms=1)
+    bus.sender.flush(60)
+    reader = bus.reader(None, [topic])
+
+    def all_have_come() -> bool:
+        for record in reader.poll(0.5):
+            others.discard(record.key)
+            bus.sender.send(topic, busy, b"more", timestamp_ms=1)
+        return not others
+
+    wait_until(all_have_come, "a record of each partition")
 
 
 def test_the_generation_never_falls_when_a_reader_is_replaced(bus: Bus) -> None:

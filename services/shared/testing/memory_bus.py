@@ -151,6 +151,8 @@ class MemoryConsumer:
         self._places = [(topic, number) for topic in topics for number in range(bus.partitions)]
         self._positions = {place: self._start(place, from_beginning=from_beginning) for place in self._places}
         self._paused: set[tuple[str, int]] = set()
+        self._next = 0
+        """Where the next look begins, as that of the true one goes on with another partition."""
         self._on_assigned = on_assigned
         if group is not None:
             bus.generations[group] += 1
@@ -172,12 +174,15 @@ class MemoryConsumer:
         if not found and timeout_seconds > 0:
             self._bus.changed.wait(timeout_seconds)
             found = self._take()
-        gevent.idle()
+        # Others have their turn, as while the true one asks its broker. Who waited here until all of them rest would
+        # read nothing in a busy process.
+        gevent.sleep(0)
         return found
 
     def _take(self) -> list[Record]:
         found: list[Record] = []
-        for place in self._places:
+        first, self._next = self._next, (self._next + 1) % len(self._places)
+        for place in (*self._places[first:], *self._places[:first]):
             if place in self._paused:
                 continue
             start = max(self._positions[place], self._bus.begins[place])

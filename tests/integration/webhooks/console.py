@@ -22,11 +22,21 @@ class Console:
         self.store = MemoryTenantStore()
         clock, sender = Clock(), service.bus.producer()
         self.tenancy = Tenancy(self.store, Publisher(self.store, sender, clock), clock)
-        reader = service.bus.consumer(None, [DOCUMENT_REQUESTS], from_beginning=False)
-        self.desk = DocumentDesk(reader, sender, self.tenancy, clock)
+        self.requests = service.bus.consumer(None, [DOCUMENT_REQUESTS], from_beginning=False)
+        self.desk = DocumentDesk(self.requests, sender, self.tenancy, clock)
 
     def start(self, service: Service) -> None:
         service.supervisor.spawn("document requests", self.desk.run, service.supervisor.stopping)
+
+    def fall_silent(self) -> None:
+        """Leave requests where they are."""
+        for place in self.requests.assignment():
+            self.requests.pause(*place)
+
+    def speak_again(self) -> None:
+        """Answer what was asked since, and whatever comes."""
+        for place in self.requests.assignment():
+            self.requests.resume(*place)
 
     def apply(self, url: str, **parts: Any) -> None:
         """Put acme's document in force: that of the demo with the endpoints `crm` and `ends` alone."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 from cryptography import x509
@@ -53,10 +53,14 @@ class Peer:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
-    def reset(self) -> None:
+    def reset(self) -> NoReturn:
         """End the connection with a RST in the middle of everything."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        self.hang_up()
+
+    def hang_up(self) -> NoReturn:
+        """Leave the connection to be closed by whoever serves it, who reads from it too: it is open until both end."""
+        raise ConnectionAbortedError
 
 
 def good(peer: Peer, _number: int) -> bool:
@@ -77,7 +81,6 @@ def hang(_peer: Peer, _number: int) -> bool:
 
 def reset(peer: Peer, _number: int) -> bool:
     peer.reset()
-    return False
 
 
 def redirect_to(url: str) -> Answer:
@@ -130,8 +133,7 @@ def drip_head(peer: Peer, _number: int) -> bool:
 
 def garbage(peer: Peer, _number: int) -> bool:
     peer.send(b"SSH-2.0-OpenSSH_9.2\r\n")
-    peer.socket.close()
-    return False
+    peer.hang_up()
 
 
 # These have said 200 before they begin to misbehave: the delivery counts, however its answer ends.
@@ -176,9 +178,9 @@ class RawReceiver:
         try:
             # Whoever doubts the certificate hangs up in the middle of this.
             connection = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
-            reader = connection.makefile("rb")
-            while (request := _request(reader)) is not None:
-                self._take(connection, *request)
+            with connection.makefile("rb") as reader:
+                while (request := _request(reader)) is not None:
+                    self._take(connection, *request)
         except (OSError, ValueError):
             pass
         finally:

@@ -113,10 +113,12 @@ def test_a_supervisor_changes_no_endpoint_and_reads_what_he_may(office: House) -
 
 def test_a_console_that_is_silent_is_said_and_nothing_is_changed_later(office: House) -> None:
     assert office.service.webhooks is not None
-    office.service.webhooks._changes._reply_seconds = 0.0
+    office.console.fall_silent()
+    office.service.webhooks._changes._reply_seconds = 0.05
     answer = put(office, "/v1/rules/each", {"rule": RULE, "seen_version": 1})
     assert (answer.status_code, answer.json["title"]) == (503, "no answer")
     office.service.webhooks._changes._reply_seconds = 10.0
+    office.console.speak_again()
     assert office.get("/v1/document")["version"] == 1  # asked after the other, so that one was read and found too late
 
 

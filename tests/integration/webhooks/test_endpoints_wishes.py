@@ -17,7 +17,7 @@ from services.webhooks.domain.breaker import BreakerRules
 from services.webhooks.retries import LOOK_SECONDS
 from services.webhooks.waiting import Due, Lease, MemoryWaitingRoom, endpoint_of
 from tests.integration.webhooks.harness import LocalReceiver, Service, call_ended, call_started, endpoint, wait_until
-from tests.integration.webhooks.misbehaving import OK, Peer, RawReceiver
+from tests.integration.webhooks.misbehaving import OK, Peer, RawReceiver, hang
 
 EARLY_SECONDS = 0.01
 """A timer of libev may end so much before its time: its clock is read once a turn of the hub."""
@@ -294,6 +294,31 @@ def test_an_endpoint_is_asked_by_no_more_than_its_number_at_a_time(service: Serv
     wait_until(lambda: len(receiver.taken) == 40)
     assert max(under_way) == most
     receiver.stop()
+
+
+def test_a_good_endpoint_is_asked_by_as_many_as_it_may_while_its_companys_others_hang(service: Service) -> None:
+    now = most = 0
+
+    def answer(peer: Peer, _number: int) -> bool:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        gevent.sleep(0.05)
+        now -= 1
+        peer.send(OK)
+        return True
+
+    hanging, good = RawReceiver(hang), RawReceiver(answer)
+    hung = [endpoint(hanging.url, f"h{number}", timeout_ms=60_000) for number in range(20)]
+    service.tenant("acme", *hung, endpoint(good.url, "good"))
+    service.start()
+    service.publish(*(call_started(number) for number in range(10)))
+    wait_until(lambda: len(hanging.arrivals) >= 64)
+    service.publish(*(call_started(number) for number in range(10, 50)))
+    wait_until(lambda: len(good.taken) == 50)
+    assert most == 8
+    for receiver in (hanging, good):
+        receiver.stop()
 
 
 def test_a_backlog_of_a_slow_endpoint_hides_no_retry_that_came_after_it(service: Service, make_receiver: Make) -> None:
