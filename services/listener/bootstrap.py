@@ -127,7 +127,7 @@ def build(
     client = _client(settings, supervisor)
     switch = Switch(client)
     pump = Pump(client, switch, Reconciler(normaliser), journal, publisher, clock)
-    patience = Patience(switch)
+    patience = Patience(switch, legs)
     pump.on_reconciled = patience.restore
     supervisor.before_stop(patience.lengthen)
     gate = Gate(pump.ready, stopping, clock)

@@ -1,19 +1,23 @@
 """How long the switch lets a call wait until the platform claims it: longer while we are about to be back (ADR 58)."""
 
+import time
+
 import gevent
 import structlog
 
 from services.listener.adapters.switch_port import SwitchPort
+from services.listener.domain.legs import LegTable
 from services.shared.esl import commands as esl
 from services.shared.esl.errors import NotSent, OutcomeUnknown
 
 TIMES_LONGER = 3
 CLAIM_SECONDS = 0.5
-"""So long after it we go on working: who came before it has the usual time, and is claimed well within this."""
+"""So long after it we go on working at least: for who came in the last moment, and is not known yet."""
 FALLBACK_VARIABLE, USUAL_VARIABLE = "fallback_seconds", "usual_fallback_seconds"
 """Global variables of the switch (freeswitch/conf/vars.xml): what its dialplan counts with, and what was set up."""
 _GROUP = "ringmaster_patience"
 _ANSWER_SECONDS = 0.5
+_LOOK_SECONDS = 0.05
 
 log = structlog.get_logger()
 
@@ -21,8 +25,9 @@ log = structlog.get_logger()
 class Patience:
     """Of one switch, which keeps it: it is right again by itself if nobody comes back."""
 
-    def __init__(self, switch: SwitchPort) -> None:
+    def __init__(self, switch: SwitchPort, legs: LegTable) -> None:
         self._switch = switch
+        self._legs = legs
         self._usual = 0
 
     def restore(self) -> None:
@@ -39,7 +44,8 @@ class Patience:
     def lengthen(self) -> None:
         """Let callers wait longer from now on, for as long as that: a restart takes seconds on a busy machine.
 
-        Returns once those who came before are claimed. It does nothing where the switch is not there.
+        Returns once those who came before are claimed, or their time is up: their router may be away for a moment too.
+        It does nothing where the switch is not there.
         """
         if not self._usual:
             return
@@ -52,7 +58,11 @@ class Patience:
         except (NotSent, OutcomeUnknown) as error:
             log.warning("patience_not_lengthened", reason=str(error))
             return
+        until = time.monotonic() + self._usual
         gevent.sleep(CLAIM_SECONDS)
+        came_before = self._legs.unclaimed()
+        while came_before & self._legs.unclaimed() and time.monotonic() < until:
+            gevent.sleep(_LOOK_SECONDS)
 
     def _answer(self, command: esl.Command) -> str:
         return self._switch.submit(command).get(_ANSWER_SECONDS).text

@@ -47,6 +47,11 @@ class Leg:
     """The last hand-over between the tenant's logs."""
 
     @property
+    def is_unclaimed(self) -> bool:
+        """Whether it is a caller who was neither answered nor asked for anything, by us or by the switch."""
+        return self.is_inbound and not (self.answered_us or self.asked or self.has_fallen_back)
+
+    @property
     def call_key(self) -> str:
         """Return what names its call: masking covers all legs of a call."""
         return self.call_id or self.leg_id
@@ -113,6 +118,10 @@ class LegTable:
         if leg is not None and command_id in leg.asked:
             del leg.asked[command_id]
             self.touch(leg)
+
+    def unclaimed(self) -> set[str]:
+        """Return the callers for whom nothing was done yet, as far as is known: their guard still counts."""
+        return {leg_id for leg_id, leg in self.live.items() if leg.is_unclaimed}
 
     def mask(self, call_id: str, recording_id: str) -> None:
         """From now on no digit of this call is told (SPEC 6.1)."""

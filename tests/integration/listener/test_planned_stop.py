@@ -1,5 +1,6 @@
 """A listener that is asked to stop: callers who come while it is away wait longer for it (ADR 58)."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import pytest
 import yaml
 
 from services.listener.adapters import patience as module
-from services.listener.adapters.patience import FALLBACK_VARIABLE, TIMES_LONGER, Patience
+from services.listener.adapters.patience import FALLBACK_VARIABLE, TIMES_LONGER, USUAL_VARIABLE, Patience
 from services.listener.adapters.switch_port import Pending, Switch
 from services.listener.bootstrap import Listener
 from services.shared.chassis.supervisor import EXIT_STOPPED
+from services.shared.contracts.ringmaster.v1 import command_pb2 as pb
 from services.shared.esl import commands as esl
 from services.shared.esl.errors import NotSent
 from services.shared.testing.ports import free_port
@@ -72,6 +74,33 @@ def test_who_calls_while_a_listener_is_restarted_waits_longer_and_who_calls_afte
     wait_until(lambda: _seconds(socket) == USUAL, "the usual time")
 
 
+def test_who_came_before_is_claimed_before_it_leaves_also_where_the_router_takes_its_time(
+    platform: Platform, socket: EventSocket
+) -> None:
+    for variable in (FALLBACK_VARIABLE, USUAL_VARIABLE):
+        socket.api(f"global_setvar {variable}=30")
+    platform.start()
+    caller = platform.call_in()
+    stopping = gevent.spawn(_stop, platform)
+    wait_until(lambda: _seconds(socket) == TIMES_LONGER * 30, "callers wait longer")
+    late = time.monotonic() + 2 * module.CLAIM_SECONDS
+    wait_until(lambda: time.monotonic() > late, "a router that has just begun")
+    platform.switch.call()  # the next one waits longer, and for us in vain
+    assert not stopping.ready()
+    platform.command(command_id="c1", call_id=caller, leg_id=caller, lease_leg=pb.LeaseLeg(seconds=60))
+    platform.command(command_id="c2", call_id=caller, leg_id=caller, answer_leg=pb.AnswerLeg())
+    assert platform.result("c2").outcome == pb.COMMAND_OUTCOME_DONE
+    stopping.get(timeout=20)
+
+
+def test_who_is_claimed_by_nobody_keeps_it_no_longer_than_the_usual_time(platform: Platform) -> None:
+    platform.start()
+    platform.call_in()
+    began = time.monotonic()
+    _stop(platform)
+    assert time.monotonic() - began < USUAL + 5
+
+
 def test_a_switch_to_which_nobody_comes_back_is_right_again_by_itself(platform: Platform, socket: EventSocket) -> None:
     platform.start()
     wait_until(platform.is_ready, "the listener is ready")
@@ -115,7 +144,7 @@ def test_who_is_killed_on_the_way_leaves_nothing_that_stays_longer(
     listener = platform.start()
     wait_until(platform.is_ready, "the listener is ready")
     dying: Any = Dying(listener, RESTORING + sent)
-    patience = Patience(dying)
+    patience = Patience(dying, listener.legs)
     patience.restore()
     patience.lengthen()
     platform.crash()
