@@ -22,7 +22,9 @@ Seen on two cores, alone, the median of three to five rounds of 20,000 events, 2
                                               100 events for 50 endpoints with 400 places each take 3 to 9 s alone;
                                               149 and 318 ms in that hour, and 12 s
 
-The cores of another day did twice as much: 6,969 and 1,205 deliveries, p99 27 to 37 ms each event alone.
+The cores of another day did twice as much: 6,969 and 1,205 deliveries, p99 27 to 37 ms each event alone. Those of a
+slower machine did 2,299, 2,699 and 2,759 in three runs, and requests.Session 509, 543 and 565: 4.5, 4.9 and 4.7 times
+less CPU, so the target of 5 is missed there. p99 was 51, 44 and 31 ms, that of 10,000 endpoints 183 and 111.
 
 What else wants the two cores decides the p99. At 500/s the webhooks have 0.47 of them, the store 0.27, the broker 0.24,
 and who tells the events 0.22, or 0.40 where it tells each alone. A broker's Java that compiles itself a second time has
