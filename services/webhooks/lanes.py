@@ -153,9 +153,7 @@ class Lanes:
         """Give a lane one more worker, where more waits than it has idle ones for and it may have one."""
         if lane.workers >= lane.concurrency or lane.queue.qsize() <= lane.idle or self._is_stopped:
             return
-        company = self._company_of(lane)
-        if company.may_begin(lane, time.monotonic()):
-            company.begin(lane)
+        if self._company_of(lane).begin(lane, time.monotonic()):
             lane.idle += 1
             self._spawn(f"lane {lane.name}", lambda: self._work(lane))
 

@@ -64,8 +64,24 @@ class ExtraWorkers(Generic[C]):
         self._running = 0
         """With those who are to end."""
 
-    def may_begin(self, crew: C, now: float) -> bool:
-        """Return whether an endpoint may have one more now. Somebody else may have given one up for it."""
+    def begin(self, crew: C, now: float) -> bool:
+        """Note one more worker of an endpoint if it may have one now. Somebody else may have given one up for it."""
+        may = self._may_begin(crew, now)
+        if may:
+            self._change(crew, workers=1)
+        return may
+
+    def end(self, crew: C) -> None:
+        """Note one worker less."""
+        self._change(crew, workers=-1, leaving=-1 if crew.leaving else 0)
+
+    def note_try(self, crew: C, seconds: float) -> None:
+        """Note how long a try took."""
+        is_slow = seconds >= SLOW_SECONDS
+        if is_slow != crew.is_slow:
+            self._class(crew, is_slow=is_slow)
+
+    def _may_begin(self, crew: C, now: float) -> bool:
         if crew.workers == 0:
             return True
         if now < crew.look_at or self._running >= MOST_LOTS * self._limit:
@@ -77,20 +93,6 @@ class ExtraWorkers(Generic[C]):
             return True
         crew.look_at = now + LOOK_SECONDS
         return False
-
-    def begin(self, crew: C) -> None:
-        """Note one more worker."""
-        self._change(crew, workers=1)
-
-    def end(self, crew: C) -> None:
-        """Note one worker less."""
-        self._change(crew, workers=-1, leaving=-1 if crew.leaving else 0)
-
-    def note_try(self, crew: C, seconds: float) -> None:
-        """Note how long a try took."""
-        is_slow = seconds >= SLOW_SECONDS
-        if is_slow != crew.is_slow:
-            self._class(crew, is_slow=is_slow)
 
     def _has_left(self, crew: C) -> bool:
         return self._taken[crew.is_slow] < self._limit

@@ -34,9 +34,8 @@ class Company:
         return sum(max(0, crew.workers - 1) for crew in self.crews)
 
     def _begin(self, crew: Crew) -> bool:
-        may = self.workers.may_begin(crew, self.now)
+        may = self.workers.begin(crew, self.now)
         if may:
-            self.workers.begin(crew)
             crew.pace.begin(self.now)
         return may
 
